@@ -1,0 +1,24 @@
+import { Args } from '@oclif/core';
+import { ClientCommand } from '../src/cli/client-command.ts';
+import { keyNotFound } from '../src/cli/key-not-found.ts';
+import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';
+import { parseKey } from '../src/cli/values.ts';
+
+export default class Delete extends ClientCommand {
+  static override summary = 'Delete a key.';
+  static override description = 'Exits with 3 if there was no such key.';
+  static override examples = ['<%= config.bin %> delete greeting'];
+  static override args = {
+    key: Args.string({ required: true, ignoreStdin: true, description: 'key, 1 to 1024 bytes' }),
+  };
+
+  override async run(): Promise<void> {
+    const { args, flags } = await this.parse(Delete);
+    const key = parseKey(args.key);
+    const { existed, revision } = await this.withClient(flags, ({ client, timeLeftMs }) =>
+      client.delete(key, { timeoutMs: timeLeftMs() }),
+    );
+    if (!existed) throw keyNotFound(key);
+    await (flags.json ? printJson({ ...jsonBytes('key', key), revision }) : printLine(`revision ${revision}`));
+  }
+}

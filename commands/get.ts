@@ -1,0 +1,41 @@
+import { Args, Flags } from '@oclif/core';
+import { ClientCommand } from '../src/cli/client-command.ts';
+import { keyNotFound } from '../src/cli/key-not-found.ts';
+import { jsonBytes, printJson, writeOut } from '../src/cli/output.ts';
+import { parseKey } from '../src/cli/values.ts';
+
+export default class Get extends ClientCommand {
+  static override summary = 'Print the value of a key.';
+  static override description =
+    "Writes the value's bytes and one newline to standard output, and nothing else. Exits with 3 if there is no such key.";
+  static override examples = [
+    '<%= config.bin %> get greeting',
+    '<%= config.bin %> get page --raw > page.html',
+    '<%= config.bin %> get greeting --json',
+  ];
+  static override args = {
+    key: Args.string({ required: true, ignoreStdin: true, description: 'key, 1 to 1024 bytes' }),
+  };
+  static override flags = {
+    raw: Flags.boolean({ description: 'write no newline after the value' }),
+    consistency: Flags.option({
+      options: ['linearizable', 'local'] as const,
+      default: 'linearizable' as const,
+      description: 'local: what the node asked has applied, maybe stale, without asking the others',
+    })(),
+  };
+
+  override async run(): Promise<void> {
+    const { args, flags } = await this.parse(Get);
+    const key = parseKey(args.key);
+    const { consistency } = flags;
+    const found = await this.withClient(flags, ({ client, timeLeftMs }) =>
+      client.get(key, { consistency, timeoutMs: timeLeftMs() }),
+    );
+    if (found === undefined) throw keyNotFound(key);
+    const { value, revision } = found;
+    if (flags.json) return printJson({ ...jsonBytes('key', key), revision, ...jsonBytes('value', value) });
+    await writeOut(value);
+    if (!flags.raw) await writeOut('\n');
+  }
+}

@@ -1,0 +1,34 @@
+import { Args, Flags } from '@oclif/core';
+import { ClientCommand } from '../src/cli/client-command.ts';
+import { formatPairs, pairJson } from '../src/cli/listing.ts';
+import { isTerminalOutput, printJson, writeOut } from '../src/cli/output.ts';
+
+export default class List extends ClientCommand {
+  static override summary = 'Print the keys, or those that begin with PREFIX.';
+  static override description =
+    'One key a line, in byte order; with --values also a tab and the value. On a terminal, control characters are shown as ' +
+    '\\n, \\t, \\xHH; elsewhere bytes are written as they are (--json is exact in any case).';
+  static override examples = [
+    '<%= config.bin %> list',
+    '<%= config.bin %> list user/ --values',
+    "<%= config.bin %> list user/ --json | jq -r '.[].key'",
+  ];
+  static override args = {
+    prefix: Args.string({ ignoreStdin: true, default: '', description: 'what the keys begin with' }),
+  };
+  static override flags = {
+    values: Flags.boolean({ description: 'print a tab and the value after each key' }),
+    limit: Flags.integer({ min: 1, helpValue: 'COUNT', description: 'print the first COUNT keys only' }),
+  };
+
+  override async run(): Promise<void> {
+    const { args, flags } = await this.parse(List);
+    const limit = flags.limit === undefined ? {} : { limit: flags.limit };
+    const pairs = await this.withClient(flags, ({ client, timeLeftMs }) =>
+      client.list(Buffer.from(args.prefix, 'utf8'), { ...limit, timeoutMs: timeLeftMs() }),
+    );
+    if (flags.json) return printJson(pairs.map(pairJson));
+    const format = { withValue: flags.values, escape: isTerminalOutput() };
+    for (const lines of formatPairs(pairs, format)) await writeOut(lines);
+  }
+}

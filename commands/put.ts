@@ -1,0 +1,34 @@
+import { Args, Flags } from '@oclif/core';
+import { ClientCommand } from '../src/cli/client-command.ts';
+import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';
+import { parseKey, readValue } from '../src/cli/values.ts';
+
+export default class Put extends ClientCommand {
+  static override summary = 'Store a value under a key.';
+  static override description =
+    'Returns once the value is durable on a majority of the nodes. Prints the revision: the position in the log of this change.';
+  static override examples = [
+    '<%= config.bin %> put greeting hello',
+    '<%= config.bin %> put offset -5',
+    '<%= config.bin %> put -- -key -value',
+    'gzip -c page.html | <%= config.bin %> put page -',
+    '<%= config.bin %> put page --file page.html',
+  ];
+  static override args = {
+    key: Args.string({ required: true, ignoreStdin: true, description: 'key, 1 to 1024 bytes' }),
+    value: Args.string({ ignoreStdin: true, description: 'value, up to 1 MiB; - reads standard input' }),
+  };
+  static override flags = {
+    file: Flags.string({ helpValue: 'FILE', description: 'take the value from a file' }),
+  };
+
+  override async run(): Promise<void> {
+    const { args, flags } = await this.parse(Put);
+    const key = parseKey(args.key);
+    const value = await readValue({ argument: args.value, file: flags.file, stdin: process.stdin });
+    const { revision } = await this.withClient(flags, ({ client, timeLeftMs }) =>
+      client.put(key, value, { timeoutMs: timeLeftMs() }),
+    );
+    await (flags.json ? printJson({ ...jsonBytes('key', key), revision }) : printLine(`revision ${revision}`));
+  }
+}

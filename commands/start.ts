@@ -1,0 +1,53 @@
+import { Flags } from '@oclif/core';
+import { BaseCommand } from '../src/cli/base-command.ts';
+import { printLine, printMessage } from '../src/cli/output.ts';
+import { planStart } from '../src/cli/start-plan.ts';
+import { standardInputEnded, stopRequested } from '../src/cli/stop-signals.ts';
+
+export default class Start extends BaseCommand {
+  static override summary = 'Run one node.';
+  static override description =
+    'Without a cluster file, the cluster is the nodes 1, 2 and 3 on 127.0.0.1:7001 to 7003; any other node N listens on port ' +
+    '7000 + N and stands by until kv reconfigure takes it in. The data goes to kv-data/node-N in the working directory. ' +
+    'SIGINT and SIGTERM stop the node cleanly; a second one ends it at once.';
+  static override examples = [
+    '<%= config.bin %> start --id 1',
+    '<%= config.bin %> start --id 4 --address 127.0.0.1:7104 --data /var/lib/kv',
+  ];
+  static override flags = {
+    id: Flags.string({ required: true, helpValue: 'N', description: 'which node this is' }),
+    data: Flags.string({ helpValue: 'DIR', description: 'directory of its data; else kv-data/node-N here' }),
+    address: Flags.string({
+      helpValue: 'HOST:PORT',
+      description: 'where to listen, for a node outside the cluster file',
+    }),
+    insecure: Flags.boolean({ description: 'listen on an address that other machines can reach, unprotected' }),
+    'election-timeout': Flags.string({ helpValue: 'TIME', description: 'replace a leader unheard for this long' }),
+    'stop-with-stdin': Flags.boolean({ hidden: true, description: 'stop when standard input ends (kv up)' }),
+  };
+  // Not strict: else oclif takes a stray argument for the name of another command. The base command refuses it.
+  static override strict = false;
+  protected override readonly onClosedPipe = 'ignore';
+
+  override async run(): Promise<void> {
+    const { flags } = await this.parse(Start);
+    const plan = planStart(flags, this.findCluster(flags), process.cwd());
+    const log = (line: string) => printMessage(`${new Date().toISOString()} node ${plan.nodeId}: ${line}`);
+    const stop = stopRequested((signal) => log(`stops: ${signal}`));
+    const { startNode } = await import('../src/server.ts');
+    const node = await startNode({ ...plan, log });
+    await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
+    const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];
+    await Promise.race([...stops, node.closed]);
+    await node.stop();
+    await node.closed;
+    // All is durable and closed. Standard input may still keep the process.
+    process.exit();
+  }
+
+  /** A node that failed is not kept alive by what it left open. */
+  protected override async catch(error: Error): Promise<void> {
+    await super.catch(error);
+    process.exit();
+  }
+}

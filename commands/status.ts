@@ -1,0 +1,22 @@
+import { ClientCommand } from '../src/cli/client-command.ts';
+import { printJson, printLine } from '../src/cli/output.ts';
+import { describeStatus, statusJson } from '../src/cli/status-report.ts';
+
+export default class Status extends ClientCommand {
+  static override summary = 'Show the nodes, who leads, and how far each one is.';
+  static override description =
+    'DECIDED and APPLIED are positions in the log. A node that waits for a reconfiguration is a standby; it is shown if it is ' +
+    'among the endpoints.';
+  static override examples = ['<%= config.bin %> status', "<%= config.bin %> status --json | jq '.leader'"];
+  // Not strict: else oclif takes a stray argument for the name of another command. The base command refuses it.
+  static override strict = false;
+
+  override async run(): Promise<void> {
+    const { flags } = await this.parse(Status);
+    const report = await this.withClient(flags, ({ client, timeLeftMs }) =>
+      client.clusterStatus({ timeoutMs: timeLeftMs() }),
+    );
+    if (flags.json) return printJson(statusJson(report));
+    await printLine(describeStatus(report).join('\n'));
+  }
+}

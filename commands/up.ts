@@ -1,0 +1,33 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Flags } from '@oclif/core';
+import { BaseCommand } from '../src/cli/base-command.ts';
+import { runLocalCluster } from '../src/cli/run-local-cluster.ts';
+import { planUp } from '../src/cli/up-plan.ts';
+import { membersMax } from '../src/wire/limits.ts';
+
+export default class Up extends BaseCommand {
+  static override summary = 'Run a whole cluster on this machine, in this terminal.';
+  static override description =
+    'Starts each node as a process of its own, with kv start, and prints what they say. Ctrl-C stops all of them cleanly. A ' +
+    'node that dies is reported and not restarted: the others go on, and kv start --id N brings it back.';
+  static override examples = ['<%= config.bin %> up', '<%= config.bin %> up --nodes 5 --data /tmp/five'];
+  static override flags = {
+    nodes: Flags.integer({ helpValue: 'COUNT', description: 'how many nodes; 3 unless a cluster file says otherwise' }),
+    data: Flags.string({ helpValue: 'DIR', description: 'holds one directory per node; else kv-data here' }),
+  };
+  // Not strict: else oclif takes a stray argument for the name of another command. The base command refuses it.
+  static override strict = false;
+  protected override readonly onClosedPipe = 'ignore';
+
+  override async run(): Promise<void> {
+    const { flags } = await this.parse(Up);
+    const plan = planUp(flags, this.findCluster(flags), process.cwd(), membersMax);
+    if (plan.configText !== undefined) {
+      mkdirSync(plan.dataFolder, { recursive: true });
+      writeFileSync(plan.configPath, plan.configText);
+    }
+    await runLocalCluster(plan, [process.execPath, join(this.config.root, 'bin', 'kv.js')]);
+    process.exit();
+  }
+}

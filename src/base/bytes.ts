@@ -1,0 +1,218 @@
+/**
+ * Reading and writing of bytes without any platform's own types, so that the pure rooms can use it.
+ *
+ * Numbers are unsigned. `varuint` is LEB128 with at most 8 bytes (53 bits, what a JavaScript number holds exactly).
+ */
+
+/** Bytes that are not what they should be. Raised by {@link ByteReader} and by every decoder built on it. */
+export class DecodeError extends Error {
+  override readonly name = 'DecodeError';
+  readonly code = 'malformed';
+}
+
+const initialCapacity = 256;
+
+/** Appends numbers and bytes to a buffer that grows. */
+export class ByteWriter {
+  #bytes: Uint8Array;
+  #view: DataView;
+  #length = 0;
+
+  constructor(capacity = initialCapacity) {
+    this.#bytes = new Uint8Array(Math.max(capacity, 16));
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** Count of bytes written so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  u8(value: number): this {
+    this.#reserve(1);
+    this.#bytes[this.#length++] = value;
+    return this;
+  }
+
+  u32(value: number): this {
+    this.#reserve(4);
+    this.#view.setUint32(this.#length, value);
+    this.#length += 4;
+    return this;
+  }
+
+  /** Overwrites four bytes written before, at `offset`: for lengths and checksums known only afterwards. */
+  patchU32(offset: number, value: number): this {
+    if (offset + 4 > this.#length) throw new RangeError(`patch at ${offset} is past the ${this.#length} bytes written`);
+    this.#view.setUint32(offset, value);
+    return this;
+  }
+
+  /** An unsigned integer of up to 53 bits in 1 to 8 bytes. */
+  varuint(value: number): this {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not an unsigned 53-bit integer: ${value}`);
+    this.#reserve(8);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    let rest = value;
+    while (rest > 0x7fff_ffff) {
+      bytes[at++] = (rest % 128) | 0x80;
+      rest = Math.floor(rest / 128);
+    }
+    while (rest > 0x7f) {
+      bytes[at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    bytes[at++] = rest;
+    this.#length = at;
+    return this;
+  }
+
+  /** The bytes as they are, without a length. */
+  raw(bytes: Uint8Array): this {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+    return this;
+  }
+
+  /** Length as varuint, then the bytes. */
+  bytes(bytes: Uint8Array): this {
+    return this.varuint(bytes.length).raw(bytes);
+  }
+
+  /** UTF-8 text, length first. */
+  text(text: string): this {
+    return this.bytes(textEncoder.encode(text));
+  }
+
+  /** What was written, without a copy; the writer must not be used afterwards. */
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #reserve(count: number): void {
+    const wanted = this.#length + count;
+    if (wanted <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(wanted, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+    this.#view = new DataView(grown.buffer);
+  }
+}
+
+/** Reads what {@link ByteWriter} wrote. Every method throws {@link DecodeError} rather than read past the end. */
+export class ByteReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at: number;
+
+  constructor(bytes: Uint8Array, offset = 0) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#at = offset;
+  }
+
+  /** Offset of the next byte to read. */
+  get offset(): number {
+    return this.#at;
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  u8(): number {
+    this.#need(1);
+    return this.#bytes[this.#at++] as number;
+  }
+
+  u32(): number {
+    this.#need(4);
+    const value = this.#view.getUint32(this.#at);
+    this.#at += 4;
+    return value;
+  }
+
+  varuint(): number {
+    let value = 0;
+    let factor = 1;
+    for (let count = 0; count < 8; count++) {
+      const byte = this.u8();
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) {
+        if (value > Number.MAX_SAFE_INTEGER) break;
+        return value;
+      }
+      factor *= 128;
+    }
+    throw new DecodeError('a number is over 53 bits');
+  }
+
+  /** The next `length` bytes as a view into the buffer read from: copy what must outlive it. */
+  raw(length: number): Uint8Array {
+    this.#need(length);
+    const start = this.#at;
+    this.#at += length;
+    return this.#bytes.subarray(start, this.#at);
+  }
+
+  /** A length as varuint, then that many bytes (a view). `max` bounds the length. */
+  bytes(max = Number.MAX_SAFE_INTEGER): Uint8Array {
+    const length = this.varuint();
+    if (length > max) throw new DecodeError(`${length} bytes where at most ${max} are allowed`);
+    return this.raw(length);
+  }
+
+  text(max = Number.MAX_SAFE_INTEGER): string {
+    return textDecoder.decode(this.bytes(max));
+  }
+
+  /** Everything that is left, as a view. */
+  rest(): Uint8Array {
+    return this.raw(this.remaining);
+  }
+
+  /** A count of items that need at least one byte each: bounds what a decoder allocates. */
+  count(max: number): number {
+    const count = this.varuint();
+    if (count > max || count > this.remaining) throw new DecodeError(`${count} items where at most ${max} fit`);
+    return count;
+  }
+
+  /** Call when all should have been read. */
+  end(): void {
+    if (this.remaining !== 0) throw new DecodeError(`${this.remaining} bytes too many`);
+  }
+
+  #need(count: number): void {
+    if (this.#at + count > this.#bytes.length) {
+      throw new DecodeError(`${count} bytes expected at offset ${this.#at}, ${this.remaining} are left`);
+    }
+  }
+}
+
+const textEncoder = new TextEncoder();
+const textDecoder = new TextDecoder('utf-8', { fatal: false });
+
+/**
+ * A string with one char code (0–255) a byte. It orders as the bytes do and works as a `Map` key;
+ * state-machine keys are held so.
+ */
+export type ByteString = string;
+
+/** The byte string of `bytes`. */
+export function toByteString(bytes: Uint8Array): ByteString {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 4096) {
+    text += String.fromCharCode.apply(null, bytes.subarray(at, at + 4096) as unknown as number[]);
+  }
+  return text;
+}
+
+/** The bytes of a byte string. */
+export function fromByteString(text: ByteString): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
+}

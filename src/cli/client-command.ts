@@ -1,0 +1,62 @@
+import { Flags } from '@oclif/core';
+import type { KvClient } from '../client/client.ts';
+import type { ClusterDescription } from '../cluster/cluster-file.ts';
+import { BaseCommand } from './base-command.ts';
+import { defaultTimeoutMs, resolveConnection } from './connection.ts';
+
+/** The flags of every command that asks a cluster something. */
+export interface ClientFlags {
+  readonly config?: string | undefined;
+  readonly endpoints?: string | undefined;
+  readonly timeout?: string | undefined;
+}
+
+/** What a command works with while it is connected. */
+export interface Session {
+  readonly client: KvClient;
+  readonly cluster: ClusterDescription;
+  /** The time that the command has, milliseconds: for what a person was asked about first. */
+  readonly timeoutMs: number;
+  /** What is left of the time that the command has, milliseconds, at least 1. */
+  timeLeftMs(): number;
+}
+
+/** A command that asks a cluster: `--endpoints`, `--timeout`, `--json`. */
+export abstract class ClientCommand extends BaseCommand {
+  static override baseFlags = {
+    ...BaseCommand.baseFlags,
+    endpoints: Flags.string({
+      helpValue: 'HOST:PORT,…',
+      description: 'nodes to ask; else KV_ENDPOINTS, else those of the cluster file, else 127.0.0.1:7001 to 7003',
+    }),
+    timeout: Flags.string({ helpValue: 'TIME', description: 'how long to wait: 500ms, 5s, 2m, or seconds' }),
+    json: Flags.boolean({ description: 'write the result, or {"error": …}, to standard output as JSON' }),
+  };
+
+  /** How long to wait where neither `--timeout` nor the cluster file says. */
+  protected readonly fallbackTimeoutMs: number = defaultTimeoutMs;
+
+  /** Connects, runs `use`, and closes the connection whatever happens. One deadline spans all of it. */
+  protected async withClient<Result>(flags: ClientFlags, use: (session: Session) => Promise<Result>): Promise<Result> {
+    const cluster = this.findCluster(flags);
+    const { endpoints, timeoutMs } = resolveConnection({
+      flags,
+      environment: { KV_ENDPOINTS: process.env['KV_ENDPOINTS'] },
+      cluster,
+      fallbackTimeoutMs: this.fallbackTimeoutMs,
+    });
+    const deadlineMs = performance.now() + timeoutMs;
+    const { KvClient } = await import('../client/client.ts');
+    const client = await KvClient.connect({ endpoints: [...endpoints], timeoutMs });
+    try {
+      return await use({
+        client,
+        cluster,
+        timeoutMs,
+        timeLeftMs: () => Math.max(1, Math.ceil(deadlineMs - performance.now())),
+      });
+    } finally {
+      await client.close();
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import { canonicalAddress } from '../cluster/address.ts';
+import type { ClusterDescription } from '../cluster/cluster-file.ts';
+import { InputError } from '../cluster/input-error.ts';
+import { timeoutMsMax } from '../wire/limits.ts';
+import { parseDurationMs } from './duration.ts';
+
+const endpointsMax = 100;
+
+/** How long a command waits for its answer unless told otherwise. */
+export const defaultTimeoutMs = 5000;
+
+/** Where a connection's settings may come from, strongest first; an empty variable counts as not given. */
+export interface ConnectionSources {
+  readonly flags: { readonly endpoints?: string | undefined; readonly timeout?: string | undefined };
+  readonly environment: { readonly KV_ENDPOINTS?: string | undefined };
+  readonly cluster: ClusterDescription;
+  /** Where neither flag nor file sets one. */
+  readonly fallbackTimeoutMs?: number;
+}
+
+/** Whom to ask, and for how long. */
+export interface Connection {
+  /** "host:port", each once. */
+  readonly endpoints: readonly string[];
+  readonly timeoutMs: number;
+}
+
+/** Order: flags, environment, cluster file, defaults. Throws {@link InputError}. */
+export function resolveConnection(sources: ConnectionSources): Connection {
+  return { endpoints: endpointsOf(sources), timeoutMs: timeoutOf(sources) };
+}
+
+/** Reads `host:port,host:port`. Throws {@link InputError}; `what` says where the list comes from. */
+export function parseEndpoints(text: string, what: string): string[] {
+  const items = text.split(',').map((item) => item.trim());
+  if (items.some((item) => item === '')) {
+    throw new InputError(`${what} "${text}" has an empty item: write host:port with one comma between`);
+  }
+  if (items.length > endpointsMax)
+    throw new InputError(`${what} names ${items.length} endpoints: at most ${endpointsMax}`);
+  return [...new Set(items.map((item) => canonicalAddress(item, `${what}:`)))];
+}
+
+function endpointsOf({ flags, environment, cluster }: ConnectionSources): readonly string[] {
+  if (flags.endpoints !== undefined) return parseEndpoints(flags.endpoints, '--endpoints');
+  const variable = environment.KV_ENDPOINTS;
+  if (variable !== undefined && variable !== '') return parseEndpoints(variable, 'KV_ENDPOINTS');
+  return [...cluster.nodes.values()];
+}
+
+function timeoutOf({ flags, cluster, fallbackTimeoutMs }: ConnectionSources): number {
+  if (flags.timeout !== undefined) return parseDurationMs(flags.timeout, '--timeout', 1, timeoutMsMax);
+  return cluster.settings.requestTimeoutMs ?? fallbackTimeoutMs ?? defaultTimeoutMs;
+}

@@ -1,0 +1,102 @@
+import { isUtf8 } from 'node:buffer';
+import { exitCodes } from './exit-codes.ts';
+
+/** Resolves when the text or the bytes have been handed to standard output. */
+export function writeOut(chunk: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** One line to standard output. */
+export function printLine(line: string): Promise<void> {
+  return writeOut(`${line}\n`);
+}
+
+/** One line to standard error, for people. */
+export function printMessage(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** One JSON document: indented on a terminal, one line elsewhere. */
+export function printJson(value: unknown): Promise<void> {
+  return printLine(JSON.stringify(value, undefined, process.stdout.isTTY ? 2 : undefined));
+}
+
+/** True if a person sees what goes to standard output. */
+export function isTerminalOutput(): boolean {
+  return process.stdout.isTTY === true;
+}
+
+/**
+ * Whoever reads our output may leave before its end, as in `kv list | head -1`: that is no failure, and ends the command.
+ * With `ignore` it goes on: a node does not stop because nobody reads its log. Calling it again changes nothing.
+ */
+export function handleClosedPipes(mode: 'exit' | 'ignore'): void {
+  const onError = mode === 'exit' ? exitOnClosedPipe : ignoreClosedPipe;
+  for (const stream of [process.stdout, process.stderr]) {
+    if (!stream.listeners('error').includes(onError)) stream.on('error', onError);
+  }
+}
+
+function exitOnClosedPipe(error: Error): void {
+  ignoreClosedPipe(error);
+  process.exit(exitCodes.done.code);
+}
+
+function ignoreClosedPipe(error: Error): void {
+  if (!isClosedPipe(error)) throw error;
+}
+
+/** True for the error of a write to a pipe that nobody reads. */
+export function isClosedPipe(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'EPIPE';
+}
+
+/** `{[name]: text}`, or `{[name + 'Base64']: …}` where the bytes are no UTF-8: JSON has no other bytes. */
+export function jsonBytes(name: string, bytes: Uint8Array): Record<string, string> {
+  const buffer = asBuffer(bytes);
+  return isUtf8(buffer) ? { [name]: buffer.toString('utf8') } : { [`${name}Base64`]: buffer.toString('base64') };
+}
+
+/**
+ * Bytes on one line of a terminal: what would move the cursor, break the line or is no UTF-8 is written as `\n`, `\t`, `\r`,
+ * `\\` or `\xHH`, byte by byte.
+ */
+export function escapeBytes(bytes: Uint8Array): string {
+  const buffer = asBuffer(bytes);
+  if (!isUtf8(buffer))
+    return Array.from(buffer, (byte) => (byte < 0x80 ? escapeText(String.fromCharCode(byte)) : hex(byte))).join('');
+  return escapeText(buffer.toString('utf8'));
+}
+
+// Controls, and what reorders or hides text: separators of lines, marks of direction.
+const unsafe = /[\\\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+const shortEscapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\t': '\\t', '\r': '\\r' };
+
+function escapeText(text: string): string {
+  return text.replace(
+    unsafe,
+    (character) => shortEscapes[character] ?? Array.from(Buffer.from(character), hex).join(''),
+  );
+}
+
+function hex(byte: number): string {
+  return `\\x${byte.toString(16).padStart(2, '0')}`;
+}
+
+/** Rows in columns, two spaces between; columns in `rightAligned` are numbers. */
+export function formatTable(rows: readonly (readonly string[])[], rightAligned: readonly number[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) => {
+    const cells = row.map((cell, column) => {
+      const width = widths[column] ?? 0;
+      return rightAligned.includes(column) ? cell.padStart(width) : cell.padEnd(width);
+    });
+    return cells.join('  ').trimEnd();
+  });
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

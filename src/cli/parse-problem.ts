@@ -1,0 +1,36 @@
+import { Errors } from '@oclif/core';
+import { InputError } from '../cluster/input-error.ts';
+
+/**
+ * oclif's parse errors, several lines each, as one line that says what would be right; `undefined` for any other error.
+ * They carry the arguments (`args`) or flags (`flags`) that are wrong, and are told apart by that.
+ */
+export function usageProblem(error: unknown, command: string): InputError | undefined {
+  if (!(error instanceof Errors.CLIError) || error instanceof Errors.ExitError) return undefined;
+  const { args, flags } = error as { args?: unknown; flags?: unknown };
+  const see = `see kv ${command} --help`;
+  if (Array.isArray(flags)) return new InputError(`${unknownFlags(flags.map(String), command)}; ${see}`);
+  if (Array.isArray(args)) return new InputError(`${wrongArguments(args)}; ${see}`);
+  return new InputError(`${firstLine(error.message)}; ${see}`);
+}
+
+function unknownFlags(flags: readonly string[], command: string): string {
+  const [first = ''] = flags;
+  const hint = first.startsWith('--no-') ? '' : ` (if it is no flag but a key or a value: kv ${command} -- ${first} …)`;
+  return `there is no flag ${flags.join(', ')}${hint}`;
+}
+
+function wrongArguments(args: readonly unknown[]): string {
+  const missing = args.flatMap((arg) => (isDefinition(arg) ? [arg.name.toUpperCase()] : []));
+  if (missing.length > 0) return `${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} missing`;
+  return `too many arguments, from "${String(args[0])}" on (quote what has spaces in it)`;
+}
+
+function isDefinition(arg: unknown): arg is { name: string } {
+  return typeof arg === 'object' && arg !== null && 'name' in arg && typeof arg.name === 'string';
+}
+
+function firstLine(message: string): string {
+  const lines = message.split('\n').map((line) => line.trim());
+  return lines.filter((line) => line !== '' && !line.startsWith('See more help')).join(' ');
+}

@@ -1,0 +1,54 @@
+import { defaultCluster } from '../cluster/cluster-file.ts';
+import { findUpward } from '../cluster/find-cluster.ts';
+import { CommandError } from './exit-codes.ts';
+import { LocalCluster } from './local-cluster.ts';
+import { printLine, printMessage } from './output.ts';
+import { nodeDirectory } from './start-plan.ts';
+import { stopRequested } from './stop-signals.ts';
+import type { UpPlan } from './up-plan.ts';
+import { waitForLeader } from './wait-for-leader.ts';
+
+/** Runs the nodes until a signal asks to stop. Throws {@link CommandError} if none of them is left before. */
+export async function runLocalCluster(plan: UpPlan, launcher: readonly [string, ...string[]]): Promise<void> {
+  const stop = stopRequested(() => printMessage('stopping all nodes (again to end at once)'));
+  const nodes = new LocalCluster({
+    launcher,
+    nodeIds: [...plan.cluster.nodes.keys()],
+    nodeArguments: (id) => ['--config', plan.configPath, '--data', nodeDirectory(plan.dataFolder, id)],
+    onOutput: (line) => void process.stdout.write(`${line}\n`),
+    onMessage: printMessage,
+  });
+  const leaving = new AbortController();
+  const failed = Promise.race([nodes.ended.then(refuseEmptiness), announce(plan, leaving.signal)]);
+  try {
+    await Promise.race([stop, failed]);
+  } finally {
+    leaving.abort();
+    await nodes.stop();
+  }
+}
+
+function refuseEmptiness(): never {
+  throw new CommandError('internal', 'noNodeLeft', 'all nodes have ended: see above why');
+}
+
+/** Says how to use the cluster once it answers. Settles only by failing. */
+async function announce(plan: UpPlan, signal: AbortSignal): Promise<never> {
+  const endpoints = [...plan.cluster.nodes.values()];
+  try {
+    await waitForLeader(endpoints, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return new Promise(() => undefined);
+  }
+  await printLine(`cluster ${plan.cluster.name} is up; Ctrl-C stops it; endpoints ${endpoints.join(',')}`);
+  await printLine(`try in another terminal: kv put greeting hello${howToFind(plan)}`);
+  return new Promise(() => undefined);
+}
+
+/** What to add to a command so that it finds this cluster. */
+function howToFind(plan: UpPlan): string {
+  const isDefault = `${[...plan.cluster.nodes]}` === `${[...defaultCluster.nodes]}`;
+  const found = findUpward(process.cwd());
+  return found === plan.configPath || (isDefault && found === undefined) ? '' : ` --config ${plan.configPath}`;
+}

@@ -1,0 +1,31 @@
+import { constants } from 'node:os';
+
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+type StopSignal = (typeof stopSignals)[number];
+
+/**
+ * Resolves with the first signal that asks the process to stop. A second one ends it at once, with the exit code that shells
+ * expect (128 + its number). Call before anything starts, so that no signal gets lost.
+ */
+export function stopRequested(onFirst: (signal: StopSignal) => void): Promise<StopSignal> {
+  return new Promise((resolve) => {
+    let isStopping = false;
+    for (const signal of stopSignals) {
+      process.on(signal, () => {
+        if (isStopping) process.exit(128 + constants.signals[signal]);
+        isStopping = true;
+        onFirst(signal);
+        resolve(signal);
+      });
+    }
+  });
+}
+
+/** Resolves when standard input ends: whoever started this process with a pipe to it is gone, however it went. */
+export function standardInputEnded(): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdin.once('end', resolve);
+    process.stdin.once('error', () => resolve());
+    process.stdin.resume();
+  });
+}

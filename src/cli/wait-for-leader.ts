@@ -1,0 +1,26 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { KvError } from '../client/errors.ts';
+
+const pollMs = 100;
+const attemptTimeoutMs = 1000;
+
+/** Resolves when a node of the cluster says that there is a leader; rejects when `signal` is aborted. */
+export async function waitForLeader(endpoints: readonly string[], signal: AbortSignal): Promise<void> {
+  while (!(await hasLeader(endpoints))) await delay(pollMs, undefined, { signal });
+}
+
+async function hasLeader(endpoints: readonly string[]): Promise<boolean> {
+  const { KvClient } = await import('../client/client.ts');
+  try {
+    const client = await KvClient.connect({ endpoints: [...endpoints], timeoutMs: attemptTimeoutMs });
+    try {
+      return (await client.clusterStatus()).leader !== undefined;
+    } finally {
+      await client.close();
+    }
+  } catch (error) {
+    // Not yet: nodes are starting. Anything that is no answer of a client is a defect.
+    if (error instanceof KvError) return false;
+    throw error;
+  }
+}

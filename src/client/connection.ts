@@ -1,0 +1,175 @@
+import type { IncomingMessage } from 'node:http';
+import { WebSocket } from 'ws';
+import { DecodeError } from '../base/bytes.ts';
+import { decodeResponses } from '../wire/client-frame.ts';
+import type { ClientResponse } from '../wire/client-message.ts';
+import { type ClientHello, clientPath, decodeClientHello } from '../wire/handshake.ts';
+import { clientFrameBytesMax } from '../wire/limits.ts';
+import type { Call } from './call.ts';
+
+/** Over so many bytes not yet taken by the kernel nothing more is sent on a connection. */
+const bufferedBytesMax = 8 * 1024 * 1024;
+/** How long a connection may take to close in good order. */
+const closeTimeoutMs = 200;
+
+/** Why a connection does not stand, in one line that names the endpoint. */
+export interface ConnectionProblem {
+  /** `notKvNode`: something answers there that we cannot talk to, and trying again will not change it. */
+  readonly kind: 'unreachable' | 'notKvNode';
+  readonly message: string;
+}
+
+export interface ConnectionEvents {
+  /** The node has said hello: requests may be sent. */
+  onReady(connection: Connection): void;
+  onAnswers(connection: Connection, responses: readonly ClientResponse[]): void;
+  /** Comes once, for connections that never became ready too, unless `end` or `close` was called. */
+  onEnded(connection: Connection, problem: ConnectionProblem): void;
+}
+
+/** One WebSocket to one node, and the calls that were sent on it. */
+export class Connection {
+  readonly endpoint: string;
+  readonly startedMs: number;
+  /** Calls sent here whose attempt has no answer yet, by request id. */
+  readonly sent = new Map<number, Call>();
+  /** When something that needs a majority last succeeded here. */
+  agreedMs = 0;
+  /** When anything last succeeded here. */
+  answeredMs = 0;
+  hasAskedForMembers = false;
+  readonly #socket: WebSocket;
+  readonly #events: ConnectionEvents;
+  #hello: ClientHello | undefined;
+  #hasEnded = false;
+
+  constructor(endpoint: string, nowMs: number, events: ConnectionEvents) {
+    this.endpoint = endpoint;
+    this.startedMs = nowMs;
+    this.#events = events;
+    this.#socket = new WebSocket(`ws://${endpoint}${clientPath}`, {
+      perMessageDeflate: false,
+      maxPayload: clientFrameBytesMax,
+    });
+    this.#listen();
+  }
+
+  /** What the node said of itself; `undefined` until the connection is ready. */
+  get hello(): ClientHello | undefined {
+    return this.#hello;
+  }
+
+  /** True while the node takes less than we send: hold back. */
+  get isCongested(): boolean {
+    return this.#socket.bufferedAmount > bufferedBytesMax;
+  }
+
+  send(frame: Uint8Array): void {
+    this.#socket.send(frame);
+  }
+
+  /** Cuts the connection, without an `onEnded`. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#socket.terminate();
+  }
+
+  /** Closes in good order, without an `onEnded`; cuts if that takes over 200 ms. */
+  close(): Promise<void> {
+    this.#hasEnded = true;
+    const socket = this.#socket;
+    if (socket.readyState === WebSocket.CLOSED) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => socket.terminate(), closeTimeoutMs);
+      socket.once('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      socket.close(1000);
+    });
+  }
+
+  #listen(): void {
+    this.#socket.on('message', (data, isBinary) => this.#onMessage(data as Buffer, isBinary));
+    this.#socket.on('error', (error) => this.#fail(this.#problemOf(error)));
+    this.#socket.on('close', (code, reason) => this.#fail(this.#closed(code, reason.toString())));
+    this.#socket.on('unexpected-response', (_request, response: IncomingMessage) => {
+      response.destroy();
+      this.#fail(this.#refusedUpgrade(response.statusCode ?? 0));
+    });
+  }
+
+  #onMessage(data: Buffer, isBinary: boolean): void {
+    if (this.#hasEnded) return;
+    if (this.#hello === undefined) this.#onHello(data, isBinary);
+    else this.#onFrame(data, isBinary);
+  }
+
+  #onHello(data: Buffer, isBinary: boolean): void {
+    try {
+      if (isBinary) throw new DecodeError('the first frame is no hello');
+      this.#hello = decodeClientHello(data.toString());
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#fail(this.#notKvNode(error.message));
+      return;
+    }
+    this.#events.onReady(this);
+  }
+
+  #onFrame(data: Buffer, isBinary: boolean): void {
+    let responses: ClientResponse[];
+    try {
+      if (!isBinary) throw new DecodeError('a text frame where a binary one is due');
+      responses = decodeResponses(data);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#fail({ kind: 'unreachable', message: `${this.endpoint} sent what cannot be read: ${error.message}` });
+      return;
+    }
+    this.#events.onAnswers(this, responses);
+  }
+
+  #fail(problem: ConnectionProblem): void {
+    if (this.#hasEnded) return;
+    this.end();
+    this.#events.onEnded(this, problem);
+  }
+
+  #problemOf(error: Error & { code?: string }): ConnectionProblem {
+    // Before the hello, an error that is not the system's is about what the other side said.
+    const isSystem = /^E[A-Z]/.test(error.code ?? '');
+    if (this.#hello === undefined && !isSystem) return this.#notKvNode(error.message);
+    return { kind: 'unreachable', message: `${this.endpoint}: ${describe(error)}` };
+  }
+
+  #closed(code: number, reason: string): ConnectionProblem {
+    const why = reason === '' ? `code ${code}` : `code ${code}: ${reason}`;
+    return { kind: 'unreachable', message: `${this.endpoint}: connection closed (${why})` };
+  }
+
+  #refusedUpgrade(status: number): ConnectionProblem {
+    // A node that cannot take one more connection, or is about to stop, says so.
+    if (status === 503) return { kind: 'unreachable', message: `${this.endpoint}: takes no connections now (HTTP 503)` };
+    return this.#notKvNode(`HTTP ${status}`);
+  }
+
+  #notKvNode(why: string): ConnectionProblem {
+    return { kind: 'notKvNode', message: `${this.endpoint} answers, but is not a kv node for this client (${why})` };
+  }
+}
+
+const wordsOfCodes: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EPIPE: 'connection reset',
+  ETIMEDOUT: 'no answer',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no route to the network',
+  ENOTFOUND: 'unknown host',
+  EAI_AGAIN: 'unknown host',
+};
+
+function describe(error: Error & { code?: string }): string {
+  return wordsOfCodes[error.code ?? ''] ?? (error.message || error.code || 'connection failed');
+}

@@ -1,0 +1,112 @@
+import { canonicalAddress } from '../cluster/address.ts';
+import { InputError } from '../cluster/input-error.ts';
+import type { ConnectionProblem } from './connection.ts';
+import { KvError } from './errors.ts';
+
+/** Most endpoints that a client is given, and as many again that it learns from nodes. */
+export const endpointsMax = 100;
+
+interface Endpoint {
+  readonly address: string;
+  /** Counts up over all failures: 0 has not failed, and the lowest failed longest ago. */
+  failure: number;
+  problem: ConnectionProblem | undefined;
+}
+
+/** Where nodes are to be found, and which to try next: the one whose last failure is longest ago, in the order given. */
+export class Endpoints {
+  readonly #endpoints: Endpoint[] = [];
+  #failures = 0;
+
+  /** "host:port" each, at least one. Throws KvError `invalid` that names the one that is wrong. */
+  constructor(addresses: readonly string[]) {
+    if (addresses.length === 0) throw invalid('no endpoint is given: name at least one node, such as 127.0.0.1:7001');
+    if (addresses.length > endpointsMax) {
+      throw invalid(`${addresses.length} endpoints are given: at most ${endpointsMax} are allowed`);
+    }
+    for (const address of addresses) this.#add(checkedEndpoint(address));
+  }
+
+  get size(): number {
+    return this.#endpoints.length;
+  }
+
+  get addresses(): string[] {
+    return this.#endpoints.map((endpoint) => endpoint.address);
+  }
+
+  /** The endpoint to try next, another than `except` unless there is no other. */
+  next(except?: string): string {
+    let best: Endpoint | undefined;
+    for (const endpoint of this.#endpoints) {
+      if (endpoint.address === except && this.#endpoints.length > 1) continue;
+      if (best === undefined || endpoint.failure < best.failure) best = endpoint;
+    }
+    return (best as Endpoint).address;
+  }
+
+  /** Puts an endpoint to the end of the line. `problem`: why no connection stands; undefined if a node sent us away. */
+  failed(address: string, problem: ConnectionProblem | undefined): void {
+    const endpoint = this.#find(address);
+    if (endpoint === undefined) return;
+    endpoint.failure = ++this.#failures;
+    endpoint.problem = problem;
+  }
+
+  /** A connection to it stands. */
+  reached(address: string): void {
+    const endpoint = this.#find(address);
+    if (endpoint !== undefined) endpoint.problem = undefined;
+  }
+
+  /** Adds addresses that a node told. One that cannot be parsed is of no use, and no reason to fail. */
+  learn(addresses: readonly string[]): void {
+    for (const address of addresses) {
+      if (this.#endpoints.length >= 2 * endpointsMax) return;
+      const canonical = canonicalOrUndefined(address);
+      if (canonical !== undefined) this.#add(canonical);
+    }
+  }
+
+  /** True if no endpoint is left without a problem of this kind (of any kind if undefined). */
+  allFailed(kind?: ConnectionProblem['kind']): boolean {
+    return this.#endpoints.every(({ problem }) => problem !== undefined && (kind === undefined || problem.kind === kind));
+  }
+
+  /** Why each endpoint could not be reached, in one line; `undefined` if none has a problem. */
+  describeProblems(): string | undefined {
+    const problems = this.#endpoints.flatMap(({ problem }) => problem?.message ?? []);
+    return problems.length === 0 ? undefined : problems.join('; ');
+  }
+
+  #find(address: string): Endpoint | undefined {
+    return this.#endpoints.find((endpoint) => endpoint.address === address);
+  }
+
+  #add(address: string): void {
+    if (this.#find(address) === undefined) this.#endpoints.push({ address, failure: 0, problem: undefined });
+  }
+}
+
+/** The one way to write an endpoint. Throws KvError `invalid` that says what is wrong with it. */
+export function checkedEndpoint(address: string): string {
+  try {
+    return canonicalAddress(address, 'endpoint');
+  } catch (error) {
+    if (error instanceof InputError) throw invalid(error.message);
+    throw error;
+  }
+}
+
+function canonicalOrUndefined(address: string): string | undefined {
+  try {
+    return canonicalAddress(address);
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
+}
+
+function invalid(message: string): KvError {
+  return new KvError('invalid', message, 'notApplied');
+}

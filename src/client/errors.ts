@@ -1,0 +1,39 @@
+/**
+ * What a caller can do about a failure:
+ *
+ * - `invalid`, `tooLarge`: the request is wrong; the same one fails again.
+ * - `noMajority`: no leader with a majority, or no node, answered in time.
+ * - `timeout`: no answer in time though the command was on its way.
+ * - `busy`: a limit on outstanding work is reached; later it may go.
+ * - `sessionExpired`: the session was dropped while a retried command was out.
+ * - `reconfiguring`, `unreachable`: a reconfiguration was refused.
+ * - `notKvNode`: an endpoint answered, but is no kv node.
+ * - `closed`: the client was closed.
+ * - `internal`: a node answered what it should not.
+ */
+export type KvErrorCode =
+  | 'invalid'
+  | 'tooLarge'
+  | 'noMajority'
+  | 'timeout'
+  | 'busy'
+  | 'sessionExpired'
+  | 'reconfiguring'
+  | 'unreachable'
+  | 'notKvNode'
+  | 'closed'
+  | 'internal';
+
+/** A request that failed. */
+export class KvError extends Error {
+  override readonly name = 'KvError';
+  readonly code: KvErrorCode;
+  /** `notApplied`: it has no effect and never will. `unknown`: it may have been applied, or may yet be. */
+  readonly outcome: 'notApplied' | 'unknown';
+
+  constructor(code: KvErrorCode, message: string, outcome: 'notApplied' | 'unknown') {
+    super(message);
+    this.code = code;
+    this.outcome = outcome;
+  }
+}

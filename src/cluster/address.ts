@@ -1,0 +1,75 @@
+import { isIPv4, isIPv6 } from 'node:net';
+import type { NodeId } from '../omnipaxos/ballot.ts';
+import { InputError } from './input-error.ts';
+
+/** Where a node listens. IPv6 hosts are held without brackets. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+const portMax = 65_535;
+const defaultPortBase = 7000;
+
+/** Highest node id that has a default address: its port would be over 65535 otherwise. */
+export const defaultNodeIdMax: NodeId = portMax - defaultPortBase;
+
+/** Splits "host:port" (IPv6 in brackets: "[::1]:7001"). Throws {@link InputError}; `what` names the text in it. */
+export function parseAddress(text: string, what = 'address'): Address {
+  const problem = (reason: string) => new InputError(`${what} "${text}" ${reason}`);
+  if (text.includes('://')) throw problem(`has a scheme: write host:port alone, such as ${withoutScheme(text)}`);
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):([^:]*)$/.exec(text);
+  if (match === null) throw problem(shapeProblem(text));
+  const host = (match[1] ?? match[2] ?? '').toLowerCase();
+  const port = parsePort(match[3] ?? '');
+  if (port === undefined) throw problem(`has a bad port: a port is a number from 1 to ${portMax}`);
+  const isBracketed = match[1] !== undefined;
+  if (isBracketed ? !isIPv6(host) : !isHost(host))
+    throw problem('has a bad host: write host:port such as 10.0.0.4:7004');
+  return { host, port };
+}
+
+/** "host:port", with brackets around an IPv6 host. */
+export function formatAddress(address: Address): string {
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+/** The one way to write this address, so that equal addresses are equal strings. Throws {@link InputError}. */
+export function canonicalAddress(text: string, what?: string): string {
+  return formatAddress(parseAddress(text, what));
+}
+
+/** True if the host cannot be reached from another machine. */
+export function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1') return true;
+  const address = host.startsWith('::ffff:') ? host.slice('::ffff:'.length) : host;
+  return isIPv4(address) && address.startsWith('127.');
+}
+
+/** Where node `nodeId` listens if nothing else is said: 127.0.0.1, port 7000 + id; `undefined` for ids past the ports. */
+export function defaultAddress(nodeId: NodeId): string | undefined {
+  return nodeId <= defaultNodeIdMax ? `127.0.0.1:${defaultPortBase + nodeId}` : undefined;
+}
+
+function shapeProblem(text: string): string {
+  if (isIPv6(text)) return `has no port, and an IPv6 host needs brackets: write [${text}]:7001`;
+  if (!text.includes(':')) return `has no port: write host:port such as ${text === '' ? '127.0.0.1' : text}:7001`;
+  return 'is no host:port: write 10.0.0.4:7004, or [::1]:7004 for IPv6';
+}
+
+function withoutScheme(text: string): string {
+  const rest = text.slice(text.indexOf('://') + 3).replace(/\/.*$/, '');
+  return rest.includes(':') ? rest : '127.0.0.1:7001';
+}
+
+function parsePort(text: string): number | undefined {
+  if (!/^[1-9][0-9]{0,4}$/.test(text)) return undefined;
+  const port = Number(text);
+  return port <= portMax ? port : undefined;
+}
+
+function isHost(host: string): boolean {
+  if (/^[0-9.]*$/.test(host)) return isIPv4(host);
+  if (host.length > 253) return false;
+  return host.split('.').every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label));
+}

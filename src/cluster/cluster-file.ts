@@ -1,0 +1,133 @@
+import type { NodeId } from '../omnipaxos/ballot.ts';
+import { canonicalAddress, defaultAddress } from './address.ts';
+import { InputError } from './input-error.ts';
+import { type JsonObject, type JsonValue, parseJsonText } from './json-text.ts';
+import { nearestWord } from './nearest-word.ts';
+import { parseNodeId, refuseTwice } from './node-list.ts';
+
+/** Name of a cluster file, looked for in the working directory and every one above it. */
+export const clusterFileName = 'kv.json';
+
+/** What a cluster file may set beside names and addresses. */
+export interface ClusterSettings {
+  /** A leader unheard for this long is replaced, milliseconds. */
+  readonly electionTimeoutMs?: number;
+  /** How long a command waits for its answer, milliseconds. */
+  readonly requestTimeoutMs?: number;
+}
+
+/** A cluster as its file, or the default, describes it. */
+export interface ClusterDescription {
+  /** Path of the file; `undefined` for the default cluster. */
+  readonly path: string | undefined;
+  readonly name: string;
+  /** "host:port" of the nodes that form the first configuration, ascending by id. */
+  readonly nodes: ReadonlyMap<NodeId, string>;
+  readonly settings: ClusterSettings;
+}
+
+/** Limits of the settings, milliseconds, both ends included. */
+export const settingLimits = {
+  electionTimeoutMs: { min: 20, max: 60_000 },
+  requestTimeoutMs: { min: 1, max: 3_600_000 },
+} as const satisfies Record<keyof ClusterSettings, { min: number; max: number }>;
+
+const settingNames = Object.keys(settingLimits) as (keyof ClusterSettings)[];
+const knownKeys: readonly string[] = ['cluster', 'nodes', ...settingNames];
+
+/** The cluster when there is no file: nodes 1, 2 and 3 on this machine. */
+export const defaultCluster: ClusterDescription = {
+  path: undefined,
+  name: 'kv',
+  nodes: new Map([1, 2, 3].map((id) => [id, defaultAddress(id) as string])),
+  settings: {},
+};
+
+/**
+ * Reads the text of a cluster file: `{"cluster": "name", "nodes": {"1": "host:port", …}}` and optional settings. At most
+ * `nodesMax` nodes. Throws {@link InputError}, a line that starts with `path` and names what is wrong.
+ */
+export function parseClusterFile(text: string, path: string, nodesMax: number): ClusterDescription {
+  const problem = (reason: string) => new InputError(`${path}: ${reason}`);
+  const file = parseJsonText(text, path);
+  if (!isObject(file)) throw problem(`an object was expected, such as ${example}`);
+  for (const key of file.keys()) {
+    if (!knownKeys.includes(key)) throw problem(unknownKey(key));
+  }
+  try {
+    return { path, name: clusterName(file), nodes: clusterNodes(file, nodesMax), settings: clusterSettings(file) };
+  } catch (error) {
+    throw error instanceof InputError ? problem(error.message) : error;
+  }
+}
+
+/** The text of a cluster file, to be read by {@link parseClusterFile}. */
+export function formatClusterFile(cluster: Omit<ClusterDescription, 'path'>): string {
+  const file = { cluster: cluster.name, nodes: Object.fromEntries(cluster.nodes), ...cluster.settings };
+  return `${JSON.stringify(file, undefined, 2)}\n`;
+}
+
+/** Checks the name of a cluster. Throws {@link InputError}. */
+export function checkClusterName(name: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) return name;
+  throw new InputError(
+    `cluster name "${name}" is not allowed: 1 to 64 letters, digits, ".", "_" and "-", a letter or digit first`,
+  );
+}
+
+const example = '{"cluster": "name", "nodes": {"1": "127.0.0.1:7001"}}';
+
+function unknownKey(key: string): string {
+  const near = nearestWord(key, knownKeys);
+  const meant = near === undefined ? '' : `did you mean "${near}"? `;
+  return `unknown key "${key}": ${meant}known are ${knownKeys.join(', ')}`;
+}
+
+function clusterName(file: JsonObject): string {
+  const name = file.get('cluster');
+  if (typeof name === 'string') return checkClusterName(name);
+  throw new InputError(
+    `"cluster" ${name === undefined ? 'is missing' : 'is no text'}: name the cluster, as in ${example}`,
+  );
+}
+
+function clusterNodes(file: JsonObject, nodesMax: number): Map<NodeId, string> {
+  const nodes = file.get('nodes');
+  if (nodes === undefined || !isObject(nodes) || nodes.size === 0) {
+    throw new InputError(
+      `"nodes" ${nodes === undefined ? 'is missing' : 'names no node'}: give ids and addresses, as in ${example}`,
+    );
+  }
+  if (nodes.size > nodesMax)
+    throw new InputError(`"nodes" names ${nodes.size} nodes: a cluster has at most ${nodesMax}`);
+  const listed = [...nodes].map(([key, value]) => listedNode(key, value)).sort((a, b) => a.id - b.id);
+  refuseTwice(listed);
+  return new Map(listed.map(({ id, address }) => [id, address]));
+}
+
+function listedNode(key: string, value: JsonValue): { id: NodeId; address: string } {
+  const id = parseNodeId(key, 'in "nodes", node id');
+  if (typeof value !== 'string') throw new InputError(`the address of node ${id} is no text: write "host:port"`);
+  return { id, address: canonicalAddress(value, `the address of node ${id},`) };
+}
+
+function clusterSettings(file: JsonObject): ClusterSettings {
+  const settings: { -readonly [Name in keyof ClusterSettings]: number } = {};
+  for (const name of settingNames) {
+    const value = file.get(name);
+    if (value !== undefined) settings[name] = checkSetting(name, value);
+  }
+  return settings;
+}
+
+/** Checks the value of a setting, milliseconds. Throws {@link InputError}. */
+export function checkSetting(name: keyof ClusterSettings, value: JsonValue): number {
+  const { min, max } = settingLimits[name];
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  const written = typeof value === 'number' ? `${value}` : JSON.stringify(value);
+  throw new InputError(`"${name}" is ${written}: a whole number of milliseconds from ${min} to ${max} was expected`);
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return value instanceof Map;
+}

@@ -1,0 +1,105 @@
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
+import type { Outcome } from './outcome.ts';
+
+/** How far a session's numbers may run ahead of what its client has acknowledged: bounds the outcomes kept. */
+export const sessionWindowMax = 4096;
+
+/** The outcomes that a session keeps: those of commands that changed something. */
+type KeptOutcome = Extract<Outcome, { type: 'put' | 'deleted' }>;
+
+const outcomeCodes = { put: 0, deletedNothing: 1, deleted: 2 } as const;
+
+/** What a session must have room for: thrown away are only answers that the client says it has. */
+const numberForgotten: Outcome = { type: 'refused', reason: 'numberForgotten' };
+const windowExceeded: Outcome = { type: 'refused', reason: 'windowExceeded' };
+
+/**
+ * One client's commands and their outcomes, as every replica has them: a command that comes again is answered with the
+ * first outcome and not applied again.
+ */
+export class ClientSession {
+  readonly id: number;
+  /** Log index of the last command of this session: the order in which sessions are dropped. */
+  lastUsedIndex: number;
+  #acknowledgedBelow = 0;
+  readonly #outcomes = new Map<number, KeptOutcome>();
+
+  constructor(id: number, lastUsedIndex: number) {
+    this.id = id;
+    this.lastUsedIndex = lastUsedIndex;
+  }
+
+  /** The outcome kept for a number, if any. */
+  outcomeOf(number: number): Outcome | undefined {
+    return this.#outcomes.get(number);
+  }
+
+  /**
+   * Takes note of what the client acknowledges and decides about a command.
+   * Gives the answer if the command must not be applied; `undefined`: apply it, then {@link record} the outcome.
+   */
+  admit(number: number, acknowledgedBelow: number): Outcome | undefined {
+    if (acknowledgedBelow > this.#acknowledgedBelow) this.#forgetBelow(acknowledgedBelow);
+    if (number < this.#acknowledgedBelow) return numberForgotten;
+    if (number >= this.#acknowledgedBelow + sessionWindowMax) return windowExceeded;
+    return this.#outcomes.get(number);
+  }
+
+  /** Keeps the outcome of a command that was admitted and applied. */
+  record(number: number, outcome: KeptOutcome): void {
+    this.#outcomes.set(number, outcome);
+  }
+
+  /** The same bytes on every replica at the same applied index, whatever way the session came there. */
+  encode(): Uint8Array {
+    const numbers = [...this.#outcomes.keys()].sort((a, b) => a - b);
+    const writer = new ByteWriter(32 + numbers.length * 8);
+    writer.varuint(this.lastUsedIndex).varuint(this.#acknowledgedBelow).varuint(numbers.length);
+    for (const number of numbers) {
+      const outcome = this.#outcomes.get(number) as KeptOutcome;
+      writer.varuint(number - this.#acknowledgedBelow).u8(codeOf(outcome)).varuint(outcome.revision);
+    }
+    return writer.finish();
+  }
+
+  /** Reads what {@link encode} wrote. Throws {@link DecodeError}. */
+  static decode(id: number, bytes: Uint8Array): ClientSession {
+    const reader = new ByteReader(bytes);
+    const session = new ClientSession(id, reader.varuint());
+    session.#acknowledgedBelow = reader.varuint();
+    for (let left = reader.count(sessionWindowMax); left > 0; left--) {
+      const number = session.#acknowledgedBelow + reader.varuint();
+      session.#outcomes.set(number, outcomeOf(reader.u8(), reader.varuint()));
+    }
+    reader.end();
+    return session;
+  }
+
+  #forgetBelow(number: number): void {
+    // A client may jump by any distance: walk whichever is shorter, the numbers or the outcomes.
+    if (number - this.#acknowledgedBelow <= this.#outcomes.size) {
+      for (let at = this.#acknowledgedBelow; at < number; at++) this.#outcomes.delete(at);
+    } else {
+      for (const at of this.#outcomes.keys()) if (at < number) this.#outcomes.delete(at);
+    }
+    this.#acknowledgedBelow = number;
+  }
+}
+
+function codeOf(outcome: KeptOutcome): number {
+  if (outcome.type === 'put') return outcomeCodes.put;
+  return outcome.existed ? outcomeCodes.deleted : outcomeCodes.deletedNothing;
+}
+
+function outcomeOf(code: number, revision: number): KeptOutcome {
+  switch (code) {
+    case outcomeCodes.put:
+      return { type: 'put', revision };
+    case outcomeCodes.deletedNothing:
+      return { type: 'deleted', revision, existed: false };
+    case outcomeCodes.deleted:
+      return { type: 'deleted', revision, existed: true };
+    default:
+      throw new DecodeError(`unknown outcome ${code} in a session`);
+  }
+}

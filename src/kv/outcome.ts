@@ -1,0 +1,16 @@
+/** What applying a command gave. Part of the replicated state: every replica computes the same. */
+export type Outcome =
+  | { readonly type: 'put'; readonly revision: number }
+  /** `existed` says whether there was anything to delete; `revision` is the log index of the command. */
+  | { readonly type: 'deleted'; readonly revision: number; readonly existed: boolean }
+  | { readonly type: 'sessionOpened'; readonly session: number }
+  /** The command was not applied *by this entry*. */
+  | { readonly type: 'refused'; readonly reason: RefusalReason };
+
+/**
+ * - `sessionExpired`: the session is not (or no longer) known.
+ * - `numberForgotten`: the client had said that it has this answer already.
+ * - `windowExceeded`: more than `sessionWindowMax` commands without an acknowledgement.
+ * - `malformed`: the bytes are no command.
+ */
+export type RefusalReason = 'sessionExpired' | 'numberForgotten' | 'windowExceeded' | 'malformed';

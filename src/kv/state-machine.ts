@@ -1,0 +1,181 @@
+import { assert, assertNever } from '../base/assert.ts';
+import { type ByteString, ByteWriter, DecodeError, toByteString } from '../base/bytes.ts';
+import { crc32 } from '../base/crc32.ts';
+import { type Command, commandProblem, decodeCommand } from './command.ts';
+import type { Outcome } from './outcome.ts';
+import { SessionTable, type SessionTableOptions } from './session-table.ts';
+import type { KvPair, KvRange, KvRecord, SessionChange, StateSnapshot, StateStore } from './state-store.ts';
+
+export type KvStateMachineOptions = SessionTableOptions;
+
+/** What a checkpoint of the store is made with. */
+export interface Checkpoint {
+  readonly appliedIndex: number;
+  readonly sessions: readonly SessionChange[];
+}
+
+const malformed: Outcome = { type: 'refused', reason: 'malformed' };
+const sessionExpired: Outcome = { type: 'refused', reason: 'sessionExpired' };
+const hashPagePairs = 1000;
+const hashPageBytes = 1024 * 1024;
+
+/**
+ * The replicated key-value store: what the decided entries of the log do, one after the other.
+ *
+ * Deterministic and total: the same entries give the same state, sessions and outcomes on every replica, whatever their
+ * bytes. Revisions are log index + 1, so revision r is made by the r-th entry of the log and the first one is 1.
+ *
+ * The checksum of a command is not looked at here: whoever takes a command from outside checks it, and the log checks its own.
+ */
+export class KvStateMachine {
+  readonly #store: StateStore;
+  readonly #sessions: SessionTable;
+  #appliedIndex = 0;
+
+  /** Goes on from the last durable checkpoint of `store`. Throws DecodeError if its sessions cannot be read. */
+  constructor(store: StateStore, options: KvStateMachineOptions = {}) {
+    this.#store = store;
+    this.#sessions = new SessionTable(options);
+    this.reload();
+  }
+
+  /** Count of entries applied: the index of the entry to apply next. */
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  /**
+   * Applies the command at `index`, which must be {@link appliedIndex}. Never throws for what the bytes are: bytes that are
+   * no command, and keys and values over the limits, are refused as `malformed`.
+   *
+   * The value is staged as a view into `command`: until the next checkpoint it keeps alive the frame that it came in.
+   */
+  apply(index: number, command: Uint8Array): Outcome {
+    this.#advance(index);
+    const decoded = decodeOrUndefined(command);
+    if (decoded === undefined) return malformed;
+    return decoded.kind === 'openSession' ? this.#openSession(index, decoded) : this.#applyOnce(index, decoded);
+  }
+
+  /** Passes an entry that changes nothing here, such as a StopSign. */
+  skip(index: number): void {
+    this.#advance(index);
+  }
+
+  /** A key's value and revision, as of {@link appliedIndex}. */
+  get(key: ByteString): KvRecord | undefined {
+    return this.#store.get(key);
+  }
+
+  /** The pairs of a range in byte order, as of {@link appliedIndex}. */
+  range(range: KvRange): { readonly pairs: KvPair[]; readonly more: boolean } {
+    return this.#store.range(range);
+  }
+
+  /** The outcome of a command applied before, if it is kept: a retry is answered with it instead of proposed. */
+  answerOf(session: number, number: number): Outcome | undefined {
+    return this.#sessions.answerOf(session, number);
+  }
+
+  /** The arguments of `StateStore.checkpoint` for all that was applied so far. Call it exactly once for each checkpoint. */
+  takeCheckpoint(): Checkpoint {
+    return { appliedIndex: this.#appliedIndex, sessions: this.#sessions.takeChanges() };
+  }
+
+  /** A stable view of the last durable checkpoint, for a node that catches up. */
+  openSnapshot(): StateSnapshot {
+    return this.#store.openSnapshot();
+  }
+
+  /** Takes the state from the store again: after an installed snapshot. What was applied but is not in there is gone. */
+  reload(): void {
+    this.#sessions.load(this.#store.sessions());
+    this.#appliedIndex = this.#store.durableIndex;
+  }
+
+  /** The same on replicas with the same pairs and sessions, and almost surely different otherwise. Reads everything: slow. */
+  stateHash(): string {
+    const hash = new ContentHash();
+    for (const pair of this.#allPairs()) {
+      hash.add(new ByteWriter().text(pair.key).varuint(pair.revision).bytes(pair.value).finish());
+    }
+    for (const row of this.#sessions.rows()) hash.add(new ByteWriter().varuint(row.id).bytes(row.bytes).finish());
+    return hash.digest();
+  }
+
+  #advance(index: number): void {
+    assert(index === this.#appliedIndex, `entry ${index} came to be applied where ${this.#appliedIndex} is next`);
+    this.#appliedIndex = index + 1;
+  }
+
+  #openSession(index: number, command: Command): Outcome {
+    if (command.session !== 0) return malformed;
+    return { type: 'sessionOpened', session: this.#sessions.open(index) };
+  }
+
+  #applyOnce(index: number, command: Exclude<Command, { kind: 'openSession' }>): Outcome {
+    const session = this.#sessions.use(command.session, index);
+    if (session === undefined) return sessionExpired;
+    const answer = session.admit(command.number, command.acknowledgedBelow);
+    if (answer !== undefined) return answer;
+    const outcome = this.#change(index + 1, command);
+    session.record(command.number, outcome);
+    return outcome;
+  }
+
+  #change(revision: number, command: Exclude<Command, { kind: 'openSession' }>) {
+    const key = toByteString(command.key);
+    switch (command.kind) {
+      case 'put':
+        this.#store.put(key, command.value, revision);
+        return { type: 'put', revision } as const;
+      case 'delete': {
+        const existed = this.#store.get(key) !== undefined;
+        if (existed) this.#store.delete(key);
+        return { type: 'deleted', revision, existed } as const;
+      }
+      default:
+        return assertNever(command, 'command');
+    }
+  }
+
+  *#allPairs(): Generator<KvPair> {
+    let after: ByteString | undefined;
+    for (;;) {
+      const page = { prefix: '', limit: hashPagePairs, bytesMax: hashPageBytes };
+      const { pairs, more } = this.#store.range(after === undefined ? page : { ...page, after });
+      yield* pairs;
+      after = pairs.at(-1)?.key;
+      if (!more) return;
+    }
+  }
+}
+
+function decodeOrUndefined(bytes: Uint8Array): Command | undefined {
+  try {
+    const command = decodeCommand(bytes);
+    return commandProblem(command) === undefined ? command : undefined;
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}
+
+/** 64 bits out of two unlike 32-bit sums over the same bytes. */
+class ContentHash {
+  #crc = 0;
+  #fnv = 0x811c9dc5;
+
+  add(bytes: Uint8Array): void {
+    this.#crc = crc32(bytes, this.#crc);
+    for (const byte of bytes) this.#fnv = Math.imul(this.#fnv ^ byte, 0x01000193);
+  }
+
+  digest(): string {
+    return hex(this.#crc) + hex(this.#fnv >>> 0);
+  }
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(8, '0');
+}

@@ -1,0 +1,178 @@
+import { assertNever } from '../base/assert.ts';
+import type { Ballot, NodeId } from './ballot.ts';
+import { bottomBallot, compareBallots } from './ballot.ts';
+import { nodesProblem } from './configuration.ts';
+import type { BallotMessage, BallotPayload, HeartbeatReply } from './messages.ts';
+import type { QuorumSizes } from './quorum.ts';
+import { majority, quorumProblem } from './quorum.ts';
+
+/** What the election looks at of the log. An `OmniPaxos` is one. */
+export interface ElectionView {
+  /** Highest ballot promised. */
+  readonly promise: Ballot;
+  readonly isLeaderInAcceptPhase: boolean;
+}
+
+export interface BallotLeaderElectionOptions {
+  readonly configurationId: number;
+  readonly pid: NodeId;
+  readonly peers: readonly NodeId[];
+  /** Higher wins among equals; default 0. */
+  readonly priority?: number;
+  readonly quorum?: QuorumSizes;
+  /** `tick()`s of one heartbeat round, which is the election timeout. Default 1. */
+  readonly electionTimeoutTicks?: number;
+  /** The log: without it, promises that the election did not hear of are not followed. */
+  readonly log?: ElectionView;
+}
+
+/**
+ * Ballot leader election: finds a server that is connected to a quorum even if nobody sees everybody. It needs no log;
+ * it only looks at the promise. Rules: PROTOCOL BLE; paper: OmniPaxos, EuroSys 2023, §5.
+ */
+export class BallotLeaderElection {
+  readonly #pid: NodeId;
+  readonly #peers: readonly NodeId[];
+  readonly #configurationId: number;
+  readonly #quorum: QuorumSizes;
+  readonly #electionTimeoutTicks: number;
+  readonly #log: ElectionView | undefined;
+  /** The ballot that this node owns. */
+  #ballot: Ballot;
+  #leader: Ballot;
+  #isHappy = false;
+  #round = 0;
+  #ticks = 0;
+  #replies = new Map<NodeId, HeartbeatReply>();
+  #isQuorumConnected = false;
+  #outgoing: BallotMessage[] = [];
+
+  constructor(options: BallotLeaderElectionOptions) {
+    const { pid, peers, priority = 0, log } = options;
+    const nodes = [pid, ...peers];
+    this.#quorum = options.quorum ?? majority(nodes.length);
+    const problem = nodesProblem(nodes) ?? quorumProblem(this.#quorum, nodes.length);
+    if (problem) throw new RangeError(problem);
+    this.#pid = pid;
+    this.#peers = peers;
+    this.#configurationId = options.configurationId;
+    this.#electionTimeoutTicks = options.electionTimeoutTicks ?? 1;
+    this.#log = log;
+    const recovered = log && compareBallots(log.promise, bottomBallot) > 0 ? log.promise : undefined;
+    // A node that comes back with a promise is never again the leader that it was (mistake 4).
+    this.#ballot = { n: recovered ? 0 : 1, priority, pid };
+    this.#leader = recovered ?? bottomBallot;
+    this.#beginRound();
+  }
+
+  /** The ballot that this node owns. */
+  get ballot(): Ballot {
+    return this.#ballot;
+  }
+
+  /** The leader that this node follows; the bottom ballot before the first. */
+  get leader(): Ballot {
+    return this.#leader;
+  }
+
+  get isHappy(): boolean {
+    return this.#isHappy;
+  }
+
+  /** True if, in the last whole round, a quorum answered. */
+  get isQuorumConnected(): boolean {
+    return this.#isQuorumConnected;
+  }
+
+  /**
+   * One step of time. At the end of a round returns the leader, to be given to `OmniPaxos.handleLeader`; else undefined.
+   */
+  tick(): Ballot | undefined {
+    this.#ticks++;
+    if (this.#ticks < this.#electionTimeoutTicks) return undefined;
+    this.#ticks = 0;
+    return this.#endRound();
+  }
+
+  /** Takes in a message. One of another configuration or round is ignored; a sender counts once a round. */
+  handle(message: BallotMessage): void {
+    const { from, payload } = message;
+    if (message.configurationId !== this.#configurationId || message.to !== this.#pid) return;
+    if (!this.#peers.includes(from)) return;
+    switch (payload.type) {
+      case 'HeartbeatRequest':
+        this.#send(from, {
+          type: 'HeartbeatReply',
+          round: payload.round,
+          ballot: this.#ballot,
+          leader: this.#leader,
+          happy: this.#isHappy,
+        });
+        return;
+      case 'HeartbeatReply':
+        if (payload.round === this.#round) this.#replies.set(from, payload);
+        return;
+      default:
+        assertNever(payload, 'message');
+    }
+  }
+
+  /** Messages to send now. They never wait for a disk. */
+  getOutgoingMsgs(): BallotMessage[] {
+    const taken = this.#outgoing;
+    if (taken.length > 0) this.#outgoing = [];
+    return taken;
+  }
+
+  #endRound(): Ballot {
+    const replies = [...this.#replies.values()];
+    this.#isQuorumConnected = replies.length + 1 >= this.#quorum.prepare;
+    this.#followHighestBallot(replies);
+    this.#isHappy = this.#isContentWith(replies);
+    if (!this.#isHappy && this.#isQuorumConnected && replies.every((reply) => !reply.happy)) this.#takeOver();
+    this.#beginRound();
+    this.#followPromise();
+    return this.#leader;
+  }
+
+  /** Only ballots of those who answered themselves: what others heard of is not passed on (mistake 5). */
+  #followHighestBallot(replies: readonly HeartbeatReply[]): void {
+    for (const { ballot } of replies) {
+      if (compareBallots(ballot, this.#leader) > 0) this.#leader = ballot;
+    }
+  }
+
+  #isContentWith(replies: readonly HeartbeatReply[]): boolean {
+    const leader = this.#leader;
+    if (compareBallots(leader, this.#ballot) !== 0) {
+      return replies.some((reply) => compareBallots(reply.ballot, leader) === 0 && reply.happy);
+    }
+    const followers = replies.filter((reply) => compareBallots(reply.leader, this.#ballot) <= 0).length;
+    const needed = this.#log?.isLeaderInAcceptPhase ? this.#quorum.accept : this.#quorum.prepare;
+    if (followers + 1 >= needed) return true;
+    return replies.some((reply) => compareBallots(reply.leader, this.#ballot) > 0 && reply.happy);
+  }
+
+  #takeOver(): void {
+    this.#ballot = { ...this.#ballot, n: this.#leader.n + 1 };
+    this.#leader = this.#ballot;
+    this.#isHappy = true;
+  }
+
+  #followPromise(): void {
+    const promise = this.#log?.promise;
+    if (!promise || compareBallots(promise, this.#leader) <= 0) return;
+    this.#leader = promise;
+    if (promise.pid === this.#pid) this.#ballot = promise;
+  }
+
+  #beginRound(): void {
+    this.#replies = new Map();
+    this.#round++;
+    for (const peer of this.#peers) this.#send(peer, { type: 'HeartbeatRequest', round: this.#round });
+  }
+
+  #send(to: NodeId, payload: BallotPayload): void {
+    this.#outgoing.push({ from: this.#pid, to, configurationId: this.#configurationId, payload });
+  }
+}

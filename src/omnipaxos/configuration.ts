@@ -1,0 +1,79 @@
+import type { NodeId } from './ballot.ts';
+import { MemoryStore } from './memory-store.ts';
+import type { QuorumSizes } from './quorum.ts';
+import { majority, quorumProblem } from './quorum.ts';
+import type { Store } from './storage.ts';
+
+/** What an {@link OmniPaxos} replica is made from. Sizes are in what `sizeOf` gives: entries, by default. */
+export interface OmniPaxosOptions<T> {
+  /** The configuration that this replica is of. Messages of another are refused. */
+  readonly configurationId: number;
+  /** This node: a positive integer. */
+  readonly pid: NodeId;
+  /** The other members. */
+  readonly peers: readonly NodeId[];
+  /** Log and promises. Default: in memory. */
+  readonly store?: Store<T>;
+  /** First index of this configuration: one past the StopSign of the one before. Default 0. */
+  readonly startIndex?: number;
+  /** Flexible quorums; default majorities. */
+  readonly quorum?: QuorumSizes;
+  /** `tick()`s between resends of what may have been lost. Default 5. */
+  readonly resendTicks?: number;
+  /** Size of an entry. Default: 1 each. */
+  readonly sizeOf?: (entry: T) => number;
+  /** Most size of one AcceptDecide (one entry may exceed it). Default 4,096. */
+  readonly messageSizeMax?: number;
+  /**
+   * Most size of a suffix in Promise or AcceptSync. A node that lacks more is told so and catches up on decided entries
+   * first (`catchUpTarget`). Must exceed `undecidedSizeMax`. Default: no limit.
+   */
+  readonly syncSizeMax?: number;
+  /** Most size of proposals accepted by the leader and not yet decided; also of proposals held back. Default 1,000,000. */
+  readonly undecidedSizeMax?: number;
+  /** First id of reads, above all ids used by earlier incarnations of this node. Default 1. */
+  readonly firstReadId?: number;
+}
+
+/** Options with every default filled in. */
+export type ResolvedOptions<T> = Required<OmniPaxosOptions<T>>;
+
+/** Fills in defaults. Throws a RangeError that names what is wrong. */
+export function resolveOptions<T>(options: OmniPaxosOptions<T>): ResolvedOptions<T> {
+  const { pid, peers } = options;
+  const nodes = [pid, ...peers];
+  const problem = nodesProblem(nodes);
+  if (problem) throw new RangeError(problem);
+  const quorum = options.quorum ?? majority(nodes.length);
+  const wrongQuorum = quorumProblem(quorum, nodes.length);
+  if (wrongQuorum) throw new RangeError(wrongQuorum);
+  const resolved = {
+    store: new MemoryStore<T>(),
+    startIndex: 0,
+    resendTicks: 5,
+    sizeOf: () => 1,
+    messageSizeMax: 4096,
+    syncSizeMax: Number.POSITIVE_INFINITY,
+    undecidedSizeMax: 1_000_000,
+    firstReadId: 1,
+    ...options,
+    quorum,
+  };
+  for (const name of ['resendTicks', 'messageSizeMax', 'undecidedSizeMax', 'firstReadId'] as const) {
+    if (!(resolved[name] >= 1)) throw new RangeError(`${name} is ${resolved[name]}, it must be at least 1`);
+  }
+  if (resolved.syncSizeMax <= resolved.undecidedSizeMax) {
+    throw new RangeError(`syncSizeMax ${resolved.syncSizeMax} must exceed undecidedSizeMax ${resolved.undecidedSizeMax}`);
+  }
+  return resolved;
+}
+
+/** Says what is wrong with a list of node ids, or `undefined`. */
+export function nodesProblem(nodes: readonly NodeId[]): string | undefined {
+  if (nodes.length === 0) return 'a configuration needs at least one node';
+  for (const node of nodes) {
+    if (!Number.isSafeInteger(node) || node < 1) return `node id ${node} is not a positive integer`;
+  }
+  if (new Set(nodes).size !== nodes.length) return `node ids ${nodes.join(', ')} are not distinct`;
+  return undefined;
+}

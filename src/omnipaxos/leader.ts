@@ -1,0 +1,356 @@
+import { assert } from '../base/assert.ts';
+import type { Ballot, NodeId } from './ballot.ts';
+import { compareBallots } from './ballot.ts';
+import type { Context } from './context.ts';
+import type { Entry } from './entry.ts';
+import type { CatchUpTarget } from './follower.ts';
+import type { Accepted, Prepare, PromiseMessage } from './messages.ts';
+import { entrySize, type ProposalQueue } from './proposals.ts';
+import { acceptSyncIndex, comparePositions, type LogPosition, suffixFor } from './sync.ts';
+
+/**
+ * What the leader knows of one follower.
+ *
+ * - `unprepared`: Prepare is out (or due), no Promise yet.
+ * - `promised`: only in the prepare phase.
+ * - `synced`: in an accept session.
+ * - `behind`: was told to catch up on decided entries first.
+ * - `lost`: promised a higher ballot; not prepared again by this leader unless it asks.
+ */
+interface Progress<T> {
+  readonly pid: NodeId;
+  status: 'unprepared' | 'promised' | 'synced' | 'behind' | 'lost';
+  promise: PromiseMessage<T> | undefined;
+  session: number;
+  counter: number;
+  /** Exclusive end of what was sent in this session. */
+  sentIndex: number;
+  sentDecided: number;
+  /** Exclusive end of what the follower has on disk in this ballot. */
+  acceptedIndex: number;
+  /** The decided index that the follower said it knows. */
+  knownDecided: number;
+  /** False until the follower has answered in this session. */
+  hasAnswered: boolean;
+}
+
+interface PreparePhase {
+  readonly name: 'prepare';
+}
+
+interface AcceptPhase {
+  readonly name: 'accept';
+  /** Where the adopted log ended, and in which round it was accepted. */
+  readonly adopted: LogPosition;
+  /** Accepted index at the end of the prepare phase: no read may be served below it. */
+  readonly readFloor: number;
+}
+
+/** Entries on their way to being decided, by the index at which each append ended. */
+interface Undecided {
+  readonly endIndex: number;
+  readonly size: number;
+}
+
+/** The leader's side of the protocol, for one ballot. */
+export class Leader<T> {
+  readonly role = 'leader';
+  readonly ballot: Ballot;
+  readonly #context: Context<T>;
+  readonly #followers: Progress<T>[];
+  readonly #byPid = new Map<NodeId, Progress<T>>();
+  readonly #promiseWrite: number;
+  #phase: PreparePhase | AcceptPhase = { name: 'prepare' };
+  #catchUpTarget: CatchUpTarget | undefined;
+  #undecided: Undecided[] = [];
+  #undecidedSize = 0;
+
+  /** The promise for `ballot` is staged as write `promiseWrite`. */
+  constructor(context: Context<T>, ballot: Ballot, promiseWrite: number) {
+    this.#context = context;
+    this.ballot = ballot;
+    this.#promiseWrite = promiseWrite;
+    this.#followers = context.options.peers.map(newProgress<T>);
+    for (const follower of this.#followers) this.#byPid.set(follower.pid, follower);
+    for (const follower of this.#followers) this.#prepare(follower);
+    this.#tryAdopt();
+  }
+
+  get phase(): 'prepare' | 'accept' {
+    return this.#phase.name;
+  }
+
+  get catchUpTarget(): CatchUpTarget | undefined {
+    return this.#catchUpTarget;
+  }
+
+  /** From which index on a read that arrives now is linearizable; undefined before the accept phase or once stopped. */
+  get readIndex(): number | undefined {
+    const { log } = this.#context;
+    if (this.#phase.name !== 'accept' || log.isStopped) return undefined;
+    return Math.max(log.decidedIndex, this.#phase.readFloor);
+  }
+
+  onPromise(from: NodeId, message: PromiseMessage<T>): void {
+    const follower = this.#follower(from);
+    // A duplicate must not open a second session (mistake 18); only an outstanding Prepare can be answered.
+    if (compareBallots(message.ballot, this.ballot) !== 0 || follower.status === 'synced') return;
+    if (this.#phase.name === 'accept') {
+      this.#sync(follower, message, this.#phase.adopted);
+      return;
+    }
+    follower.status = 'promised';
+    follower.promise = message;
+    this.#tryAdopt();
+  }
+
+  onAccepted(from: NodeId, message: Accepted): void {
+    const follower = this.#follower(from);
+    if (this.#phase.name !== 'accept' || compareBallots(message.ballot, this.ballot) !== 0) return;
+    assert(message.acceptedIndex <= this.#context.log.acceptedIndex, `node ${from} accepted past the leader's log`);
+    follower.hasAnswered = true;
+    follower.knownDecided = Math.max(follower.knownDecided, message.decidedIndex);
+    if (message.acceptedIndex <= follower.acceptedIndex) return;
+    follower.acceptedIndex = message.acceptedIndex;
+    this.advanceDecided();
+  }
+
+  onNotAccepted(from: NodeId, promised: Ballot): void {
+    if (compareBallots(promised, this.ballot) > 0) this.#follower(from).status = 'lost';
+  }
+
+  onPrepareRequest(from: NodeId, promised: Ballot): void {
+    if (compareBallots(this.ballot, promised) < 0) return;
+    const follower = this.#follower(from);
+    if (follower.status !== 'promised') follower.status = 'unprepared';
+    this.#prepare(follower);
+  }
+
+  /** What was on the link is lost; the follower sees the same and asks to be prepared. */
+  onReconnected(pid: NodeId): void {
+    const follower = this.#follower(pid);
+    if (follower.status === 'synced') follower.status = 'unprepared';
+    else if (follower.status === 'unprepared') this.#prepare(follower);
+  }
+
+  /** Decided entries or state came in from catch-up: compare logs afresh. */
+  onCaughtUp(): void {
+    if (this.#phase.name !== 'prepare') return;
+    this.#catchUpTarget = undefined;
+    for (const follower of this.#followers) {
+      if (follower.status !== 'promised') continue;
+      follower.status = 'unprepared';
+      follower.promise = undefined;
+      this.#prepare(follower);
+    }
+    this.#tryAdopt();
+  }
+
+  /** Repeats what may have been lost: nothing stays lost (mistake 8). */
+  resend(): void {
+    const { log, outbox } = this.#context;
+    for (const follower of this.#followers) {
+      if (follower.status === 'unprepared') this.#prepare(follower);
+      else if (follower.status === 'behind') this.#sendBehind(follower);
+      else if (follower.status === 'synced' && !isComplete(follower, log.acceptedIndex, log.decidedIndex)) {
+        const { session, counter } = follower;
+        outbox.send(follower.pid, { type: 'Probe', ballot: this.ballot, session, counter });
+      }
+    }
+  }
+
+  /** Takes waiting proposals into the log as far as there is room. Only in the accept phase and not after a StopSign. */
+  acceptProposals(queue: ProposalQueue<T>): void {
+    const { log, options } = this.#context;
+    while (!queue.isEmpty && !log.isStopped) {
+      const room = options.undecidedSizeMax - this.#undecidedSize;
+      if (room <= 0) return;
+      const { entries, size } = queue.take(room);
+      log.append(entries);
+      this.#undecided.push({ endIndex: log.acceptedIndex, size });
+      this.#undecidedSize += size;
+    }
+  }
+
+  /** Decides what an accept quorum has on disk, this node's own disk included. */
+  advanceDecided(): void {
+    const { log, options } = this.#context;
+    const decided = log.decidedIndex;
+    let best = decided;
+    if (this.#isAcceptedByQuorum(log.durableIndex, options.quorum.accept)) best = Math.max(best, log.durableIndex);
+    for (const follower of this.#followers) {
+      const index = follower.acceptedIndex;
+      if (index > best && this.#isAcceptedByQuorum(index, options.quorum.accept)) best = index;
+    }
+    if (best === decided) return;
+    log.decide(best);
+    while (this.#undecided.length > 0 && (this.#undecided[0] as Undecided).endIndex <= best) {
+      this.#undecidedSize -= (this.#undecided.shift() as Undecided).size;
+    }
+  }
+
+  /** Sends new entries and the decided index to everyone in session. */
+  replicate(): void {
+    const { log } = this.#context;
+    const { acceptedIndex, decidedIndex } = log;
+    let shared: SharedEntries<T> | undefined;
+    for (const follower of this.#followers) {
+      if (follower.status !== 'synced') continue;
+      while (follower.sentIndex < acceptedIndex) {
+        if (shared?.from !== follower.sentIndex) shared = this.#nextMessageEntries(follower.sentIndex, acceptedIndex);
+        this.#sendAcceptDecide(follower, shared, decidedIndex);
+      }
+      if (follower.sentDecided < decidedIndex) this.#sendDecide(follower, decidedIndex);
+    }
+  }
+
+  #prepare(follower: Progress<T>): void {
+    const { log, outbox } = this.#context;
+    const prepare: Prepare = {
+      type: 'Prepare',
+      ballot: this.ballot,
+      decidedIndex: log.decidedIndex,
+      acceptedRound: log.acceptedRound,
+      acceptedIndex: log.acceptedIndex,
+    };
+    outbox.sendAfter(this.#promiseWrite, follower.pid, prepare);
+  }
+
+  /** With a prepare quorum: takes over the newest log of it and starts to accept (PROTOCOL: Adoption). */
+  #tryAdopt(): void {
+    if (this.#phase.name !== 'prepare') return;
+    const { log, options } = this.#context;
+    const promised = this.#followers.filter((follower) => follower.status === 'promised');
+    if (promised.length + 1 < options.quorum.prepare) return;
+    let newest: PromiseMessage<T> | undefined;
+    let decidedIndex = log.decidedIndex;
+    for (const { promise } of promised) {
+      assert(promise !== undefined, 'a promised follower has its promise kept');
+      decidedIndex = Math.max(decidedIndex, promise.decidedIndex);
+      if (comparePositions(promise, newest ?? log) > 0) newest = promise;
+      else if (newest && newest.suffix === undefined && comparePositions(promise, newest) === 0) newest = promise;
+    }
+    if (newest && newest.suffix === undefined) {
+      const from = promised.find((follower) => follower.promise === newest)?.pid ?? 0;
+      this.#catchUpTarget = { index: newest.decidedIndex, from };
+      return;
+    }
+    this.#adopt(newest, decidedIndex);
+  }
+
+  #adopt(newest: PromiseMessage<T> | undefined, decidedIndex: number): void {
+    const { log } = this.#context;
+    const source: LogPosition = newest ?? log;
+    const adopted = { acceptedRound: source.acceptedRound, acceptedIndex: source.acceptedIndex };
+    if (newest) log.synchronize(this.ballot, newest.suffixFrom, newest.suffix ?? [], decidedIndex);
+    else log.synchronize(this.ballot, log.acceptedIndex, [], decidedIndex);
+    assert(log.decidedIndex >= decidedIndex, 'an adopted log holds everything that is decided');
+    this.#catchUpTarget = undefined;
+    this.#phase = { name: 'accept', adopted, readFloor: log.acceptedIndex };
+    for (const follower of this.#followers) {
+      if (follower.status === 'promised' && follower.promise) this.#sync(follower, follower.promise, adopted);
+    }
+    this.advanceDecided();
+  }
+
+  /** Opens an accept session: from here on the follower's log is a prefix of ours. */
+  #sync(follower: Progress<T>, promise: PromiseMessage<T>, adopted: LogPosition): void {
+    const { log, options, outbox } = this.#context;
+    follower.promise = undefined;
+    const syncIndex = acceptSyncIndex(promise, this.ballot, adopted);
+    const suffix = suffixFor(log, options, syncIndex, promise.decidedIndex);
+    if (suffix === undefined) {
+      follower.status = 'behind';
+      this.#sendBehind(follower);
+      return;
+    }
+    follower.status = 'synced';
+    follower.session++;
+    follower.counter = 0;
+    follower.sentIndex = log.acceptedIndex;
+    follower.sentDecided = log.decidedIndex;
+    follower.hasAnswered = false;
+    const { session } = follower;
+    const { decidedIndex } = log;
+    outbox.send(follower.pid, { type: 'AcceptSync', ballot: this.ballot, session, decidedIndex, syncIndex, suffix });
+  }
+
+  #sendBehind(follower: Progress<T>): void {
+    const { decidedIndex } = this.#context.log;
+    this.#context.outbox.send(follower.pid, { type: 'Behind', ballot: this.ballot, decidedIndex });
+  }
+
+  #sendAcceptDecide(follower: Progress<T>, { from, entries }: SharedEntries<T>, decidedIndex: number): void {
+    follower.counter++;
+    follower.sentIndex += entries.length;
+    follower.sentDecided = decidedIndex;
+    const { session, counter } = follower;
+    const { ballot } = this;
+    this.#context.outbox.send(follower.pid, {
+      type: 'AcceptDecide',
+      ballot,
+      session,
+      counter,
+      decidedIndex,
+      startIndex: from,
+      entries,
+    });
+  }
+
+  #sendDecide(follower: Progress<T>, decidedIndex: number): void {
+    follower.counter++;
+    follower.sentDecided = decidedIndex;
+    const { session, counter } = follower;
+    this.#context.outbox.send(follower.pid, { type: 'Decide', ballot: this.ballot, session, counter, decidedIndex });
+  }
+
+  /** The entries of the next AcceptDecide from `from` on: one array for all followers that are equally far. */
+  #nextMessageEntries(from: number, to: number): SharedEntries<T> {
+    const { log, options } = this.#context;
+    const entries = log.read(from, to);
+    let size = 0;
+    let count = 0;
+    while (count < entries.length) {
+      size += entrySize(entries[count] as Entry<T>, options.sizeOf);
+      if (count > 0 && size > options.messageSizeMax) break;
+      count++;
+    }
+    return { from, entries: count === entries.length ? entries : entries.slice(0, count) };
+  }
+
+  #isAcceptedByQuorum(index: number, quorum: number): boolean {
+    let count = this.#context.log.durableIndex >= index ? 1 : 0;
+    for (const follower of this.#followers) if (follower.acceptedIndex >= index) count++;
+    return count >= quorum;
+  }
+
+  #follower(pid: NodeId): Progress<T> {
+    const follower = this.#byPid.get(pid);
+    assert(follower !== undefined, `node ${pid} is no peer`);
+    return follower;
+  }
+}
+
+interface SharedEntries<T> {
+  readonly from: number;
+  readonly entries: readonly Entry<T>[];
+}
+
+function newProgress<T>(pid: NodeId): Progress<T> {
+  return {
+    pid,
+    status: 'unprepared',
+    promise: undefined,
+    session: 0,
+    counter: 0,
+    sentIndex: 0,
+    sentDecided: 0,
+    acceptedIndex: -1,
+    knownDecided: 0,
+    hasAnswered: false,
+  };
+}
+
+function isComplete<T>(follower: Progress<T>, acceptedIndex: number, decidedIndex: number): boolean {
+  return follower.hasAnswered && follower.acceptedIndex === acceptedIndex && follower.knownDecided === decidedIndex;
+}

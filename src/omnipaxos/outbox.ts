@@ -1,0 +1,58 @@
+import type { NodeId } from './ballot.ts';
+import type { PaxosMessage, PaxosPayload } from './messages.ts';
+
+interface Waiting<T> {
+  readonly write: number;
+  readonly message: PaxosMessage<T>;
+}
+
+/**
+ * The durability gate: the one place that decides what may leave the node before the disk has spoken.
+ *
+ * | leaves at once | waits for the write that it depends on |
+ * |---|---|
+ * | AcceptSync, AcceptDecide, Decide, Probe, Behind, NotAccepted, PrepareRequest, proposals, reads | Prepare, Promise |
+ *
+ * Accepted never waits here: it is made from the durable index only.
+ */
+export class Outbox<T> {
+  readonly #pid: NodeId;
+  readonly #configurationId: number;
+  #ready: PaxosMessage<T>[] = [];
+  /** In order of their writes, since writes are numbered in order. */
+  #waiting: Waiting<T>[] = [];
+
+  constructor(pid: NodeId, configurationId: number) {
+    this.#pid = pid;
+    this.#configurationId = configurationId;
+  }
+
+  /** Leaves with the next `take()`. */
+  send(to: NodeId, payload: PaxosPayload<T>): void {
+    this.#ready.push({ from: this.#pid, to, configurationId: this.#configurationId, payload });
+  }
+
+  /** Leaves once `write` is durable. */
+  sendAfter(write: number, to: NodeId, payload: PaxosPayload<T>): void {
+    const message = { from: this.#pid, to, configurationId: this.#configurationId, payload };
+    this.#waiting.push({ write, message });
+  }
+
+  /** Drops what waits: a higher promise made it void. */
+  dropWaiting(): void {
+    this.#waiting = [];
+  }
+
+  /** All that may leave, given the last durable write. */
+  take(durableWrite: number): PaxosMessage<T>[] {
+    let count = 0;
+    while (count < this.#waiting.length && (this.#waiting[count] as Waiting<T>).write <= durableWrite) {
+      this.#ready.push((this.#waiting[count] as Waiting<T>).message);
+      count++;
+    }
+    if (count > 0) this.#waiting.splice(0, count);
+    const taken = this.#ready;
+    if (taken.length > 0) this.#ready = [];
+    return taken;
+  }
+}

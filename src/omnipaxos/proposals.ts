@@ -1,0 +1,99 @@
+import type { NodeId } from './ballot.ts';
+import type { Entry } from './entry.ts';
+
+/** Proposals of one node, in its order. */
+export interface ProposalChunk<T> {
+  readonly from: NodeId;
+  readonly entries: Entry<T>[];
+}
+
+/** Proposals that wait for a leader, for the end of its prepare phase, or for the turn to end. Bounded by size. */
+export class ProposalQueue<T> {
+  readonly #sizeOf: (entry: T) => number;
+  readonly #sizeMax: number;
+  #chunks: ProposalChunk<T>[] = [];
+  #size = 0;
+
+  constructor(sizeOf: (entry: T) => number, sizeMax: number) {
+    this.#sizeOf = sizeOf;
+    this.#sizeMax = sizeMax;
+  }
+
+  get isEmpty(): boolean {
+    return this.#chunks.length === 0;
+  }
+
+  /** False, and nothing kept, if the queue is full. */
+  add(from: NodeId, entry: Entry<T>): boolean {
+    if (this.#size >= this.#sizeMax) return false;
+    this.#size += entrySize(entry, this.#sizeOf);
+    const last = this.#chunks[this.#chunks.length - 1];
+    if (last?.from === from) last.entries.push(entry);
+    else this.#chunks.push({ from, entries: [entry] });
+    return true;
+  }
+
+  /** Takes out everything. */
+  takeAll(): ProposalChunk<T>[] {
+    const taken = this.#chunks;
+    this.#chunks = [];
+    this.#size = 0;
+    return taken;
+  }
+
+  /**
+   * Takes entries in order up to `sizeMax`, at least one, ending with the first StopSign:
+   * nothing may follow that one into the log.
+   */
+  take(sizeMax: number): { readonly entries: Entry<T>[]; readonly size: number } {
+    const first = this.#chunks[0];
+    if (this.#chunks.length === 1 && first && this.#size <= sizeMax && !first.entries.some(isStopSign)) {
+      const size = this.#size;
+      this.takeAll();
+      return { entries: first.entries, size };
+    }
+    return this.#takeOneByOne(sizeMax);
+  }
+
+  #takeOneByOne(sizeMax: number): { entries: Entry<T>[]; size: number } {
+    const entries: Entry<T>[] = [];
+    let size = 0;
+    while (this.#chunks.length > 0) {
+      const chunk = this.#chunks[0] as ProposalChunk<T>;
+      let taken = 0;
+      let stopped = false;
+      for (const entry of chunk.entries) {
+        const next = entrySize(entry, this.#sizeOf);
+        if (stopped || (entries.length > 0 && size + next > sizeMax)) break;
+        entries.push(entry);
+        size += next;
+        taken++;
+        stopped = isStopSign(entry);
+      }
+      if (taken < chunk.entries.length) {
+        chunk.entries.splice(0, taken);
+        break;
+      }
+      this.#chunks.shift();
+      if (stopped) break;
+    }
+    this.#size -= size;
+    return { entries, size };
+  }
+}
+
+/** Size of an entry; a StopSign counts as one, it is always alone. */
+export function entrySize<T>(entry: Entry<T>, sizeOf: (entry: T) => number): number {
+  return entry.type === 'Normal' ? sizeOf(entry.entry) : 1;
+}
+
+/** Sum of the sizes of `entries`. */
+export function entriesSize<T>(entries: readonly Entry<T>[], sizeOf: (entry: T) => number): number {
+  let size = 0;
+  for (const entry of entries) size += entrySize(entry, sizeOf);
+  return size;
+}
+
+function isStopSign<T>(entry: Entry<T>): boolean {
+  return entry.type === 'StopSign';
+}

@@ -1,0 +1,51 @@
+import type { Ballot } from './ballot.ts';
+import type { Entry } from './entry.ts';
+
+/*
+ * The two storage seams, and the store that makes what was staged through both durable in one step.
+ *
+ * Writes are *staged*: they are visible to reads at once, and durable only when `Store.durableWrite()` says so.
+ * An implementation may make several transitions durable together, but never a part of one.
+ */
+
+/** The log. Indexes count from 0 over the whole life of the log, across configurations; they never restart. */
+export interface Sequence<T> {
+  /** Index of the first entry that is still here; all below was trimmed. */
+  readonly trimmedIndex: number;
+  /** Exclusive end: the index that the next appended entry gets. */
+  readonly endIndex: number;
+  /** Adds entries at the end. */
+  append(entries: readonly Entry<T>[]): void;
+  /** Drops every entry at `index` and above. */
+  truncate(index: number): void;
+  /** Entries `from` (inclusive) to `to` (exclusive). Both within `trimmedIndex … endIndex`, else a RangeError. */
+  read(from: number, to: number): Entry<T>[];
+  /** Drops every entry below `index`, at most `endIndex`. */
+  trim(index: number): void;
+  /** Drops all entries; the log goes on, empty, at `index`: what lies below is known as state. */
+  reset(index: number): void;
+}
+
+/** What a replica must remember beside the log. */
+export interface PaxosState {
+  promise: Ballot;
+  acceptedRound: Ballot;
+  /** May be lost in a crash without harm: it is only a lower bound then. */
+  decidedIndex: number;
+}
+
+/**
+ * Both seams behind one gate.
+ *
+ * The core stages writes, then calls `commit()` once for each transition and remembers the number.
+ * What depends on the write leaves only when `durableWrite()` has reached it.
+ * A store in memory is durable at once: `durableWrite()` equals the last number given.
+ */
+export interface Store<T> {
+  readonly sequence: Sequence<T>;
+  readonly state: PaxosState;
+  /** Closes one transition: all that was staged since the last call becomes durable together or not at all. */
+  commit(): number;
+  /** Number of the last transition that is known to be durable. Never goes back. */
+  durableWrite(): number;
+}

@@ -1,0 +1,55 @@
+import type { Ballot } from './ballot.ts';
+import { compareBallots } from './ballot.ts';
+import type { ResolvedOptions } from './configuration.ts';
+import type { Entry } from './entry.ts';
+import type { Log } from './log.ts';
+import { entriesSize } from './proposals.ts';
+
+/** How far a log goes: compared as a pair, round first (PROTOCOL mistake 1). */
+export interface LogPosition {
+  readonly acceptedRound: Ballot;
+  readonly acceptedIndex: number;
+}
+
+/** Negative if `a` is the older log, positive if it is the newer, 0 if they are alike. */
+export function comparePositions(a: LogPosition, b: LogPosition): number {
+  return compareBallots(a.acceptedRound, b.acceptedRound) || a.acceptedIndex - b.acceptedIndex;
+}
+
+/** Where a Promise's suffix starts: what the leader lacks (PROTOCOL: Promise). */
+export function promiseSuffixFrom(mine: LogPosition, leader: LogPosition & { readonly decidedIndex: number }): number {
+  const round = compareBallots(mine.acceptedRound, leader.acceptedRound);
+  if (round > 0) return leader.decidedIndex;
+  if (round === 0 && mine.acceptedIndex > leader.acceptedIndex) return leader.acceptedIndex;
+  return mine.acceptedIndex;
+}
+
+/** Where a follower's log meets the leader's for certain (PROTOCOL: AcceptSync; mistake 2 is to forget the `min`). */
+export function acceptSyncIndex(
+  follower: LogPosition & { readonly decidedIndex: number },
+  leaderBallot: Ballot,
+  adopted: LogPosition,
+): number {
+  if (compareBallots(follower.acceptedRound, leaderBallot) === 0) return follower.acceptedIndex;
+  if (compareBallots(follower.acceptedRound, adopted.acceptedRound) === 0) {
+    return Math.min(follower.acceptedIndex, adopted.acceptedIndex);
+  }
+  return follower.decidedIndex;
+}
+
+/**
+ * The log from `from` to its end for a node that has decided `otherDecided`; `undefined` if that is trimmed here, or over
+ * `syncSizeMax` while the other can shorten it by catching up on decided entries.
+ */
+export function suffixFor<T>(
+  log: Log<T>,
+  options: ResolvedOptions<T>,
+  from: number,
+  otherDecided: number,
+): Entry<T>[] | undefined {
+  if (from < log.trimmedIndex) return undefined;
+  const suffix = log.read(from, log.acceptedIndex);
+  const canCatchUp = otherDecided < log.decidedIndex;
+  if (canCatchUp && entriesSize(suffix, options.sizeOf) > options.syncSizeMax) return undefined;
+  return suffix;
+}

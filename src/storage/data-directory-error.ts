@@ -1,0 +1,29 @@
+/**
+ * Why a data directory was refused:
+ *
+ * - `inUse`: another process has it.
+ * - `otherNode`, `otherCluster`: it belongs to another node or cluster.
+ * - `newerFormat`: a newer version of the software wrote it.
+ * - `damaged`: what is in it is not what was written.
+ * - `notWritable`: it cannot be made, read or written.
+ */
+export type DataDirectoryErrorCode = 'inUse' | 'otherNode' | 'otherCluster' | 'newerFormat' | 'damaged' | 'notWritable';
+
+/** A data directory that was refused, as it is. The message is one line that says what is wrong and what would be right. */
+export class DataDirectoryError extends Error {
+  override readonly name = 'DataDirectoryError';
+  readonly code: DataDirectoryErrorCode;
+
+  constructor(code: DataDirectoryErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+/** The error for a directory that belongs to `bound` where `wanted` is asked for. */
+export function otherClusterError(bound: string, wanted: string): DataDirectoryError {
+  return new DataDirectoryError(
+    'otherCluster',
+    `the data directory belongs to cluster ${bound}, not ${wanted}: use another directory, or this one's own cluster`,
+  );
+}

@@ -1,0 +1,109 @@
+import { join } from 'node:path';
+import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
+import type { ByteString } from '../base/bytes.ts';
+import { DiskFailedError } from './storage-error.ts';
+
+/** Keys as LMDB takes them: written into and read from its own buffers, without an array in between. */
+interface KeyEncoder<K> {
+  writeKey(key: K, target: Buffer, start: number): number;
+  readKey(source: Buffer, start: number, end: number): K;
+}
+
+const byteStringKeys: KeyEncoder<ByteString> = {
+  writeKey: (key, target, start) => start + target.write(key, start, 'latin1'),
+  readKey: (source, start, end) => source.toString('latin1', start, end),
+};
+
+/** 8 bytes, big-endian: numbers in order, without the wrap of LMDB's own `uint32` keys. */
+const numberKeys: KeyEncoder<number> = {
+  writeKey: (key, target, start) => {
+    target.writeUInt32BE(Math.floor(key / 2 ** 32), start);
+    return target.writeUInt32BE(key >>> 0, start + 4);
+  },
+  readKey: (source, start) => source.readUInt32BE(start) * 2 ** 32 + source.readUInt32BE(start + 4),
+};
+
+/** Name of LMDB's data file in an environment's directory. */
+export const dataFileName = 'data.mdb';
+
+/** The smallest key in byte order. */
+export const firstByteString: ByteString = '\0';
+
+/** One LMDB environment in a directory of its own, with the settings that all of ours share. */
+export class LmdbEnvironment {
+  /** The file to name in errors. */
+  readonly file: string;
+  readonly #root: RootDatabase<Uint8Array, ByteString>;
+
+  /** Opens or creates it. The directory must be locked by this process, and its file sound: a broken one kills by signal. */
+  constructor(path: string) {
+    this.file = join(path, dataFileName);
+    this.#root = open<Uint8Array, ByteString>({
+      path,
+      encoding: 'binary',
+      // Durable before visible, and a failed fsync leaves the value invisible.
+      overlappingSync: false,
+      // Only explicit batches: what belongs together is said where it is written.
+      eventTurnBatching: false,
+    });
+  }
+
+  /** A table whose keys are byte strings of 1 to 1,978 bytes. */
+  byteStringTable(name: string): Database<Uint8Array, ByteString> {
+    return this.#table(name, byteStringKeys);
+  }
+
+  /** A table whose keys are unsigned 53-bit integers. */
+  numberTable(name: string): Database<Uint8Array, number> {
+    return this.#table(name, numberKeys);
+  }
+
+  /**
+   * Runs `write`, whose puts and removes become one transaction: durable when this resolves. Bytes given to it must not
+   * change until then. Rejects with a {@link DiskFailedError}. `write` must not throw: what it put before would stay.
+   */
+  async commit(write: () => void): Promise<void> {
+    try {
+      await this.#root.batch(write);
+    } catch (error) {
+      throw new DiskFailedError(this.file, await causeOf(error));
+    }
+  }
+
+  /** Lets the next read see the newest commit, whatever was read earlier in this turn of the event loop. */
+  refreshReads(): void {
+    this.#root.resetReadTxn();
+  }
+
+  /** A read view that stays as it is until `done()`. */
+  readView(): ReturnType<RootDatabase['useReadTransaction']> {
+    this.refreshReads();
+    return this.#root.useReadTransaction();
+  }
+
+  /** Waits for writes under way, then closes. */
+  close(): Promise<void> {
+    return this.#root.close();
+  }
+
+  #table<K extends ByteString | number>(name: string, keyEncoder: KeyEncoder<K>): Database<Uint8Array, K> {
+    const options: DatabaseOptions & { keyEncoder: KeyEncoder<K> } = { encoding: 'binary', keyEncoder };
+    return this.#root.openDB<Uint8Array, K>(name, options);
+  }
+}
+
+/** LMDB rejects with a general error that carries a promise of the real one, which must not go unhandled. */
+async function causeOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !('commitError' in error)) return error;
+  try {
+    await error.commitError;
+    return error;
+  } catch (cause) {
+    return cause;
+  }
+}
+
+/** `bytes` as a plain array: LMDB's own buffers carry odd properties. */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}

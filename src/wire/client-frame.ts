@@ -1,0 +1,71 @@
+import type { ClientRequest, ClientResponse } from './client-message.ts';
+import { decodeFrame, encodeFrames, type FrameShape, versionCodec } from './frame.ts';
+import { clientFrameBytesMax, requestsPerFrameMax } from './limits.ts';
+import { requestCodec } from './request-codec.ts';
+import { responseCodec } from './response-codec.ts';
+
+/*
+ * A frame between a client and a node:
+ *
+ *   protocol version (1) · requests, or responses, to the end
+ */
+
+const itemBytesHint = 32;
+
+const requestShape: FrameShape<void, ClientRequest> = {
+  header: versionCodec,
+  item: requestCodec,
+  itemsMax: requestsPerFrameMax,
+  frameBytesMax: clientFrameBytesMax,
+  itemBytesHint: (request) => itemBytesHint + (request.type === 'write' ? request.command.length : 0),
+};
+
+const responseShape: FrameShape<void, ClientResponse> = {
+  header: versionCodec,
+  item: responseCodec,
+  itemsMax: requestsPerFrameMax,
+  frameBytesMax: clientFrameBytesMax,
+  itemBytesHint: (response) => itemBytesHint + (response.type === 'record' ? (response.record?.value.length ?? 0) : 0),
+};
+
+/**
+ * The frames that hold `requests` in order: one, unless they are over the limits of a frame; none for no requests.
+ * Throws a RangeError if one alone is over it.
+ */
+export function encodeRequestFrames(requests: readonly ClientRequest[]): Uint8Array[] {
+  return encodeFrames(requestShape, undefined, requests);
+}
+
+/** As {@link encodeRequestFrames} where all must fit into one frame: a RangeError if they do not, or if there are none. */
+export function encodeRequests(requests: readonly ClientRequest[]): Uint8Array {
+  return onlyFrame(encodeRequestFrames(requests));
+}
+
+/** Keys and commands are views into `bytes`. Throws DecodeError on anything but a whole valid frame. */
+export function decodeRequests(bytes: Uint8Array): ClientRequest[] {
+  return decodeFrame(requestShape, bytes).items;
+}
+
+/**
+ * The frames that hold `responses` in order: one, unless they are over the limits of a frame; none for no responses.
+ * Throws a RangeError if one alone is over it.
+ */
+export function encodeResponseFrames(responses: readonly ClientResponse[]): Uint8Array[] {
+  return encodeFrames(responseShape, undefined, responses);
+}
+
+/** As {@link encodeResponseFrames} where all must fit into one frame: a RangeError if they do not, or if there are none. */
+export function encodeResponses(responses: readonly ClientResponse[]): Uint8Array {
+  return onlyFrame(encodeResponseFrames(responses));
+}
+
+/** Keys and values are views into `bytes`. Throws DecodeError on anything but a whole valid frame. */
+export function decodeResponses(bytes: Uint8Array): ClientResponse[] {
+  return decodeFrame(responseShape, bytes).items;
+}
+
+function onlyFrame(frames: readonly Uint8Array[]): Uint8Array {
+  const [frame] = frames;
+  if (frame === undefined || frames.length > 1) throw new RangeError(`${frames.length} frames where one was expected`);
+  return frame;
+}

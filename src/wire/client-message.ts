@@ -1,0 +1,100 @@
+import type { Outcome } from '../kv/outcome.ts';
+
+/*
+ * What clients and nodes say to each other. One connection carries many requests at a time; answers come in any order.
+ */
+
+/** `linearizable` asks the leader for the index; `local` serves what this node has applied, maybe stale. */
+export type Consistency = 'linearizable' | 'local';
+
+/** A node as named in a reconfiguration; without an address the one already known, else the default, is meant. */
+export interface TargetNode {
+  readonly id: number;
+  readonly address?: string;
+}
+
+export type ClientRequest = {
+  /** Chosen by the client, unique among those without an answer on this connection. */
+  readonly id: number;
+  /** How long the client will wait, milliseconds. */
+  readonly timeoutMs: number;
+} & RequestBody;
+
+export type RequestBody =
+  | { readonly type: 'write'; /** An encoded command. */ readonly command: Uint8Array }
+  | { readonly type: 'get'; readonly consistency: Consistency; readonly key: Uint8Array }
+  | {
+      readonly type: 'list';
+      readonly consistency: Consistency;
+      readonly prefix: Uint8Array;
+      /** Go on after this key. */
+      readonly after: Uint8Array | undefined;
+      readonly limit: number;
+    }
+  | { readonly type: 'status' }
+  | { readonly type: 'reconfigure'; readonly nodes: readonly TargetNode[] };
+
+/** Why a request failed. The exit code of a command follows from it. */
+export type FailureCode =
+  /** No leader with a majority is in reach. */
+  | 'noMajority'
+  /** The deadline passed after the command had been proposed. */
+  | 'timeout'
+  /** This node is no member: go to `members`. */
+  | 'notMember'
+  /** A queue or table is full. */
+  | 'busy'
+  /** The request itself is wrong. */
+  | 'invalid'
+  /** A limit of size is broken. */
+  | 'tooLarge'
+  | 'sessionExpired'
+  /** A reconfiguration is under way already. */
+  | 'reconfiguring'
+  /** A node named in a reconfiguration cannot take part. */
+  | 'unreachable'
+  | 'shuttingDown';
+
+/** Whether the command of a failed request may have been applied. Reads are always `notApplied`. */
+export type FailureOutcome = 'notApplied' | 'unknown';
+
+export interface Failure {
+  readonly type: 'failed';
+  readonly code: FailureCode;
+  readonly outcome: FailureOutcome;
+  readonly message: string;
+  /** Addresses of the members, where they are known and this node is none. */
+  readonly members?: readonly string[];
+}
+
+export interface WirePair {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly revision: number;
+}
+
+export type ResponseBody =
+  | { readonly type: 'outcome'; readonly outcome: Outcome }
+  | { readonly type: 'record'; readonly record: { readonly value: Uint8Array; readonly revision: number } | undefined }
+  | { readonly type: 'pairs'; readonly pairs: readonly WirePair[]; readonly more: boolean }
+  | { readonly type: 'status'; readonly status: NodeStatus }
+  | { readonly type: 'reconfigured'; readonly configurationId: number }
+  | Failure;
+
+export type ClientResponse = { readonly id: number } & ResponseBody;
+
+export type NodeRole = 'leader' | 'follower' | 'standby' | 'unreachable';
+
+/** How one node sees itself and the cluster. Travels as JSON. */
+export interface NodeStatus {
+  readonly clusterId: string | undefined;
+  readonly nodeId: number;
+  readonly address: string;
+  /** What the node is doing: forming a cluster, voting, catching up, or standing by. */
+  readonly state: 'forming' | 'member' | 'joining' | 'standby';
+  readonly configurationId: number;
+  readonly leader: number | undefined;
+  readonly decidedIndex: number;
+  readonly appliedIndex: number;
+  readonly members: readonly { readonly id: number; readonly address: string }[];
+}

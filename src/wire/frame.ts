@@ -1,0 +1,95 @@
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
+import type { Codec } from './codec.ts';
+import { protocolVersion } from './limits.ts';
+
+/** What all frames of one kind have in common. */
+export interface FrameShape<Header, Item> {
+  /** What stands once at the beginning of a frame. */
+  readonly header: Codec<Header>;
+  /** One item; items follow one another to the end of the frame. */
+  readonly item: Codec<Item>;
+  readonly itemsMax: number;
+  readonly frameBytesMax: number;
+  /** About how many bytes an item will take: a buffer of the right size at once is twice as fast as one that grows. */
+  readonly itemBytesHint: (item: Item) => number;
+}
+
+const headerBytesHint = 16;
+
+/**
+ * As few frames as hold `items` in order, split between items; none for no items.
+ * Throws a RangeError if a single item is over the limit of a frame: whoever makes items must bound them.
+ */
+export function encodeFrames<Header, Item>(
+  shape: FrameShape<Header, Item>,
+  header: Header,
+  items: readonly Item[],
+): Uint8Array[] {
+  const frames: Uint8Array[] = [];
+  let writer = startFrame(shape, header, frameBytesHint(shape, items));
+  let count = 0;
+  for (const item of items) {
+    const start = writer.length;
+    shape.item.encode(writer, item);
+    count++;
+    if (writer.length <= shape.frameBytesMax && count <= shape.itemsMax) continue;
+    const written = writer.finish();
+    if (count > 1) frames.push(written.subarray(0, start));
+    writer = moveToNextFrame(shape, header, written.subarray(start));
+    count = 1;
+  }
+  if (count > 0) frames.push(writer.finish());
+  return frames;
+}
+
+function frameBytesHint<Header, Item>(shape: FrameShape<Header, Item>, items: readonly Item[]): number {
+  let bytes = headerBytesHint;
+  for (const item of items) bytes += shape.itemBytesHint(item);
+  return Math.min(bytes, shape.frameBytesMax);
+}
+
+function startFrame<Header, Item>(shape: FrameShape<Header, Item>, header: Header, bytesHint: number): ByteWriter {
+  const writer = new ByteWriter(bytesHint);
+  shape.header.encode(writer, header);
+  return writer;
+}
+
+function moveToNextFrame<Header, Item>(shape: FrameShape<Header, Item>, header: Header, item: Uint8Array): ByteWriter {
+  const writer = startFrame(shape, header, headerBytesHint + item.length).raw(item);
+  if (writer.length <= shape.frameBytesMax) return writer;
+  throw new RangeError(`an item of ${item.length} bytes does not fit into a frame of ${shape.frameBytesMax}`);
+}
+
+/** A frame taken apart. */
+export interface Frame<Header, Item> {
+  readonly header: Header;
+  readonly items: Item[];
+}
+
+/** Reads a whole frame; byte arrays in it are views into `bytes`. Throws {@link DecodeError}. */
+export function decodeFrame<Header, Item>(shape: FrameShape<Header, Item>, bytes: Uint8Array): Frame<Header, Item> {
+  if (bytes.length > shape.frameBytesMax) {
+    throw new DecodeError(`a frame of ${bytes.length} bytes: at most ${shape.frameBytesMax} are allowed`);
+  }
+  const reader = new ByteReader(bytes);
+  const header = shape.header.decode(reader);
+  const items: Item[] = [];
+  while (reader.remaining > 0) {
+    if (items.length === shape.itemsMax) throw new DecodeError(`over ${shape.itemsMax} items in one frame`);
+    items.push(shape.item.decode(reader));
+  }
+  return { header, items };
+}
+
+/** The version that every frame begins with. Decoding throws {@link DecodeError} for any other. */
+export const versionCodec: Codec<void> = {
+  encode: (writer) => {
+    writer.u8(protocolVersion);
+  },
+  decode: (reader) => {
+    const version = reader.u8();
+    if (version !== protocolVersion) {
+      throw new DecodeError(`a frame of protocol version ${version}: ${protocolVersion} is due`);
+    }
+  },
+};

@@ -1,0 +1,76 @@
+import { DecodeError } from '../base/bytes.ts';
+import { clusterIdPattern } from './cluster-id-codec.ts';
+import { storageIdBytesMax } from './configuration-codec.ts';
+import { JsonFields } from './json-fields.ts';
+import { addressBytesMax, membersMax, protocolVersion } from './limits.ts';
+import type { PeerHello } from './peer-message.ts';
+
+/*
+ * What opens a connection, as one text frame of JSON: between nodes both ends send a PeerHello, to a client the node sends
+ * a ClientHello and the client need not answer. Fields that are not known are refused: a new field takes a new protocol version.
+ */
+
+/** First thing that a node says to a client. */
+export interface ClientHello {
+  readonly protocolVersion: number;
+  /** Tells a kv node from anything else that answers on a port. */
+  readonly kv: true;
+  readonly nodeId: number;
+  /** Undefined while the node belongs to no cluster yet. */
+  readonly clusterId: string | undefined;
+}
+
+/** Path of the connections between nodes. */
+export const peerPath = '/v1/peer';
+/** Path of the connections of clients. */
+export const clientPath = '/v1/client';
+/** Most characters of a hello. */
+export const helloTextMax = 4096;
+/** Most characters of a cluster's name. */
+export const clusterNameTextMax = 200;
+
+export function encodePeerHello(hello: PeerHello): string {
+  return JSON.stringify(hello);
+}
+
+/** Throws DecodeError, for another protocol version with a message that says so. */
+export function decodePeerHello(text: string): PeerHello {
+  const fields = JsonFields.parse('the hello of a node', text, helloTextMax);
+  const hello = {
+    protocolVersion: readVersion(fields),
+    clusterName: fields.text('clusterName', clusterNameTextMax),
+    clusterId: fields.optionalText('clusterId', 16, clusterIdPattern),
+    nodeId: fields.integer('nodeId', 1),
+    address: fields.text('address', addressBytesMax),
+    storageId: fields.text('storageId', storageIdBytesMax),
+    initialMembers: fields.nodeIds('initialMembers', membersMax),
+  };
+  fields.end();
+  return hello;
+}
+
+export function encodeClientHello(hello: ClientHello): string {
+  return JSON.stringify(hello);
+}
+
+/** Throws DecodeError, for another protocol version with a message that says so. */
+export function decodeClientHello(text: string): ClientHello {
+  const fields = JsonFields.parse('the hello of a kv node', text, helloTextMax);
+  const kv = fields.true('kv');
+  const hello = {
+    protocolVersion: readVersion(fields),
+    kv,
+    nodeId: fields.integer('nodeId', 1),
+    clusterId: fields.optionalText('clusterId', 16, clusterIdPattern),
+  };
+  fields.end();
+  return hello;
+}
+
+function readVersion(fields: JsonFields): number {
+  const version = fields.integer('protocolVersion');
+  if (version === protocolVersion) return version;
+  throw new DecodeError(
+    `the other side speaks protocol version ${version}, this one ${protocolVersion}: run the same release of kv on both`,
+  );
+}

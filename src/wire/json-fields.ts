@@ -1,0 +1,108 @@
+import { DecodeError } from '../base/bytes.ts';
+
+/** Reads the fields of a JSON object that someone else wrote. Every method throws {@link DecodeError} naming the field. */
+export class JsonFields {
+  readonly #what: string;
+  readonly #fields: ReadonlyMap<string, unknown>;
+  readonly #read = new Set<string>();
+
+  private constructor(what: string, value: unknown) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new DecodeError(`${what} is no object`);
+    this.#what = what;
+    this.#fields = new Map(Object.entries(value));
+  }
+
+  /** `what` names the object in errors; `lengthMax` bounds the text, in UTF-16 units. */
+  static parse(what: string, text: string, lengthMax: number): JsonFields {
+    if (text.length > lengthMax) throw new DecodeError(`${what} has over ${lengthMax} characters`);
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (error) {
+      throw new DecodeError(`${what} is no JSON: ${(error as SyntaxError).message}`);
+    }
+    return new JsonFields(what, value);
+  }
+
+  has(name: string): boolean {
+    return this.#fields.has(name);
+  }
+
+  /** A whole number of at least `min`. */
+  integer(name: string, min = 0): number {
+    const value = this.#take(name);
+    if (!Number.isSafeInteger(value) || (value as number) < min)
+      throw this.#wrong(name, `a whole number from ${min} on`);
+    return value as number;
+  }
+
+  optionalInteger(name: string, min = 0): number | undefined {
+    return this.has(name) ? this.integer(name, min) : undefined;
+  }
+
+  /** A text of at most `lengthMax` UTF-16 units that fits `pattern`. */
+  text(name: string, lengthMax: number, pattern = /^/): string {
+    const value = this.#take(name);
+    if (typeof value !== 'string' || value.length > lengthMax || !pattern.test(value)) {
+      throw this.#wrong(name, `a text of at most ${lengthMax} characters that fits ${pattern}`);
+    }
+    return value;
+  }
+
+  optionalText(name: string, lengthMax: number, pattern = /^/): string | undefined {
+    return this.has(name) ? this.text(name, lengthMax, pattern) : undefined;
+  }
+
+  word<Word extends string>(name: string, words: readonly Word[]): Word {
+    const value = this.#take(name);
+    const word = words.find((candidate) => candidate === value);
+    if (word === undefined) throw this.#wrong(name, `one of ${words.join(', ')}`);
+    return word;
+  }
+
+  true(name: string): true {
+    if (this.#take(name) !== true) throw this.#wrong(name, 'true');
+    return true;
+  }
+
+  /** Ids of nodes, ascending. */
+  nodeIds(name: string, countMax: number): number[] {
+    const ids = this.#list(name, countMax);
+    let above = 0;
+    for (const id of ids) {
+      if (!Number.isSafeInteger(id) || (id as number) <= above)
+        throw this.#wrong(name, 'positive whole numbers that ascend');
+      above = id as number;
+    }
+    return ids as number[];
+  }
+
+  objects(name: string, countMax: number): JsonFields[] {
+    return this.#list(name, countMax).map((value) => new JsonFields(`an item of ${name} of ${this.#what}`, value));
+  }
+
+  /** Call when all should have been read: refuses what was not. */
+  end(): void {
+    for (const name of this.#fields.keys()) {
+      if (!this.#read.has(name)) throw new DecodeError(`${this.#what} has an unknown field ${JSON.stringify(name)}`);
+    }
+  }
+
+  #list(name: string, countMax: number): readonly unknown[] {
+    const value = this.#take(name);
+    if (!Array.isArray(value) || value.length > countMax) throw this.#wrong(name, `a list of at most ${countMax}`);
+    return value;
+  }
+
+  #take(name: string): unknown {
+    this.#read.add(name);
+    return this.#fields.get(name);
+  }
+
+  #wrong(name: string, due: string): DecodeError {
+    if (!this.has(name)) return new DecodeError(`${this.#what} lacks ${name}: ${due}`);
+    const found = JSON.stringify(this.#fields.get(name)).slice(0, 80);
+    return new DecodeError(`${name} of ${this.#what} is ${found}: it must be ${due}`);
+  }
+}

@@ -1,0 +1,23 @@
+/** Version of the frames between nodes and with clients. Another version is refused at the handshake. */
+export const protocolVersion = 1;
+
+/** Most bytes of one frame between nodes. */
+export const peerFrameBytesMax = 64 * 1024 * 1024;
+/** Most bytes of one frame from or to a client. */
+export const clientFrameBytesMax = 16 * 1024 * 1024;
+/** Most requests in one client frame. */
+export const requestsPerFrameMax = 16_384;
+/** Most messages in one peer frame. */
+export const messagesPerFrameMax = 65_536;
+/** Most entries in one peer message. */
+export const entriesPerMessageMax = 262_144;
+/** Most nodes in a configuration. */
+export const membersMax = 31;
+/** Most pairs in one answer to a listing. */
+export const pairsPerAnswerMax = 10_000;
+/** Most bytes of keys and values in one answer to a listing (one pair may exceed it). */
+export const answerBytesMax = 4 * 1024 * 1024;
+/** Most bytes of an address ("host:port"). */
+export const addressBytesMax = 300;
+/** Longest deadline of a request, milliseconds. */
+export const timeoutMsMax = 3_600_000;

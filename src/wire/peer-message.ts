@@ -1,0 +1,78 @@
+import type { Configuration } from '../cluster/configuration.ts';
+import type { SnapshotCursor, SnapshotRow } from '../kv/state-store.ts';
+import type { Entry } from '../omnipaxos/entry.ts';
+import type { BallotPayload, PaxosPayload } from '../omnipaxos/messages.ts';
+
+/*
+ * What nodes say to each other. `from` and `to` are known from the link and are not in the bytes.
+ */
+
+/** First thing on a link, from both ends. */
+export interface PeerHello {
+  readonly protocolVersion: number;
+  /** Name in the cluster file: nodes of clusters with different names never form one. */
+  readonly clusterName: string;
+  /** Undefined while the sender belongs to no cluster yet. */
+  readonly clusterId: string | undefined;
+  readonly nodeId: number;
+  /** Where the sender is reached. */
+  readonly address: string;
+  readonly storageId: string;
+  /** Ids of the first configuration as the sender's cluster file has it: nodes that disagree do not form a cluster. */
+  readonly initialMembers: readonly number[];
+}
+
+/** The current configuration, told to a newcomer, to a member that missed a StopSign, to one left out, and when a cluster forms. */
+export interface Announce {
+  readonly type: 'Announce';
+  readonly clusterId: string;
+  readonly configuration: Configuration;
+}
+
+/** Newcomer or straggler → donor: decided entries from `from` on, below `to`. */
+export interface LogRequest {
+  readonly type: 'LogRequest';
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Donor → newcomer: decided entries; fewer than asked if over a limit; none if they are trimmed here. */
+export interface LogSegment {
+  readonly type: 'LogSegment';
+  readonly from: number;
+  readonly entries: readonly Entry<Uint8Array>[];
+  readonly decidedIndex: number;
+  /** Below this the donor has only state. */
+  readonly trimmedIndex: number;
+}
+
+/** Newcomer → donor: rows of a snapshot after `cursor`; `snapshotIndex` 0 asks for a new snapshot. */
+export interface StateRequest {
+  readonly type: 'StateRequest';
+  readonly snapshotIndex: number;
+  readonly cursor: SnapshotCursor | undefined;
+}
+
+/** Donor → newcomer. `rows` undefined: the donor no longer has that snapshot, ask for a new one. */
+export interface StateChunk {
+  readonly type: 'StateChunk';
+  readonly snapshotIndex: number;
+  readonly cursor: SnapshotCursor | undefined;
+  readonly rows: readonly SnapshotRow[] | undefined;
+  readonly done: boolean;
+}
+
+export type PeerPayload =
+  | PaxosPayload<Uint8Array>
+  | BallotPayload
+  | Announce
+  | LogRequest
+  | LogSegment
+  | StateRequest
+  | StateChunk;
+
+/** One message on a link. */
+export interface PeerMessage {
+  readonly configurationId: number;
+  readonly payload: PeerPayload;
+}

@@ -1,0 +1,87 @@
+import type { ByteReader, ByteWriter } from '../base/bytes.ts';
+import type { ClientRequest, Consistency, RequestBody, TargetNode } from './client-message.ts';
+import { type Codec, listCodec, optionalCodec, unionCodec, wordCodec } from './codec.ts';
+import { addressBytesMax, membersMax } from './limits.ts';
+
+const consistencyCodec = wordCodec<Consistency>({ linearizable: 0, local: 1 });
+
+const optionalBytesCodec: Codec<Uint8Array | undefined> = optionalCodec({
+  encode: (writer: ByteWriter, bytes: Uint8Array) => {
+    writer.bytes(bytes);
+  },
+  decode: (reader: ByteReader) => reader.bytes(),
+});
+
+const optionalAddressCodec: Codec<string | undefined> = optionalCodec({
+  encode: (writer: ByteWriter, address: string) => {
+    writer.text(address);
+  },
+  decode: (reader: ByteReader) => reader.text(addressBytesMax),
+});
+
+const targetNodesCodec: Codec<readonly TargetNode[]> = listCodec(
+  {
+    encode: (writer, node) => {
+      writer.varuint(node.id);
+      optionalAddressCodec.encode(writer, node.address);
+    },
+    decode: (reader) => {
+      const id = reader.varuint();
+      const address = optionalAddressCodec.decode(reader);
+      return address === undefined ? { id } : { id, address };
+    },
+  },
+  membersMax,
+);
+
+const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
+  { write: 0, get: 1, list: 2, status: 3, reconfigure: 4 },
+  {
+    write: {
+      encode: (writer, body) => {
+        writer.bytes(body.command);
+      },
+      decode: (reader) => ({ type: 'write', command: reader.bytes() }),
+    },
+    get: {
+      encode: (writer, body) => {
+        consistencyCodec.encode(writer, body.consistency);
+        writer.bytes(body.key);
+      },
+      decode: (reader) => ({ type: 'get', consistency: consistencyCodec.decode(reader), key: reader.bytes() }),
+    },
+    list: {
+      encode: (writer, body) => {
+        consistencyCodec.encode(writer, body.consistency);
+        writer.bytes(body.prefix);
+        optionalBytesCodec.encode(writer, body.after);
+        writer.varuint(body.limit);
+      },
+      decode: (reader) => ({
+        type: 'list',
+        consistency: consistencyCodec.decode(reader),
+        prefix: reader.bytes(),
+        after: optionalBytesCodec.decode(reader),
+        limit: reader.varuint(),
+      }),
+    },
+    status: { encode: () => {}, decode: () => ({ type: 'status' }) },
+    reconfigure: {
+      encode: (writer, body) => targetNodesCodec.encode(writer, body.nodes),
+      decode: (reader) => ({ type: 'reconfigure', nodes: targetNodesCodec.decode(reader) }),
+    },
+  },
+);
+
+/** One request: id · timeout in milliseconds · type (1) · fields. Limits of keys, commands and timeouts are the receiver's to judge. */
+export const requestCodec: Codec<ClientRequest> = {
+  encode: (writer, request) => {
+    writer.varuint(request.id).varuint(request.timeoutMs);
+    bodyCodec.encode(writer, request);
+  },
+  decode: (reader) => {
+    const id = reader.varuint();
+    const timeoutMs = reader.varuint();
+    return { id, timeoutMs, ...bodyCodec.decode(reader) };
+  },
+};

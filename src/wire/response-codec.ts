@@ -1,0 +1,149 @@
+import type { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { keyBytesMax } from '../kv/command.ts';
+import type { Outcome, RefusalReason } from '../kv/outcome.ts';
+import type { ClientResponse, FailureCode, FailureOutcome, ResponseBody, WirePair } from './client-message.ts';
+import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, wordCodec, writeFlag } from './codec.ts';
+import { addressBytesMax, membersMax, pairsPerAnswerMax } from './limits.ts';
+import { decodeNodeStatus, encodeNodeStatus } from './node-status.ts';
+
+/** Most bytes of the message of a failure. */
+const failureMessageBytesMax = 64 * 1024;
+
+const refusalReasonCodec = wordCodec<RefusalReason>({
+  sessionExpired: 0,
+  numberForgotten: 1,
+  windowExceeded: 2,
+  malformed: 3,
+});
+
+const failureCodeCodec = wordCodec<FailureCode>({
+  noMajority: 0,
+  timeout: 1,
+  notMember: 2,
+  busy: 3,
+  invalid: 4,
+  tooLarge: 5,
+  sessionExpired: 6,
+  reconfiguring: 7,
+  unreachable: 8,
+  shuttingDown: 9,
+});
+
+const failureOutcomeCodec = wordCodec<FailureOutcome>({ notApplied: 0, unknown: 1 });
+
+/** What applying a command gave. */
+const outcomeCodec: Codec<Outcome> = unionCodec<Outcome>(
+  { put: 0, deleted: 1, sessionOpened: 2, refused: 3 },
+  {
+    put: {
+      encode: (writer, outcome) => {
+        writer.varuint(outcome.revision);
+      },
+      decode: (reader) => ({ type: 'put', revision: reader.varuint() }),
+    },
+    deleted: {
+      encode: (writer, outcome) => {
+        writer.varuint(outcome.revision);
+        writeFlag(writer, outcome.existed);
+      },
+      decode: (reader) => ({ type: 'deleted', revision: reader.varuint(), existed: readFlag(reader) }),
+    },
+    sessionOpened: {
+      encode: (writer, outcome) => {
+        writer.varuint(outcome.session);
+      },
+      decode: (reader) => ({ type: 'sessionOpened', session: reader.varuint() }),
+    },
+    refused: {
+      encode: (writer, outcome) => refusalReasonCodec.encode(writer, outcome.reason),
+      decode: (reader) => ({ type: 'refused', reason: refusalReasonCodec.decode(reader) }),
+    },
+  },
+);
+
+const optionalRecordCodec = optionalCodec<{ readonly value: Uint8Array; readonly revision: number }>({
+  encode: (writer, record) => {
+    writer.bytes(record.value).varuint(record.revision);
+  },
+  decode: (reader) => ({ value: reader.bytes(), revision: reader.varuint() }),
+});
+
+const pairsCodec: Codec<readonly WirePair[]> = listCodec(
+  {
+    encode: (writer, pair) => {
+      writer.bytes(pair.key).bytes(pair.value).varuint(pair.revision);
+    },
+    decode: (reader) => ({ key: reader.bytes(keyBytesMax), value: reader.bytes(), revision: reader.varuint() }),
+  },
+  pairsPerAnswerMax,
+);
+
+const optionalMembersCodec: Codec<readonly string[] | undefined> = optionalCodec(
+  listCodec(
+    {
+      encode: (writer: ByteWriter, address: string) => {
+        writer.text(address);
+      },
+      decode: (reader: ByteReader) => reader.text(addressBytesMax),
+    },
+    membersMax,
+  ),
+);
+
+const bodyCodec: Codec<ResponseBody> = unionCodec<ResponseBody>(
+  { outcome: 0, record: 1, pairs: 2, status: 3, reconfigured: 4, failed: 5 },
+  {
+    outcome: {
+      encode: (writer, body) => outcomeCodec.encode(writer, body.outcome),
+      decode: (reader) => ({ type: 'outcome', outcome: outcomeCodec.decode(reader) }),
+    },
+    record: {
+      encode: (writer, body) => optionalRecordCodec.encode(writer, body.record),
+      decode: (reader) => ({ type: 'record', record: optionalRecordCodec.decode(reader) }),
+    },
+    pairs: {
+      encode: (writer, body) => {
+        pairsCodec.encode(writer, body.pairs);
+        writeFlag(writer, body.more);
+      },
+      decode: (reader) => ({ type: 'pairs', pairs: pairsCodec.decode(reader), more: readFlag(reader) }),
+    },
+    status: {
+      encode: (writer, body) => encodeNodeStatus(writer, body.status),
+      decode: (reader) => ({ type: 'status', status: decodeNodeStatus(reader) }),
+    },
+    reconfigured: {
+      encode: (writer, body) => {
+        writer.varuint(body.configurationId);
+      },
+      decode: (reader) => ({ type: 'reconfigured', configurationId: reader.varuint() }),
+    },
+    failed: {
+      encode: (writer, body) => {
+        failureCodeCodec.encode(writer, body.code);
+        failureOutcomeCodec.encode(writer, body.outcome);
+        writer.text(body.message);
+        optionalMembersCodec.encode(writer, body.members);
+      },
+      decode: (reader) => {
+        const code = failureCodeCodec.decode(reader);
+        const outcome = failureOutcomeCodec.decode(reader);
+        const message = reader.text(failureMessageBytesMax);
+        const members = optionalMembersCodec.decode(reader);
+        return { type: 'failed', code, outcome, message, ...(members && { members }) };
+      },
+    },
+  },
+);
+
+/** One response: id of the request · type (1) · fields. */
+export const responseCodec: Codec<ClientResponse> = {
+  encode: (writer, response) => {
+    writer.varuint(response.id);
+    bodyCodec.encode(writer, response);
+  },
+  decode: (reader) => {
+    const id = reader.varuint();
+    return { id, ...bodyCodec.decode(reader) };
+  },
+};

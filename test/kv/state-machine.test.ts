@@ -1,0 +1,214 @@
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { fromByteString } from '../../src/base/bytes.ts';
+import { type Command, encodeCommand, keyBytesMax, valueBytesMax } from '../../src/kv/command.ts';
+import { MemoryStateDisk, MemoryStateStore } from '../../src/kv/memory-state-store.ts';
+import { KvStateMachine } from '../../src/kv/state-machine.ts';
+
+const bytes = (text: string) => fromByteString(text);
+const malformed = { type: 'refused', reason: 'malformed' };
+
+const open = encodeCommand({ kind: 'openSession', session: 0, number: 77, acknowledgedBelow: 0 });
+const put = (session: number, number: number, key: string, value: string, acknowledgedBelow = 0) =>
+  encodeCommand({ kind: 'put', session, number, acknowledgedBelow, key: bytes(key), value: bytes(value) });
+const remove = (session: number, number: number, key: string) =>
+  encodeCommand({ kind: 'delete', session, number, acknowledgedBelow: 0, key: bytes(key) });
+
+describe('the state machine', () => {
+  let machine: KvStateMachine;
+  beforeEach(() => {
+    machine = new KvStateMachine(new MemoryStateStore());
+  });
+
+  it('puts, gets and deletes, each change at the revision of its log index plus one', () => {
+    expect(machine.apply(0, open)).toEqual({ type: 'sessionOpened', session: 1 });
+    expect(machine.apply(1, put(1, 0, 'k', 'a'))).toEqual({ type: 'put', revision: 2 });
+    expect(machine.get('k')).toEqual({ value: bytes('a'), revision: 2 });
+    expect(machine.apply(2, remove(1, 1, 'k'))).toEqual({ type: 'deleted', revision: 3, existed: true });
+    expect(machine.get('k')).toBeUndefined();
+    expect(machine.apply(3, remove(1, 2, 'k'))).toEqual({ type: 'deleted', revision: 4, existed: false });
+  });
+
+  it('applies a retried command once and gives the first outcome again', () => {
+    machine.apply(0, open);
+    machine.apply(1, put(1, 0, 'k', 'a'));
+    machine.apply(2, put(1, 1, 'k', 'b'));
+    expect(machine.apply(3, put(1, 0, 'k', 'a'))).toEqual({ type: 'put', revision: 2 });
+    expect(machine.get('k')).toEqual({ value: bytes('b'), revision: 3 });
+    expect(machine.answerOf(1, 0)).toEqual({ type: 'put', revision: 2 });
+  });
+
+  it('lists by prefix in byte order', () => {
+    machine.apply(0, open);
+    ['b', 'a/2', 'a/1', 'a/\xff', 'a'].forEach((key, at) => machine.apply(1 + at, put(1, at, key, key)));
+    const { pairs, more } = machine.range({ prefix: 'a/', limit: 2, bytesMax: 1000 });
+    expect(pairs.map((pair) => pair.key)).toEqual(['a/1', 'a/2']);
+    expect(more).toBe(true);
+    expect(machine.range({ prefix: 'a/', after: 'a/2', limit: 2, bytesMax: 1000 }).pairs.map((pair) => pair.key)).toEqual([
+      'a/\xff',
+    ]);
+  });
+
+  it('refuses a session that was never opened, and 0 with it', () => {
+    expect(machine.apply(0, put(1, 0, 'k', 'a'))).toEqual({ type: 'refused', reason: 'sessionExpired' });
+    expect(machine.apply(1, put(0, 0, 'k', 'a'))).toEqual({ type: 'refused', reason: 'sessionExpired' });
+    expect(machine.get('k')).toBeUndefined();
+  });
+
+  it('refuses keys and values over the limits without touching the session', () => {
+    machine.apply(0, open);
+    const tooLong = 'k'.repeat(keyBytesMax + 1);
+    expect(machine.apply(1, put(1, 0, '', 'a'))).toEqual(malformed);
+    expect(machine.apply(2, put(1, 0, tooLong, 'a'))).toEqual(malformed);
+    expect(machine.apply(3, remove(1, 0, tooLong))).toEqual(malformed);
+    expect(machine.apply(4, put(1, 0, 'k', 'v'.repeat(valueBytesMax + 1)))).toEqual(malformed);
+    expect(machine.apply(5, encodeCommand({ kind: 'openSession', session: 3, number: 1, acknowledgedBelow: 0 }))).toEqual(
+      malformed,
+    );
+    expect(machine.apply(6, put(1, 0, 'k'.repeat(keyBytesMax), 'a'))).toEqual({ type: 'put', revision: 7 });
+  });
+
+  it('stops when entries come out of order or twice', () => {
+    machine.apply(0, open);
+    expect(() => machine.apply(0, open)).toThrow('entry 0 came to be applied where 1 is next');
+    expect(() => machine.apply(2, open)).toThrow('where 1 is next');
+    machine.skip(1);
+    expect(machine.appliedIndex).toBe(2);
+    expect(() => machine.skip(3)).toThrow('where 2 is next');
+  });
+
+  it('never throws, whatever the bytes, and does the same with them everywhere', () => {
+    const anyCommand = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      // Valid commands with a few bytes overwritten or cut off.
+      fc
+        .record({ at: fc.nat(30), byte: fc.nat(255), length: fc.nat(40) })
+        .map(({ at, byte, length }) => put(1, 0, 'key', 'value').map((old, i) => (i === at ? byte : old)).slice(0, length)),
+    );
+    fc.assert(
+      fc.property(fc.array(anyCommand, { maxLength: 20 }), (commands) => {
+        const [one, other] = [new KvStateMachine(new MemoryStateStore()), new KvStateMachine(new MemoryStateStore())];
+        for (const [index, command] of [open, ...commands].entries()) {
+          expect(one.apply(index, command)).toEqual(other.apply(index, command.slice()));
+        }
+        expect(one.stateHash()).toBe(other.stateHash());
+      }),
+    );
+  });
+});
+
+describe('after a crash', () => {
+  it('goes on from the last checkpoint and comes to the same state by replay', async () => {
+    const disk = new MemoryStateDisk();
+    const store = new MemoryStateStore(disk);
+    const machine = new KvStateMachine(store);
+    const log = [open, put(1, 0, 'a', '1'), put(1, 1, 'b', '2'), put(1, 2, 'a', '3'), remove(1, 3, 'b')];
+    log.slice(0, 3).forEach((command, index) => machine.apply(index, command));
+    const { appliedIndex, sessions } = machine.takeCheckpoint();
+    await store.checkpoint(appliedIndex, sessions);
+    log.slice(3).forEach((command, at) => machine.apply(3 + at, command));
+
+    const recovered = new KvStateMachine(new MemoryStateStore(disk));
+    expect(recovered.appliedIndex).toBe(3);
+    expect(recovered.get('a')).toEqual({ value: bytes('1'), revision: 2 });
+    expect(recovered.answerOf(1, 1)).toEqual({ type: 'put', revision: 3 });
+    expect(recovered.stateHash()).not.toBe(machine.stateHash());
+    log.slice(3).forEach((command, at) => recovered.apply(3 + at, command));
+    expect(recovered.stateHash()).toBe(machine.stateHash());
+  });
+
+  it('a checkpoint carries only what changed since the one before', () => {
+    const machine = new KvStateMachine(new MemoryStateStore());
+    machine.apply(0, open);
+    machine.apply(1, open);
+    expect(machine.takeCheckpoint().sessions.map((session) => session.id)).toEqual([1, 2]);
+    machine.apply(2, put(2, 0, 'k', 'v'));
+    expect(machine.takeCheckpoint()).toMatchObject({ appliedIndex: 3, sessions: [{ id: 2 }] });
+  });
+});
+
+describe('a snapshot of another node', () => {
+  it('replaces state, sessions and applied index', async () => {
+    const donorStore = new MemoryStateStore();
+    const donor = new KvStateMachine(donorStore);
+    [open, put(1, 0, 'a', '1'), put(1, 1, 'b', '2')].forEach((command, index) => donor.apply(index, command));
+    const checkpoint = donor.takeCheckpoint();
+    await donorStore.checkpoint(checkpoint.appliedIndex, checkpoint.sessions);
+    const snapshot = donor.openSnapshot();
+
+    const store = new MemoryStateStore();
+    const machine = new KvStateMachine(store);
+    [open, open, put(2, 0, 'old', 'x')].forEach((command, index) => machine.apply(index, command));
+    store.beginInstall();
+    store.installRows(snapshot.read(undefined, 1_000_000).rows);
+    await store.finishInstall(snapshot.index);
+    snapshot.close();
+    machine.reload();
+
+    expect(machine.appliedIndex).toBe(3);
+    expect(machine.get('old')).toBeUndefined();
+    expect(machine.apply(3, put(2, 1, 'k', 'v'))).toEqual({ type: 'refused', reason: 'sessionExpired' });
+    donor.apply(3, put(2, 1, 'k', 'v'));
+    expect(machine.stateHash()).toBe(donor.stateHash());
+  });
+});
+
+describe('the state hash', () => {
+  const hashOf = (commands: readonly Uint8Array[]) => {
+    const machine = new KvStateMachine(new MemoryStateStore());
+    commands.forEach((command, index) => machine.apply(index, command));
+    return machine.stateHash();
+  };
+
+  it('sees a value, a key, a revision and a session that differ', () => {
+    const base = [open, put(1, 0, 'k', 'a')];
+    const others = [
+      [open, put(1, 0, 'k', 'b')],
+      [open, put(1, 0, 'j', 'a')],
+      [open, put(1, 1, 'k', 'a')],
+      [open, open, put(1, 0, 'k', 'a')],
+      [open, put(1, 0, 'k', 'a'), put(1, 1, 'k', 'a')],
+    ];
+    for (const other of others) expect(hashOf(other)).not.toBe(hashOf(base));
+    expect(hashOf([...base])).toBe(hashOf(base));
+  });
+
+  it('covers stores of any size', () => {
+    const commands = (last: string): Uint8Array[] => [
+      open,
+      ...Array.from({ length: 2500 }, (_, at) => put(1, at, `k${at}`, at === 2499 ? last : 'v', at)),
+    ];
+    expect(hashOf(commands('x'))).not.toBe(hashOf(commands('y')));
+  });
+});
+
+it('decides the same as a dumb twin for any run of commands, retries and reordering', () => {
+  const commandOf = (pick: { kind: boolean; number: number; key: string; value: string }): Command => {
+    const origin = { session: 1, number: pick.number, acknowledgedBelow: 0, key: bytes(pick.key) };
+    return pick.kind ? { kind: 'put', ...origin, value: bytes(pick.value) } : { kind: 'delete', ...origin };
+  };
+  const anyPick = fc.record({
+    kind: fc.boolean(),
+    number: fc.nat(15),
+    key: fc.constantFrom('a', 'b', 'c'),
+    value: fc.constantFrom('1', '2'),
+  });
+  fc.assert(
+    fc.property(fc.array(anyPick, { maxLength: 40 }), (picks) => {
+      const machine = new KvStateMachine(new MemoryStateStore());
+      machine.apply(0, open);
+      const state = new Map<string, string>();
+      const seen = new Set<number>();
+      picks.forEach((pick, at) => {
+        machine.apply(1 + at, encodeCommand(commandOf(pick)));
+        if (seen.has(pick.number)) return;
+        seen.add(pick.number);
+        if (pick.kind) state.set(pick.key, pick.value);
+        else state.delete(pick.key);
+      });
+      for (const key of ['a', 'b', 'c']) {
+        expect(machine.get(key)?.value).toEqual(state.has(key) ? bytes(state.get(key) ?? '') : undefined);
+      }
+    }),
+  );
+});

@@ -1,0 +1,200 @@
+import fc from 'fast-check';
+import { toByteString } from '../../src/base/bytes.ts';
+import type { Configuration } from '../../src/cluster/configuration.ts';
+import type { Outcome } from '../../src/kv/outcome.ts';
+import type { SnapshotCursor, SnapshotRow } from '../../src/kv/state-store.ts';
+import type { Ballot } from '../../src/omnipaxos/ballot.ts';
+import type { Entry } from '../../src/omnipaxos/entry.ts';
+import type { ClientRequest, ClientResponse, NodeStatus } from '../../src/wire/client-message.ts';
+import type { PeerHello, PeerMessage, PeerPayload } from '../../src/wire/peer-message.ts';
+
+/*
+ * Values of everything that travels. The tables are typed by the unions, so a new message does not compile until it is here.
+ */
+
+const integer = fc.oneof(fc.nat(300), fc.maxSafeNat());
+const id = fc.integer({ min: 1, max: 1_000_000 });
+const bytes = fc.uint8Array({ maxLength: 200 });
+const key = fc.uint8Array({ maxLength: 40 }).map(toByteString);
+const address = fc
+  .tuple(fc.constantFrom('127.0.0.1', '[::1]', 'höst.example'), fc.nat(65535))
+  .map((pair) => pair.join(':'));
+export const clusterId = fc
+  .array(fc.constantFrom(...'0123456789abcdef'), { minLength: 16, maxLength: 16 })
+  .map((digits) => digits.join(''))
+  .filter((text) => text !== '0'.repeat(16));
+
+/** A record whose optional fields are absent rather than undefined. */
+const ballot: fc.Arbitrary<Ballot> = fc.record({ n: integer, priority: integer, pid: integer });
+
+const entry: fc.Arbitrary<Entry<Uint8Array>> = fc.oneof(
+  fc.record({ type: fc.constant('Normal' as const), entry: bytes }),
+  fc.record({
+    type: fc.constant('StopSign' as const),
+    stopSign: fc.record(
+      { configId: integer, nodes: fc.array(id, { maxLength: 31 }), metadata: bytes },
+      { requiredKeys: ['configId', 'nodes'] },
+    ),
+  }),
+);
+const entries = fc.array(entry, { maxLength: 6 });
+
+const configuration: fc.Arbitrary<Configuration> = fc.uniqueArray(id, { minLength: 1, maxLength: 31 }).chain((ids) =>
+  fc.record(
+    {
+      configurationId: integer,
+      startIndex: integer,
+      members: fc.tuple(
+        ...ids
+          .sort((a, b) => a - b)
+          .map((member) => fc.record({ id: fc.constant(member), address, storageId: clusterId })),
+      ),
+      quorum: fc.record({ prepare: fc.constant(ids.length), accept: fc.integer({ min: 1, max: ids.length }) }),
+    },
+    { requiredKeys: ['configurationId', 'startIndex', 'members'] },
+  ),
+);
+
+const cursor: fc.Arbitrary<SnapshotCursor> = fc.oneof(
+  fc.record({ type: fc.constant('pair' as const), key }),
+  fc.record({ type: fc.constant('session' as const), id: integer }),
+);
+const row: fc.Arbitrary<SnapshotRow> = fc.oneof(
+  fc.record({ type: fc.constant('pair' as const), key, value: bytes, revision: integer }),
+  fc.record({ type: fc.constant('session' as const), id: integer, bytes }),
+);
+
+type Fields<Union extends { readonly type: string }> = {
+  readonly [Type in Union['type']]: fc.Arbitrary<Omit<Extract<Union, { readonly type: Type }>, 'type'>>;
+};
+
+function union<Union extends { readonly type: string }>(fields: Fields<Union>): fc.Arbitrary<Union> {
+  const members = Object.entries(fields as Record<string, fc.Arbitrary<object>>);
+  return fc.oneof(...members.map(([type, rest]) => rest.map((values) => ({ type, ...values }) as unknown as Union)));
+}
+
+export const payloadFields: Fields<PeerPayload> = {
+  Prepare: fc.record({ ballot, decidedIndex: integer, acceptedRound: ballot, acceptedIndex: integer }),
+  Promise: fc.record({
+    ballot,
+    decidedIndex: integer,
+    acceptedRound: ballot,
+    acceptedIndex: integer,
+    suffixFrom: integer,
+    suffix: fc.option(entries, { nil: undefined }),
+  }),
+  AcceptSync: fc.record({ ballot, session: integer, decidedIndex: integer, syncIndex: integer, suffix: entries }),
+  AcceptDecide: fc.record({
+    ballot,
+    session: integer,
+    counter: integer,
+    decidedIndex: integer,
+    startIndex: integer,
+    entries,
+  }),
+  Decide: fc.record({ ballot, session: integer, counter: integer, decidedIndex: integer }),
+  Probe: fc.record({ ballot, session: integer, counter: integer }),
+  Behind: fc.record({ ballot, decidedIndex: integer }),
+  Accepted: fc.record({ ballot, acceptedIndex: integer, decidedIndex: integer }),
+  NotAccepted: fc.record({ ballot }),
+  PrepareRequest: fc.record({ ballot }),
+  ForwardProposals: fc.record({ entries }),
+  ReturnProposals: fc.record({ entries }),
+  ReadIndexRequest: fc.record({ ballot, readId: integer }),
+  ConfirmRequest: fc.record({ ballot, round: integer }),
+  Confirm: fc.record({ ballot, round: integer }),
+  ReadIndexReply: fc.record({ readId: integer, readIndex: integer }),
+  HeartbeatRequest: fc.record({ round: integer }),
+  HeartbeatReply: fc.record({ round: integer, ballot, leader: ballot, happy: fc.boolean() }),
+  Announce: fc.record({ clusterId, configuration }),
+  LogRequest: fc.record({ from: integer, to: integer }),
+  LogSegment: fc.record({ from: integer, entries, decidedIndex: integer, trimmedIndex: integer }),
+  StateRequest: fc.record({ snapshotIndex: integer, cursor: fc.option(cursor, { nil: undefined }) }),
+  StateChunk: fc.record({
+    snapshotIndex: integer,
+    cursor: fc.option(cursor, { nil: undefined }),
+    rows: fc.option(fc.array(row, { maxLength: 6 }), { nil: undefined }),
+    done: fc.boolean(),
+  }),
+};
+
+export const peerMessage: fc.Arbitrary<PeerMessage> = fc.record({
+  configurationId: integer,
+  payload: union<PeerPayload>(payloadFields),
+});
+
+export const peerHello: fc.Arbitrary<PeerHello> = fc.record({
+  protocolVersion: fc.constant(1),
+  clusterName: fc.string({ maxLength: 20 }),
+  clusterId: fc.option(clusterId, { nil: undefined }),
+  nodeId: id,
+  address,
+  storageId: clusterId,
+  initialMembers: fc.uniqueArray(id, { maxLength: 31 }).map((ids) => ids.sort((a, b) => a - b)),
+});
+
+const consistency = fc.constantFrom('linearizable' as const, 'local' as const);
+
+export const request: fc.Arbitrary<ClientRequest> = fc
+  .tuple(
+    fc.record({ id: integer, timeoutMs: integer }),
+    union<ClientRequest>({
+      write: fc.record({ command: bytes }),
+      get: fc.record({ consistency, key: bytes }),
+      list: fc.record({ consistency, prefix: bytes, after: fc.option(bytes, { nil: undefined }), limit: integer }),
+      status: fc.record({}),
+      reconfigure: fc.record({
+        nodes: fc.array(fc.record({ id, address }, { requiredKeys: ['id'] }), { maxLength: 31 }),
+      }),
+    } as unknown as Fields<ClientRequest>),
+  )
+  .map(([head, body]) => ({ ...body, ...head }));
+
+const outcome = union<Outcome>({
+  put: fc.record({ revision: integer }),
+  deleted: fc.record({ revision: integer, existed: fc.boolean() }),
+  sessionOpened: fc.record({ session: integer }),
+  refused: fc.record({
+    reason: fc.constantFrom('sessionExpired', 'numberForgotten', 'windowExceeded', 'malformed'),
+  }),
+});
+
+const status: fc.Arbitrary<NodeStatus> = fc.record({
+  clusterId: fc.option(clusterId, { nil: undefined }),
+  nodeId: id,
+  address,
+  state: fc.constantFrom('forming', 'member', 'joining', 'standby'),
+  configurationId: integer,
+  leader: fc.option(id, { nil: undefined }),
+  decidedIndex: integer,
+  appliedIndex: integer,
+  members: fc.array(fc.record({ id, address }), { maxLength: 5 }),
+});
+
+export const response: fc.Arbitrary<ClientResponse> = fc
+  .tuple(
+    integer,
+    union<ClientResponse>({
+      outcome: fc.record({ outcome }),
+      record: fc.record({ record: fc.option(fc.record({ value: bytes, revision: integer }), { nil: undefined }) }),
+      pairs: fc.record({
+        pairs: fc.array(fc.record({ key: bytes, value: bytes, revision: integer }), { maxLength: 6 }),
+        more: fc.boolean(),
+      }),
+      status: fc.record({ status }),
+      reconfigured: fc.record({ configurationId: integer }),
+      failed: fc.record(
+        {
+          code: fc.constantFrom(
+            ...(['noMajority', 'timeout', 'notMember', 'busy', 'invalid', 'tooLarge'] as const),
+            ...(['sessionExpired', 'reconfiguring', 'unreachable', 'shuttingDown'] as const),
+          ),
+          outcome: fc.constantFrom('notApplied', 'unknown'),
+          message: fc.string({ unit: 'grapheme', maxLength: 40 }).filter((text) => !text.startsWith('\uFEFF')),
+          members: fc.array(address, { maxLength: 5 }),
+        },
+        { requiredKeys: ['code', 'outcome', 'message'] },
+      ),
+    } as unknown as Fields<ClientResponse>),
+  )
+  .map(([number, body]) => ({ ...body, id: number }));

@@ -1,0 +1,88 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DecodeError } from '../../src/base/bytes.ts';
+import { decodeClientHello, decodePeerHello, encodeClientHello, encodePeerHello } from '../../src/wire/handshake.ts';
+import { clusterId, peerHello } from './arbitraries.ts';
+
+const hello = {
+  protocolVersion: 1,
+  clusterName: 'default',
+  clusterId: '00112233445566ff',
+  nodeId: 2,
+  address: '127.0.0.1:7002',
+  storageId: 'aabbccddeeff0011',
+  initialMembers: [1, 2, 3],
+};
+
+describe('the hello of a node', () => {
+  it('comes back as it was sent', () => {
+    fc.assert(
+      fc.property(peerHello, (sent) => {
+        expect(decodePeerHello(encodePeerHello(sent))).toEqual(sent);
+      }),
+    );
+  });
+
+  it('of another protocol version is refused with what to do, whatever else it holds', () => {
+    const text = JSON.stringify({ protocolVersion: 2, other: true });
+    expect(() => decodePeerHello(text)).toThrow(
+      'the other side speaks protocol version 2, this one 1: run the same release of kv on both',
+    );
+  });
+
+  it.each([
+    ['no JSON', 'hello', /is no JSON/],
+    ['no object', '[]', /is no object/],
+    ['null', 'null', /is no object/],
+    ['too long', JSON.stringify({ ...hello, address: 'a'.repeat(5000) }), /has over 4096 characters/],
+    ['without a version', '{}', /lacks protocolVersion/],
+    ['with an unknown field', JSON.stringify({ ...hello, extra: 1 }), /unknown field "extra"/],
+    ['with node id 0', JSON.stringify({ ...hello, nodeId: 0 }), /nodeId of the hello of a node is 0/],
+    ['with a text as node id', JSON.stringify({ ...hello, nodeId: '2' }), /nodeId .* is "2"/],
+    ['with a cluster id of zeros', JSON.stringify({ ...hello, clusterId: '0'.repeat(16) }), /clusterId/],
+    ['with members out of order', JSON.stringify({ ...hello, initialMembers: [2, 1] }), /initialMembers/],
+    ['with too many members', JSON.stringify({ ...hello, initialMembers: [...Array(32).keys()] }), /at most 31/],
+  ])('%s is refused', (_, text, message) => {
+    expect(() => decodePeerHello(text)).toThrow(message);
+    expect(() => decodePeerHello(text)).toThrow(DecodeError);
+  });
+
+  it('never makes the parser throw anything but a DecodeError', () => {
+    const texts = fc.oneof(
+      fc.string(),
+      fc.json(),
+      fc.object().map((value) => JSON.stringify({ ...hello, ...value })),
+    );
+    fc.assert(
+      fc.property(texts, (text) => {
+        for (const decode of [decodePeerHello, decodeClientHello]) {
+          try {
+            decode(text);
+          } catch (error) {
+            expect(error).toBeInstanceOf(DecodeError);
+          }
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('the hello to a client', () => {
+  it('comes back as it was sent', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1 }), fc.option(clusterId, { nil: undefined }), (nodeId, id) => {
+        const sent = { protocolVersion: 1, kv: true as const, nodeId, clusterId: id };
+        expect(decodeClientHello(encodeClientHello(sent))).toEqual(sent);
+      }),
+    );
+  });
+
+  it('must say that it is from a kv node', () => {
+    expect(() => decodeClientHello('{"protocolVersion":1,"nodeId":1}')).toThrow(/lacks kv/);
+  });
+
+  it('of another protocol version is refused', () => {
+    expect(() => decodeClientHello('{"kv":true,"protocolVersion":9,"nodeId":1}')).toThrow(/protocol version 9/);
+  });
+});
