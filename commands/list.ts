@@ -14,7 +14,7 @@ export default class List extends ClientCommand {
     "<%= config.bin %> list user/ --json | jq -r '.[].key'",
   ];
   static override args = {
-    prefix: Args.string({ ignoreStdin: true, default: '', description: 'what the keys begin with' }),
+    prefix: Args.string({ ignoreStdin: true, description: 'what the keys begin with' }),
   };
   static override flags = {
     values: Flags.boolean({ description: 'print a tab and the value after each key' }),
@@ -23,12 +23,14 @@ export default class List extends ClientCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(List);
+    const prefix = args.prefix ?? '';
     const limit = flags.limit === undefined ? {} : { limit: flags.limit };
-    const pairs = await this.withClient(flags, ({ client, timeLeftMs }) =>
-      client.list(Buffer.from(args.prefix, 'utf8'), { ...limit, timeoutMs: timeLeftMs() }),
-    );
-    if (flags.json) return printJson(pairs.map(pairJson));
     const format = { withValue: flags.values, escape: isTerminalOutput() };
-    for (const lines of formatPairs(pairs, format)) await writeOut(lines);
+    await this.withClient(flags, async ({ client, timeoutMs }) => {
+      if (flags.json) return printJson((await client.list(prefix, { ...limit, timeoutMs })).map(pairJson));
+      const isAll = flags.limit === undefined;
+      const pairs = isAll ? client.scan(prefix, { timeoutMs }) : await client.list(prefix, { ...limit, timeoutMs });
+      for await (const lines of formatPairs(pairs, format)) await writeOut(lines);
+    });
   }
 }

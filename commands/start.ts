@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
+import { formatLogLine, type LogLevel, logLevels } from '../src/cli/log-line.ts';
 import { printLine, printMessage } from '../src/cli/output.ts';
 import { planStart } from '../src/cli/start-plan.ts';
 import { standardInputEnded, stopRequested } from '../src/cli/stop-signals.ts';
@@ -23,18 +24,30 @@ export default class Start extends BaseCommand {
     }),
     insecure: Flags.boolean({ description: 'listen on an address that other machines can reach, unprotected' }),
     'election-timeout': Flags.string({ helpValue: 'TIME', description: 'replace a leader unheard for this long' }),
+    'log-level': Flags.option({
+      options: logLevels,
+      default: 'info' as const,
+      description: 'least level of log lines, which go to standard error',
+    })(),
     'stop-with-stdin': Flags.boolean({ hidden: true, description: 'stop when standard input ends (kv up)' }),
   };
   // Not strict: else oclif takes a stray argument for the name of another command. The base command refuses it.
   static override strict = false;
   protected override readonly onClosedPipe = 'ignore';
+  /** True once there may be files and sockets that keep the process. */
+  #mayHoldOpen = false;
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(Start);
     const plan = planStart(flags, this.findCluster(flags), process.cwd());
-    const log = (line: string) => printMessage(`${new Date().toISOString()} node ${plan.nodeId}: ${line}`);
-    const stop = stopRequested((signal) => log(`stops: ${signal}`));
+    const least = logLevels.indexOf(flags['log-level']);
+    const log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => {
+      if (logLevels.indexOf(level) >= least)
+        printMessage(formatLogLine(new Date(), plan.nodeId, level, message, fields));
+    };
+    const stop = stopRequested((signal) => log('info', 'stopping', { signal }));
     const { startNode } = await import('../src/server.ts');
+    this.#mayHoldOpen = true;
     const node = await startNode({ ...plan, log });
     await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
     const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];
@@ -48,6 +61,6 @@ export default class Start extends BaseCommand {
   /** A node that failed is not kept alive by what it left open. */
   protected override async catch(error: Error): Promise<void> {
     await super.catch(error);
-    process.exit();
+    if (this.#mayHoldOpen) process.exit();
   }
 }

@@ -35,6 +35,8 @@ export abstract class BaseCommand extends Command {
     B extends Interfaces.OutputFlags<Interfaces.FlagInput>,
     A extends Interfaces.OutputArgs<Interfaces.ArgInput>,
   >(options?: Interfaces.Input<F, B, A>, argv?: string[]): Promise<Interfaces.ParserOutput<F, B, A>> {
+    // oclif warns of a command that did not parse its arguments; one that tried has.
+    this.parsed = true;
     try {
       const parsed = await super.parse(options, argv);
       const takesNone = Object.keys(this.ctor.args ?? {}).length === 0;

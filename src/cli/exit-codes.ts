@@ -35,7 +35,7 @@ const exitOfCode = {
   internal: 'internal',
 } as const satisfies Record<KvErrorCode, ExitName>;
 
-/** Errors of the node's start, by their codes. They are told by name and code so that no command loads what it does not run. */
+/** Refusals of a data directory, by code. */
 const exitOfDataDirectory: Readonly<Record<string, ExitName>> = {
   inUse: 'usage',
   otherNode: 'usage',
@@ -43,6 +43,17 @@ const exitOfDataDirectory: Readonly<Record<string, ExitName>> = {
   newerFormat: 'usage',
   notWritable: 'usage',
   damaged: 'internal',
+};
+
+/**
+ * Other failures of a node that say themselves, in one line, what is wrong. They are told by name, here and above, so that
+ * no command loads the server only to know its errors.
+ */
+const exitOfNodeError: Readonly<Record<string, ExitName>> = {
+  AddressInUseError: 'usage',
+  CannotListenError: 'usage',
+  DamagedError: 'internal',
+  DiskFailedError: 'internal',
 };
 
 /** A command that ends with a code of its own choice, with one line for people. */
@@ -77,11 +88,9 @@ export function reportOf(error: unknown): FailureReport | undefined {
   if (error instanceof CommandError) return { exit: error.exit, code: error.code, message, outcome: error.outcome };
   if (error instanceof InputError) return { exit: 'usage', code: error.code, message, outcome: 'notApplied' };
   const code = String((error as { code?: unknown }).code);
-  if (error.name === 'AddressInUseError') return { exit: 'usage', code, message, outcome: 'notApplied' };
-  if (error.name === 'DataDirectoryError') {
-    return { exit: exitOfDataDirectory[code] ?? 'internal', code, message, outcome: 'notApplied' };
-  }
-  return undefined;
+  const exit = error.name === 'DataDirectoryError' ? exitOfDataDirectory[code] : exitOfNodeError[error.name];
+  // A node that stops because of its disk leaves open what becomes of the writes that were under way.
+  return exit && { exit, code, message, outcome: exit === 'usage' ? 'notApplied' : 'unknown' };
 }
 
 /**

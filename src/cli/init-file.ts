@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { defaultAddress } from '../cluster/address.ts';
 import { checkClusterName, defaultCluster, formatClusterFile } from '../cluster/cluster-file.ts';
 import { InputError } from '../cluster/input-error.ts';
-import { parseNodeList } from '../cluster/node-list.ts';
+import { parseNodeList, refuseTwice } from '../cluster/node-list.ts';
 import { askLine, canAsk } from './prompt.ts';
 
 /** What `kv init` was told. */
@@ -32,13 +32,12 @@ export async function initAnswers(flags: InitFlags, nodesMax: number): Promise<I
 
 /** Reads `1=host:port,2=host:port`; an id alone gets its default address. Throws {@link InputError}. */
 export function parseNodeAddresses(text: string, nodesMax: number): Map<number, string> {
-  const nodes = parseNodeList(text, nodesMax).map(({ id, address }) => [id, address ?? defaultAddress(id)] as const);
-  return new Map(
-    nodes.map(([id, address]) => {
-      if (address === undefined) throw new InputError(`node ${id} has no default address: write ${id}=host:port`);
-      return [id, address];
-    }),
-  );
+  const nodes = parseNodeList(text, nodesMax).map(({ id, address = defaultAddress(id) }) => {
+    if (address === undefined) throw new InputError(`node ${id} has no default address: write ${id}=host:port`);
+    return { id, address };
+  });
+  refuseTwice(nodes);
+  return new Map(nodes.map(({ id, address }) => [id, address]));
 }
 
 /** Throws {@link InputError} if writing would replace a file that nobody gave up. */

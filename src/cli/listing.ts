@@ -16,7 +16,7 @@ export interface PairFormat {
 }
 
 /** One line: the key, and the value if wanted. */
-export function formatPair(pair: Pair, format: PairFormat): Uint8Array {
+function formatPair(pair: Pair, format: PairFormat): Uint8Array {
   const bytes = (part: Uint8Array) => (format.escape ? Buffer.from(escapeBytes(part), 'utf8') : part);
   const value = format.withValue ? [Buffer.from('\t'), bytes(pair.value)] : [];
   return Buffer.concat([bytes(pair.key), ...value, Buffer.from('\n')]);
@@ -31,10 +31,13 @@ export function pairJson(pair: Pair): Record<string, string | number> {
 const chunkBytes = 65_536;
 
 /** All lines, in chunks that are worth a system call each. */
-export function* formatPairs(pairs: readonly Pair[], format: PairFormat): Generator<Uint8Array> {
+export async function* formatPairs(
+  pairs: Iterable<Pair> | AsyncIterable<Pair>,
+  format: PairFormat,
+): AsyncGenerator<Uint8Array> {
   let lines: Uint8Array[] = [];
   let byteCount = 0;
-  for (const pair of pairs) {
+  for await (const pair of pairs) {
     const line = formatPair(pair, format);
     lines.push(line);
     byteCount += line.length;

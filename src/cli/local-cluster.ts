@@ -84,9 +84,10 @@ export class LocalCluster {
   }
 
   #tellEnd({ nodeId, how }: NodeEnd): void {
-    const rest = this.#running.size;
-    const next = rest === 0 ? 'no node is left' : `the other ${rest} go on; kv start --id ${nodeId} brings it back`;
-    this.#options.onMessage(`node ${nodeId} ended ${how}: ${next}`);
+    const { nodeIds, nodeArguments, onMessage } = this.#options;
+    const left = `still running: ${this.#running.size} of ${nodeIds.length} nodes`;
+    const remedy = ['kv start --id', nodeId, ...nodeArguments(nodeId)].join(' ');
+    onMessage(`node ${nodeId} ended ${how}; ${left}; to bring it back: ${remedy}`);
   }
 }
 

@@ -16,7 +16,9 @@ export function usageProblem(error: unknown, command: string): InputError | unde
 
 function unknownFlags(flags: readonly string[], command: string): string {
   const [first = ''] = flags;
-  const hint = first.startsWith('--no-') ? '' : ` (if it is no flag but a key or a value: kv ${command} -- ${first} …)`;
+  const hint = first.startsWith('--no-')
+    ? ''
+    : ` (if it is no flag but a key or a value: kv ${command} -- ${first} ...)`;
   return `there is no flag ${flags.join(', ')}${hint}`;
 }
 
@@ -32,5 +34,8 @@ function isDefinition(arg: unknown): arg is { name: string } {
 
 function firstLine(message: string): string {
   const lines = message.split('\n').map((line) => line.trim());
-  return lines.filter((line) => line !== '' && !line.startsWith('See more help')).join(' ');
+  const line = lines.filter((part) => part !== '' && !part.startsWith('See more help')).join(' ');
+  return line
+    .replace(/^The following errors? occurred: /, '')
+    .replace(/Missing required flag (\S+)/g, '--$1 is missing');
 }

@@ -50,7 +50,7 @@ export function describePlan(plan: ReconfigurationPlan): string[] {
     `from configuration ${plan.configurationId} with members ${plan.before.join(', ')}`,
     `  to configuration ${plan.configurationId + 1} with members ${after.join(', ')}`,
     ...plan.added.map(({ id, address }) => `  added: ${id}${address === undefined ? '' : ` at ${address}`}`),
-    ...plan.removed.map((id) => `  removed: ${id}, which goes on as a standby`),
+    ...plan.removed.map((id) => `  removed: ${id} (stands by from then on)`),
     ...plan.moved.map(({ id, from, to }) => `  moved: ${id} from ${from} to ${to}`),
     `  fault tolerance: ${tolerance(after.length)} (was ${tolerance(plan.before.length)})`,
   ];

@@ -1,5 +1,5 @@
 import type { ClientRequest, Failure, RequestBody, ResponseBody } from '../wire/client-message.ts';
-import type { KvError } from './errors.ts';
+import { KvError } from './errors.ts';
 
 /** The answer to a request that did not fail. */
 export type Answer = Exclude<ResponseBody, Failure>;
@@ -36,6 +36,8 @@ export abstract class Call {
   /** On the clock of `performance.now()`. */
   readonly deadlineMs: number;
   isDone = false;
+  /** True while it waits to be sent. */
+  isQueued = false;
   /** Attempts that have no answer yet, on connections that stand. */
   openAttempts = 0;
   /** An attempt was lost, or a node said that it does not know: the command may have been applied, or may yet be. */
@@ -54,6 +56,19 @@ export abstract class Call {
     return this.traits.isChange && (this.isFateUnknown || this.openAttempts > 0) ? 'unknown' : 'notApplied';
   }
 
+  /** False: another attempt could apply it twice. */
+  get mayRepeat(): boolean {
+    return this.traits.isRepeatable || !this.isFateUnknown;
+  }
+
+  /**
+   * With less time left than this a refused call is not tried again: the node's word stands, instead of one more attempt
+   * that would end without an answer. More than a node is told to come early by.
+   */
+  get retryMinMs(): number {
+    return Math.min(this.timeoutMs / 5, 500);
+  }
+
   /** How long a node may be silent before another one is tried: a third of the time that the call has, at most a second. */
   get hedgeMs(): number {
     return Math.min(this.timeoutMs / 3, 1000);
@@ -68,4 +83,45 @@ export abstract class Call {
 /** A request with room for what is filled in when it is sent. */
 export function outgoing(body: RequestBody): OutgoingRequest {
   return { id: 0, timeoutMs: 0, ...body };
+}
+
+/** What a call's promise is settled with. */
+export interface Settlement<Result> {
+  /** The result in an answer; `undefined` if the answer is of another kind. */
+  read(answer: Answer): Result | undefined;
+  resolve(result: Result): void;
+  reject(error: KvError): void;
+}
+
+/** A call whose answer is its result. */
+export class PromiseCall<Result> extends Call {
+  readonly #settlement: Settlement<Result>;
+
+  constructor(
+    callTraits: CallTraits,
+    timeoutMs: number,
+    nowMs: number,
+    request: OutgoingRequest | undefined,
+    settlement: Settlement<Result>,
+  ) {
+    super(callTraits, timeoutMs, nowMs);
+    this.request = request;
+    this.#settlement = settlement;
+  }
+
+  override onAnswer(answer: Answer): void {
+    const result = this.#settlement.read(answer);
+    if (result !== undefined) this.#settlement.resolve(result);
+    else this.onError(unexpectedAnswer(this, answer));
+  }
+
+  override onError(error: KvError): void {
+    this.#settlement.reject(error);
+  }
+}
+
+export function unexpectedAnswer(call: Call, answer: Answer): KvError {
+  const what = answer.type === 'outcome' ? JSON.stringify(answer.outcome) : answer.type;
+  const fate = call.traits.isChange ? 'unknown' : 'notApplied';
+  return new KvError('internal', `a node gave an answer that does not fit the request: ${what}`, fate);
 }

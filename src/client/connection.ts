@@ -150,7 +150,8 @@ export class Connection {
 
   #refusedUpgrade(status: number): ConnectionProblem {
     // A node that cannot take one more connection, or is about to stop, says so.
-    if (status === 503) return { kind: 'unreachable', message: `${this.endpoint}: takes no connections now (HTTP 503)` };
+    if (status === 503)
+      return { kind: 'unreachable', message: `${this.endpoint}: takes no connections now (HTTP 503)` };
     return this.#notKvNode(`HTTP ${status}`);
   }
 

@@ -70,7 +70,9 @@ export class Endpoints {
 
   /** True if no endpoint is left without a problem of this kind (of any kind if undefined). */
   allFailed(kind?: ConnectionProblem['kind']): boolean {
-    return this.#endpoints.every(({ problem }) => problem !== undefined && (kind === undefined || problem.kind === kind));
+    return this.#endpoints.every(
+      ({ problem }) => problem !== undefined && (kind === undefined || problem.kind === kind),
+    );
   }
 
   /** Why each endpoint could not be reached, in one line; `undefined` if none has a problem. */

@@ -57,7 +57,10 @@ export class ClientSession {
     writer.varuint(this.lastUsedIndex).varuint(this.#acknowledgedBelow).varuint(numbers.length);
     for (const number of numbers) {
       const outcome = this.#outcomes.get(number) as KeptOutcome;
-      writer.varuint(number - this.#acknowledgedBelow).u8(codeOf(outcome)).varuint(outcome.revision);
+      writer
+        .varuint(number - this.#acknowledgedBelow)
+        .u8(codeOf(outcome))
+        .varuint(outcome.revision);
     }
     return writer.finish();
   }

@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
-import { mergeRange, type KeyedChange, type Overlay, rangeStart } from './overlay.ts';
+import { type KeyedChange, mergeRange, type Overlay, rangeStart } from './overlay.ts';
 import { readSnapshotRows, type SnapshotSource } from './snapshot-rows.ts';
 import { SortedKeys } from './sorted-keys.ts';
 import { StagedChanges } from './staged-changes.ts';

@@ -1,6 +1,5 @@
 import type { ByteString } from '../base/bytes.ts';
-import type { SessionRow, SnapshotCursor, SnapshotRow } from './state-store.ts';
-import type { KvPair } from './state-store.ts';
+import type { KvPair, SessionRow, SnapshotCursor, SnapshotRow } from './state-store.ts';
 
 /** What a snapshot is read from: both in order, and both begin right after what is given. */
 export interface SnapshotSource {

@@ -3,20 +3,24 @@ import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lm
 import type { ByteString } from '../base/bytes.ts';
 import { DiskFailedError } from './storage-error.ts';
 
-/** Keys as LMDB takes them: written into and read from its own buffers, without an array in between. */
+/**
+ * Keys as LMDB takes them: written into and read from its own buffers, without an array in between.
+ * lmdb also gives an empty array where it has no key (to clear a table): that is written as nothing.
+ */
 interface KeyEncoder<K> {
-  writeKey(key: K, target: Buffer, start: number): number;
+  writeKey(key: K | Uint8Array, target: Buffer, start: number): number;
   readKey(source: Buffer, start: number, end: number): K;
 }
 
 const byteStringKeys: KeyEncoder<ByteString> = {
-  writeKey: (key, target, start) => start + target.write(key, start, 'latin1'),
+  writeKey: (key, target, start) => (typeof key === 'string' ? start + target.write(key, start, 'latin1') : start),
   readKey: (source, start, end) => source.toString('latin1', start, end),
 };
 
 /** 8 bytes, big-endian: numbers in order, without the wrap of LMDB's own `uint32` keys. */
 const numberKeys: KeyEncoder<number> = {
   writeKey: (key, target, start) => {
+    if (typeof key !== 'number') return start;
     target.writeUInt32BE(Math.floor(key / 2 ** 32), start);
     return target.writeUInt32BE(key >>> 0, start + 4);
   },
@@ -61,6 +65,7 @@ export class LmdbEnvironment {
   /**
    * Runs `write`, whose puts and removes become one transaction: durable when this resolves. Bytes given to it must not
    * change until then. Rejects with a {@link DiskFailedError}. `write` must not throw: what it put before would stay.
+   * The promises that lmdb's puts give inside `write` say nothing; this one does.
    */
   async commit(write: () => void): Promise<void> {
     try {

@@ -44,6 +44,8 @@ export interface LmdbLogStoreOptions {
   readonly path: string;
   readonly nodeId: number;
   readonly storageId: string;
+  /** If given, a store that belongs to another cluster is refused, unchanged. */
+  readonly clusterId?: string;
   readonly tail?: TailLimits;
 }
 
@@ -75,7 +77,11 @@ export class LmdbLogStore implements LogStore {
     const environment = new LmdbEnvironment(options.path);
     try {
       const store = new LmdbLogStore(environment, options);
-      await environment.commit(() => store.#records.put(incarnationKey, encodeNumber(store.incarnation + 1)));
+      const bound = store.identity.clusterId;
+      if (bound !== undefined && bound !== (options.clusterId ?? bound)) {
+        throw otherClusterError(bound, options.clusterId ?? bound);
+      }
+      await environment.commit(() => void store.#records.put(incarnationKey, encodeNumber(store.incarnation + 1)));
       return store;
     } catch (error) {
       await environment.close();
@@ -180,8 +186,8 @@ export class LmdbLogStore implements LogStore {
       this.#changedRecords = new Map();
       await this.#environment.commit(() => {
         this.#log.write(change);
-        for (const [key, bytes] of records) this.#records.put(key, bytes);
-        this.#records.put(headKey, head);
+        for (const [key, bytes] of records) void this.#records.put(key, bytes);
+        void this.#records.put(headKey, head);
       });
       this.#log.written();
     } catch (error) {

@@ -127,8 +127,8 @@ export class LmdbLog implements Sequence<Uint8Array> {
 
   /** Stages a change in the transaction that is being put together. */
   write(change: LogChange): void {
-    for (const firstIndex of change.removed) this.#table.remove(firstIndex);
-    for (const { firstIndex, bytes } of change.added) this.#table.put(firstIndex, bytes);
+    for (const firstIndex of change.removed) void this.#table.remove(firstIndex);
+    for (const { firstIndex, bytes } of change.added) void this.#table.put(firstIndex, bytes);
   }
 
   /** The change taken last is durable: its entries may leave memory. */

@@ -19,7 +19,8 @@ export interface LogHead {
 export function encodeHead(head: LogHead): Uint8Array {
   return sealRecord((writer) => {
     writer.varuint(head.trimmedIndex).varuint(head.endIndex).varuint(head.decidedIndex);
-    for (const { n, priority, pid } of [head.promise, head.acceptedRound]) writer.varuint(n).varuint(priority).varuint(pid);
+    for (const { n, priority, pid } of [head.promise, head.acceptedRound])
+      writer.varuint(n).varuint(priority).varuint(pid);
   });
 }
 

@@ -45,7 +45,10 @@ export class LogTail {
 
   /** Drops `index` and above; below the tail leaves it empty there. */
   truncate(index: number): void {
-    if (index <= this.#from) return this.reset(index);
+    if (index <= this.#from) {
+      this.reset(index);
+      return;
+    }
     for (let at = index - this.#from; at < this.#entries.length; at++) this.#bytes -= this.#weightAt(at);
     this.#entries.length = index - this.#from;
   }

@@ -18,7 +18,9 @@ export class DiskFailedError extends Error {
   readonly code = 'diskFailed';
 
   constructor(file: string, cause: unknown) {
-    super(`a write to ${file} failed (${messageOf(cause)}): check the disk and its free space, then start again`, { cause });
+    super(`a write to ${file} failed (${messageOf(cause)}): check the disk and its free space, then start again`, {
+      cause,
+    });
   }
 }
 

@@ -30,7 +30,7 @@ const responseShape: FrameShape<void, ClientResponse> = {
 
 /**
  * The frames that hold `requests` in order: one, unless they are over the limits of a frame; none for no requests.
- * Throws a RangeError if one alone is over it.
+ * Throws OverLimitError if one alone is over it.
  */
 export function encodeRequestFrames(requests: readonly ClientRequest[]): Uint8Array[] {
   return encodeFrames(requestShape, undefined, requests);
@@ -48,7 +48,7 @@ export function decodeRequests(bytes: Uint8Array): ClientRequest[] {
 
 /**
  * The frames that hold `responses` in order: one, unless they are over the limits of a frame; none for no responses.
- * Throws a RangeError if one alone is over it.
+ * Throws OverLimitError if one alone is over it.
  */
 export function encodeResponseFrames(responses: readonly ClientResponse[]): Uint8Array[] {
   return encodeFrames(responseShape, undefined, responses);

@@ -3,13 +3,19 @@ import { type ByteReader, type ByteWriter, DecodeError } from '../base/bytes.ts'
 /**
  * Writes and reads one kind of thing.
  *
- * `encode` trusts its own side: what breaks a limit of the other side's decoder raises a RangeError or is refused there.
+ * `encode` trusts its own side: it throws {@link OverLimitError} where a count or size breaks a limit of the wire, and a RangeError
+ * for a number that is none of its.
  * `decode` trusts nobody: it throws {@link DecodeError} on anything that `encode` would not have written. Byte arrays that it
  * gives are views into the frame: they keep the whole of it alive.
  */
 export interface Codec<T> {
   readonly encode: (writer: ByteWriter, value: T) => void;
   readonly decode: (reader: ByteReader) => T;
+}
+
+/** More than the wire carries in one piece: whoever makes messages must bound them. */
+export class OverLimitError extends RangeError {
+  override readonly name = 'OverLimitError';
 }
 
 /** A codec for each member of a union told apart by `type`. The type itself is written by whoever dispatches. */
@@ -44,7 +50,7 @@ export function listCodec<T>(codec: Codec<T>, countMax: number): Codec<readonly 
   return {
     encode: (writer, values) => {
       if (values.length > countMax)
-        throw new RangeError(`${values.length} items where at most ${countMax} are allowed`);
+        throw new OverLimitError(`${values.length} items where at most ${countMax} are allowed`);
       writer.varuint(values.length);
       for (const value of values) codec.encode(writer, value);
     },

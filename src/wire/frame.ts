@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
-import type { Codec } from './codec.ts';
+import { type Codec, OverLimitError } from './codec.ts';
 import { protocolVersion } from './limits.ts';
 
 /** What all frames of one kind have in common. */
@@ -18,7 +18,7 @@ const headerBytesHint = 16;
 
 /**
  * As few frames as hold `items` in order, split between items; none for no items.
- * Throws a RangeError if a single item is over the limit of a frame: whoever makes items must bound them.
+ * Throws {@link OverLimitError} if a single item is over the limit of a frame.
  */
 export function encodeFrames<Header, Item>(
   shape: FrameShape<Header, Item>,
@@ -57,7 +57,7 @@ function startFrame<Header, Item>(shape: FrameShape<Header, Item>, header: Heade
 function moveToNextFrame<Header, Item>(shape: FrameShape<Header, Item>, header: Header, item: Uint8Array): ByteWriter {
   const writer = startFrame(shape, header, headerBytesHint + item.length).raw(item);
   if (writer.length <= shape.frameBytesMax) return writer;
-  throw new RangeError(`an item of ${item.length} bytes does not fit into a frame of ${shape.frameBytesMax}`);
+  throw new OverLimitError(`an item of ${item.length} bytes does not fit into a frame of ${shape.frameBytesMax}`);
 }
 
 /** A frame taken apart. */

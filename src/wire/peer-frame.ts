@@ -83,7 +83,7 @@ function entriesBytesHint(payload: PeerPayload): number {
 
 /**
  * The frames that hold `messages` in order: one, unless they are over the limits of a frame; none for no messages.
- * `frameBytesMax` may lower that limit. Throws a RangeError if one message alone is over it, and for a `clusterId` that is none.
+ * `frameBytesMax` may lower that limit. Throws OverLimitError if one message alone is over it, and a RangeError for a `clusterId` that is none.
  */
 export function encodePeerFrames(
   clusterId: string | undefined,

@@ -4,12 +4,12 @@ import type { SnapshotCursor, SnapshotRow } from '../kv/state-store.ts';
 import { type Codec, listCodec, unionCodec } from './codec.ts';
 
 /** Most rows in one chunk of a snapshot. */
-export const rowsPerChunkMax = 262_144;
+const rowsPerChunkMax = 262_144;
 
 const codes = { pair: 0, session: 1 } as const;
 
 /** One row of a snapshot. */
-export const snapshotRowCodec: Codec<SnapshotRow> = unionCodec<SnapshotRow>(codes, {
+const snapshotRowCodec: Codec<SnapshotRow> = unionCodec<SnapshotRow>(codes, {
   pair: {
     encode: (writer, row) => {
       writeKey(writer, row.key);

@@ -9,6 +9,10 @@ const bytes = (text: string) => fromByteString(text);
 const malformed = { type: 'refused', reason: 'malformed' };
 
 const open = encodeCommand({ kind: 'openSession', session: 0, number: 77, acknowledgedBelow: 0 });
+/** Applies commands one after the other. */
+const applyAll = (machine: KvStateMachine, commands: readonly Uint8Array[]): void => {
+  for (const command of commands) machine.apply(machine.appliedIndex, command);
+};
 const put = (session: number, number: number, key: string, value: string, acknowledgedBelow = 0) =>
   encodeCommand({ kind: 'put', session, number, acknowledgedBelow, key: bytes(key), value: bytes(value) });
 const remove = (session: number, number: number, key: string) =>
@@ -40,13 +44,16 @@ describe('the state machine', () => {
 
   it('lists by prefix in byte order', () => {
     machine.apply(0, open);
-    ['b', 'a/2', 'a/1', 'a/\xff', 'a'].forEach((key, at) => machine.apply(1 + at, put(1, at, key, key)));
+    applyAll(
+      machine,
+      ['b', 'a/2', 'a/1', 'a/\xff', 'a'].map((key, at) => put(1, at, key, key)),
+    );
     const { pairs, more } = machine.range({ prefix: 'a/', limit: 2, bytesMax: 1000 });
     expect(pairs.map((pair) => pair.key)).toEqual(['a/1', 'a/2']);
     expect(more).toBe(true);
-    expect(machine.range({ prefix: 'a/', after: 'a/2', limit: 2, bytesMax: 1000 }).pairs.map((pair) => pair.key)).toEqual([
-      'a/\xff',
-    ]);
+    expect(
+      machine.range({ prefix: 'a/', after: 'a/2', limit: 2, bytesMax: 1000 }).pairs.map((pair) => pair.key),
+    ).toEqual(['a/\xff']);
   });
 
   it('refuses a session that was never opened, and 0 with it', () => {
@@ -62,9 +69,9 @@ describe('the state machine', () => {
     expect(machine.apply(2, put(1, 0, tooLong, 'a'))).toEqual(malformed);
     expect(machine.apply(3, remove(1, 0, tooLong))).toEqual(malformed);
     expect(machine.apply(4, put(1, 0, 'k', 'v'.repeat(valueBytesMax + 1)))).toEqual(malformed);
-    expect(machine.apply(5, encodeCommand({ kind: 'openSession', session: 3, number: 1, acknowledgedBelow: 0 }))).toEqual(
-      malformed,
-    );
+    expect(
+      machine.apply(5, encodeCommand({ kind: 'openSession', session: 3, number: 1, acknowledgedBelow: 0 })),
+    ).toEqual(malformed);
     expect(machine.apply(6, put(1, 0, 'k'.repeat(keyBytesMax), 'a'))).toEqual({ type: 'put', revision: 7 });
   });
 
@@ -81,9 +88,11 @@ describe('the state machine', () => {
     const anyCommand = fc.oneof(
       fc.uint8Array({ maxLength: 40 }),
       // Valid commands with a few bytes overwritten or cut off.
-      fc
-        .record({ at: fc.nat(30), byte: fc.nat(255), length: fc.nat(40) })
-        .map(({ at, byte, length }) => put(1, 0, 'key', 'value').map((old, i) => (i === at ? byte : old)).slice(0, length)),
+      fc.record({ at: fc.nat(30), byte: fc.nat(255), length: fc.nat(40) }).map(({ at, byte, length }) =>
+        put(1, 0, 'key', 'value')
+          .map((old, i) => (i === at ? byte : old))
+          .slice(0, length),
+      ),
     );
     fc.assert(
       fc.property(fc.array(anyCommand, { maxLength: 20 }), (commands) => {
@@ -103,17 +112,17 @@ describe('after a crash', () => {
     const store = new MemoryStateStore(disk);
     const machine = new KvStateMachine(store);
     const log = [open, put(1, 0, 'a', '1'), put(1, 1, 'b', '2'), put(1, 2, 'a', '3'), remove(1, 3, 'b')];
-    log.slice(0, 3).forEach((command, index) => machine.apply(index, command));
+    applyAll(machine, log.slice(0, 3));
     const { appliedIndex, sessions } = machine.takeCheckpoint();
     await store.checkpoint(appliedIndex, sessions);
-    log.slice(3).forEach((command, at) => machine.apply(3 + at, command));
+    applyAll(machine, log.slice(3));
 
     const recovered = new KvStateMachine(new MemoryStateStore(disk));
     expect(recovered.appliedIndex).toBe(3);
     expect(recovered.get('a')).toEqual({ value: bytes('1'), revision: 2 });
     expect(recovered.answerOf(1, 1)).toEqual({ type: 'put', revision: 3 });
     expect(recovered.stateHash()).not.toBe(machine.stateHash());
-    log.slice(3).forEach((command, at) => recovered.apply(3 + at, command));
+    applyAll(recovered, log.slice(3));
     expect(recovered.stateHash()).toBe(machine.stateHash());
   });
 
@@ -131,14 +140,14 @@ describe('a snapshot of another node', () => {
   it('replaces state, sessions and applied index', async () => {
     const donorStore = new MemoryStateStore();
     const donor = new KvStateMachine(donorStore);
-    [open, put(1, 0, 'a', '1'), put(1, 1, 'b', '2')].forEach((command, index) => donor.apply(index, command));
+    applyAll(donor, [open, put(1, 0, 'a', '1'), put(1, 1, 'b', '2')]);
     const checkpoint = donor.takeCheckpoint();
     await donorStore.checkpoint(checkpoint.appliedIndex, checkpoint.sessions);
     const snapshot = donor.openSnapshot();
 
     const store = new MemoryStateStore();
     const machine = new KvStateMachine(store);
-    [open, open, put(2, 0, 'old', 'x')].forEach((command, index) => machine.apply(index, command));
+    applyAll(machine, [open, open, put(2, 0, 'old', 'x')]);
     store.beginInstall();
     store.installRows(snapshot.read(undefined, 1_000_000).rows);
     await store.finishInstall(snapshot.index);
@@ -156,7 +165,7 @@ describe('a snapshot of another node', () => {
 describe('the state hash', () => {
   const hashOf = (commands: readonly Uint8Array[]) => {
     const machine = new KvStateMachine(new MemoryStateStore());
-    commands.forEach((command, index) => machine.apply(index, command));
+    applyAll(machine, commands);
     return machine.stateHash();
   };
 

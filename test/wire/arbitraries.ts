@@ -24,7 +24,6 @@ export const clusterId = fc
   .map((digits) => digits.join(''))
   .filter((text) => text !== '0'.repeat(16));
 
-/** A record whose optional fields are absent rather than undefined. */
 const ballot: fc.Arbitrary<Ballot> = fc.record({ n: integer, priority: integer, pid: integer });
 
 const entry: fc.Arbitrary<Entry<Uint8Array>> = fc.oneof(

@@ -116,7 +116,7 @@ describe('a frame between nodes', () => {
   });
 
   it('allocates nothing for a count that the bytes cannot hold', () => {
-    // Kind 12 is ForwardProposals of configuration 1; the count says a quarter of a million entries, and none follows.
+    // Type 13 is ForwardProposals; the count says a quarter of a million entries, and none follows.
     const frame = new ByteWriter().u8(1).u32(0).u32(1).varuint(1).u8(13).varuint(entriesPerMessageMax).finish();
     expect(() => decodePeerFrame(frame)).toThrow(DecodeError);
   });

@@ -1,0 +1,60 @@
+import type { Failure } from '../wire/client-message.ts';
+import type { Call } from './call.ts';
+import { KvError, type KvErrorCode } from './errors.ts';
+
+/** What a node's refusal means for the call. */
+type Verdict =
+  | { readonly retry: true; readonly leavesNode: boolean }
+  | { readonly retry: false; readonly code: KvErrorCode };
+
+/** Whether a failure is worth another attempt, and whether on another node. */
+export function verdictOn(failure: Failure): Verdict {
+  switch (failure.code) {
+    case 'noMajority':
+    case 'notMember':
+    case 'busy':
+    case 'shuttingDown':
+      return { retry: true, leavesNode: true };
+    case 'timeout':
+      return { retry: true, leavesNode: false };
+    case 'invalid':
+    case 'tooLarge':
+    case 'sessionExpired':
+    case 'reconfiguring':
+    case 'unreachable':
+      return { retry: false, code: failure.code };
+    default:
+      return { retry: false, code: 'internal' };
+  }
+}
+
+/** The call's time is over. `problems`: why which endpoint is not reached, if any is not. */
+export function overdueError(call: Call, problems: string | undefined): KvError {
+  const { outcome, lastFailure, timeoutMs } = call;
+  const why = lastFailure?.message ?? problems;
+  const because = why === undefined ? '' : `: ${why}`;
+  if (outcome === 'unknown') {
+    return new KvError('timeout', `no answer within ${timeoutMs} ms, the outcome is unknown${because}`, outcome);
+  }
+  if (lastFailure?.code === 'busy')
+    return new KvError('busy', `no node took the request within ${timeoutMs} ms${because}`, outcome);
+  if (lastFailure !== undefined)
+    return new KvError('noMajority', `no majority answered within ${timeoutMs} ms${because}`, outcome);
+  if (call.openAttempts > 0 || call.isFateUnknown)
+    return new KvError('timeout', `no answer within ${timeoutMs} ms${because}`, outcome);
+  return new KvError('noMajority', `no node could be reached within ${timeoutMs} ms${because}`, outcome);
+}
+
+export function failureError(call: Call, code: KvErrorCode, failure: Failure): KvError {
+  return new KvError(code, failure.message, call.outcome);
+}
+
+export function closedError(call: Call): KvError {
+  const fate = call.outcome === 'unknown' ? 'while the command was on its way' : 'before an answer came';
+  return new KvError('closed', `the client was closed ${fate}`, call.outcome);
+}
+
+/** For a call that must not be sent twice. */
+export function lostError(call: Call, problem: string): KvError {
+  return new KvError('timeout', `the connection was lost while the request was on its way: ${problem}`, call.outcome);
+}

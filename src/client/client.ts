@@ -1,0 +1,293 @@
+import { sessionWindowMax } from '../kv/client-session.ts';
+import type { Consistency, NodeStatus, RequestBody, TargetNode, WirePair } from '../wire/client-message.ts';
+import { pairsPerAnswerMax } from '../wire/limits.ts';
+import { type Answer, type CallTraits, outgoing, PromiseCall, traits } from './call.ts';
+import { type ClusterStatus, gatherClusterStatus } from './cluster-status.ts';
+import { checkedEndpoint, Endpoints } from './endpoints.ts';
+import { KvError } from './errors.ts';
+import { GetCall, type KvValue } from './get-call.ts';
+import {
+  type Bytes,
+  checkedCount,
+  checkedKey,
+  checkedNodes,
+  checkedPrefix,
+  checkedTimeoutMs,
+  checkedValue,
+} from './input.ts';
+import { Requests } from './requests.ts';
+import { Sweeper } from './sweeper.ts';
+import { type DeleteResult, type PutResult, WriteCall } from './write-call.ts';
+import { Writes } from './writes.ts';
+
+/** Most pairs that `list` returns. */
+export const listPairsMax = 100_000;
+
+const timeoutMsDefault = 5000;
+const outstandingWritesDefault = 1024;
+const queuedWritesDefault = 65_536;
+/** How long a node may take to tell its status when the whole cluster is asked. */
+const probeTimeoutMsMax = 1000;
+const connectTimeoutMsMax = 1000;
+/** Pairs asked for at a time: an answer is bounded in bytes as well. */
+const pagePairs = pairsPerAnswerMax;
+
+export interface KvClientOptions {
+  /** "host:port" of some nodes, tried in this order. The client learns of the others from them. */
+  readonly endpoints: readonly string[];
+  /** How long a call may take unless it says otherwise, milliseconds: 1 to 3,600,000; 5,000 by default. */
+  readonly timeoutMs?: number;
+  /** Most writes without an answer: 1 to 4,096; 1,024 by default. */
+  readonly outstandingWritesMax?: number;
+  /** Most writes that wait beyond those: 65,536 by default. */
+  readonly queuedWritesMax?: number;
+}
+
+export interface CallOptions {
+  /** How long this call may take, milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+export interface ReadOptions extends CallOptions {
+  /** `linearizable` (the default) sees every write acknowledged before; `local` is what the node has, maybe stale. */
+  readonly consistency?: Consistency;
+}
+
+export interface ListOptions extends ReadOptions {
+  /** Most pairs, at most {@link listPairsMax}. */
+  readonly limit?: number;
+}
+
+/** A key with its value and the revision of its last change. */
+export interface KvListing extends KvValue {
+  readonly key: Uint8Array;
+}
+
+/**
+ * A client of a kv cluster. Keys and values are bytes; text stands for its UTF-8 bytes.
+ *
+ * All calls share one connection, and what one tick of the event loop calls goes out in one frame. If the node is lost,
+ * refuses or is silent, the client goes to another and retries within the call's time, so that each command is applied once.
+ *
+ * Every failure is a {@link KvError}, and its `outcome` says whether the command may have been applied. Bytes handed over
+ * must not be changed until the call is settled. An open client keeps the process alive: {@link close} it.
+ */
+export class KvClient {
+  readonly #timeoutMs: number;
+  readonly #endpoints: Endpoints;
+  readonly #requests: Requests;
+  readonly #writes: Writes;
+  readonly #sweeper: Sweeper;
+
+  private constructor(options: KvClientOptions) {
+    this.#timeoutMs = checkedTimeoutMs(options.timeoutMs ?? timeoutMsDefault);
+    const outstandingMax = options.outstandingWritesMax ?? outstandingWritesDefault;
+    const queuedMax = options.queuedWritesMax ?? queuedWritesDefault;
+    checkedCount(outstandingMax, sessionWindowMax, 'outstandingWritesMax');
+    checkedCount(queuedMax, 2 ** 20, 'queuedWritesMax');
+    this.#endpoints = new Endpoints(options.endpoints);
+    this.#requests = new Requests({
+      endpoints: this.#endpoints,
+      connectTimeoutMs: Math.min(this.#timeoutMs / 3, connectTimeoutMsMax),
+      isPinned: false,
+      wake: () => this.#sweeper.wake(),
+    });
+    this.#writes = new Writes(this.#requests, { outstandingMax, queuedMax });
+    this.#sweeper = new Sweeper([this.#writes, this.#requests]);
+  }
+
+  /**
+   * Connects to the first node that answers. Errors: `invalid` (options), `notKvNode` (what answers at every endpoint is no
+   * kv node), `noMajority` (no node could be reached within `timeoutMs`).
+   */
+  static async connect(options: KvClientOptions): Promise<KvClient> {
+    const client = new KvClient(options);
+    try {
+      await client.#ask(undefined, traits.localRead, client.#timeoutMs, (answer) => answer);
+      return client;
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+  }
+
+  /** Sets a key. Key: 1 to 1,024 bytes; value: at most 1 MiB. The revision grows with every change of any key. */
+  put(key: Bytes, value: Bytes, options?: CallOptions): Promise<PutResult> {
+    return new Promise((resolve, reject) => {
+      const timeoutMs = this.#timeoutOf(options);
+      const promised = { resolve, reject };
+      this.#writes.submit(WriteCall.put(this.#writes, checkedKey(key), checkedValue(value), timeoutMs, promised));
+    });
+  }
+
+  /** Removes a key, which may not exist. */
+  delete(key: Bytes, options?: CallOptions): Promise<DeleteResult> {
+    return new Promise((resolve, reject) => {
+      const timeoutMs = this.#timeoutOf(options);
+      this.#writes.submit(WriteCall.delete(this.#writes, checkedKey(key), timeoutMs, { resolve, reject }));
+    });
+  }
+
+  /** The value of a key, a copy of the caller's own; `undefined` if there is no such key. */
+  get(key: Bytes, options?: ReadOptions): Promise<KvValue | undefined> {
+    return new Promise((resolve, reject) => {
+      const consistency = options?.consistency ?? 'linearizable';
+      const request = outgoing({ type: 'get', consistency, key: checkedKey(key) });
+      this.#requests.submit(new GetCall(traitsOf(consistency), this.#timeoutOf(options), request, resolve, reject));
+    });
+  }
+
+  /**
+   * The keys that begin with `prefix` (all for an empty one), in byte order. Read in pages: writes that happen meanwhile may
+   * be in or not, each key as it was at one moment of the call. Error `tooLarge` if there are over {@link listPairsMax}
+   * pairs and no `limit` is given: see {@link scan}.
+   */
+  async list(prefix: Bytes = '', options: ListOptions = {}): Promise<KvListing[]> {
+    const limit = checkedCount(options.limit ?? listPairsMax, listPairsMax, 'limit');
+    const timeLeftMs = this.#timeLeft(options);
+    const found: KvListing[] = [];
+    let page = await this.#page(prefix, undefined, limit, options, timeLeftMs());
+    for (;;) {
+      for (const pair of page.pairs) found.push(pair);
+      const left = limit - found.length;
+      if (!page.more || (left <= 0 && options.limit !== undefined)) return found;
+      if (left <= 0) throw new KvError('tooLarge', listTooLong, 'notApplied');
+      page = await this.#page(prefix, found.at(-1)?.key, left, options, timeLeftMs());
+    }
+  }
+
+  /** As {@link list}, but page by page, without a limit. Each page may take the time of one call. */
+  async *scan(prefix: Bytes = '', options: ReadOptions = {}): AsyncGenerator<KvListing> {
+    let after: Uint8Array | undefined;
+    for (;;) {
+      const { pairs, more } = await this.#page(prefix, after, pagePairs, options, this.#timeoutOf(options));
+      yield* pairs;
+      after = pairs.at(-1)?.key;
+      if (!more) return;
+    }
+  }
+
+  /**
+   * Makes these nodes the members of the next configuration, and waits until it has begun. Without an address, the one that
+   * is known is meant, else the default one. It is never sent twice: if the connection is lost the outcome is unknown.
+   */
+  async reconfigure(
+    nodes: readonly (number | TargetNode)[],
+    options?: CallOptions,
+  ): Promise<{ readonly configurationId: number }> {
+    const body: RequestBody = { type: 'reconfigure', nodes: checkedNodes(nodes) };
+    return this.#ask(body, traits.reconfiguration, this.#timeoutOf(options), (answer) =>
+      answer.type === 'reconfigured' ? { configurationId: answer.configurationId } : undefined,
+    );
+  }
+
+  /** How the node that this client is connected to sees itself and the cluster. */
+  async status(options?: CallOptions): Promise<NodeStatus> {
+    return this.#ask({ type: 'status' }, traits.localRead, this.#timeoutOf(options), statusIn);
+  }
+
+  /** The status of the node at `endpoint`, tried once. Errors: `unreachable`, `notKvNode`, `timeout`. */
+  async statusOf(endpoint: string, options?: CallOptions): Promise<NodeStatus> {
+    const timeoutMs = this.#timeoutOf(options);
+    const endpoints = new Endpoints([checkedEndpoint(endpoint)]);
+    const wake = () => sweeper.wake();
+    const requests = new Requests({ endpoints, connectTimeoutMs: timeoutMs * 0.8, isPinned: true, wake });
+    const sweeper = new Sweeper([requests]);
+    try {
+      return await ask(requests, { type: 'status' }, traits.localRead, timeoutMs, statusIn);
+    } finally {
+      sweeper.close();
+      await requests.close();
+    }
+  }
+
+  /** The whole cluster: asks one node for the members, then every member and endpoint, at most a second each. */
+  async clusterStatus(options?: CallOptions): Promise<ClusterStatus> {
+    const timeLeftMs = this.#timeLeft(options);
+    const first = await this.status(options);
+    return gatherClusterStatus(first, this.#endpoints.addresses, async (address) => {
+      try {
+        return await this.statusOf(address, { timeoutMs: Math.min(timeLeftMs(), probeTimeoutMsMax) });
+      } catch (error) {
+        // A node that does not answer is part of the picture.
+        if (error instanceof KvError) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** Fails every call that has no result with `closed`, and closes the connections. */
+  async close(): Promise<void> {
+    this.#writes.close();
+    this.#sweeper.close();
+    await this.#requests.close();
+  }
+
+  async #page(
+    prefix: Bytes,
+    after: Uint8Array | undefined,
+    limit: number,
+    options: ReadOptions,
+    timeoutMs: number,
+  ): Promise<{ readonly pairs: KvListing[]; readonly more: boolean }> {
+    const consistency = options.consistency ?? 'linearizable';
+    const body: RequestBody = {
+      type: 'list',
+      consistency,
+      prefix: checkedPrefix(prefix),
+      after,
+      limit: Math.min(limit, pagePairs),
+    };
+    const page = await this.#ask(body, traitsOf(consistency), timeoutMs, (answer) =>
+      answer.type === 'pairs' ? answer : undefined,
+    );
+    return { pairs: page.pairs.map(copyOf), more: page.more && page.pairs.length > 0 };
+  }
+
+  #ask<Result>(
+    body: RequestBody | undefined,
+    callTraits: CallTraits,
+    timeoutMs: number,
+    read: (answer: Answer) => Result | undefined,
+  ): Promise<Result> {
+    return ask(this.#requests, body, callTraits, timeoutMs, read);
+  }
+
+  #timeoutOf(options: CallOptions | undefined): number {
+    return options?.timeoutMs === undefined ? this.#timeoutMs : checkedTimeoutMs(options.timeoutMs);
+  }
+
+  /** Milliseconds left of a call's time, at least 1: for calls that take several requests. */
+  #timeLeft(options: CallOptions | undefined): () => number {
+    const deadlineMs = performance.now() + this.#timeoutOf(options);
+    return () => Math.max(1, deadlineMs - performance.now());
+  }
+}
+
+const listTooLong = `there are over ${listPairsMax} pairs: give a limit or a longer prefix, or use scan`;
+
+function ask<Result>(
+  requests: Requests,
+  body: RequestBody | undefined,
+  callTraits: CallTraits,
+  timeoutMs: number,
+  read: (answer: Answer) => Result | undefined,
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const request = body === undefined ? undefined : outgoing(body);
+    requests.submit(new PromiseCall(callTraits, timeoutMs, performance.now(), request, { read, resolve, reject }));
+  });
+}
+
+function traitsOf(consistency: Consistency): CallTraits {
+  return consistency === 'local' ? traits.localRead : traits.linearizableRead;
+}
+
+function statusIn(answer: Answer): NodeStatus | undefined {
+  return answer.type === 'status' ? answer.status : undefined;
+}
+
+/** Copies, since what a frame's views point to is the whole frame. */
+function copyOf(pair: WirePair): KvListing {
+  return { key: new Uint8Array(pair.key), value: new Uint8Array(pair.value), revision: pair.revision };
+}

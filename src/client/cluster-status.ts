@@ -1,0 +1,95 @@
+import type { NodeRole, NodeStatus } from '../wire/client-message.ts';
+
+/** A node as the cluster has it. */
+export interface MemberStatus {
+  readonly id: number;
+  readonly address: string;
+  readonly role: NodeRole;
+  /** Undefined where the node does not answer. */
+  readonly decidedIndex: number | undefined;
+  readonly appliedIndex: number | undefined;
+}
+
+/** The cluster as its nodes see it, put together. Each index is an exclusive end: a count of entries. */
+export interface ClusterStatus {
+  /** Undefined while no cluster has formed. */
+  readonly clusterId: string | undefined;
+  readonly configurationId: number;
+  readonly leader: number | undefined;
+  /** The members of the configuration, then the other nodes that answered, each ascending by id. */
+  readonly members: readonly MemberStatus[];
+}
+
+/** Asks one node; `undefined` if it does not answer in time. */
+export type AskNode = (address: string) => Promise<NodeStatus | undefined>;
+
+/**
+ * Puts together what the nodes say: asks those at `addresses` and the members that they tell of, all in parallel.
+ * The view of the highest configuration counts.
+ */
+export async function gatherClusterStatus(
+  first: NodeStatus,
+  addresses: readonly string[],
+  ask: AskNode,
+): Promise<ClusterStatus> {
+  const found = new Map<number, NodeStatus>([[first.nodeId, first]]);
+  const asked = new Set<string>([first.address]);
+  let toAsk = [...addresses, ...addressesIn(first)].filter((address) => !asked.has(address));
+  while (toAsk.length > 0) {
+    for (const address of toAsk) asked.add(address);
+    const statuses = await Promise.all([...new Set(toAsk)].map(ask));
+    for (const status of statuses)
+      if (status !== undefined && isOfSameCluster(status, first)) found.set(status.nodeId, status);
+    // A node may know of a newer configuration, with members that are not asked yet.
+    toAsk = addressesIn(newest(found)).filter((address) => !asked.has(address));
+  }
+  return summary(found);
+}
+
+function summary(found: ReadonlyMap<number, NodeStatus>): ClusterStatus {
+  const view = newest(found);
+  const leader = leaderOf(found, view);
+  const memberIds = new Set(view.members.map((member) => member.id));
+  const members = [...view.members]
+    .sort((a, b) => a.id - b.id)
+    .map(({ id, address }) => memberStatus(id, address, found.get(id), id === leader ? 'leader' : 'follower'));
+  const others = [...found.values()]
+    .filter((status) => !memberIds.has(status.nodeId))
+    .sort((a, b) => a.nodeId - b.nodeId)
+    .map((status) => memberStatus(status.nodeId, status.address, status, 'standby'));
+  const { clusterId, configurationId } = view;
+  return { clusterId, configurationId, leader, members: [...members, ...others] };
+}
+
+function memberStatus(id: number, address: string, status: NodeStatus | undefined, role: NodeRole): MemberStatus {
+  if (status === undefined)
+    return { id, address, role: 'unreachable', decidedIndex: undefined, appliedIndex: undefined };
+  return { id, address, role, decidedIndex: status.decidedIndex, appliedIndex: status.appliedIndex };
+}
+
+/** Who claims to lead the newest configuration; else whom most of its members follow, if that one is not known to be down. */
+function leaderOf(found: ReadonlyMap<number, NodeStatus>, view: NodeStatus): number | undefined {
+  const voters = [...found.values()].filter(
+    (status) => status.configurationId === view.configurationId && status.state === 'member',
+  );
+  const followers = new Map<number, number>();
+  for (const { leader } of voters) if (leader !== undefined) followers.set(leader, (followers.get(leader) ?? 0) + 1);
+  const candidates = [...followers].filter(([leader]) => found.get(leader)?.leader === leader);
+  return candidates.sort((a, b) => b[1] - a[1])[0]?.[0];
+}
+
+function newest(found: ReadonlyMap<number, NodeStatus>): NodeStatus {
+  // Of two nodes in one configuration, the one that has decided more knows more.
+  const order = (a: NodeStatus, b: NodeStatus) =>
+    b.configurationId - a.configurationId || b.decidedIndex - a.decidedIndex || a.nodeId - b.nodeId;
+  return [...found.values()].sort(order)[0] as NodeStatus;
+}
+
+/** A node without a cluster, such as a standby, may yet come into this one; one of another cluster has no business here. */
+function isOfSameCluster(status: NodeStatus, first: NodeStatus): boolean {
+  return status.clusterId === undefined || first.clusterId === undefined || status.clusterId === first.clusterId;
+}
+
+function addressesIn(status: NodeStatus): string[] {
+  return status.members.map((member) => member.address);
+}

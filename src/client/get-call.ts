@@ -1,0 +1,38 @@
+import { type Answer, Call, type CallTraits, type OutgoingRequest, unexpectedAnswer } from './call.ts';
+import type { KvError } from './errors.ts';
+
+/** A key's value and the revision of its last change. */
+export interface KvValue {
+  readonly value: Uint8Array;
+  readonly revision: number;
+}
+
+/** A read of one key: there are too many of these for a closure each. */
+export class GetCall extends Call {
+  readonly #resolve: (found: KvValue | undefined) => void;
+  readonly #reject: (error: KvError) => void;
+
+  constructor(
+    callTraits: CallTraits,
+    timeoutMs: number,
+    request: OutgoingRequest,
+    resolve: (found: KvValue | undefined) => void,
+    reject: (error: KvError) => void,
+  ) {
+    super(callTraits, timeoutMs, performance.now());
+    this.request = request;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  override onAnswer(answer: Answer): void {
+    if (answer.type !== 'record') this.#reject(unexpectedAnswer(this, answer));
+    else if (answer.record === undefined) this.#resolve(undefined);
+    // A copy, since what the frame's view points to is the whole frame.
+    else this.#resolve({ value: new Uint8Array(answer.record.value), revision: answer.record.revision });
+  }
+
+  override onError(error: KvError): void {
+    this.#reject(error);
+  }
+}

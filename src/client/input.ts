@@ -1,0 +1,84 @@
+import { canonicalAddress } from '../cluster/address.ts';
+import { InputError } from '../cluster/input-error.ts';
+import { nodeIdMax } from '../cluster/node-list.ts';
+import { keyBytesMax, keyProblem, valueProblem } from '../kv/command.ts';
+import type { TargetNode } from '../wire/client-message.ts';
+import { membersMax, timeoutMsMax } from '../wire/limits.ts';
+import { KvError } from './errors.ts';
+
+/*
+ * What callers give is checked before anything is sent. Each of these throws a KvError, `invalid` or `tooLarge` and not
+ * applied, with one line that names what is wrong and what would be right.
+ */
+
+/** Text stands for its UTF-8 bytes. */
+export type Bytes = string | Uint8Array;
+
+const encoder = new TextEncoder();
+
+export function checkedKey(key: Bytes): Uint8Array {
+  const bytes = bytesOf(key, 'key');
+  const problem = keyProblem(bytes);
+  if (problem !== undefined) throw notApplied(bytes.length === 0 ? 'invalid' : 'tooLarge', problem);
+  return bytes;
+}
+
+export function checkedValue(value: Bytes): Uint8Array {
+  const bytes = bytesOf(value, 'value');
+  const problem = valueProblem(bytes);
+  if (problem !== undefined) throw notApplied('tooLarge', problem);
+  return bytes;
+}
+
+/** An empty prefix is that of every key. */
+export function checkedPrefix(prefix: Bytes): Uint8Array {
+  const bytes = bytesOf(prefix, 'prefix');
+  if (bytes.length <= keyBytesMax) return bytes;
+  throw notApplied('tooLarge', `the prefix has ${bytes.length} bytes: at most ${keyBytesMax} are allowed`);
+}
+
+/** A whole number from 1 to `max`. */
+export function checkedCount(count: number, max: number, what: string): number {
+  if (Number.isInteger(count) && count >= 1 && count <= max) return count;
+  throw notApplied('invalid', `${what} is ${count}: give a whole number from 1 to ${max}`);
+}
+
+export function checkedTimeoutMs(timeoutMs: number): number {
+  if (timeoutMs >= 1 && timeoutMs <= timeoutMsMax) return timeoutMs;
+  throw notApplied('invalid', `timeoutMs is ${timeoutMs}: give 1 to ${timeoutMsMax} milliseconds`);
+}
+
+/** The members of a next configuration, each once, ascending. */
+export function checkedNodes(nodes: readonly (number | TargetNode)[]): TargetNode[] {
+  if (nodes.length === 0) throw notApplied('invalid', 'no node is named: name at least one, such as 1, 2, 3');
+  if (nodes.length > membersMax) {
+    throw notApplied('invalid', `${nodes.length} nodes are named: a cluster has at most ${membersMax}`);
+  }
+  const checked = nodes.map((node) => checkedNode(typeof node === 'number' ? { id: node } : node));
+  checked.sort((a, b) => a.id - b.id);
+  for (const [at, { id }] of checked.entries()) {
+    if (checked[at + 1]?.id === id) throw notApplied('invalid', `node ${id} is named twice: name each node once`);
+  }
+  return checked;
+}
+
+function checkedNode({ id, address }: TargetNode): TargetNode {
+  checkedCount(id, nodeIdMax, 'node id');
+  if (address === undefined) return { id };
+  try {
+    return { id, address: canonicalAddress(address, `the address of node ${id},`) };
+  } catch (error) {
+    if (error instanceof InputError) throw notApplied('invalid', error.message);
+    throw error;
+  }
+}
+
+function bytesOf(bytes: Bytes, what: string): Uint8Array {
+  if (typeof bytes === 'string') return encoder.encode(bytes);
+  if (bytes instanceof Uint8Array) return bytes;
+  throw notApplied('invalid', `the ${what} is ${typeof bytes}: give a string or a Uint8Array`);
+}
+
+function notApplied(code: 'invalid' | 'tooLarge', message: string): KvError {
+  return new KvError(code, message, 'notApplied');
+}

@@ -1,0 +1,313 @@
+import { encodeRequestFrames } from '../wire/client-frame.ts';
+import type { ClientRequest, ClientResponse, Failure } from '../wire/client-message.ts';
+import { type Call, type OutgoingRequest, outgoing, PromiseCall, traits } from './call.ts';
+import { closedError, failureError, lostError, overdueError, verdictOn } from './call-errors.ts';
+import type { Connection, ConnectionProblem } from './connection.ts';
+import type { Endpoints } from './endpoints.ts';
+import { KvError } from './errors.ts';
+import { Pacing } from './pacing.ts';
+import { Router } from './router.ts';
+import type { Sweepable } from './sweeper.ts';
+
+/** Most calls without a result. */
+export const callsMax = 131_072;
+/** A frame is sent when it holds so much, even if more waits. */
+const frameBytesTarget = 1024 * 1024;
+const membersTimeoutMs = 1000;
+
+export interface RequestsOptions {
+  readonly endpoints: Endpoints;
+  /** How long an endpoint may take to say hello. */
+  readonly connectTimeoutMs: number;
+  /** True: only these endpoints, each tried once. False: those learned from nodes too, until the deadline. */
+  readonly isPinned: boolean;
+  /** Called when there is something to watch: makes sure that `sweep` is called. */
+  readonly wake: () => void;
+}
+
+/**
+ * Gets calls answered: sends all that one tick of the event loop brings in one frame, and sends again, to the next node,
+ * what the current one loses, refuses or leaves unanswered.
+ *
+ * A call may so have several attempts out; the first good answer counts. If all its attempts ended with "not applied", it
+ * is not applied; if one was lost or has no answer, its outcome is unknown.
+ */
+export class Requests implements Sweepable {
+  readonly #options: RequestsOptions;
+  readonly #endpoints: Endpoints;
+  readonly #router: Router;
+  /** Holds back when every node refuses. */
+  readonly #pacing = new Pacing();
+  /** Calls to be sent, in order. */
+  #waiting: Call[] = [];
+  #liveCalls = 0;
+  #nextId = 1;
+  #isFlushDue = false;
+  #isClosed = false;
+  readonly #flushNow = (): void => this.#flush();
+
+  constructor(options: RequestsOptions) {
+    this.#options = options;
+    this.#endpoints = options.endpoints;
+    this.#router = new Router(options, {
+      onRoute: (_connection, silent) => this.#onRoute(silent),
+      onAnswers: (connection, responses) => this.#onAnswers(connection, responses),
+      onLost: (connection, problem) => this.#onLost(connection, problem),
+    });
+  }
+
+  /** Takes a call over until it has its result. A call that was answered may be handed over once more. */
+  submit(call: Call): void {
+    const problem = this.#refusal(call);
+    if (problem !== undefined) {
+      call.isDone = true;
+      call.onError(problem);
+      return;
+    }
+    call.id = this.#nextId++;
+    call.isDone = false;
+    this.#liveCalls++;
+    this.#enqueue(call);
+    this.#options.wake();
+  }
+
+  #refusal(call: Call): KvError | undefined {
+    if (this.#isClosed) return new KvError('closed', 'the client is closed', call.outcome);
+    if (this.#liveCalls < callsMax) return undefined;
+    return new KvError('busy', `${callsMax} calls wait already: let some finish first`, call.outcome);
+  }
+
+  /** Fails every call that has no result, and closes the connections. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const call of this.#liveCallsFound()) this.#fail(call, closedError(call));
+    this.#waiting = [];
+    await this.#router.close();
+  }
+
+  sweep(nowMs: number): boolean {
+    if (this.#isClosed) return false;
+    for (const call of this.#liveCallsFound()) if (nowMs >= call.deadlineMs) this.#expire(call);
+    this.#dropDone();
+    this.#router.sweep(nowMs);
+    this.#askForMembers(nowMs);
+    this.#flush();
+    return this.#liveCalls > 0 || this.#router.isBusy;
+  }
+
+  // Sending
+
+  #enqueue(call: Call): void {
+    if (call.isQueued) return;
+    call.isQueued = true;
+    this.#waiting.push(call);
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    // After the sockets were read, and everyone who got an answer has reacted: one frame for all.
+    setImmediate(this.#flushNow);
+  }
+
+  /** Puts calls that were sent before in front of those that were not. */
+  #enqueueAgain(calls: readonly Call[]): void {
+    const again = calls.filter((call) => !call.isQueued);
+    for (const call of again) call.isQueued = true;
+    if (again.length > 0) this.#waiting = [...again, ...this.#waiting];
+  }
+
+  #flush(): void {
+    this.#isFlushDue = false;
+    if (this.#isClosed || this.#waiting.length === 0) return;
+    const nowMs = performance.now();
+    const connection = this.#router.current;
+    if (connection === undefined) this.#router.connect(nowMs);
+    else if (this.#pacing.isOpen(nowMs)) this.#sendWaiting(connection, nowMs);
+  }
+
+  #sendWaiting(connection: Connection, nowMs: number): void {
+    const calls = this.#waiting;
+    this.#waiting = [];
+    let at = 0;
+    while (at < calls.length && !connection.isCongested) at = this.#sendFrame(connection, calls, at, nowMs);
+    // What is held back goes out with a later sweep.
+    if (at < calls.length) this.#waiting = [...calls.slice(at), ...this.#waiting];
+  }
+
+  /** Sends the calls from `from` on, as many as one frame takes. Gives where to go on. */
+  #sendFrame(connection: Connection, calls: readonly Call[], from: number, nowMs: number): number {
+    const batch: ClientRequest[] = [];
+    let batchBytes = 0;
+    let at = from;
+    while (at < calls.length && batchBytes < frameBytesTarget) {
+      const call = calls[at++] as Call;
+      call.isQueued = false;
+      if (call.isDone) continue;
+      const { request } = call;
+      if (request === undefined) {
+        this.#finish(call);
+        call.onAnswer({ type: 'record', record: undefined });
+        continue;
+      }
+      markSent(call, request, connection, nowMs);
+      batch.push(request);
+      if (request.type === 'write') batchBytes += request.command.length;
+    }
+    for (const frame of encodeRequestFrames(batch)) connection.send(frame);
+    return at;
+  }
+
+  // What the router tells
+
+  #onRoute(silent: Connection | undefined): void {
+    // What a silent node has not answered is asked of the new one too.
+    if (silent !== undefined) {
+      this.#enqueueAgain([...silent.sent.values()].filter((call) => !call.isDone && call.traits.isRepeatable));
+    }
+    this.#flush();
+  }
+
+  #onLost(connection: Connection, problem: ConnectionProblem): void {
+    const again: Call[] = [];
+    for (const call of connection.sent.values()) {
+      call.openAttempts--;
+      if (call.isDone) continue;
+      call.isFateUnknown = true;
+      if (!call.traits.isRepeatable) this.#fail(call, lostError(call, problem.message));
+      else if (call.openAttempts === 0) again.push(call);
+    }
+    connection.sent.clear();
+    this.#enqueueAgain(again);
+    if (this.#router.current === undefined && this.#giveUp()) return;
+    this.#flush();
+  }
+
+  /** Fails what waits if no endpoint is worth another try. True if so. */
+  #giveUp(): boolean {
+    const areNoNodes = this.#endpoints.allFailed('notKvNode');
+    if (!areNoNodes && !(this.#options.isPinned && this.#endpoints.allFailed())) return false;
+    const message = this.#endpoints.describeProblems() ?? 'no endpoint answers';
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const call of waiting) {
+      call.isQueued = false;
+      this.#fail(call, new KvError(areNoNodes ? 'notKvNode' : 'unreachable', message, call.outcome));
+    }
+    return true;
+  }
+
+  #onAnswers(connection: Connection, responses: readonly ClientResponse[]): void {
+    const nowMs = performance.now();
+    for (const response of responses) {
+      const call = connection.sent.get(response.id);
+      if (call === undefined) continue;
+      connection.sent.delete(response.id);
+      call.openAttempts--;
+      if (response.type === 'failed') {
+        this.#onFailure(connection, call, response, nowMs);
+        continue;
+      }
+      connection.answeredMs = nowMs;
+      if (call.traits.needsMajority) connection.agreedMs = nowMs;
+      if (call.isDone) continue;
+      this.#pacing.succeeded();
+      this.#router.succeeded();
+      this.#finish(call);
+      call.onAnswer(response);
+    }
+  }
+
+  #onFailure(connection: Connection, call: Call, failure: Failure, nowMs: number): void {
+    if (failure.members !== undefined) this.#learn(failure.members);
+    if (call.isDone) return;
+    if (failure.outcome === 'unknown') call.isFateUnknown = true;
+    call.lastFailure = failure;
+    const verdict = verdictOn(failure);
+    if (!verdict.retry) {
+      this.#failFinally(call, failure, verdict.code);
+      return;
+    }
+    if (verdict.leavesNode) {
+      this.#pacing.failed(nowMs, this.#endpoints.size);
+      this.#router.leave(connection, nowMs);
+    }
+    // Where another attempt is out, its answer decides.
+    if (call.openAttempts > 0) return;
+    if (call.mayRepeat && call.deadlineMs - nowMs >= call.retryMinMs) this.#enqueue(call);
+    else this.#expire(call);
+  }
+
+  #failFinally(call: Call, failure: Failure, code: KvError['code']): void {
+    if (code !== 'sessionExpired') {
+      this.#fail(call, failureError(call, code, failure));
+      return;
+    }
+    // The same as the state machine's own words for it: what they mean is the session's to say.
+    this.#finish(call);
+    call.onAnswer({ type: 'outcome', outcome: { type: 'refused', reason: 'sessionExpired' } });
+  }
+
+  // Endpoints
+
+  #learn(addresses: readonly string[]): void {
+    if (!this.#options.isPinned) this.#endpoints.learn(addresses);
+  }
+
+  /** Once on each connection that is in use for longer than a moment, so that losing every given endpoint is survived. */
+  #askForMembers(nowMs: number): void {
+    const connection = this.#router.current;
+    if (this.#options.isPinned || connection === undefined || connection.sent.size === 0) return;
+    if (connection.hasAskedForMembers) return;
+    connection.hasAskedForMembers = true;
+    const call = new PromiseCall(traits.localRead, membersTimeoutMs, nowMs, outgoing({ type: 'status' }), {
+      read: (answer) => (answer.type === 'status' ? answer.status.members.map((member) => member.address) : undefined),
+      resolve: (addresses) => this.#learn(addresses),
+      // Not to know them is no worse than before.
+      reject: () => {},
+    });
+    this.submit(call);
+  }
+
+  // Calls
+
+  #expire(call: Call): void {
+    this.#fail(call, overdueError(call, this.#endpoints.describeProblems()));
+  }
+
+  /** Forgets calls that got their result elsewhere or ran out of time. */
+  #dropDone(): void {
+    this.#waiting = this.#waiting.filter((call) => !call.isDone);
+    for (const connection of this.#router.connections) {
+      for (const [id, call] of connection.sent) if (call.isDone) connection.sent.delete(id);
+    }
+  }
+
+  #finish(call: Call): void {
+    call.isDone = true;
+    this.#liveCalls--;
+  }
+
+  #fail(call: Call, error: KvError): void {
+    if (call.isDone) return;
+    this.#finish(call);
+    call.onError(error);
+  }
+
+  *#liveCallsFound(): Generator<Call> {
+    yield* this.#waiting;
+    for (const connection of this.#router.connections) yield* connection.sent.values();
+  }
+}
+
+function markSent(call: Call, request: OutgoingRequest, connection: Connection, nowMs: number): void {
+  request.id = call.id;
+  request.timeoutMs = timeLeftForNodeMs(call, nowMs);
+  call.openAttempts++;
+  call.lastSentMs = nowMs;
+  connection.sent.set(call.id, call);
+}
+
+/** A bit less than the caller has, so that the node's word, which knows more, comes before our own verdict. */
+function timeLeftForNodeMs(call: Call, nowMs: number): number {
+  const leftMs = call.deadlineMs - nowMs;
+  return Math.max(1, Math.floor(leftMs - Math.min(200, leftMs / 10)));
+}

@@ -1,0 +1,114 @@
+import { encodeCommand } from '../kv/command.ts';
+import type { Outcome } from '../kv/outcome.ts';
+import { type Answer, Call, outgoing, traits } from './call.ts';
+import type { KvError } from './errors.ts';
+import type { SessionWindow } from './session-window.ts';
+
+/** What a put gave. */
+export interface PutResult {
+  /** The key's revision now: the place of this change in the order of all changes. */
+  readonly revision: number;
+}
+
+/** What a delete gave. */
+export interface DeleteResult {
+  /** False: there was no such key. */
+  readonly existed: boolean;
+  readonly revision: number;
+}
+
+/** Who is told when a write is answered, before its caller is. */
+export interface WriteOwner {
+  onWriteAnswer(call: WriteCall, answer: Answer): void;
+  onWriteError(call: WriteCall, error: KvError): void;
+}
+
+/** The two ends of a promise. */
+export interface Promised<Result> {
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: KvError) => void;
+}
+
+/** A put or a delete: encoded when it gets its number, and again only if it has to move to a new session. */
+export class WriteCall extends Call {
+  readonly key: Uint8Array;
+  /** `undefined`: a delete. */
+  readonly value: Uint8Array | undefined;
+  /** The session that its number is of. */
+  window: SessionWindow | undefined;
+  readonly #owner: WriteOwner;
+  readonly #promised: Promised<never>;
+  #number = 0;
+
+  private constructor(
+    owner: WriteOwner,
+    key: Uint8Array,
+    value: Uint8Array | undefined,
+    timeoutMs: number,
+    promised: Promised<never>,
+  ) {
+    super(traits.command, timeoutMs, performance.now());
+    this.#owner = owner;
+    this.key = key;
+    this.value = value;
+    this.#promised = promised;
+  }
+
+  static put(
+    owner: WriteOwner,
+    key: Uint8Array,
+    value: Uint8Array,
+    timeoutMs: number,
+    promised: Promised<PutResult>,
+  ): WriteCall {
+    return new WriteCall(owner, key, value, timeoutMs, promised);
+  }
+
+  static delete(owner: WriteOwner, key: Uint8Array, timeoutMs: number, promised: Promised<DeleteResult>): WriteCall {
+    return new WriteCall(owner, key, undefined, timeoutMs, promised);
+  }
+
+  /** Bytes of key and value. */
+  get bytes(): number {
+    return this.key.length + (this.value?.length ?? 0);
+  }
+
+  /** Takes the next number of a session. */
+  enter(window: SessionWindow): void {
+    this.window = window;
+    this.#number = window.take(this.bytes);
+    const { key, value } = this;
+    const origin = { session: window.id, number: this.#number, acknowledgedBelow: window.acknowledgedBelow };
+    const command = value === undefined ? { kind: 'delete', ...origin, key } : { kind: 'put', ...origin, key, value };
+    this.request = outgoing({ type: 'write', command: encodeCommand(command as never) });
+  }
+
+  /** Gives its number up: it will not be sent again under it. */
+  leave(): void {
+    this.window?.settle(this.#number, this.bytes);
+    this.window = undefined;
+    this.request = undefined;
+  }
+
+  override onAnswer(answer: Answer): void {
+    this.#owner.onWriteAnswer(this, answer);
+  }
+
+  override onError(error: KvError): void {
+    this.#owner.onWriteError(this, error);
+  }
+
+  /** Gives the caller the outcome; false if it is not one of this kind of command. */
+  resolve(outcome: Outcome): boolean {
+    const { resolve } = this.#promised as Promised<unknown>;
+    if (outcome.type === 'put' && this.value !== undefined) resolve({ revision: outcome.revision } satisfies PutResult);
+    else if (outcome.type === 'deleted' && this.value === undefined) {
+      resolve({ existed: outcome.existed, revision: outcome.revision } satisfies DeleteResult);
+    } else return false;
+    return true;
+  }
+
+  reject(error: KvError): void {
+    this.#promised.reject(error);
+  }
+}

@@ -1,0 +1,200 @@
+import { encodeCommand } from '../kv/command.ts';
+import type { RefusalReason } from '../kv/outcome.ts';
+import { type Answer, outgoing, PromiseCall, traits, unexpectedAnswer } from './call.ts';
+import { CallQueue } from './call-queue.ts';
+import { KvError } from './errors.ts';
+import type { Requests } from './requests.ts';
+import { SessionWindow } from './session-window.ts';
+import type { Sweepable } from './sweeper.ts';
+import type { WriteCall, WriteOwner } from './write-call.ts';
+
+/** Most bytes of keys and values that wait for their turn. */
+const queuedBytesMax = 256 * 1024 * 1024;
+
+export interface WritesOptions {
+  /** Most writes without an answer. */
+  readonly outstandingMax: number;
+  /** Most writes that wait beyond those. */
+  readonly queuedMax: number;
+}
+
+/**
+ * Gives each write its session number and lets so many go at a time. The session is opened when the first write comes, and
+ * anew when the cluster has dropped it.
+ */
+export class Writes implements WriteOwner, Sweepable {
+  readonly #requests: Requests;
+  readonly #options: WritesOptions;
+  /** Writes without a number, in order. Those that are done are passed over. */
+  readonly #queue = new CallQueue<WriteCall>();
+  #queuedBytes = 0;
+  #queuedCount = 0;
+  #window: SessionWindow | undefined;
+  #isOpening = false;
+  #isPumping = false;
+  #isClosed = false;
+
+  constructor(requests: Requests, options: WritesOptions) {
+    this.#requests = requests;
+    this.#options = options;
+  }
+
+  /** Takes a write over until it has its result. The caller sees that sweeps go on. */
+  submit(call: WriteCall): void {
+    const problem = this.#refusal(call);
+    if (problem !== undefined) {
+      call.reject(problem);
+      return;
+    }
+    this.#count(call, 1);
+    this.#queue.push(call);
+    this.#pump();
+  }
+
+  /** Fails what waits. Close this before the requests. */
+  close(): void {
+    this.#isClosed = true;
+    for (const call of this.#queue) {
+      this.#rejectQueued(call, new KvError('closed', 'the client was closed before the write was sent', 'notApplied'));
+    }
+  }
+
+  sweep(nowMs: number): boolean {
+    for (const call of this.#queue) {
+      if (nowMs < call.deadlineMs || call.isDone) continue;
+      const message = `no majority let the write begin within ${call.timeoutMs} ms`;
+      this.#rejectQueued(call, new KvError('noMajority', message, 'notApplied'));
+    }
+    return this.#queuedCount > 0;
+  }
+
+  onWriteAnswer(call: WriteCall, answer: Answer): void {
+    if (answer.type !== 'outcome') this.#reject(call, unexpectedAnswer(call, answer));
+    else if (answer.outcome.type === 'refused') this.#onRefused(call, answer.outcome.reason);
+    else {
+      call.leave();
+      if (!call.resolve(answer.outcome)) call.reject(unexpectedAnswer(call, answer));
+    }
+    this.#pump();
+  }
+
+  onWriteError(call: WriteCall, error: KvError): void {
+    this.#reject(call, error);
+    this.#pump();
+  }
+
+  #reject(call: WriteCall, error: KvError): void {
+    call.leave();
+    call.reject(error);
+  }
+
+  #onRefused(call: WriteCall, reason: RefusalReason): void {
+    if (reason === 'sessionExpired' && this.#window === call.window) this.#window = undefined;
+    if (reason !== 'sessionExpired') {
+      // A defect, here or there: we keep to the window, the limits and our acknowledgements.
+      this.#reject(call, new KvError('internal', `the write was refused: ${reason}`, call.outcome));
+    } else if (call.outcome === 'unknown') {
+      const message = 'the session was dropped while the write was retried: it may have been applied before';
+      this.#reject(call, new KvError('sessionExpired', message, 'unknown'));
+    } else this.#startAfresh(call);
+  }
+
+  /** The session is gone, and no earlier attempt can have been applied: a new session, a new number. */
+  #startAfresh(call: WriteCall): void {
+    call.leave();
+    call.isDone = false;
+    this.#count(call, 1);
+    this.#queue.unshift(call);
+  }
+
+  /** Sends what has room. */
+  #pump(): void {
+    // A write that is refused at once calls this again: the loop that runs goes on then.
+    if (this.#isPumping || this.#isClosed) return;
+    this.#isPumping = true;
+    while (this.#queuedCount > 0 && this.#sendFirst());
+    this.#isPumping = false;
+  }
+
+  /** False: the first in line has to wait. */
+  #sendFirst(): boolean {
+    const call = this.#queue.first as WriteCall;
+    if (call.isDone) {
+      this.#queue.shift();
+      return true;
+    }
+    if (this.#window === undefined) {
+      this.#open();
+      return this.#window !== undefined;
+    }
+    if (!this.#window.hasRoom(call.bytes)) return false;
+    this.#queue.shift();
+    this.#count(call, -1);
+    call.enter(this.#window);
+    this.#requests.submit(call);
+    return true;
+  }
+
+  #open(): void {
+    if (this.#isOpening) return;
+    this.#isOpening = true;
+    const nowMs = performance.now();
+    let deadlineMs = nowMs + 1;
+    for (const call of this.#queue) if (!call.isDone) deadlineMs = Math.max(deadlineMs, call.deadlineMs);
+    const command = encodeCommand({
+      kind: 'openSession',
+      session: 0,
+      number: Math.floor(Math.random() * 2 ** 48),
+      acknowledgedBelow: 0,
+    });
+    const request = outgoing({ type: 'write', command });
+    const call = new PromiseCall(traits.command, Math.ceil(deadlineMs - nowMs), nowMs, request, {
+      read: sessionOf,
+      resolve: (session: number) => this.#onOpened(session),
+      reject: (error) => this.#onNotOpened(error, deadlineMs),
+    });
+    this.#requests.submit(call);
+  }
+
+  #onOpened(session: number): void {
+    this.#isOpening = false;
+    this.#window = new SessionWindow(session, this.#options.outstandingMax);
+    this.#pump();
+  }
+
+  /** None of the writes that waited has begun. Those with time left try again. */
+  #onNotOpened(error: KvError, deadlineMs: number): void {
+    this.#isOpening = false;
+    const isFinal = error.code === 'internal' || error.code === 'notKvNode' || error.code === 'closed';
+    const code = error.code === 'timeout' ? 'noMajority' : error.code;
+    for (const call of this.#queue) {
+      if (call.isDone || (!isFinal && call.deadlineMs > deadlineMs)) continue;
+      this.#rejectQueued(call, new KvError(code, `no session could be opened: ${error.message}`, 'notApplied'));
+    }
+    this.#pump();
+  }
+
+  #rejectQueued(call: WriteCall, error: KvError): void {
+    if (call.isDone) return;
+    call.isDone = true;
+    this.#count(call, -1);
+    call.reject(error);
+  }
+
+  #count(call: WriteCall, by: 1 | -1): void {
+    this.#queuedCount += by;
+    this.#queuedBytes += by * call.bytes;
+  }
+
+  #refusal(call: WriteCall): KvError | undefined {
+    if (this.#isClosed) return new KvError('closed', 'the client is closed', 'notApplied');
+    const { queuedMax } = this.#options;
+    if (this.#queuedCount < queuedMax && this.#queuedBytes + call.bytes <= queuedBytesMax) return undefined;
+    const waiting = `${this.#queuedCount} writes of ${this.#queuedBytes} bytes`;
+    return new KvError('busy', `${waiting} wait already: let some finish first`, 'notApplied');
+  }
+}
+
+function sessionOf(answer: Answer): number | undefined {
+  return answer.type === 'outcome' && answer.outcome.type === 'sessionOpened' ? answer.outcome.session : undefined;
+}

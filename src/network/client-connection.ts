@@ -1,0 +1,100 @@
+import type { RawData, WebSocket } from 'ws';
+import { DecodeError } from '../base/bytes.ts';
+import { decodeRequests, encodeResponseFrames } from '../wire/client-frame.ts';
+import type { ClientRequest, ClientResponse } from '../wire/client-message.ts';
+import { type ClientHello, encodeClientHello } from '../wire/handshake.ts';
+import { bytesOf, closeCodes, closeWithReason, reasonOf } from './sockets.ts';
+
+/** What a connection tells its owner. */
+export interface ClientConnectionEvents {
+  onRequests(connection: ClientConnection, requests: ClientRequest[]): void;
+  /** Exactly once, whoever ended it and however. `problem` says to people what went wrong, if anything did. */
+  onClosed(connection: ClientConnection, problem: string | undefined): void;
+}
+
+/** One client's connection. Says hello at once, then takes frames of requests and sends frames of responses. */
+export class ClientConnection {
+  /** Unique within the gateway; never used again. */
+  readonly id: number;
+  readonly #socket: WebSocket;
+  readonly #bufferedBytesMax: number;
+  readonly #events: ClientConnectionEvents;
+  #closed = false;
+  #lastError: string | undefined;
+
+  constructor(
+    id: number,
+    socket: WebSocket,
+    bufferedBytesMax: number,
+    hello: ClientHello,
+    events: ClientConnectionEvents,
+  ) {
+    this.id = id;
+    this.#socket = socket;
+    this.#bufferedBytesMax = bufferedBytesMax;
+    this.#events = events;
+    socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    socket.on('error', (error) => {
+      this.#lastError = reasonOf(error);
+    });
+    socket.on('close', () => this.#finish(this.#lastError));
+    socket.send(encodeClientHello(hello));
+  }
+
+  /**
+   * Sends all in as few frames as possible. Nothing happens on a closed connection. A client that does not read is cut: then
+   * `onClosed` is called from within.
+   */
+  send(responses: readonly ClientResponse[]): void {
+    if (this.#closed) return;
+    const { bufferedAmount } = this.#socket;
+    if (bufferedAmount > this.#bufferedBytesMax) {
+      this.cut(`${bufferedAmount} bytes wait to be read, at most ${this.#bufferedBytesMax} are allowed`);
+      return;
+    }
+    for (const frame of encodeResponseFrames(responses)) this.#socket.send(frame);
+  }
+
+  /** Ends the connection because the node stops; what was sent before still goes out. */
+  endForShutdown(): void {
+    if (this.#closed) return;
+    closeWithReason(this.#socket, closeCodes.shuttingDown, 'shutting down');
+    this.#finish(undefined);
+  }
+
+  /** Ends the connection at once, with all that is still queued. */
+  cut(problem: string): void {
+    if (this.#closed) return;
+    this.#socket.terminate();
+    this.#finish(problem);
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    if (this.#closed) return;
+    const requests = this.#decode(data, isBinary);
+    if (requests !== undefined && requests.length > 0) this.#events.onRequests(this, requests);
+  }
+
+  /** Undefined, and the connection ended, if it is malformed. */
+  #decode(data: RawData, isBinary: boolean): ClientRequest[] | undefined {
+    try {
+      if (!isBinary) throw new DecodeError('a text frame where requests are due');
+      return decodeRequests(bytesOf(data));
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#refuseFrame(`malformed: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  #refuseFrame(problem: string): void {
+    closeWithReason(this.#socket, closeCodes.malformed, problem);
+    this.#finish(problem);
+  }
+
+  #finish(problem: string | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#events.onClosed(this, problem);
+  }
+}

@@ -1,0 +1,219 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { ClientRequest } from '../wire/client-message.ts';
+import { type ClientHello, clientPath, peerPath } from '../wire/handshake.ts';
+import { clientFrameBytesMax, peerFrameBytesMax } from '../wire/limits.ts';
+import { ClientConnection } from './client-connection.ts';
+import type { Log } from './log.ts';
+import { SilenceWatch } from './silence-watch.ts';
+import { socketOptions } from './sockets.ts';
+
+export interface GatewayLimits {
+  readonly connectionsMax: number;
+  /** A client with more than this unread is cut; at most one more `send` is on top of it. */
+  readonly bufferedBytesMax: number;
+  readonly frameBytesMax: number;
+  readonly peerFrameBytesMax: number;
+  readonly pingIntervalMs: number;
+  /** A client from which no byte comes for so long is gone. */
+  readonly silenceMsMax: number;
+  /** How long `close` lets connections end by themselves. */
+  readonly closeGraceMs: number;
+}
+
+export const defaultGatewayLimits: GatewayLimits = {
+  connectionsMax: 10_000,
+  bufferedBytesMax: 32 * 1024 * 1024,
+  frameBytesMax: clientFrameBytesMax,
+  peerFrameBytesMax,
+  pingIntervalMs: 10_000,
+  silenceMsMax: 30_000,
+  closeGraceMs: 500,
+};
+
+export interface GatewayOptions {
+  /** What the node says to a client that connects, and at `GET /health`. */
+  readonly hello: () => ClientHello;
+  /** All requests of one frame, in order. Byte arrays in them are views into the frame. */
+  readonly onRequests: (connection: ClientConnection, requests: ClientRequest[]) => void;
+  /** Exactly once a connection, whoever ended it and however. May be called from within `send`. */
+  readonly onClosed: (connection: ClientConnection) => void;
+  /** A connection of another node: `PeerLinks.accept`. */
+  readonly onPeer: (socket: WebSocket, request: IncomingMessage) => void;
+  readonly log: Log;
+  readonly limits?: Partial<GatewayLimits>;
+}
+
+/** Somebody else listens at the address already. */
+export class AddressInUseError extends Error {
+  override readonly name = 'AddressInUseError';
+  readonly code = 'addressInUse';
+}
+
+/** The address cannot be listened at: it is not of this machine, or not allowed. */
+export class CannotListenError extends Error {
+  override readonly name = 'CannotListenError';
+  readonly code = 'cannotListen';
+}
+
+const healthPath = '/health';
+
+/**
+ * The one port of a node: clients at `/v1/client`, nodes at `/v1/peer`, and `GET /health`.
+ * A frame that is malformed or too large ends its own connection and nothing else.
+ */
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #limits: GatewayLimits;
+  readonly #server: Server;
+  readonly #clientUpgrades: WebSocketServer;
+  readonly #peerUpgrades: WebSocketServer;
+  readonly #silence: SilenceWatch;
+  readonly #tcp = new Set<Socket>();
+  readonly #connections = new Set<ClientConnection>();
+  #lastConnectionId = 0;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#limits = { ...defaultGatewayLimits, ...options.limits };
+    this.#clientUpgrades = upgradesOf(this.#limits.frameBytesMax);
+    this.#peerUpgrades = upgradesOf(this.#limits.peerFrameBytesMax);
+    this.#silence = new SilenceWatch(this.#limits.pingIntervalMs, this.#limits.silenceMsMax);
+    this.#server = this.#makeServer();
+  }
+
+  /** Count of clients connected. */
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /**
+   * Starts to listen; port 0 takes any free one. Gives the address it listens at.
+   * Rejects with {@link AddressInUseError} or {@link CannotListenError}.
+   */
+  listen({ host, port }: { readonly host: string; readonly port: number }): Promise<{ host: string; port: number }> {
+    const server = this.#server;
+    return new Promise((resolve, reject) => {
+      const onError = (error: NodeJS.ErrnoException) => reject(listenError(error, host, port));
+      server.once('error', onError);
+      server.listen(port, host, () => {
+        server.off('error', onError);
+        server.on('error', (error) => this.#options.log('error', 'listening failed', { reason: error.message }));
+        const { address, port: actualPort } = server.address() as AddressInfo;
+        resolve({ host: address, port: actualPort });
+      });
+    });
+  }
+
+  /** Stops listening and ends all connections, those of other nodes too; resolves when all are closed. */
+  async close(): Promise<void> {
+    this.#silence.close();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const connection of [...this.#connections]) connection.endForShutdown();
+    this.#server.closeIdleConnections();
+    const timer = setTimeout(() => {
+      for (const tcp of this.#tcp) tcp.destroy();
+    }, this.#limits.closeGraceMs);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #makeServer(): Server {
+    const server = createServer({ maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000 });
+    // Some beyond the clients, so that other nodes and the answer "too many" get through.
+    server.maxConnections = this.#limits.connectionsMax + 1000;
+    server.on('connection', (tcp) => {
+      this.#tcp.add(tcp);
+      tcp.once('close', () => this.#tcp.delete(tcp));
+    });
+    server.on('request', (request, response) => this.#answer(request, response));
+    server.on('upgrade', (request, tcp, head) => this.#upgrade(request, tcp, head));
+    return server;
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    request.resume();
+    switch (pathOf(request)) {
+      case healthPath:
+        if (request.method === 'GET' || request.method === 'HEAD') answerJson(response, 200, this.#options.hello());
+        else answerJson(response.setHeader('Allow', 'GET, HEAD'), 405, { error: `use GET ${healthPath}` });
+        return;
+      case clientPath:
+      case peerPath:
+        answerJson(response.setHeader('Upgrade', 'websocket'), 426, { error: 'this path speaks WebSocket' });
+        return;
+      default:
+        answerJson(response, 404, { error: `nothing here: try ${healthPath}` });
+    }
+  }
+
+  #upgrade(request: IncomingMessage, tcp: Duplex, head: Buffer): void {
+    // Until ws takes over, nobody else would see an error of this socket, and it would end the process.
+    const onError = (error: Error) => this.#options.log('debug', 'upgrade failed', { reason: error.message });
+    tcp.on('error', onError);
+    const path = pathOf(request);
+    if (path !== peerPath && path !== clientPath) {
+      refuseUpgrade(tcp, '404 Not Found', 'nothing here');
+    } else if (request.headers.origin !== undefined) {
+      // Browsers send an origin, clients and nodes do not: a page that somebody visits must not reach a store on their machine.
+      refuseUpgrade(tcp, '403 Forbidden', 'not for browsers');
+    } else if (path === peerPath) {
+      this.#peerUpgrades.handleUpgrade(request, tcp, head, (socket) => this.#options.onPeer(socket, request));
+    } else if (this.#connections.size >= this.#limits.connectionsMax) {
+      this.#options.log('warn', 'client refused', { reason: `${this.#connections.size} clients are connected` });
+      refuseUpgrade(tcp, '503 Service Unavailable', 'too many clients are connected');
+    } else {
+      this.#clientUpgrades.handleUpgrade(request, tcp, head, (socket) => this.#open(socket, request));
+    }
+  }
+
+  #open(socket: WebSocket, request: IncomingMessage): void {
+    const { hello, onRequests, onClosed, log } = this.#options;
+    const from = `${request.socket.remoteAddress}:${request.socket.remotePort}`;
+    const id = ++this.#lastConnectionId;
+    const connection = new ClientConnection(id, socket, this.#limits.bufferedBytesMax, hello(), {
+      onRequests,
+      onClosed: (closed, problem) => {
+        this.#connections.delete(closed);
+        if (problem === undefined) log('debug', 'client disconnected', { connection: id, from });
+        else log('warn', 'client connection dropped', { connection: id, from, reason: problem });
+        onClosed(closed);
+      },
+    });
+    this.#connections.add(connection);
+    this.#silence.watch(socket, request.socket, () => connection.cut('silent for too long'));
+  }
+}
+
+function upgradesOf(frameBytesMax: number): WebSocketServer {
+  return new WebSocketServer({ noServer: true, clientTracking: false, ...socketOptions(frameBytesMax) });
+}
+
+function pathOf(request: IncomingMessage): string {
+  const [path = ''] = (request.url ?? '').split('?');
+  return path;
+}
+
+function answerJson(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'Content-Type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
+}
+
+function refuseUpgrade(tcp: Duplex, status: string, reason: string): void {
+  tcp.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n${reason}\n`);
+  tcp.once('finish', () => tcp.destroy());
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  if (error.code === 'EADDRINUSE') {
+    return new AddressInUseError(
+      `${address} is in use: is this node running already? Stop what listens there, or give the node another address`,
+      { cause: error },
+    );
+  }
+  return new CannotListenError(`cannot listen at ${address} (${error.message}): give an address of this machine`, {
+    cause: error,
+  });
+}

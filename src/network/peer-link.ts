@@ -1,0 +1,146 @@
+import type { Socket } from 'node:net';
+import type { RawData, WebSocket } from 'ws';
+import { DecodeError } from '../base/bytes.ts';
+import { decodePeerHello, encodePeerHello } from '../wire/handshake.ts';
+import { decodePeerFrame, type PeerFrame } from '../wire/peer-frame.ts';
+import type { PeerHello } from '../wire/peer-message.ts';
+import { bytesOf, closeCodes, closeWithReason, reasonOf } from './sockets.ts';
+
+/** What a link tells its owner. */
+export interface PeerLinkEvents {
+  onHello(link: PeerLink, hello: PeerHello): void;
+  onFrame(link: PeerLink, frame: PeerFrame): void;
+  /** Exactly once, whoever ended it and however. `reason` is for people. */
+  onEnded(link: PeerLink, reason: string): void;
+}
+
+export interface PeerLinkOptions {
+  /** The node that was dialled; undefined on a connection that was accepted. */
+  readonly dialledNodeId: number | undefined;
+  readonly handshakeTimeoutMs: number;
+  readonly hello: () => PeerHello;
+  readonly events: PeerLinkEvents;
+}
+
+/**
+ * One connection to another node, from its first byte to its end.
+ *
+ * Both ends say hello at once; what comes before the other's hello is an error. Once ended it reports nothing any more, though the
+ * socket may take a moment to close.
+ */
+export class PeerLink {
+  readonly dialledNodeId: number | undefined;
+  /** When the link was made, on the clock of `performance.now()`. */
+  readonly madeAtMs = performance.now();
+  readonly #socket: WebSocket;
+  readonly #events: PeerLinkEvents;
+  #peer: PeerHello | undefined;
+  #tcp: Socket | undefined;
+  #ended = false;
+  #lastError: string | undefined;
+
+  constructor(socket: WebSocket, tcp: Socket | undefined, options: PeerLinkOptions) {
+    this.dialledNodeId = options.dialledNodeId;
+    this.#socket = socket;
+    this.#tcp = tcp;
+    this.#events = options.events;
+    this.#listen(options);
+    if (socket.readyState === socket.OPEN) this.#say(options.hello());
+  }
+
+  get socket(): WebSocket {
+    return this.#socket;
+  }
+
+  /** The connection below, known once the link is open. */
+  get tcp(): Socket | undefined {
+    return this.#tcp;
+  }
+
+  /** What the other node said of itself; undefined until it did. */
+  get peer(): PeerHello | undefined {
+    return this.#peer;
+  }
+
+  /** Bytes handed to the socket that the kernel has not taken. */
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  get isOpen(): boolean {
+    return !this.#ended && this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  send(frame: Uint8Array): void {
+    this.#socket.send(frame);
+  }
+
+  /** Ends the link and tells the other node why. */
+  end(code: number, reason: string): void {
+    if (this.#ended) return;
+    closeWithReason(this.#socket, code, reason);
+    this.#finish(reason);
+  }
+
+  /** Ends the link at once, with all that is still queued: for a peer that does not listen. */
+  cut(reason: string): void {
+    if (this.#ended) return;
+    this.#socket.terminate();
+    this.#finish(reason);
+  }
+
+  #listen({ handshakeTimeoutMs, hello }: PeerLinkOptions): void {
+    const socket = this.#socket;
+    const timer = setTimeout(() => {
+      if (this.#peer === undefined) this.cut(`no hello within ${handshakeTimeoutMs} ms`);
+    }, handshakeTimeoutMs);
+    socket.on('upgrade', (response) => {
+      this.#tcp = response.socket;
+    });
+    socket.on('open', () => this.#say(hello()));
+    socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    socket.on('error', (error) => {
+      this.#lastError = reasonOf(error);
+    });
+    socket.on('close', (code, reason) => {
+      clearTimeout(timer);
+      this.#finish(reason.length > 0 ? `the other node says: ${reason}` : (this.#lastError ?? `closed (${code})`));
+    });
+  }
+
+  #say(hello: PeerHello): void {
+    this.#socket.send(encodePeerHello(hello));
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    if (this.#ended) return;
+    const received = this.#decode(data, isBinary);
+    if (received === undefined) return;
+    if ('messages' in received) {
+      this.#events.onFrame(this, received);
+      return;
+    }
+    this.#peer = received;
+    this.#events.onHello(this, received);
+  }
+
+  /** Undefined, and the link ended, if it is malformed. */
+  #decode(data: RawData, isBinary: boolean): PeerFrame | PeerHello | undefined {
+    try {
+      if (isBinary === (this.#peer === undefined)) {
+        throw new DecodeError(isBinary ? 'a frame before the hello' : 'a second hello');
+      }
+      return isBinary ? decodePeerFrame(bytesOf(data)) : decodePeerHello(data.toString());
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.end(closeCodes.malformed, `malformed: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  #finish(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#events.onEnded(this, reason);
+  }
+}

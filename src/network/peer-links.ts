@@ -1,0 +1,319 @@
+import type { IncomingMessage } from 'node:http';
+import { WebSocket } from 'ws';
+import { OverLimitError } from '../wire/codec.ts';
+import { peerPath } from '../wire/handshake.ts';
+import { peerFrameBytesMax } from '../wire/limits.ts';
+import { encodePeerFrames, type PeerFrame } from '../wire/peer-frame.ts';
+import type { PeerHello, PeerMessage } from '../wire/peer-message.ts';
+import { Backoff } from './backoff.ts';
+import type { Log } from './log.ts';
+import { PeerLink } from './peer-link.ts';
+import { SilenceWatch } from './silence-watch.ts';
+import { closeCodes, socketOptions } from './sockets.ts';
+
+export interface PeerLimits {
+  /** From dialling to the other's hello. */
+  readonly handshakeTimeoutMs: number;
+  readonly pingIntervalMs: number;
+  /** A link from which no byte comes for so long is dead. */
+  readonly silenceMsMax: number;
+  readonly redialMinMs: number;
+  readonly redialMaxMs: number;
+  /** A link with more than this unsent is cut; at most one more `send` is on top of it. */
+  readonly bufferedBytesMax: number;
+  readonly frameBytesMax: number;
+  /** Accepted connections that have not said hello yet. */
+  readonly strangersMax: number;
+}
+
+export const defaultPeerLimits: PeerLimits = {
+  handshakeTimeoutMs: 2000,
+  pingIntervalMs: 1000,
+  silenceMsMax: 5000,
+  redialMinMs: 50,
+  redialMaxMs: 1000,
+  bufferedBytesMax: 64 * 1024 * 1024,
+  frameBytesMax: peerFrameBytesMax,
+  strangersMax: 256,
+};
+
+/** A link as its owner holds it. */
+export interface PeerHandle {
+  /** Ends the link and tells the other node why. No `onDisconnected` follows: the caller knows. */
+  refuse(reason: string): void;
+}
+
+export interface PeerLinksOptions {
+  /** What this node says of itself. Called for every connection and every frame: keep it cheap. */
+  readonly hello: () => PeerHello;
+  /** A link is up: a new FIFO session, so all that was under way before is lost. */
+  readonly onConnected: (hello: PeerHello, link: PeerHandle) => void;
+  /** The link is gone. May be called from within `send`. Comes once for each `onConnected` but refused ones. */
+  readonly onDisconnected: (nodeId: number) => void;
+  /** All messages of one frame, in order. Byte arrays in them are views into the frame. */
+  readonly onMessages: (nodeId: number, messages: PeerMessage[]) => void;
+  readonly log: Log;
+  readonly limits?: Partial<PeerLimits>;
+}
+
+/** A node that is to be dialled whenever there is no link to it. */
+interface Target {
+  readonly nodeId: number;
+  readonly address: string;
+  readonly backoff: Backoff;
+  timer: NodeJS.Timeout | undefined;
+  attempt: PeerLink | undefined;
+  /** Last reason logged, so that the same one is not logged every second. */
+  loggedReason: string | undefined;
+}
+
+/**
+ * The links to the other nodes, at most one each. The owner says whom to dial; both ends of a pair may dial.
+ *
+ * Two links to one node: the one dialled by the lower id stays; of two dialled by the same node, the newer. Both ends follow this
+ * rule and so come to keep the same one, without a word. An attempt under way is therefore never given up because another link came
+ * up: the other end may just have chosen it.
+ *
+ * Links between clusters of different names or ids are refused here, and so is a node that is not the one dialled.
+ */
+export class PeerLinks {
+  readonly #options: PeerLinksOptions;
+  readonly #limits: PeerLimits;
+  readonly #log: Log;
+  readonly #silence: SilenceWatch;
+  readonly #targets = new Map<number, Target>();
+  /** Links whose other end has not said hello yet. */
+  readonly #strangers = new Set<PeerLink>();
+  readonly #links = new Map<number, PeerLink>();
+  #closed = false;
+
+  constructor(options: PeerLinksOptions) {
+    this.#options = options;
+    this.#limits = { ...defaultPeerLimits, ...options.limits };
+    this.#log = options.log;
+    this.#silence = new SilenceWatch(this.#limits.pingIntervalMs, this.#limits.silenceMsMax);
+  }
+
+  /** Ids of the nodes that a link is up to. */
+  get connected(): number[] {
+    return [...this.#links.keys()];
+  }
+
+  /**
+   * Keeps a link to `nodeId` up, dialling `address` ("host:port") whenever there is none.
+   * Throws a RangeError for this node's own id and for what is no address.
+   */
+  dial(nodeId: number, address: string): void {
+    if (!isAddress(address)) throw new RangeError(`node ${nodeId} cannot be dialled at ${address}: host:port is due`);
+    if (nodeId === this.#options.hello().nodeId) throw new RangeError(`node ${nodeId} cannot dial itself`);
+    if (this.#closed || this.#targets.get(nodeId)?.address === address) return;
+    this.undial(nodeId);
+    const backoff = new Backoff(this.#limits.redialMinMs, this.#limits.redialMaxMs);
+    const target = { nodeId, address, backoff, timer: undefined, attempt: undefined, loggedReason: undefined };
+    this.#targets.set(nodeId, target);
+    if (!this.#links.has(nodeId)) this.#attempt(target);
+  }
+
+  /** Dials it no more. A link that is up stays. */
+  undial(nodeId: number): void {
+    const target = this.#targets.get(nodeId);
+    if (target === undefined) return;
+    this.#targets.delete(nodeId);
+    clearTimeout(target.timer);
+    if (target.attempt !== undefined && target.attempt.peer === undefined) target.attempt.cut('no longer dialled');
+  }
+
+  /** Takes over a connection that another node opened. */
+  accept(socket: WebSocket, request: IncomingMessage): void {
+    if (this.#closed || this.#strangers.size >= this.#limits.strangersMax) {
+      socket.terminate();
+      this.#log('warn', 'peer connection dropped', { from: request.socket.remoteAddress, reason: 'too many at once' });
+      return;
+    }
+    this.#strangers.add(new PeerLink(socket, request.socket, this.#linkOptions(undefined)));
+  }
+
+  /**
+   * Sends all in as few frames as possible, one mostly. False if there is no link, or if it had to be cut because the other node
+   * does not keep up or a message is over the limits of a frame: the algorithm re-syncs on the next link.
+   */
+  send(nodeId: number, messages: readonly PeerMessage[]): boolean {
+    const link = this.#links.get(nodeId);
+    if (link === undefined || !link.isOpen) return false;
+    if (link.bufferedBytes > this.#limits.bufferedBytesMax) {
+      link.cut(`${link.bufferedBytes} bytes wait to be sent, at most ${this.#limits.bufferedBytesMax} are allowed`);
+      return false;
+    }
+    try {
+      const { clusterId } = this.#options.hello();
+      for (const frame of encodePeerFrames(clusterId, messages, this.#limits.frameBytesMax)) link.send(frame);
+      return true;
+    } catch (error) {
+      if (!(error instanceof OverLimitError)) throw error;
+      this.#log('error', 'message over the limits', { node: nodeId, reason: error.message });
+      link.cut(error.message);
+      return false;
+    }
+  }
+
+  /** Ends all links and attempts; nothing is reported any more. */
+  close(): void {
+    this.#closed = true;
+    for (const nodeId of [...this.#targets.keys()]) this.undial(nodeId);
+    for (const link of [...this.#strangers, ...this.#links.values()]) link.cut('shutting down');
+    this.#silence.close();
+  }
+
+  #attempt(target: Target): void {
+    const { handshakeTimeoutMs, frameBytesMax } = this.#limits;
+    const socket = new WebSocket(`ws://${target.address}${peerPath}`, {
+      ...socketOptions(frameBytesMax),
+      handshakeTimeout: handshakeTimeoutMs,
+      // A mask of zeros: masking guards web proxies against browsers, and there are neither between nodes.
+      generateMask: () => {},
+    });
+    target.attempt = new PeerLink(socket, undefined, this.#linkOptions(target.nodeId));
+    this.#strangers.add(target.attempt);
+  }
+
+  #linkOptions(dialledNodeId: number | undefined) {
+    return {
+      dialledNodeId,
+      handshakeTimeoutMs: this.#limits.handshakeTimeoutMs,
+      hello: this.#options.hello,
+      events: {
+        onHello: (link: PeerLink, hello: PeerHello) => this.#onHello(link, hello),
+        onFrame: (link: PeerLink, frame: PeerFrame) => this.#onFrame(link, frame),
+        onEnded: (link: PeerLink, reason: string) => this.#onEnded(link, reason),
+      },
+    };
+  }
+
+  #onHello(link: PeerLink, hello: PeerHello): void {
+    const own = this.#options.hello();
+    const problem = helloProblem(own, hello, link.dialledNodeId);
+    if (problem !== undefined) {
+      link.end(closeCodes.refused, problem);
+      return;
+    }
+    const present = this.#links.get(hello.nodeId);
+    if (present !== undefined && !replaces(link, present, own.nodeId < hello.nodeId)) {
+      link.end(closeCodes.duplicate, 'another link is up');
+      return;
+    }
+    present?.end(closeCodes.duplicate, 'a newer link is up');
+    this.#connect(link, hello);
+  }
+
+  #connect(link: PeerLink, hello: PeerHello): void {
+    // The owner may have closed all when it was told that the link before is gone.
+    if (this.#closed) {
+      link.cut('shutting down');
+      return;
+    }
+    this.#strangers.delete(link);
+    this.#links.set(hello.nodeId, link);
+    if (link.tcp !== undefined) this.#silence.watch(link.socket, link.tcp, () => link.cut('silent for too long'));
+    this.#log('info', 'peer connected', { node: hello.nodeId, address: hello.address });
+    const target = this.#targets.get(hello.nodeId);
+    if (target !== undefined) {
+      clearTimeout(target.timer);
+      target.timer = undefined;
+      target.loggedReason = undefined;
+    }
+    this.#options.onConnected(hello, { refuse: (reason) => this.#refuse(link, hello.nodeId, reason) });
+  }
+
+  #refuse(link: PeerLink, nodeId: number, reason: string): void {
+    if (this.#links.get(nodeId) !== link) return;
+    // Taken out first, so that its end is that of a stranger.
+    this.#links.delete(nodeId);
+    this.#strangers.add(link);
+    link.end(closeCodes.refused, reason);
+  }
+
+  #onFrame(link: PeerLink, frame: PeerFrame): void {
+    const nodeId = link.peer?.nodeId;
+    if (nodeId === undefined || this.#links.get(nodeId) !== link) return;
+    const problem = clusterProblem(this.#options.hello().clusterId, frame.clusterId);
+    if (problem !== undefined) link.end(closeCodes.refused, problem);
+    else if (frame.messages.length > 0) this.#options.onMessages(nodeId, frame.messages);
+  }
+
+  #onEnded(link: PeerLink, reason: string): void {
+    const wasStranger = this.#strangers.delete(link);
+    const nodeId = link.peer?.nodeId ?? link.dialledNodeId;
+    const wasUp = nodeId !== undefined && this.#links.get(nodeId) === link;
+    if (wasUp) this.#links.delete(nodeId);
+    this.#forgetAttempt(link);
+    if (this.#closed) return;
+    if (wasStranger) this.#logFailure(link, reason);
+    if (wasUp) {
+      this.#log('info', 'peer disconnected', { node: nodeId, reason });
+      this.#options.onDisconnected(nodeId);
+    }
+    if (nodeId !== undefined) this.#redial(nodeId, link);
+    if (link.dialledNodeId !== undefined && link.dialledNodeId !== nodeId) this.#redial(link.dialledNodeId, link);
+  }
+
+  #forgetAttempt(link: PeerLink): void {
+    if (link.dialledNodeId === undefined) return;
+    const target = this.#targets.get(link.dialledNodeId);
+    if (target?.attempt === link) target.attempt = undefined;
+  }
+
+  /** Sees to it that a node which is to be dialled will be, unless a link, an attempt or a timer is there. */
+  #redial(nodeId: number, ended: PeerLink): void {
+    const target = this.#targets.get(nodeId);
+    if (target === undefined || target.timer !== undefined || target.attempt !== undefined) return;
+    if (this.#links.has(nodeId)) return;
+    // Only a link that lasted proves that the next attempt need not wait: one refused at once would be dialled without a pause.
+    if (performance.now() - ended.madeAtMs > this.#limits.redialMaxMs && ended.peer !== undefined)
+      target.backoff.reset();
+    target.timer = setTimeout(() => {
+      target.timer = undefined;
+      this.#attempt(target);
+    }, target.backoff.nextMs());
+  }
+
+  #logFailure(link: PeerLink, reason: string): void {
+    const nodeId = link.peer?.nodeId ?? link.dialledNodeId;
+    const target = link.dialledNodeId === undefined ? undefined : this.#targets.get(link.dialledNodeId);
+    if (nodeId !== undefined && this.#links.has(nodeId)) {
+      this.#log('debug', 'second peer connection closed', { node: nodeId, reason });
+    } else if (target === undefined) {
+      this.#log('warn', 'peer connection dropped', { node: nodeId, reason });
+    } else if (target.loggedReason !== reason) {
+      target.loggedReason = reason;
+      this.#log('warn', 'peer not reached, trying again', { node: target.nodeId, address: target.address, reason });
+    }
+  }
+}
+
+/** Whether `link` takes the place of `present`, both to the same node. */
+function replaces(link: PeerLink, present: PeerLink, ownIsLower: boolean): boolean {
+  const dialledHere = link.dialledNodeId !== undefined;
+  const presentDialledHere = present.dialledNodeId !== undefined;
+  return dialledHere === presentDialledHere || dialledHere === ownIsLower;
+}
+
+function isAddress(address: string): boolean {
+  return !/[/?#@\s]/.test(address) && URL.canParse(`ws://${address}`);
+}
+
+function helloProblem(own: PeerHello, other: PeerHello, dialledNodeId: number | undefined): string | undefined {
+  if (other.nodeId === own.nodeId) return `both ends say that they are node ${own.nodeId}`;
+  if (dialledNodeId !== undefined && other.nodeId !== dialledNodeId) {
+    return `node ${dialledNodeId} was expected at this address, node ${other.nodeId} is there`;
+  }
+  if (other.clusterName !== own.clusterName) {
+    return `node ${other.nodeId} is of cluster "${other.clusterName}", node ${own.nodeId} of "${own.clusterName}"`;
+  }
+  return clusterProblem(own.clusterId, other.clusterId);
+}
+
+/** A node that belongs to no cluster yet may talk to any. */
+function clusterProblem(own: string | undefined, other: string | undefined): string | undefined {
+  if (own === undefined || other === undefined || own === other) return undefined;
+  return `the nodes belong to different clusters, ${other} and ${own}`;
+}

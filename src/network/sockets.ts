@@ -1,0 +1,40 @@
+import type { RawData, WebSocket } from 'ws';
+
+/** Options of every WebSocket here, on both ends. ws sets TCP_NODELAY by itself. */
+export function socketOptions(frameBytesMax: number) {
+  return {
+    // Values are opaque and often compressed already; deflate costs far more than it saves on a local network.
+    perMessageDeflate: false,
+    maxPayload: frameBytesMax,
+    // Nobody here fragments; a few are allowed for clients whose library does.
+    maxFragments: 16,
+  } as const;
+}
+
+/** Why a connection was closed, as the other end is told. Codes from 4000 on are the application's own. */
+export const closeCodes = { shuttingDown: 1001, malformed: 4000, refused: 4001, duplicate: 4002 } as const;
+
+const closeGraceMs = 1000;
+/** What a close frame can hold. */
+const closeReasonBytesMax = 123;
+
+/** Says why and closes; cuts the connection if the other end does not follow soon. */
+export function closeWithReason(socket: WebSocket, code: number, reason: string): void {
+  const ascii = reason.replace(/[^\x20-\x7e]/g, '?').slice(0, closeReasonBytesMax);
+  socket.close(code, ascii);
+  const timer = setTimeout(() => socket.terminate(), closeGraceMs);
+  socket.once('close', () => clearTimeout(timer));
+}
+
+/** The bytes of a binary message as a plain Uint8Array, without a copy. */
+export function bytesOf(data: RawData): Uint8Array {
+  // Always so with the binaryType that these sockets have, 'nodebuffer'.
+  const buffer = data as Buffer;
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
+}
+
+/** Short reason of a socket's error, such as ECONNREFUSED. */
+export function reasonOf(error: Error): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  return error.message === '' ? (code ?? error.name) : error.message;
+}

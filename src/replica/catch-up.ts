@@ -1,0 +1,169 @@
+import { assert } from '../base/assert.ts';
+import type { SnapshotCursor, SnapshotRow, StateStore } from '../kv/state-store.ts';
+import type { NodeId } from '../omnipaxos/ballot.ts';
+import type { Entry } from '../omnipaxos/entry.ts';
+import type { LogSegment, PeerPayload, StateChunk } from '../wire/peer-message.ts';
+import type { ReplicaSettings } from './settings.ts';
+
+/** Where decided entries and state go. An `OmniPaxos`, or the bare log of a node that does not vote yet. */
+export interface DecidedSink {
+  readonly decidedIndex: number;
+  installDecided(from: number, entries: readonly Entry<Uint8Array>[]): void;
+  installState(index: number): void;
+}
+
+/**
+ * - `log`: asks for decided entries.
+ * - `state`: what follows is trimmed everywhere asked; reads a snapshot of `donor`.
+ * - `installing`: the snapshot is complete and being made the state.
+ */
+type Stage =
+  | { readonly name: 'log' }
+  | { readonly name: 'state'; snapshotIndex: number; cursor: SnapshotCursor | undefined }
+  | { readonly name: 'installing'; readonly index: number };
+
+/** Most entries asked for at once. */
+const entriesPerRequestMax = 8_192;
+
+/**
+ * Catching up: a node that lacks decided entries pulls them, or state where they are trimmed, from nodes that have them.
+ * State always moves this way (PROTOCOL: Trim, snapshot, catch-up). One request is out at a time; a donor that does not answer
+ * in time, or has nothing, is passed over for the next.
+ */
+export class CatchUp {
+  readonly #sink: DecidedSink;
+  readonly #state: StateStore;
+  readonly #settings: ReplicaSettings;
+  #donors: NodeId[];
+  #targetIndex: number;
+  #donorAt = 0;
+  #stage: Stage = { name: 'log' };
+  /** Ticks left for the request that is out; 0: ask now. */
+  #patience = 0;
+
+  constructor(sink: DecidedSink, state: StateStore, settings: ReplicaSettings, donors: NodeId[], targetIndex: number) {
+    assert(donors.length > 0, 'catching up needs at least one donor');
+    this.#sink = sink;
+    this.#state = state;
+    this.#settings = settings;
+    this.#donors = donors;
+    this.#targetIndex = targetIndex;
+  }
+
+  get isComplete(): boolean {
+    return this.#stage.name !== 'installing' && this.#sink.decidedIndex >= this.#targetIndex;
+  }
+
+  get isInstalling(): boolean {
+    return this.#stage.name === 'installing';
+  }
+
+  get targetIndex(): number {
+    return this.#targetIndex;
+  }
+
+  /** The goal moved on, or others may serve. */
+  retarget(targetIndex: number, donors: NodeId[]): void {
+    this.#targetIndex = Math.max(this.#targetIndex, targetIndex);
+    if (donors.length > 0) this.#donors = donors;
+  }
+
+  tick(): void {
+    if (this.#patience === 0) return;
+    this.#patience--;
+    if (this.#patience === 0) this.#nextDonor();
+  }
+
+  /** The request to send now, if any is due. */
+  nextRequest(isConnected: (nodeId: NodeId) => boolean): { readonly to: NodeId; readonly payload: PeerPayload } | undefined {
+    if (this.#patience > 0 || this.isInstalling || this.isComplete) return undefined;
+    for (let tries = 0; tries < this.#donors.length && !isConnected(this.#donor); tries++) this.#nextDonor();
+    if (!isConnected(this.#donor)) return undefined;
+    this.#patience = this.#settings.donorTimeoutTicks;
+    return { to: this.#donor, payload: this.#request() };
+  }
+
+  onLogSegment(from: NodeId, segment: LogSegment): void {
+    if (from !== this.#donor || this.#stage.name !== 'log') return;
+    const { decidedIndex } = this.#sink;
+    if (segment.entries.length > 0 && segment.from <= decidedIndex) {
+      this.#patience = 0;
+      this.#sink.installDecided(segment.from, segment.entries);
+    } else if (segment.trimmedIndex > decidedIndex) {
+      this.#patience = 0;
+      this.#stage = { name: 'state', snapshotIndex: 0, cursor: undefined };
+    }
+    // A donor with nothing for us keeps its time: others are asked after it, and it may get more.
+  }
+
+  /** Returns the index at which the state, now complete, is to be installed. */
+  onStateChunk(from: NodeId, chunk: StateChunk): number | undefined {
+    const stage = this.#stage;
+    if (from !== this.#donor || stage.name !== 'state') return undefined;
+    if (chunk.rows === undefined) {
+      this.#restart();
+      return undefined;
+    }
+    const isFirst = stage.snapshotIndex === 0;
+    if (!isFirst && (chunk.snapshotIndex !== stage.snapshotIndex || !isSameCursor(chunk.cursor, stage.cursor))) return undefined;
+    if (isFirst) {
+      if (chunk.cursor !== undefined) return undefined;
+      this.#state.beginInstall();
+      stage.snapshotIndex = chunk.snapshotIndex;
+    }
+    this.#state.installRows(chunk.rows);
+    stage.cursor = cursorAfter(chunk.rows) ?? stage.cursor;
+    this.#patience = 0;
+    if (!chunk.done) return undefined;
+    this.#stage = { name: 'installing', index: chunk.snapshotIndex };
+    return chunk.snapshotIndex;
+  }
+
+  /** The installed state is durable and in use; the log goes on behind it. */
+  onInstalled(index: number): void {
+    this.#sink.installState(index);
+    this.#restart();
+  }
+
+  /** The snapshot turned out to be older than what is applied: not needed. */
+  abandonState(): void {
+    this.#restart();
+  }
+
+  get #donor(): NodeId {
+    return this.#donors[this.#donorAt % this.#donors.length] as NodeId;
+  }
+
+  /** A snapshot is read from one donor to its end; another donor has another index, so it starts over. */
+  #nextDonor(): void {
+    this.#donorAt++;
+    this.#patience = 0;
+    if (this.#stage.name === 'state') this.#stage = { name: 'log' };
+  }
+
+  #restart(): void {
+    this.#stage = { name: 'log' };
+    this.#patience = 0;
+  }
+
+  #request(): PeerPayload {
+    const stage = this.#stage;
+    if (stage.name === 'state') {
+      return { type: 'StateRequest', snapshotIndex: stage.snapshotIndex, cursor: stage.cursor };
+    }
+    const from = this.#sink.decidedIndex;
+    return { type: 'LogRequest', from, to: from + entriesPerRequestMax };
+  }
+}
+
+function cursorAfter(rows: readonly SnapshotRow[]): SnapshotCursor | undefined {
+  const last = rows.at(-1);
+  if (!last) return undefined;
+  return last.type === 'pair' ? { type: 'pair', key: last.key } : { type: 'session', id: last.id };
+}
+
+function isSameCursor(a: SnapshotCursor | undefined, b: SnapshotCursor | undefined): boolean {
+  if (a?.type === 'pair' && b?.type === 'pair') return a.key === b.key;
+  if (a?.type === 'session' && b?.type === 'session') return a.id === b.id;
+  return a === b;
+}

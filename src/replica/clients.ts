@@ -1,0 +1,219 @@
+import { assertNever } from '../base/assert.ts';
+import { DecodeError, fromByteString, toByteString } from '../base/bytes.ts';
+import { commandProblem, decodeCommand, decodeOrigin, isCommandIntact, keyProblem } from '../kv/command.ts';
+import type { Outcome } from '../kv/outcome.ts';
+import type { KvStateMachine } from '../kv/state-machine.ts';
+import type { NodeId } from '../omnipaxos/ballot.ts';
+import type { ClientRequest, Failure, FailureCode, NodeStatus, RequestBody } from '../wire/client-message.ts';
+import { answerBytesMax, pairsPerAnswerMax } from '../wire/limits.ts';
+import type { ConnectionId } from './events.ts';
+import { failure, type Output } from './output.ts';
+import { PendingReads } from './pending-reads.ts';
+import { PendingWrites } from './pending-writes.ts';
+import type { ReplicaSettings } from './settings.ts';
+import type { Voter } from './voter.ts';
+
+type ReadRequest = ClientRequest & { readonly type: 'get' | 'list' };
+type WriteRequest = ClientRequest & { readonly type: 'write' };
+
+/** What clients need to know of the node they talk to. */
+export interface ClientsView {
+  /** Set while this node votes. */
+  readonly voter: Voter | undefined;
+  readonly tick: number;
+  readonly tickMs: number;
+  /** Why this node takes no requests, if it does not. */
+  readonly refusal: Failure | undefined;
+  isConnected(nodeId: NodeId): boolean;
+  status(): NodeStatus;
+}
+
+/** This node's own clients: their requests in, their answers out. */
+export class Clients {
+  readonly #machine: KvStateMachine;
+  readonly #settings: ReplicaSettings;
+  readonly #output: Output;
+  readonly #view: ClientsView;
+  readonly #writes: PendingWrites;
+  readonly #reads: PendingReads;
+
+  constructor(machine: KvStateMachine, settings: ReplicaSettings, output: Output, view: ClientsView) {
+    this.#machine = machine;
+    this.#settings = settings;
+    this.#output = output;
+    this.#view = view;
+    this.#writes = new PendingWrites(settings.pendingWritesMax, settings.pendingBytesMax);
+    this.#reads = new PendingReads(settings.pendingReadsMax);
+  }
+
+  /** Takes a request; `reconfigure` is not among them. */
+  receive(connection: ConnectionId, request: Exclude<ClientRequest, { type: 'reconfigure' }>): void {
+    switch (request.type) {
+      case 'write':
+        return this.#receiveWrite(connection, request);
+      case 'get':
+      case 'list':
+        return this.#receiveRead(connection, request);
+      case 'status':
+        return this.#output.respond(connection, request.id, { type: 'status', status: this.#view.status() });
+      default:
+        return assertNever(request, 'request');
+    }
+  }
+
+  /** Proposes what is held and asks for read indexes, if a leader is in reach. */
+  pump(): void {
+    const { voter, tick } = this.#view;
+    if (!voter?.canReachLeader((id) => this.#view.isConnected(id))) return;
+    const retryTicks = this.#settings.electionTimeoutTicks;
+    this.#writes.proposeHeld(tick, retryTicks, (command) => voter.propose(command).ok);
+    if (!this.#reads.hasCollected) return;
+    const readId = voter.paxos.requestRead();
+    if (readId !== undefined) this.#reads.asked(readId);
+  }
+
+  /** A command was applied here: whoever asked this node for it is answered. */
+  onApplied(command: Uint8Array, outcome: Outcome): void {
+    if (outcome.type === 'refused' && outcome.reason === 'malformed') return;
+    const write = this.#writes.takeApplied(command);
+    if (write) this.#output.respond(write.connection, write.requestId, { type: 'outcome', outcome });
+  }
+
+  onReadReady(readId: number, readIndex: number): void {
+    this.#reads.confirmed(readId, readIndex);
+  }
+
+  /** Answers reads whose index is applied. */
+  serveReads(): void {
+    for (const { connection, request } of this.#reads.takeServable(this.#machine.appliedIndex)) {
+      this.#serve(connection, request as ReadRequest);
+    }
+  }
+
+  /** The leader, the link to it or the configuration is another: what was proposed may be lost. */
+  proposeAgain(): void {
+    this.#writes.holdAll();
+  }
+
+  /** The configuration ended: reads are asked again in the next one, too. */
+  onConfigurationEnd(): void {
+    this.#writes.holdAll();
+    this.#reads.askAgain();
+  }
+
+  /** A proposal of this node came back. */
+  onReturned(command: Uint8Array): void {
+    const { session, number } = decodeOrigin(command);
+    this.#writes.returned(session, number);
+  }
+
+  /** This node serves no clients any more: everyone waiting is told, and whether the write may have been applied. */
+  failAll(refusal: Failure): void {
+    for (const write of this.#writes.takeAll()) {
+      const outcome = write.proposals === 0 ? 'notApplied' : 'unknown';
+      this.#output.respond(write.connection, write.requestId, { ...refusal, outcome });
+    }
+    for (const { connection, request } of this.#reads.takeAll()) this.#output.respond(connection, request.id, refusal);
+  }
+
+  /** Answers requests whose time is over, and proposes again what may have been lost on the way. */
+  sweep(): void {
+    const { tick, voter } = this.#view;
+    const leads = voter?.paxos.isLeader ?? false;
+    // A leader's own log loses nothing while it leads: no second proposal there.
+    for (const write of this.#writes.sweep(tick, !leads)) {
+      this.#output.respond(write.connection, write.requestId, writeTimeout(write.proposals));
+    }
+    const { expired, abandoned } = this.#reads.sweep(tick);
+    for (const { connection, request } of expired) this.#output.respond(connection, request.id, noMajority());
+    for (const readId of abandoned) voter?.paxos.cancelRead(readId);
+  }
+
+  #receiveWrite(connection: ConnectionId, request: WriteRequest): void {
+    const { refusal, tick } = this.#view;
+    const problem = refusal ?? writeProblem(request.command);
+    if (problem) return this.#output.respond(connection, request.id, problem);
+    const { session, number } = decodeCommand(request.command);
+    const known = session === 0 ? undefined : this.#machine.answerOf(session, number);
+    if (known) return this.#output.respond(connection, request.id, { type: 'outcome', outcome: known });
+    const pending = this.#writes.find(session, number);
+    if (pending) {
+      // The client asks again: it is this request now that gets the answer.
+      pending.connection = connection;
+      pending.requestId = request.id;
+      return;
+    }
+    if (this.#writes.isFull) return this.#output.respond(connection, request.id, busy('writes'));
+    this.#writes.add({
+      session,
+      number,
+      command: request.command,
+      connection,
+      requestId: request.id,
+      deadlineTick: tick + this.#ticks(request.timeoutMs),
+      isProposed: false,
+      proposals: 0,
+      retryTick: 0,
+    });
+  }
+
+  #receiveRead(connection: ConnectionId, request: ReadRequest): void {
+    const { refusal, tick } = this.#view;
+    const problem = refusal ?? readProblem(request);
+    if (problem) return this.#output.respond(connection, request.id, problem);
+    if (request.consistency === 'local') return this.#serve(connection, request);
+    if (this.#reads.isFull) return this.#output.respond(connection, request.id, busy('reads'));
+    this.#reads.add({ connection, request, deadlineTick: tick + this.#ticks(request.timeoutMs) });
+  }
+
+  #serve(connection: ConnectionId, request: ReadRequest): void {
+    if (request.type === 'get') {
+      const record = this.#machine.get(toByteString(request.key));
+      return this.#output.respond(connection, request.id, { type: 'record', record });
+    }
+    const { prefix, after, limit } = request;
+    const { pairs, more } = this.#machine.range({
+      prefix: toByteString(prefix),
+      ...(after && { after: toByteString(after) }),
+      limit: Math.min(Math.max(1, limit), pairsPerAnswerMax),
+      bytesMax: answerBytesMax,
+    });
+    const wirePairs = pairs.map(({ key, value, revision }) => ({ key: fromByteString(key), value, revision }));
+    this.#output.respond(connection, request.id, { type: 'pairs', pairs: wirePairs, more });
+  }
+
+  #ticks(timeoutMs: number): number {
+    return Math.max(1, Math.ceil(timeoutMs / this.#view.tickMs));
+  }
+}
+
+function writeProblem(command: Uint8Array): Failure | undefined {
+  if (!isCommandIntact(command)) return failure('invalid', 'notApplied', 'the command was damaged on its way: its checksum does not fit');
+  try {
+    const problem = commandProblem(decodeCommand(command));
+    return problem === undefined ? undefined : failure('tooLarge', 'notApplied', problem);
+  } catch (error) {
+    if (error instanceof DecodeError) return failure('invalid', 'notApplied', `not a command: ${error.message}`);
+    throw error;
+  }
+}
+
+function readProblem(request: ReadRequest & RequestBody): Failure | undefined {
+  const problem = request.type === 'get' ? keyProblem(request.key) : undefined;
+  return problem === undefined ? undefined : failure('invalid', 'notApplied', problem);
+}
+
+function busy(what: string): Failure {
+  return failure('busy', 'notApplied', `too many ${what} are waiting on this node: try again, or ask another node`);
+}
+
+function noMajority(): Failure {
+  return failure('noMajority', 'notApplied', 'no leader with a majority of the members was in reach');
+}
+
+/** A write that never went to a leader has no effect and never will. */
+function writeTimeout(proposals: number): Failure {
+  if (proposals === 0) return noMajority();
+  const code: FailureCode = 'timeout';
+  return failure(code, 'unknown', 'the command was proposed but not decided in time: it may yet be applied');
+}

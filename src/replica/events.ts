@@ -1,0 +1,49 @@
+import type { NodeId } from '../omnipaxos/ballot.ts';
+import type { ClientRequest, ClientResponse } from '../wire/client-message.ts';
+import type { PeerHello, PeerMessage } from '../wire/peer-message.ts';
+
+/** A client's connection, named by its gateway. */
+export type ConnectionId = number;
+
+/** What happens to a replica. Sockets, disks and timers only put these into the inbox. */
+export type ReplicaEvent =
+  | { readonly type: 'tick' }
+  /** A link is new. Comes before any message on it. */
+  | { readonly type: 'peerConnected'; readonly hello: PeerHello }
+  | { readonly type: 'peerDisconnected'; readonly nodeId: NodeId }
+  | { readonly type: 'peerMessages'; readonly from: NodeId; readonly messages: readonly PeerMessage[] }
+  | { readonly type: 'requests'; readonly connection: ConnectionId; readonly requests: readonly ClientRequest[] }
+  /** The log store made more writes durable. */
+  | { readonly type: 'flushed' }
+  | { readonly type: 'checkpointed' }
+  | { readonly type: 'stateInstalled'; readonly index: number }
+  /** The process is about to end: no new work. */
+  | { readonly type: 'stopping' };
+
+/** Work on the disk that a turn asks its owner to do; the answer is an event. One of a kind at a time. */
+export type StorageJob =
+  /** `StateStore.checkpoint`, answered by `checkpointed`. */
+  | { readonly type: 'checkpoint'; readonly run: () => Promise<void> }
+  /** `StateStore.finishInstall`, answered by `stateInstalled`. */
+  | { readonly type: 'finishInstall'; readonly index: number; readonly run: () => Promise<void> };
+
+export type LogLevel = 'info' | 'warn';
+
+/** Something that an operator would want to know. */
+export interface Notice {
+  readonly level: LogLevel;
+  readonly message: string;
+}
+
+/** What a turn gives to the world outside. */
+export interface TurnOutput {
+  /** One frame each. */
+  readonly messages: ReadonlyMap<NodeId, PeerMessage[]>;
+  readonly responses: ReadonlyMap<ConnectionId, ClientResponse[]>;
+  readonly jobs: readonly StorageJob[];
+  /** Links to close, and why. */
+  readonly refusals: readonly { readonly nodeId: NodeId; readonly reason: string }[];
+  readonly notices: readonly Notice[];
+  /** The inbox still holds events, or decided entries wait to be applied: take another turn soon. */
+  readonly hasMore: boolean;
+}

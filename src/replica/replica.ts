@@ -1,0 +1,634 @@
+import { assert, assertNever } from '../base/assert.ts';
+import type { Configuration } from '../cluster/configuration.ts';
+import { KvStateMachine } from '../kv/state-machine.ts';
+import type { StateStore } from '../kv/state-store.ts';
+import type { NodeId } from '../omnipaxos/ballot.ts';
+import type { Entry, StopSign } from '../omnipaxos/entry.ts';
+import { Log } from '../omnipaxos/log.ts';
+import type { Failure, NodeStatus } from '../wire/client-message.ts';
+import { protocolVersion } from '../wire/limits.ts';
+import type { Announce, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
+import { CatchUp } from './catch-up.ts';
+import { Clients } from './clients.ts';
+import { type DecidedLog, Donor } from './donor.ts';
+import type { ReplicaEvent, TurnOutput } from './events.ts';
+import { Formation, type InitialCluster } from './formation.ts';
+import type { LogStore } from './log-store.ts';
+import { failure, Output } from './output.ts';
+import { Reconfigurations } from './reconfigurations.ts';
+import type { ReplicaSettings } from './settings.ts';
+import { configurationOf } from './stop-sign.ts';
+import { Voter } from './voter.ts';
+
+export interface ReplicaOptions {
+  readonly initial: InitialCluster;
+  /** Where this node is reached. */
+  readonly address: string;
+  readonly logStore: LogStore;
+  readonly stateStore: StateStore;
+  readonly settings: ReplicaSettings;
+  /** Milliseconds that the owner lets pass between ticks: only to turn clients' timeouts into ticks. */
+  readonly tickMs: number;
+  /** Where a node is that no file and no configuration names, if there is a rule for it. */
+  readonly defaultAddress?: (nodeId: NodeId) => string | undefined;
+}
+
+/**
+ * What this node is to the cluster.
+ *
+ * - `forming`: belongs to no cluster yet and waits for the other initial members.
+ * - `member`: votes. `catchUp` is set while it lacks more than its leader's log can give it.
+ * - `joining`: is a member of `configuration`, but lacks what was decided before it.
+ * - `standby`: no member; waits to be taken in.
+ */
+type Mode =
+  | { readonly name: 'forming'; readonly formation: Formation }
+  | { readonly name: 'member'; readonly voter: Voter; catchUp: CatchUp | undefined }
+  | { readonly name: 'joining'; configuration: Configuration; readonly log: Log<Uint8Array>; readonly catchUp: CatchUp }
+  | { readonly name: 'standby' };
+
+/** Ticks between sweeps of deadlines. */
+const sweepTicks = 5;
+/** A trim drops at least so many entries: small ones are not worth a write. */
+const trimEntriesMin = 10_000;
+
+/**
+ * One node of the store, sans I/O. Sockets, disks and timers put events into the inbox with `receive`; `turn` takes all
+ * that wait, runs them synchronously, and returns what may leave. Between the two the owner makes the log store's staged
+ * writes durable and says so with `flushed`; what depends on them leaves in a later turn (the core's gate sees to that).
+ */
+export class Replica {
+  readonly #options: ReplicaOptions;
+  readonly #settings: ReplicaSettings;
+  readonly #store: LogStore;
+  readonly #state: StateStore;
+  readonly #machine: KvStateMachine;
+  readonly #donor: Donor;
+  readonly #output = new Output();
+  readonly #clients: Clients;
+  readonly #reconfigurations: Reconfigurations;
+  readonly #connected = new Map<NodeId, PeerHello>();
+  /** Highest configuration in which each node was heard on its present link: whom need not be told. */
+  readonly #heard = new Map<NodeId, number>();
+  readonly #announcedTick = new Map<NodeId, number>();
+  #mode: Mode;
+  #inbox: ReplicaEvent[] = [];
+  #tick = 0;
+  #checkpointTick = 0;
+  #isCheckpointing = false;
+  /** A complete snapshot that waits to be made the state. */
+  #installIndex: number | undefined;
+  #isStopping = false;
+  #hasMoreToDo = false;
+  #leaderKey = '';
+
+  /** Goes on from what the stores hold. Throws if they do not belong together. */
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#store = options.logStore;
+    this.#state = options.stateStore;
+    this.#recoverLog();
+    this.#machine = new KvStateMachine(this.#state);
+    this.#donor = new Donor(this.#state, this.#settings);
+    const view = this.#view();
+    this.#clients = new Clients(this.#machine, this.#settings, this.#output, view);
+    this.#reconfigurations = new Reconfigurations(this.#output, view);
+    this.#mode = this.#initialMode();
+  }
+
+  /** What this node says of itself on a new link, as of now. */
+  hello(): PeerHello {
+    const { nodeId, storageId, clusterId } = this.#store.identity;
+    const { initial, address } = this.#options;
+    const initialMembers = [...initial.nodes.keys()];
+    return { protocolVersion, clusterName: initial.name, clusterId, nodeId, address, storageId, initialMembers };
+  }
+
+  /** Puts an event into the inbox. False, and the event dropped, if the inbox is full; ticks and disk answers always fit. */
+  receive(event: ReplicaEvent): boolean {
+    const canBeDropped = event.type === 'peerMessages' || event.type === 'requests';
+    if (canBeDropped && this.#inbox.length >= this.#settings.inboxMax) return false;
+    this.#inbox.push(event);
+    return true;
+  }
+
+  /** Takes all events that wait and runs them. Throws an InvariantError if what must hold does not: the node must end. */
+  turn(): TurnOutput {
+    const events = this.#inbox;
+    this.#inbox = [];
+    this.#hasMoreToDo = false;
+    for (const event of events) this.#handle(event);
+    this.#advance();
+    return this.#output.take((id) => this.#connected.has(id), this.#hasMoreToDo);
+  }
+
+  /** Nodes that this one wants a link with, and where they are. */
+  peersToDial(): ReadonlyMap<NodeId, string> {
+    const peers = new Map(this.#options.initial.nodes);
+    for (const member of this.#configuration?.members ?? []) peers.set(member.id, member.address);
+    for (const [id, address] of this.#reconfigurations.newcomers()) peers.set(id, address);
+    peers.delete(this.#nodeId);
+    return peers;
+  }
+
+  status(): NodeStatus {
+    const mode = this.#mode;
+    const configuration = this.#configuration;
+    const members = configuration
+      ? configuration.members.map(({ id, address }) => ({ id, address }))
+      : [...this.#options.initial.nodes].map(([id, address]) => ({ id, address }));
+    return {
+      clusterId: this.#store.identity.clusterId,
+      nodeId: this.#nodeId,
+      address: this.#options.address,
+      state: mode.name,
+      configurationId: configuration?.configurationId ?? 0,
+      leader: mode.name === 'member' ? this.#knownLeader(mode.voter) : undefined,
+      decidedIndex: this.#store.state.decidedIndex,
+      appliedIndex: this.#machine.appliedIndex,
+      members,
+    };
+  }
+
+  /** For tests and the simulator: a hash of the state at the applied index. */
+  stateHash(): string {
+    return this.#machine.stateHash();
+  }
+
+  get appliedIndex(): number {
+    return this.#machine.appliedIndex;
+  }
+
+  /** The consensus of the present configuration, while this node votes. */
+  get voter(): Voter | undefined {
+    return this.#mode.name === 'member' ? this.#mode.voter : undefined;
+  }
+
+  /** Lets go of snapshots. The stores are the owner's to close. */
+  close(): void {
+    this.#donor.close();
+  }
+
+  get #nodeId(): NodeId {
+    return this.#store.identity.nodeId;
+  }
+
+  /** The newest configuration that this node knows of. */
+  get #configuration(): Configuration | undefined {
+    return this.#mode?.name === 'joining' ? this.#mode.configuration : this.#store.configuration;
+  }
+
+  /**
+   * The state may be ahead of the log on disk, which then holds entries of no account below it: they were decided, and
+   * their effect is in the state. The log goes on from there; votes at and above that index stand.
+   */
+  #recoverLog(): void {
+    const { durableIndex } = this.#state;
+    const { state, sequence } = this.#store;
+    assert(durableIndex >= sequence.trimmedIndex, `the state ends at ${durableIndex}, the log begins at ${sequence.trimmedIndex}`);
+    if (durableIndex > state.decidedIndex) new Log(this.#store, 0).installState(durableIndex);
+  }
+
+  #initialMode(): Mode {
+    const configuration = this.#store.configuration;
+    if (configuration) return this.#modeIn(configuration);
+    const address = this.#options.initial.nodes.get(this.#nodeId);
+    if (address === undefined || this.#store.identity.clusterId !== undefined) return { name: 'standby' };
+    const self = { id: this.#nodeId, address, storageId: this.#store.identity.storageId };
+    return { name: 'forming', formation: new Formation(this.#options.initial, self) };
+  }
+
+  #modeIn(configuration: Configuration): Mode {
+    if (!this.#isMemberOf(configuration)) return { name: 'standby' };
+    return { name: 'member', voter: new Voter(configuration, this.#nodeId, this.#store, this.#settings), catchUp: undefined };
+  }
+
+  #isMemberOf(configuration: Configuration): boolean {
+    const { nodeId, storageId } = this.#store.identity;
+    return configuration.members.some((member) => member.id === nodeId && member.storageId === storageId);
+  }
+
+  #handle(event: ReplicaEvent): void {
+    switch (event.type) {
+      case 'tick':
+        return this.#onTick();
+      case 'peerConnected':
+        return this.#onPeerConnected(event.hello);
+      case 'peerDisconnected':
+        this.#connected.delete(event.nodeId);
+        return;
+      case 'peerMessages':
+        if (!this.#connected.has(event.from)) return;
+        for (const message of event.messages) this.#onPeerMessage(event.from, message);
+        return;
+      case 'requests':
+        for (const request of event.requests) {
+          if (request.type === 'reconfigure' && !this.#refusal()) this.#reconfigurations.receive(event.connection, request);
+          else if (request.type === 'reconfigure') this.#output.respond(event.connection, request.id, this.#refusal() as Failure);
+          else this.#clients.receive(event.connection, request);
+        }
+        return;
+      case 'flushed':
+        return;
+      case 'checkpointed':
+        this.#isCheckpointing = false;
+        this.#startInstall();
+        return this.#trimLog();
+      case 'stateInstalled':
+        return this.#onStateInstalled(event.index);
+      case 'stopping':
+        this.#isStopping = true;
+        return this.#clients.failAll(failure('shuttingDown', 'notApplied', 'this node is stopping'));
+      default:
+        return assertNever(event, 'event');
+    }
+  }
+
+  #onTick(): void {
+    this.#tick++;
+    const mode = this.#mode;
+    if (mode.name === 'member') mode.voter.tick();
+    if (mode.name === 'member' || mode.name === 'joining') mode.catchUp?.tick();
+    this.#donor.tick();
+    if (this.#tick % sweepTicks === 0) this.#clients.sweep();
+    if (this.#tick % this.#settings.resendTicks === 0) this.#announceToUnheard();
+  }
+
+  /** Moves everything on as far as it goes: proposals, messages, decided entries, reads, catch-up, checkpoints. */
+  #advance(): void {
+    this.#noticeLeader();
+    this.#clients.pump();
+    this.#reconfigurations.pump();
+    this.#exchange();
+    this.#clients.serveReads();
+    this.#advanceCatchUp();
+    this.#startCheckpoint();
+  }
+
+  /** Messages out, decided entries in, until the configuration stays the same. */
+  #exchange(): void {
+    for (;;) {
+      const mode = this.#mode;
+      if (mode.name === 'member') this.#collect(mode.voter);
+      const isHandedOver = this.#applyDecided();
+      if (!isHandedOver) return;
+      this.#reconfigurations.pump();
+      this.#hasMoreToDo = true;
+    }
+  }
+
+  #collect(voter: Voter): void {
+    for (const { to, configurationId, payload } of voter.outgoing()) this.#output.send(to, configurationId, payload);
+    for (const { readId, readIndex } of voter.paxos.takeReadyReads()) this.#clients.onReadReady(readId, readIndex);
+    for (const entry of voter.paxos.takeReturnedProposals()) {
+      if (entry.type === 'Normal') this.#clients.onReturned(entry.entry);
+    }
+  }
+
+  /** Applies decided entries in order. True if a StopSign among them made this node enter or leave a configuration. */
+  #applyDecided(): boolean {
+    const mode = this.#mode;
+    if (mode.name !== 'member' && mode.name !== 'joining') return false;
+    if (mode.catchUp?.isInstalling) return false;
+    const { decidedIndex } = this.#store.state;
+    const from = this.#machine.appliedIndex;
+    if (from >= decidedIndex) return false;
+    const to = Math.min(decidedIndex, from + this.#settings.appliedPerTurnMax);
+    if (to < decidedIndex) this.#hasMoreToDo = true;
+    return this.#apply(from, this.#store.sequence.read(from, to));
+  }
+
+  #apply(from: number, entries: readonly Entry<Uint8Array>[]): boolean {
+    let index = from;
+    for (const entry of entries) {
+      if (entry.type === 'Normal') {
+        this.#clients.onApplied(entry.entry, this.#machine.apply(index, entry.entry));
+      } else {
+        this.#machine.skip(index);
+        if (this.#onStopSign(entry.stopSign, index)) return true;
+      }
+      index++;
+    }
+    return false;
+  }
+
+  /** A decided StopSign was reached (PROTOCOL: Reconfiguration 2, 3, 6). False for one that is history here already. */
+  #onStopSign(stopSign: StopSign, index: number): boolean {
+    const known = this.#configuration?.configurationId ?? 0;
+    if (stopSign.configId <= known) return false;
+    const next = configurationOf(stopSign, index);
+    const mode = this.#mode;
+    if (mode.name === 'joining' && this.#isMemberOf(next)) {
+      mode.configuration = next;
+      mode.catchUp.retarget(next.startIndex, this.#donorsFor(next));
+      return true;
+    }
+    this.#enter(next);
+    return true;
+  }
+
+  /** Takes up `next` as the present configuration, with all decided before it in the log. One write. */
+  #enter(next: Configuration): void {
+    const before = this.#store.configuration;
+    const { sequence, state } = this.#store;
+    this.#store.setConfiguration(next);
+    // What lies behind is of an older configuration and can never be decided now.
+    if (sequence.endIndex > state.decidedIndex) sequence.truncate(state.decidedIndex);
+    this.#store.commit();
+    this.#mode = this.#modeIn(next);
+    this.#heard.clear();
+    this.#announcedTick.clear();
+    this.#clients.onConfigurationEnd();
+    const members = next.members.map((member) => member.id).join(', ');
+    this.#output.notice('info', `configuration ${next.configurationId} begins at index ${next.startIndex}: members ${members}`);
+    if (this.#mode.name === 'standby') this.#stepBack();
+    const newcomers = next.members.filter((member) => !before?.members.some(({ id }) => id === member.id));
+    for (const member of newcomers) this.#announce(member.id);
+  }
+
+  #stepBack(): void {
+    this.#output.notice('info', 'this node is no member now: it stands by');
+    const refusal = this.#refusal();
+    if (refusal) this.#clients.failAll(refusal);
+  }
+
+  #onPeerConnected(hello: PeerHello): void {
+    const refusal = this.#peerProblem(hello);
+    if (refusal) {
+      this.#output.notice('warn', `refused node ${hello.nodeId} at ${hello.address}: ${refusal}`);
+      this.#output.refuse(hello.nodeId, refusal);
+      return;
+    }
+    this.#connected.set(hello.nodeId, hello);
+    this.#heard.delete(hello.nodeId);
+    this.#announcedTick.delete(hello.nodeId);
+    const mode = this.#mode;
+    if (mode.name === 'forming') this.#meet(mode.formation, hello);
+    if (mode.name === 'member') {
+      mode.voter.paxos.reconnected(hello.nodeId);
+      if (mode.voter.leader?.pid === hello.nodeId) this.#clients.proposeAgain();
+    }
+    if (hello.clusterId === undefined) this.#announce(hello.nodeId);
+  }
+
+  #peerProblem(hello: PeerHello): string | undefined {
+    const { nodeId, clusterId } = this.#store.identity;
+    if (hello.nodeId === nodeId) return `it says that it is node ${nodeId}, which is this node`;
+    if (hello.clusterName !== this.#options.initial.name) {
+      return `it is of cluster "${hello.clusterName}", this node of "${this.#options.initial.name}"`;
+    }
+    if (clusterId !== undefined && hello.clusterId !== undefined && clusterId !== hello.clusterId) {
+      return `its data is of cluster ${hello.clusterId}, this node's of ${clusterId}`;
+    }
+    const member = this.#configuration?.members.find(({ id }) => id === hello.nodeId);
+    if (!member || member.storageId === hello.storageId) return undefined;
+    return (
+      `node ${hello.nodeId} votes with data directory ${member.storageId}, but came with ${hello.storageId}: ` +
+      'an emptied or replaced directory does not come back as the old member; ' +
+      `take node ${hello.nodeId} out with \`kv reconfigure\`, then in again`
+    );
+  }
+
+  #meet(formation: Formation, hello: PeerHello): void {
+    // Who belongs to the cluster already announces it.
+    if (hello.clusterId !== undefined) return;
+    const problem = formation.meet(hello);
+    if (problem) this.#output.notice('warn', problem);
+    this.#form(formation);
+  }
+
+  #form(formation: Formation): void {
+    const formed = formation.complete();
+    if (!formed) return;
+    this.#store.bindCluster(formed.clusterId);
+    this.#output.notice('info', `cluster ${formed.clusterId} is formed`);
+    this.#enter({ configurationId: 1, startIndex: 0, members: formed.members });
+    for (const nodeId of this.#connected.keys()) this.#announce(nodeId);
+  }
+
+  #onPeerMessage(from: NodeId, message: PeerMessage): void {
+    const { configurationId, payload } = message;
+    if (configurationId > (this.#heard.get(from) ?? 0)) this.#heard.set(from, configurationId);
+    switch (payload.type) {
+      case 'Announce':
+        return this.#onAnnounce(from, payload);
+      case 'LogRequest':
+        return this.#output.send(from, configurationId, this.#donor.segment(this.#decidedLog(), payload));
+      case 'StateRequest': {
+        const chunk = this.#donor.chunk(from, payload);
+        return chunk && this.#output.send(from, configurationId, chunk);
+      }
+      case 'LogSegment':
+        return this.#activeCatchUp()?.onLogSegment(from, payload);
+      case 'StateChunk':
+        return this.#onStateChunk(from, payload);
+      default:
+        return this.#onVoterMessage(from, message);
+    }
+  }
+
+  #onVoterMessage(from: NodeId, message: PeerMessage): void {
+    const mode = this.#mode;
+    if (mode.name === 'member' && message.configurationId === mode.voter.configurationId) {
+      mode.voter.handle(from, this.#nodeId, message);
+    } else if (message.configurationId < (this.#configuration?.configurationId ?? 0)) {
+      this.#announce(from);
+    }
+  }
+
+  /** PROTOCOL: Reconfiguration 4, 5, 6; and how a node learns that its cluster was formed without waiting for it. */
+  #onAnnounce(from: NodeId, { clusterId, configuration }: Announce): void {
+    const { clusterId: mine, nodeId } = this.#store.identity;
+    if (mine !== undefined && mine !== clusterId) return;
+    const known = this.#configuration?.configurationId ?? 0;
+    if (configuration.configurationId < known) return this.#announce(from);
+    if (configuration.configurationId === known) return;
+    if (this.#isMemberOf(configuration)) {
+      if (mine === undefined) this.#store.bindCluster(clusterId);
+      return this.#join(configuration);
+    }
+    const namesake = configuration.members.find(({ id }) => id === nodeId);
+    if (namesake) {
+      this.#output.notice('warn', `node ${nodeId} of this cluster votes with another data directory (${namesake.storageId})`);
+      return;
+    }
+    if (mine !== undefined) this.#enter(configuration);
+    else if (this.#mode.name === 'forming') this.#mode = { name: 'standby' };
+  }
+
+  /** Is a member of `configuration`, and lacks part of what was decided before it. */
+  #join(configuration: Configuration): void {
+    const { decidedIndex } = this.#store.state;
+    if (decidedIndex >= configuration.startIndex && this.#machine.appliedIndex >= configuration.startIndex) {
+      return this.#enter(configuration);
+    }
+    this.#output.notice('info', `joining configuration ${configuration.configurationId}: catching up from index ${decidedIndex}`);
+    const log = new Log<Uint8Array>(this.#store, 0);
+    const donors = this.#donorsFor(configuration);
+    const catchUp = new CatchUp(log, this.#state, this.#settings, donors, configuration.startIndex);
+    this.#mode = { name: 'joining', configuration, log, catchUp };
+    this.#clients.onConfigurationEnd();
+  }
+
+  #donorsFor(configuration: Configuration): NodeId[] {
+    const donors = new Set(configuration.members.map((member) => member.id));
+    for (const member of this.#store.configuration?.members ?? []) donors.add(member.id);
+    donors.delete(this.#nodeId);
+    return [...donors];
+  }
+
+  #activeCatchUp(): CatchUp | undefined {
+    return this.#mode.name === 'member' || this.#mode.name === 'joining' ? this.#mode.catchUp : undefined;
+  }
+
+  #advanceCatchUp(): void {
+    const mode = this.#mode;
+    if (mode.name === 'member') this.#updateMemberCatchUp(mode);
+    if (mode.name === 'joining' && mode.catchUp.isComplete && this.#machine.appliedIndex >= mode.configuration.startIndex) {
+      this.#enter(mode.configuration);
+      this.#hasMoreToDo = true;
+      return;
+    }
+    const configurationId = this.#configuration?.configurationId ?? 0;
+    const request = this.#activeCatchUp()?.nextRequest((id) => this.#connected.has(id));
+    if (request) this.#output.send(request.to, configurationId, request.payload);
+    if (this.#isCheckpointing) return;
+    for (const { to, chunk } of this.#donor.openWaiting()) this.#output.send(to, configurationId, chunk);
+  }
+
+  /** A member catches up when its consensus says so, from whoever is connected, the node that told it first. */
+  #updateMemberCatchUp(mode: Mode & { name: 'member' }): void {
+    const target = mode.voter.paxos.catchUpTarget;
+    if (!target) {
+      if (mode.catchUp && !mode.catchUp.isInstalling) mode.catchUp = undefined;
+      return;
+    }
+    const others = this.#donorsFor(mode.voter.configuration).filter((id) => id !== target.from);
+    const donors = [target.from, ...others];
+    if (mode.catchUp) mode.catchUp.retarget(target.index, donors);
+    else mode.catchUp = new CatchUp(mode.voter.paxos, this.#state, this.#settings, donors, target.index);
+  }
+
+  #onStateChunk(from: NodeId, chunk: StateChunk): void {
+    const catchUp = this.#activeCatchUp();
+    const index = catchUp?.onStateChunk(from, chunk);
+    if (catchUp === undefined || index === undefined) return;
+    if (index <= this.#machine.appliedIndex) {
+      catchUp.abandonState();
+      return;
+    }
+    this.#installIndex = index;
+    this.#startInstall();
+  }
+
+  /** The store does one thing at a time: an install waits for the checkpoint that is being written. */
+  #startInstall(): void {
+    const index = this.#installIndex;
+    if (index === undefined || this.#isCheckpointing) return;
+    this.#installIndex = undefined;
+    this.#output.job({ type: 'finishInstall', index, run: () => this.#state.finishInstall(index) });
+  }
+
+  #onStateInstalled(index: number): void {
+    this.#machine.reload();
+    this.#activeCatchUp()?.onInstalled(index);
+  }
+
+  #decidedLog(): DecidedLog {
+    const { sequence, state } = this.#store;
+    return {
+      decidedIndex: state.decidedIndex,
+      trimmedIndex: sequence.trimmedIndex,
+      read: (from, to) => sequence.read(from, to),
+    };
+  }
+
+  /** Tells the present configuration to members that were not heard in it, so that none stays behind (PROTOCOL mistake 8). */
+  #announceToUnheard(): void {
+    const configuration = this.#store.configuration;
+    if (!configuration || this.#mode.name === 'joining') return;
+    for (const { id } of configuration.members) {
+      if ((this.#heard.get(id) ?? 0) < configuration.configurationId) this.#announce(id);
+    }
+  }
+
+  #announce(to: NodeId): void {
+    const { clusterId } = this.#store.identity;
+    const configuration = this.#store.configuration;
+    if (!clusterId || !configuration || to === this.#nodeId || !this.#connected.has(to)) return;
+    // Once a tick is enough, however many messages of the past arrive.
+    if (this.#announcedTick.get(to) === this.#tick) return;
+    this.#announcedTick.set(to, this.#tick);
+    this.#output.send(to, configuration.configurationId, { type: 'Announce', clusterId, configuration });
+  }
+
+  /** Proposals in the hands of a leader that leads no more may be lost. */
+  #noticeLeader(): void {
+    const leader = this.#mode.name === 'member' ? this.#mode.voter.leader : undefined;
+    const key = leader ? `${this.#configuration?.configurationId}/${leader.n}/${leader.pid}` : '';
+    if (key === this.#leaderKey) return;
+    this.#leaderKey = key;
+    this.#clients.proposeAgain();
+    if (leader) this.#output.notice('info', `node ${leader.pid} leads, ballot ${leader.n}`);
+  }
+
+  #knownLeader(voter: Voter): NodeId | undefined {
+    return voter.canReachLeader((id) => this.#connected.has(id)) ? voter.leader?.pid : undefined;
+  }
+
+  #startCheckpoint(): void {
+    if (this.#isCheckpointing || this.#activeCatchUp()?.isInstalling) return;
+    if (this.#machine.appliedIndex === this.#state.durableIndex) return;
+    const isDue = this.#tick - this.#checkpointTick >= this.#settings.checkpointTicks;
+    if (!isDue && this.#state.stagedBytes < this.#settings.checkpointBytesMax) return;
+    this.#checkpointTick = this.#tick;
+    this.#isCheckpointing = true;
+    const { appliedIndex, sessions } = this.#machine.takeCheckpoint();
+    this.#output.job({ type: 'checkpoint', run: () => this.#state.checkpoint(appliedIndex, sessions) });
+  }
+
+  /** The log below the durable state is only for others: a tail of it stays for those a little behind. */
+  #trimLog(): void {
+    const { sequence } = this.#store;
+    const keepFrom = Math.min(this.#state.durableIndex - this.#settings.logTailEntries, this.#donor.holdsLogFrom);
+    if (keepFrom - sequence.trimmedIndex < Math.min(trimEntriesMin, this.#settings.logTailEntries)) return;
+    sequence.trim(keepFrom);
+    this.#store.commit();
+  }
+
+  /** Why this node takes no requests of clients, if it does not. */
+  #refusal(): Failure | undefined {
+    if (this.#isStopping) return failure('shuttingDown', 'notApplied', 'this node is stopping');
+    const { name } = this.#mode;
+    if (name === 'member' || name === 'forming') return undefined;
+    const what = name === 'joining' ? 'is catching up with the cluster' : 'stands by and is no member';
+    const members = this.status().members.filter((member) => member.id !== this.#nodeId);
+    return failure('notMember', 'notApplied', `node ${this.#nodeId} ${what}`, members.map((member) => member.address));
+  }
+
+  #view() {
+    const replica = this;
+    return {
+      get voter(): Voter | undefined {
+        return replica.voter;
+      },
+      get configuration(): Configuration | undefined {
+        return replica.#configuration;
+      },
+      get tick(): number {
+        return replica.#tick;
+      },
+      get refusal(): Failure | undefined {
+        return replica.#refusal();
+      },
+      tickMs: this.#options.tickMs,
+      resendTicks: this.#settings.resendTicks,
+      isConnected: (nodeId: NodeId) => this.#connected.has(nodeId),
+      helloOf: (nodeId: NodeId) => this.#connected.get(nodeId),
+      knownAddress: (nodeId: NodeId) => this.#options.initial.nodes.get(nodeId) ?? this.#options.defaultAddress?.(nodeId),
+      status: () => this.status(),
+    };
+  }
+}
+

@@ -1,0 +1,58 @@
+/** Timing and limits of a replica. Ticks are the owner's steps of time; the server makes one every `tickMs`. */
+export interface ReplicaSettings {
+  /** Ticks of one heartbeat round of the election. */
+  readonly electionTimeoutTicks: number;
+  /** Ticks between repeats of what may have been lost. */
+  readonly resendTicks: number;
+  /** Ticks between checkpoints of the state while it changes. */
+  readonly checkpointTicks: number;
+  /** A checkpoint is made earlier once so many bytes are staged. */
+  readonly checkpointBytesMax: number;
+  /** Entries kept in the log below the last checkpoint, for followers that are a little behind. */
+  readonly logTailEntries: number;
+  /** Most events waiting for a turn. */
+  readonly inboxMax: number;
+  /** Most writes of own clients without an answer, and the most bytes of them. */
+  readonly pendingWritesMax: number;
+  readonly pendingBytesMax: number;
+  /** Most reads of own clients without an answer. */
+  readonly pendingReadsMax: number;
+  /** Most bytes of proposals accepted by a leader and not yet decided. */
+  readonly undecidedBytesMax: number;
+  /** Most bytes of entries in one AcceptDecide. */
+  readonly messageBytesMax: number;
+  /** Most bytes of a log suffix in Promise or AcceptSync; who lacks more catches up first. */
+  readonly syncBytesMax: number;
+  /** Most bytes of entries or rows in one message of catch-up. */
+  readonly catchUpBytesMax: number;
+  /** Entries applied in one turn at the most, so that heartbeats are answered in between. */
+  readonly appliedPerTurnMax: number;
+  /** Ticks until a donor that does not answer is passed over. */
+  readonly donorTimeoutTicks: number;
+  /** Ticks until a donor drops a snapshot that nobody reads. */
+  readonly snapshotIdleTicks: number;
+  /** Leader priority in elections. */
+  readonly priority: number;
+}
+
+const mebibyte = 1024 * 1024;
+
+export const defaultReplicaSettings: ReplicaSettings = {
+  electionTimeoutTicks: 10,
+  resendTicks: 10,
+  checkpointTicks: 50,
+  checkpointBytesMax: 16 * mebibyte,
+  logTailEntries: 100_000,
+  inboxMax: 100_000,
+  pendingWritesMax: 65_536,
+  pendingBytesMax: 64 * mebibyte,
+  pendingReadsMax: 65_536,
+  undecidedBytesMax: 16 * mebibyte,
+  messageBytesMax: 4 * mebibyte,
+  syncBytesMax: 32 * mebibyte,
+  catchUpBytesMax: mebibyte,
+  appliedPerTurnMax: 20_000,
+  donorTimeoutTicks: 50,
+  snapshotIdleTicks: 1_500,
+  priority: 0,
+};

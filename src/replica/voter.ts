@@ -1,0 +1,99 @@
+import type { Configuration } from '../cluster/configuration.ts';
+import type { Ballot, NodeId } from '../omnipaxos/ballot.ts';
+import { BallotLeaderElection } from '../omnipaxos/ballot-leader-election.ts';
+import type { Entry } from '../omnipaxos/entry.ts';
+import type { BallotMessage, BallotPayload, PaxosMessage, PaxosPayload } from '../omnipaxos/messages.ts';
+import { OmniPaxos, type ProposeResult } from '../omnipaxos/omnipaxos.ts';
+import type { PeerMessage } from '../wire/peer-message.ts';
+import type { LogStore } from './log-store.ts';
+import type { ReplicaSettings } from './settings.ts';
+
+/** Read ids of one incarnation of a directory: far apart, so that no answer to an earlier life is taken for one to this. */
+const readIdsPerIncarnation = 2 ** 33;
+const incarnationsMax = 2 ** 19;
+
+/** This node's vote in one configuration: its consensus and its election. */
+export class Voter {
+  readonly configuration: Configuration;
+  readonly #paxos: OmniPaxos<Uint8Array>;
+  readonly #election: BallotLeaderElection;
+
+  constructor(configuration: Configuration, nodeId: NodeId, store: LogStore, settings: ReplicaSettings) {
+    this.configuration = configuration;
+    const { configurationId, startIndex, members, quorum } = configuration;
+    const peers = members.map((member) => member.id).filter((id) => id !== nodeId);
+    const common = { configurationId, pid: nodeId, peers, ...(quorum && { quorum }) };
+    this.#paxos = new OmniPaxos<Uint8Array>({
+      ...common,
+      store,
+      startIndex,
+      resendTicks: settings.resendTicks,
+      sizeOf: (command) => command.length,
+      messageSizeMax: settings.messageBytesMax,
+      syncSizeMax: settings.syncBytesMax,
+      undecidedSizeMax: settings.undecidedBytesMax,
+      firstReadId: 1 + (store.incarnation % incarnationsMax) * readIdsPerIncarnation,
+    });
+    this.#election = new BallotLeaderElection({
+      ...common,
+      priority: settings.priority,
+      electionTimeoutTicks: settings.electionTimeoutTicks,
+      log: this.#paxos,
+    });
+  }
+
+  get paxos(): OmniPaxos<Uint8Array> {
+    return this.#paxos;
+  }
+
+  get configurationId(): number {
+    return this.configuration.configurationId;
+  }
+
+  /** The ballot followed; undefined before the first. */
+  get leader(): Ballot | undefined {
+    return this.#paxos.currentLeader;
+  }
+
+  tick(): void {
+    const leader = this.#election.tick();
+    if (leader) this.#paxos.handleLeader(leader);
+    this.#paxos.tick();
+  }
+
+  handle(from: NodeId, to: NodeId, message: PeerMessage): void {
+    const { configurationId, payload } = message;
+    const envelope = { from, to, configurationId };
+    if (payload.type === 'HeartbeatRequest' || payload.type === 'HeartbeatReply') {
+      this.#election.handle({ ...envelope, payload });
+    } else {
+      this.#paxos.handle({ ...envelope, payload: payload as PaxosPayload<Uint8Array> });
+    }
+  }
+
+  /**
+   * True if a proposal or read has a chance now: this node leads and reached a quorum in the last round, or it follows a
+   * leader that `isConnected`. Else it is better held back, and reported as not applied when its time is over.
+   */
+  canReachLeader(isConnected: (nodeId: NodeId) => boolean): boolean {
+    const leader = this.leader;
+    if (!leader || this.#paxos.isStopped) return false;
+    if (leader.pid !== this.#paxos.pid) return isConnected(leader.pid);
+    return this.#paxos.isLeaderInAcceptPhase && this.#election.isQuorumConnected;
+  }
+
+  propose(command: Uint8Array): ProposeResult {
+    return this.#paxos.proposeNormal(command);
+  }
+
+  /** Entries decided at and after `from`, at most `max`. */
+  decidedEntries(from: number, max: number): Entry<Uint8Array>[] {
+    return this.#paxos.readEntries(from, Math.min(this.#paxos.decidedIndex, from + max));
+  }
+
+  outgoing(): (PaxosMessage<Uint8Array> | BallotMessage)[] {
+    const messages: (PaxosMessage<Uint8Array> | BallotMessage)[] = this.#paxos.getOutgoingMsgs();
+    const heartbeats: { readonly payload: BallotPayload }[] = this.#election.getOutgoingMsgs();
+    return heartbeats.length === 0 ? messages : messages.concat(heartbeats as BallotMessage[]);
+  }
+}

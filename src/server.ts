@@ -1,0 +1,294 @@
+import { defaultAddress, parseAddress } from './cluster/address.ts';
+import type { ClusterSettings } from './cluster/cluster-file.ts';
+import type { ClientConnection } from './network/client-connection.ts';
+import { Gateway } from './network/gateway.ts';
+import type { Log } from './network/log.ts';
+import { type PeerHandle, PeerLinks } from './network/peer-links.ts';
+import type { NodeId } from './omnipaxos/ballot.ts';
+import type { ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
+import { Replica } from './replica/replica.ts';
+import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
+import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts';
+import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
+import { protocolVersion } from './wire/limits.ts';
+import type { PeerHello } from './wire/peer-message.ts';
+
+/** What a node is started with. */
+export interface NodeOptions {
+  readonly nodeId: NodeId;
+  /** Directory of its data; made if absent. */
+  readonly dataDirectory: string;
+  readonly clusterName: string;
+  /** Id → "host:port" of the members of the first configuration. A node that is not among them stands by. */
+  readonly nodes: ReadonlyMap<NodeId, string>;
+  /** "host:port" to listen on. */
+  readonly address: string;
+  readonly settings?: ClusterSettings;
+  /** Takes what an operator would want to know. */
+  readonly log?: Log;
+}
+
+/** A node that runs in this process. */
+export interface RunningNode {
+  /** "host:port" that it listens on. */
+  readonly address: string;
+  /** Resolves after `stop()`; rejects if the node ended by itself: a disk that failed, an invariant that broke. */
+  readonly closed: Promise<void>;
+  status(): NodeStatus;
+  /** Answers what it can, makes everything durable, and closes. */
+  stop(): Promise<void>;
+}
+
+/** Milliseconds between ticks: the resolution of all the replica's timing. */
+const tickMs = 20;
+const electionTimeoutMsDefault = 200;
+
+/**
+ * Starts a node: opens its directory, recovers, listens, and finds its peers. Rejects with a DataDirectoryError,
+ * an AddressInUseError or a CannotListenError, whose messages say what to do.
+ */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const directory = await openDataDirectory({ path: options.dataDirectory, nodeId: options.nodeId });
+  try {
+    const node = new Node(options, directory);
+    await node.listen();
+    return node;
+  } catch (error) {
+    await directory.close();
+    throw error;
+  }
+}
+
+/** The composition root: wires the replica to its sockets, its disk and its clock, and takes its turns. */
+class Node implements RunningNode {
+  readonly closed: Promise<void>;
+  readonly #options: NodeOptions;
+  readonly #directory: DataDirectory;
+  readonly #replica: Replica;
+  readonly #links: PeerLinks;
+  readonly #gateway: Gateway;
+  readonly #handles = new Map<NodeId, PeerHandle>();
+  readonly #clients = new Map<number, ClientConnection>();
+  readonly #dialled = new Map<NodeId, string>();
+  #resolveClosed: () => void = () => {};
+  #rejectClosed: (error: unknown) => void = () => {};
+  #ticker: NodeJS.Timeout | undefined;
+  #isTurnDue = false;
+  #isFlushing = false;
+  #storageJobs = 0;
+  #state: 'running' | 'stopping' | 'closed' = 'running';
+  #address: string;
+  /** Called when the disk has nothing left to do. */
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: NodeOptions, directory: DataDirectory) {
+    this.#options = options;
+    this.#directory = directory;
+    this.#address = options.address;
+    this.closed = new Promise((resolve, reject) => {
+      this.#resolveClosed = resolve;
+      this.#rejectClosed = reject;
+    });
+    // Whoever waits for it sees the failure; nobody has to.
+    this.closed.catch(() => {});
+    this.#replica = new Replica({
+      initial: { name: options.clusterName, nodes: options.nodes },
+      address: options.address,
+      logStore: directory.logStore,
+      stateStore: directory.stateStore,
+      settings: settingsOf(options.settings),
+      tickMs,
+      ...(isDefaultCluster(options.nodes) && { defaultAddress }),
+    });
+    this.#links = this.#makeLinks(options);
+    this.#gateway = this.#makeGateway(options);
+  }
+
+  get address(): string {
+    return this.#address;
+  }
+
+  status(): NodeStatus {
+    return this.#replica.status();
+  }
+
+  async listen(): Promise<void> {
+    const { host, port } = parseAddress(this.#options.address);
+    await this.#gateway.listen({ host, port });
+    this.#ticker = setInterval(() => this.#receive({ type: 'tick' }), tickMs);
+    this.#receive({ type: 'tick' });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#state !== 'running') return this.closed;
+    this.#receive({ type: 'stopping' });
+    this.#turn();
+    this.#state = 'stopping';
+    clearInterval(this.#ticker);
+    await this.#gateway.close();
+    this.#links.close();
+    await this.#diskIdle();
+    await this.#close();
+    this.#resolveClosed();
+  }
+
+  #makeLinks({ log }: NodeOptions): PeerLinks {
+    return new PeerLinks({
+      hello: () => this.#replica.hello(),
+      onConnected: (hello, handle) => this.#onConnected(hello, handle),
+      onDisconnected: (nodeId) => {
+        this.#handles.delete(nodeId);
+        this.#receive({ type: 'peerDisconnected', nodeId });
+      },
+      onMessages: (from, messages) => this.#receive({ type: 'peerMessages', from, messages }),
+      log: log ?? ignore,
+    });
+  }
+
+  #makeGateway({ log }: NodeOptions): Gateway {
+    return new Gateway({
+      hello: () => {
+        const { nodeId, clusterId } = this.#replica.hello();
+        return { protocolVersion, kv: true, nodeId, clusterId };
+      },
+      onRequests: (connection, requests) => this.#onRequests(connection, requests),
+      onClosed: (connection) => this.#clients.delete(connection.id),
+      onPeer: (socket, request) => this.#links.accept(socket, request),
+      log: log ?? ignore,
+    });
+  }
+
+  #onConnected(hello: PeerHello, handle: PeerHandle): void {
+    this.#handles.set(hello.nodeId, handle);
+    this.#receive({ type: 'peerConnected', hello });
+  }
+
+  #onRequests(connection: ClientConnection, requests: ClientRequest[]): void {
+    this.#clients.set(connection.id, connection);
+    if (this.#receive({ type: 'requests', connection: connection.id, requests })) return;
+    const message = 'the inbox of this node is full: try again, or ask another node';
+    connection.send(requests.map(({ id }) => ({ id, type: 'failed', code: 'busy', outcome: 'notApplied', message })));
+  }
+
+  /** Puts an event into the inbox; a turn follows once all sockets have been read. */
+  #receive(event: ReplicaEvent): boolean {
+    if (this.#state === 'closed') return false;
+    const isTaken = this.#replica.receive(event);
+    if (!this.#isTurnDue) {
+      this.#isTurnDue = true;
+      setImmediate(this.#runTurn);
+    }
+    return isTaken;
+  }
+
+  readonly #runTurn = (): void => {
+    this.#isTurnDue = false;
+    this.#turn();
+  };
+
+  /** What leaves goes out first, then our own disk writes: the others' disks work at the same time. */
+  #turn(): void {
+    if (this.#state === 'closed') return;
+    try {
+      const output = this.#replica.turn();
+      this.#release(output);
+      this.#flush();
+      this.#updateDials();
+      if (output.hasMore) this.#receive({ type: 'flushed' });
+      this.#noticeIdle();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #release(output: TurnOutput): void {
+    for (const [nodeId, messages] of output.messages) this.#links.send(nodeId, messages);
+    for (const [connection, responses] of output.responses) this.#clients.get(connection)?.send(responses);
+    for (const { nodeId, reason } of output.refusals) this.#handles.get(nodeId)?.refuse(reason);
+    for (const { level, message } of output.notices) this.#options.log?.(level, message);
+    for (const job of output.jobs) this.#run(job);
+  }
+
+  /** One flush at a time; what is staged meanwhile goes with the next. A failed flush ends the node. */
+  #flush(): void {
+    const { logStore } = this.#directory;
+    if (this.#isFlushing || !logStore.hasStagedWrites) return;
+    this.#isFlushing = true;
+    logStore.flush().then(
+      () => {
+        this.#isFlushing = false;
+        this.#receive({ type: 'flushed' });
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #run(job: StorageJob): void {
+    this.#storageJobs++;
+    job.run().then(
+      () => {
+        this.#storageJobs--;
+        if (job.type === 'checkpoint') this.#receive({ type: 'checkpointed' });
+        else this.#receive({ type: 'stateInstalled', index: job.index });
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #updateDials(): void {
+    if (this.#state !== 'running') return;
+    const wanted = this.#replica.peersToDial();
+    for (const [nodeId, address] of wanted) {
+      if (this.#dialled.get(nodeId) === address) continue;
+      this.#dialled.set(nodeId, address);
+      this.#links.dial(nodeId, address);
+    }
+    for (const nodeId of this.#dialled.keys()) {
+      if (wanted.has(nodeId)) continue;
+      this.#dialled.delete(nodeId);
+      this.#links.undial(nodeId);
+    }
+  }
+
+  /** Everything staged is on the disk and no job runs. */
+  #diskIdle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+      this.#noticeIdle();
+    });
+  }
+
+  #noticeIdle(): void {
+    if (this.#isFlushing || this.#storageJobs > 0 || this.#directory.logStore.hasStagedWrites) return;
+    this.#onIdle?.();
+  }
+
+  /** What is in memory can no longer be trusted, or the disk cannot: nothing leaves any more. */
+  #fail(error: unknown): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    clearInterval(this.#ticker);
+    this.#links.close();
+    const ended = Promise.allSettled([this.#gateway.close(), this.#directory.close()]);
+    void ended.then(() => this.#rejectClosed(error));
+  }
+
+  async #close(): Promise<void> {
+    this.#state = 'closed';
+    this.#replica.close();
+    await this.#directory.close();
+  }
+}
+
+const ignore: Log = () => {};
+
+function settingsOf(settings: ClusterSettings | undefined): ReplicaSettings {
+  const electionTimeoutMs = settings?.electionTimeoutMs ?? electionTimeoutMsDefault;
+  const electionTimeoutTicks = Math.max(1, Math.round(electionTimeoutMs / tickMs));
+  return { ...defaultReplicaSettings, electionTimeoutTicks, resendTicks: electionTimeoutTicks };
+}
+
+/** Without a cluster file every node has a default address; with one, only those in it have an address. */
+function isDefaultCluster(nodes: ReadonlyMap<NodeId, string>): boolean {
+  return [...nodes].every(([id, address]) => defaultAddress(id) === address);
+}

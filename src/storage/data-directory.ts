@@ -1,0 +1,169 @@
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { Identity } from '../cluster/configuration.ts';
+import type { NodeId } from '../omnipaxos/ballot.ts';
+import { markClosed, markOpened, wasClosed } from './clean-close.ts';
+import { DataDirectoryError } from './data-directory-error.ts';
+import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
+import { syncDirectory } from './durable-file.ts';
+import { beginCreation, type DirectoryIdentity, finishCreation, readIdentity } from './identity-file.ts';
+import { dataFileName } from './lmdb-environment.ts';
+import { LmdbLogStore } from './lmdb-log-store.ts';
+import { LmdbStateStore } from './lmdb-state-store.ts';
+import type { TailLimits } from './log-tail.ts';
+import { probeEnvironment } from './probe.ts';
+import { DamagedError, messageOf } from './storage-error.ts';
+
+/** Which directory, and for whom. */
+export interface DataDirectoryOptions {
+  /** Made, for its owner alone, if it is absent. */
+  readonly path: string;
+  readonly nodeId: NodeId;
+  /** If given, a directory that belongs to another cluster is refused. */
+  readonly clusterId?: string;
+  /** How much of the log stays in memory. */
+  readonly tail?: TailLimits;
+}
+
+/** An open data directory: locked by this process until `close()`. */
+export interface DataDirectory {
+  /** As it was when the directory was opened; `logStore.identity` follows a later binding. */
+  readonly identity: Identity;
+  readonly logStore: LmdbLogStore;
+  readonly stateStore: LmdbStateStore;
+  /** Closes both stores and gives the lock back. Rejects if a write under way failed; the lock is given back all the same. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a data directory: takes its lock, checks whose it is, and recovers what is in it.
+ *
+ *   identity   whose it is            lock-…   who has it open
+ *   log/       LMDB: the log          closed   was it closed in good order
+ *   state/     LMDB: the state
+ *
+ * Rejects with a {@link DataDirectoryError} whose code says why; a directory that is refused stays as it is.
+ * After a close that was not in good order it is first read in a child process, since a broken LMDB file kills by signal.
+ */
+export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
+  const path = resolve(options.path);
+  try {
+    const isNew = makeDirectory(path);
+    if (!isNew) readIdentity(path, options.nodeId);
+    const lock = await lockDirectory(path);
+    try {
+      return await openLocked(path, lock, options);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  } catch (error) {
+    throw refusal(path, error);
+  }
+}
+
+async function openLocked(path: string, lock: DirectoryLock, options: DataDirectoryOptions): Promise<DataDirectory> {
+  const paths = { log: join(path, 'log'), state: join(path, 'state') };
+  const files = [join(paths.log, dataFileName), join(paths.state, dataFileName)];
+  // Read again: another process may have made the directory while this one waited for the lock.
+  const known = readIdentity(path, options.nodeId);
+  if (known !== undefined) await checkFiles(path, files, lock);
+  const identity = known ?? beginCreation(path, options.nodeId);
+  const stores = await openStores(paths, identity, options);
+  markOpened(path);
+  if (known === undefined) finishCreation(path, identity);
+  return {
+    identity: stores.logStore.identity,
+    ...stores,
+    close: async () => {
+      try {
+        await closeStores(stores);
+        markClosed(path, files);
+      } finally {
+        lock.release();
+      }
+    },
+  };
+}
+
+interface Stores {
+  readonly logStore: LmdbLogStore;
+  readonly stateStore: LmdbStateStore;
+}
+
+async function openStores(
+  paths: { readonly log: string; readonly state: string },
+  identity: DirectoryIdentity,
+  options: DataDirectoryOptions,
+): Promise<Stores> {
+  const logStore = await LmdbLogStore.open({
+    path: paths.log,
+    ...identity,
+    ...(options.clusterId === undefined ? {} : { clusterId: options.clusterId }),
+    ...(options.tail === undefined ? {} : { tail: options.tail }),
+  });
+  try {
+    const stateStore = await LmdbStateStore.open(paths.state);
+    const { trimmedIndex } = logStore.sequence;
+    if (stateStore.durableIndex < trimmedIndex) {
+      await stateStore.close();
+      const problem = `the state ends at ${stateStore.durableIndex}, the log begins at ${trimmedIndex}`;
+      throw new DamagedError(join(paths.state, dataFileName), 'its applied index', problem);
+    }
+    return { logStore, stateStore };
+  } catch (error) {
+    await logStore.close();
+    throw error;
+  }
+}
+
+/** Closes both, also if the first fails. */
+async function closeStores({ logStore, stateStore }: Stores): Promise<void> {
+  try {
+    await logStore.close();
+  } finally {
+    await stateStore.close();
+  }
+}
+
+/** Refuses data files that are missing, or that cannot be read after a close that was not in good order. */
+async function checkFiles(path: string, files: readonly string[], lock: DirectoryLock): Promise<void> {
+  for (const file of files) {
+    if (!existsSync(file)) throw damaged(file, 'it is missing');
+  }
+  if (!lock.wasAbandoned && wasClosed(path, files)) return;
+  for (const file of files) {
+    const problem = await probeEnvironment(dirname(file));
+    if (problem !== undefined) throw damaged(file, problem);
+  }
+}
+
+function damaged(file: string, problem: string): DataDirectoryError {
+  return new DataDirectoryError(
+    'damaged',
+    `${file} is damaged (${problem}): restore the data directory from a copy or start as a new node`,
+  );
+}
+
+/** Makes the directory if it is absent, durably; true if it was. */
+function makeDirectory(path: string): boolean {
+  if (existsSync(path) && !statSync(path).isDirectory()) {
+    throw new DataDirectoryError('notWritable', `${path} is a file: give a directory, which is made if it is absent`);
+  }
+  const made = mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (made === undefined) return false;
+  for (let parent = dirname(path); ; parent = dirname(parent)) {
+    syncDirectory(parent);
+    if (parent === dirname(made)) return true;
+  }
+}
+
+function refusal(path: string, error: unknown): unknown {
+  if (error instanceof DamagedError) return new DataDirectoryError('damaged', error.message, error);
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error;
+  return new DataDirectoryError(
+    'notWritable',
+    `data directory ${path} cannot be used (${messageOf(error)}): give a directory that this user may write to`,
+    error,
+  );
+}

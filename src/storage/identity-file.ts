@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import type { NodeId } from '../omnipaxos/ballot.ts';
+import { DataDirectoryError } from './data-directory-error.ts';
+import { syncDirectory, writeFileDurably } from './durable-file.ts';
+
+/*
+ * The file that says whose a data directory is: three lines of text, the last of which checks the first two.
+ *
+ *   omnikv data format 1
+ *   node 3 storage 00112233aabbccdd
+ *   crc32 89abcdef
+ */
+
+/** Format of the data directory. A change that older versions cannot read adds one. */
+export const dataFormat = 1;
+
+const fileName = 'identity';
+const formatLine = /^omnikv data format (\d+)\n/;
+const wholeFile = /^(omnikv data format \d+\nnode (\d+) storage ([0-9a-f]{16})\n)crc32 ([0-9a-f]{8})\n$/;
+
+/** There while a new directory is being made: until the identity is written, nothing in it counts. */
+const creatingName = 'creating';
+
+/** Names in a data directory that do not exist without an identity. */
+const dataNames = ['log', 'state'];
+
+/** What the identity file says. */
+export interface DirectoryIdentity {
+  readonly nodeId: NodeId;
+  readonly storageId: string;
+}
+
+/**
+ * Reads the identity of directory `path` and checks that `nodeId` may use it; `undefined` if the directory is new.
+ * Throws a {@link DataDirectoryError}: `newerFormat`, `otherNode` or `damaged`.
+ */
+export function readIdentity(path: string, nodeId: NodeId): DirectoryIdentity | undefined {
+  const file = join(path, fileName);
+  if (!existsSync(file)) {
+    if (existsSync(join(path, creatingName))) return undefined;
+    const data = dataNames.find((name) => existsSync(join(path, name)));
+    if (data === undefined) return undefined;
+    throw damaged(`${path} has data ('${data}') but no file '${fileName}'`);
+  }
+  const identity = parseIdentity(path, readFileSync(file, 'latin1'));
+  if (identity.nodeId !== nodeId) {
+    throw new DataDirectoryError(
+      'otherNode',
+      `data directory ${path} belongs to node ${identity.nodeId}, not ${nodeId}: start node ${identity.nodeId} on it, or node ${nodeId} on another`,
+    );
+  }
+  return identity;
+}
+
+/** Begins to make a new directory, dropping what an earlier attempt left, and gives the identity it is to have. */
+export function beginCreation(path: string, nodeId: NodeId): DirectoryIdentity {
+  writeFileDurably(path, creatingName, '');
+  for (const name of dataNames) rmSync(join(path, name), { recursive: true, force: true });
+  return { nodeId, storageId: randomBytes(8).toString('hex') };
+}
+
+/** Writes the identity durably, once everything else is there: from now on the directory counts. */
+export function finishCreation(path: string, { nodeId, storageId }: DirectoryIdentity): void {
+  for (const name of dataNames) syncDirectory(join(path, name));
+  const text = `omnikv data format ${dataFormat}\nnode ${nodeId} storage ${storageId}\n`;
+  writeFileDurably(path, fileName, `${text}crc32 ${checksum(text)}\n`);
+  rmSync(join(path, creatingName), { force: true });
+}
+
+function parseIdentity(path: string, text: string): DirectoryIdentity {
+  const format = Number(formatLine.exec(text)?.[1]);
+  if (format > dataFormat) {
+    throw new DataDirectoryError(
+      'newerFormat',
+      `data directory ${path} has format ${format}, this version knows formats up to ${dataFormat}: use the version that wrote it, or a newer one`,
+    );
+  }
+  const match = wholeFile.exec(text);
+  if (match === null || checksum(match[1] as string) !== match[4]) throw damaged(`file '${fileName}' in ${path}`);
+  return { nodeId: Number(match[2]), storageId: match[3] as string };
+}
+
+function damaged(what: string): DataDirectoryError {
+  return new DataDirectoryError(
+    'damaged',
+    `${what} is not as it was written: restore the data directory from a copy or start as a new node`,
+  );
+}
+
+function checksum(text: string): string {
+  return crc32(text).toString(16).padStart(8, '0');
+}

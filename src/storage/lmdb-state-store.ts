@@ -1,0 +1,351 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Database } from 'lmdb';
+import { assert } from '../base/assert.ts';
+import type { ByteString } from '../base/bytes.ts';
+import { keyBytesMax } from '../kv/command.ts';
+import { type KvChange, mergeRange, type Overlay, rangeStart } from '../kv/overlay.ts';
+import { readSnapshotRows, type SnapshotSource } from '../kv/snapshot-rows.ts';
+import { StagedChanges } from '../kv/staged-changes.ts';
+import type {
+  KvPair,
+  KvRange,
+  KvRecord,
+  SessionChange,
+  SessionRow,
+  SnapshotCursor,
+  SnapshotRow,
+  StateSnapshot,
+  StateStore,
+} from '../kv/state-store.ts';
+import { LmdbEnvironment } from './lmdb-environment.ts';
+import { LmdbStateTables } from './lmdb-state-tables.ts';
+import { openRecord, sealRecord } from './sealed-record.ts';
+import { StateEncoder } from './state-codec.ts';
+import { DamagedError } from './storage-error.ts';
+
+const headKey = 'head';
+
+/** A checkpoint encodes about so many bytes before it lets other work run. */
+const encodeSliceBytes = 512 * 1024;
+/** What a change costs to encode beside its bytes, in bytes: so that many small ones also make a slice. */
+const encodeOverheadBytes = 256;
+
+/** Which generation of the tables is the state, and up to which log index it is applied. */
+interface StateHead {
+  readonly generation: number;
+  readonly appliedIndex: number;
+}
+
+/** A state being taken over from elsewhere. */
+interface Install {
+  readonly tables: LmdbStateTables;
+  readonly generation: number;
+  readonly encoder: StateEncoder;
+  /** Bytes of rows given and not yet written. */
+  backlogBytes: number;
+  /** Everything given so far is written. */
+  written: Promise<unknown>;
+}
+
+/** An encoded change: `undefined` removes the key. */
+type EncodedChange<K> = readonly [K, Uint8Array | undefined];
+
+/**
+ * The state store on LMDB. What is staged stays in memory until a checkpoint writes it, in one durable transaction.
+ * Another state is installed into a second set of tables; one durable write then makes that one the state.
+ *
+ * Once a write has failed, every later call throws that same error: the process must end. Reads throw a
+ * {@link DamagedError} where the disk does not hold what was written.
+ */
+export class LmdbStateStore implements StateStore {
+  readonly #environment: LmdbEnvironment;
+  readonly #heads: Database<Uint8Array, ByteString>;
+  readonly #generations: readonly [LmdbStateTables, LmdbStateTables];
+  readonly #staged = new StagedChanges();
+  readonly #snapshots = new Set<LmdbSnapshot>();
+  #head: StateHead;
+  #install: Install | undefined;
+  #isFinishingInstall = false;
+  /** The checkpoint or the end of an install under way. */
+  #busy: Promise<unknown> = Promise.resolve();
+  #failure: Error | undefined;
+
+  /** Opens the environment in directory `path`, made if absent; it must be locked by this process. Throws {@link DamagedError}. */
+  static async open(path: string): Promise<LmdbStateStore> {
+    const environment = new LmdbEnvironment(path);
+    try {
+      const store = new LmdbStateStore(environment);
+      const unused = store.#tables(1 - store.#head.generation);
+      // An install that a crash cut short, or a former state that was not dropped any more.
+      if (!unused.isEmpty()) await environment.commit(() => unused.clear());
+      return store;
+    } catch (error) {
+      await environment.close();
+      throw error;
+    }
+  }
+
+  private constructor(environment: LmdbEnvironment) {
+    this.#environment = environment;
+    this.#heads = environment.byteStringTable('heads');
+    this.#generations = [new LmdbStateTables(environment, 0), new LmdbStateTables(environment, 1)];
+    this.#head = this.#readHead(this.#heads.getBinary(headKey));
+  }
+
+  get durableIndex(): number {
+    return this.#head.appliedIndex;
+  }
+
+  get stagedBytes(): number {
+    return this.#staged.bytes;
+  }
+
+  /** Bytes of installed rows that wait to be written: whoever installs may wait for it to fall before asking for more. */
+  get installBacklogBytes(): number {
+    return this.#install?.backlogBytes ?? 0;
+  }
+
+  get(key: ByteString): KvRecord | undefined {
+    this.#assertUsable();
+    const change = this.#staged.get(key);
+    return change === undefined ? this.#current().get(key) : (change ?? undefined);
+  }
+
+  range(range: KvRange): { readonly pairs: KvPair[]; readonly more: boolean } {
+    this.#assertUsable();
+    const start = rangeStart(range);
+    return mergeRange(range, [...this.#staged.scans(start, range.prefix), this.#current().scan(start, range.prefix)]);
+  }
+
+  put(key: ByteString, value: Uint8Array, revision: number): void {
+    this.#stage(key, { value, revision });
+  }
+
+  delete(key: ByteString): void {
+    this.#stage(key, null);
+  }
+
+  sessions(): Iterable<SessionRow> {
+    this.#assertUsable();
+    return this.#current().view().sessionsAfter(undefined);
+  }
+
+  async checkpoint(appliedIndex: number, sessions: readonly SessionChange[]): Promise<void> {
+    this.#assertUsable();
+    assert(!this.#isFinishingInstall, 'a checkpoint began while an install was being finished');
+    const overlay = this.#staged.freeze();
+    await this.#run(() => this.#writeCheckpoint(overlay, appliedIndex, sessions));
+    this.#staged.thaw();
+  }
+
+  openSnapshot(): StateSnapshot {
+    this.#assertUsable();
+    const transaction = this.#environment.readView();
+    const head = this.#readHead(this.#heads.get(headKey, { transaction }));
+    const source = this.#tables(head.generation).view(transaction);
+    const snapshot: LmdbSnapshot = new LmdbSnapshot(source, head.appliedIndex, () => {
+      this.#snapshots.delete(snapshot);
+      transaction.done();
+    });
+    this.#snapshots.add(snapshot);
+    return snapshot;
+  }
+
+  beginInstall(): void {
+    this.#assertUsable();
+    assert(!this.#isFinishingInstall, 'an install began while another was being finished');
+    const generation = 1 - this.#head.generation;
+    const tables = this.#tables(generation);
+    const written = this.#guarded(this.#environment.commit(() => tables.clear()));
+    this.#install = { tables, generation, encoder: new StateEncoder(), backlogBytes: 0, written };
+  }
+
+  installRows(rows: readonly SnapshotRow[]): void {
+    this.#assertUsable();
+    const install = this.#installing();
+    const pairs: EncodedChange<ByteString>[] = [];
+    const sessions: EncodedChange<number>[] = [];
+    let bytes = 0;
+    for (const row of rows) {
+      const encoded =
+        row.type === 'pair' ? install.encoder.pair(row.key, row) : install.encoder.session(row.id, row.bytes);
+      if (row.type === 'pair') pairs.push([checkedKey(row.key), encoded]);
+      else sessions.push([row.id, encoded]);
+      bytes += encoded.length;
+    }
+    install.backlogBytes += bytes;
+    const written = this.#environment.commit(() => {
+      writeChanges(install.tables.pairs, pairs);
+      writeChanges(install.tables.sessions, sessions);
+    });
+    const counted = written.then(() => {
+      install.backlogBytes -= bytes;
+    });
+    install.written = this.#guarded(Promise.all([install.written, counted]));
+  }
+
+  async finishInstall(appliedIndex: number): Promise<void> {
+    this.#assertUsable();
+    const install = this.#installing();
+    assert(!this.#isFinishingInstall, 'an install was finished twice');
+    this.#isFinishingInstall = true;
+    const former = this.#current();
+    const checkpoint = this.#busy;
+    await this.#run(async () => {
+      await checkpoint;
+      await install.written;
+      await this.#writeHead({ generation: install.generation, appliedIndex }, () => undefined);
+    });
+    this.#staged.clear();
+    this.#install = undefined;
+    this.#isFinishingInstall = false;
+    this.#busy = this.#guarded(this.#environment.commit(() => former.clear()));
+  }
+
+  /** Waits for what is under way, lets go of the snapshots still open, then closes. What is only staged is lost. */
+  async close(): Promise<void> {
+    try {
+      await this.#busy;
+      await this.#install?.written;
+    } finally {
+      this.#failure ??= new Error('the state store is closed');
+      for (const snapshot of this.#snapshots) snapshot.close();
+      await this.#environment.close();
+    }
+  }
+
+  #stage(key: ByteString, change: KvChange): void {
+    this.#assertUsable();
+    assert(!this.#isFinishingInstall, 'a change was staged while an install was being finished');
+    this.#staged.set(checkedKey(key), change);
+  }
+
+  async #writeCheckpoint(overlay: Overlay, appliedIndex: number, sessions: readonly SessionChange[]): Promise<void> {
+    const tables = this.#current();
+    const { pairs, rows } = await encodeCheckpoint(overlay, sessions);
+    await this.#writeHead({ generation: this.#head.generation, appliedIndex }, () => {
+      writeChanges(tables.pairs, pairs);
+      writeChanges(tables.sessions, rows);
+    });
+  }
+
+  /** Writes the head, and what `write` puts, in one transaction. */
+  async #writeHead(head: StateHead, write: () => void): Promise<void> {
+    const bytes = sealRecord((writer) => writer.u8(head.generation).varuint(head.appliedIndex));
+    await this.#environment.commit(() => {
+      write();
+      void this.#heads.put(headKey, bytes);
+    });
+    this.#head = head;
+  }
+
+  #readHead(bytes: Uint8Array | undefined): StateHead {
+    if (bytes === undefined) return { generation: 0, appliedIndex: 0 };
+    const reader = openRecord(bytes);
+    if (reader === undefined) {
+      throw new DamagedError(this.#environment.file, `the record '${headKey}'`, 'the checksum does not fit');
+    }
+    return { generation: reader.u8(), appliedIndex: reader.varuint() };
+  }
+
+  #run(work: () => Promise<void>): Promise<void> {
+    const running = this.#guarded(work());
+    this.#busy = running;
+    return running;
+  }
+
+  /** `work`, whose failure makes the store unusable. It is seen by whoever calls next, even if nobody waits for it. */
+  #guarded<T>(work: Promise<T>): Promise<T> {
+    work.catch((error: unknown) => {
+      this.#failure ??= error instanceof Error ? error : new Error(String(error));
+    });
+    return work;
+  }
+
+  #installing(): Install {
+    assert(this.#install !== undefined, 'no install has begun');
+    return this.#install;
+  }
+
+  #current(): LmdbStateTables {
+    return this.#tables(this.#head.generation);
+  }
+
+  #tables(generation: number): LmdbStateTables {
+    return generation === 0 ? this.#generations[0] : this.#generations[1];
+  }
+
+  #assertUsable(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+class LmdbSnapshot implements StateSnapshot {
+  readonly index: number;
+  readonly #source: SnapshotSource;
+  readonly #onClose: () => void;
+  #isOpen = true;
+
+  constructor(source: SnapshotSource, index: number, onClose: () => void) {
+    this.#source = source;
+    this.index = index;
+    this.#onClose = onClose;
+  }
+
+  read(cursor: SnapshotCursor | undefined, bytesMax: number): { readonly rows: SnapshotRow[]; readonly done: boolean } {
+    assert(this.#isOpen, 'a closed snapshot was read');
+    return readSnapshotRows(this.#source, cursor, bytesMax);
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#onClose();
+  }
+}
+
+/** Encodes everything a checkpoint writes, in slices, so that a large one does not hold up the event loop. */
+async function encodeCheckpoint(
+  overlay: Overlay,
+  sessions: readonly SessionChange[],
+): Promise<{ pairs: EncodedChange<ByteString>[]; rows: EncodedChange<number>[] }> {
+  const encoder = new StateEncoder();
+  const pairs: EncodedChange<ByteString>[] = [];
+  const rows: EncodedChange<number>[] = [];
+  let sliceBytes = 0;
+  for (const [key, change] of overlay.entries()) {
+    const encoded = change === null ? undefined : encoder.pair(key, change);
+    pairs.push([key, encoded]);
+    sliceBytes += encodeOverheadBytes + (encoded?.length ?? 0);
+    if (sliceBytes < encodeSliceBytes) continue;
+    sliceBytes = 0;
+    await nextTurn();
+  }
+  for (const { id, bytes } of sessions) {
+    const encoded = bytes === undefined ? undefined : encoder.session(id, bytes);
+    rows.push([id, encoded]);
+    sliceBytes += encodeOverheadBytes + (encoded?.length ?? 0);
+    if (sliceBytes < encodeSliceBytes) continue;
+    sliceBytes = 0;
+    await nextTurn();
+  }
+  return { pairs, rows };
+}
+
+function writeChanges<K extends ByteString | number>(
+  table: Database<Uint8Array, K>,
+  changes: readonly EncodedChange<K>[],
+): void {
+  for (const [key, bytes] of changes) {
+    if (bytes === undefined) void table.remove(key);
+    else void table.put(key, bytes);
+  }
+}
+
+/** LMDB takes longer keys in part or not at all: refuse them where they come in. */
+function checkedKey(key: ByteString): ByteString {
+  if (key.length < 1 || key.length > keyBytesMax) {
+    throw new RangeError(`a key has ${key.length} bytes: it must have 1 to ${keyBytesMax}`);
+  }
+  return key;
+}

@@ -1,0 +1,73 @@
+import type { Database, Transaction } from 'lmdb';
+import type { ByteString } from '../base/bytes.ts';
+import type { KeyedChange } from '../kv/overlay.ts';
+import type { SnapshotSource } from '../kv/snapshot-rows.ts';
+import type { KvPair, KvRecord, SessionRow } from '../kv/state-store.ts';
+import { firstByteString, type LmdbEnvironment, plainBytes } from './lmdb-environment.ts';
+import { decodePair, decodeSession } from './state-codec.ts';
+
+/** The tables of one generation of the state. Two exist: the present one, and one to install another state into. */
+export class LmdbStateTables {
+  readonly pairs: Database<Uint8Array, ByteString>;
+  readonly sessions: Database<Uint8Array, number>;
+  readonly #file: string;
+
+  constructor(environment: LmdbEnvironment, generation: number) {
+    this.#file = environment.file;
+    this.pairs = environment.byteStringTable(`pairs${generation}`);
+    this.sessions = environment.numberTable(`sessions${generation}`);
+  }
+
+  get(key: ByteString): KvRecord | undefined {
+    const bytes = this.pairs.getBinary(key);
+    return bytes === undefined ? undefined : decodePair(this.#file, key, plainBytes(bytes));
+  }
+
+  /** Pairs from `from` on, as long as `prefix` fits, as a source for merging. */
+  *scan(from: ByteString, prefix: ByteString): Generator<KeyedChange, void, undefined> {
+    for (const { key, value } of this.pairs.getRange({ start: from === '' ? firstByteString : from })) {
+      if (!key.startsWith(prefix)) return;
+      yield { key, change: decodePair(this.#file, key, plainBytes(value)) };
+    }
+  }
+
+  /** All of it, as `transaction` sees it. */
+  view(transaction?: Transaction): SnapshotSource {
+    return {
+      pairsAfter: (key) => this.#pairsAfter(key, transaction),
+      sessionsAfter: (id) => this.#sessionsAfter(id, transaction),
+    };
+  }
+
+  /** True if nothing is in it. */
+  isEmpty(): boolean {
+    for (const _ of this.pairs.getKeys({ start: firstByteString, limit: 1 })) return false;
+    for (const _ of this.sessions.getKeys({ start: 0, limit: 1 })) return false;
+    return true;
+  }
+
+  /** Stages the removal of everything, in the transaction that is being put together. */
+  clear(): void {
+    void this.pairs.clearAsync();
+    void this.sessions.clearAsync();
+  }
+
+  *#pairsAfter(after: ByteString | undefined, transaction?: Transaction): Generator<KvPair> {
+    const start = after === undefined ? firstByteString : `${after}\0`;
+    for (const { key, value } of this.pairs.getRange({ start, ...inView(transaction) })) {
+      const record = decodePair(this.#file, key, plainBytes(value));
+      yield { key, value: record.value, revision: record.revision };
+    }
+  }
+
+  *#sessionsAfter(after: number | undefined, transaction?: Transaction): Generator<SessionRow> {
+    const start = after === undefined ? 0 : after + 1;
+    for (const { key, value } of this.sessions.getRange({ start, ...inView(transaction) })) {
+      yield { id: key, bytes: decodeSession(this.#file, key, plainBytes(value)) };
+    }
+  }
+}
+
+function inView(transaction: Transaction | undefined): { transaction?: Transaction } {
+  return transaction === undefined ? {} : { transaction };
+}

@@ -1,0 +1,74 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/**
+ * A process, told from every other that had or will have its pid: by when it started, and in which boot of the machine.
+ * Where there is no /proc, `startTicks` and `boot` are `0` and the pid alone must do.
+ */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Clock ticks between boot and the start of the process. */
+  readonly startTicks: number;
+  /** The first 8 digits of the boot's id. */
+  readonly boot: string;
+}
+
+/** The process that this is. */
+export function thisProcess(): ProcessIdentity {
+  return { pid: process.pid, startTicks: readStat(process.pid)?.startTicks ?? 0, boot: readBoot() };
+}
+
+/** True if `identity` is a process that can still write: also one that was killed and has not ended entirely. */
+export function isAlive(identity: ProcessIdentity): boolean {
+  if (identity.boot !== readBoot()) return false;
+  if (identity.startTicks === 0) return signalProblem(identity.pid) !== 'ESRCH';
+  const stat = readStat(identity.pid);
+  // Hidden by how /proc is mounted, and still there: a signal is refused, not lost.
+  if (stat === undefined) return signalProblem(identity.pid) === 'EPERM';
+  if (stat.startTicks !== identity.startTicks) return false;
+  // A zombie's files are closed once its last other thread has ended; until then a write may be under way.
+  return !stat.hasEnded || threadCount(identity.pid) > 1;
+}
+
+function readBoot(): string {
+  return readOrUndefined('/proc/sys/kernel/random/boot_id')?.slice(0, 8) ?? '0';
+}
+
+function readStat(pid: number): { startTicks: number; hasEnded: boolean } | undefined {
+  const stat = readOrUndefined(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  // The name in parentheses may hold anything; what follows is: state, …, and the start time as the 20th.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { startTicks: Number(fields[19]), hasEnded: fields[0] === 'Z' || fields[0] === 'X' };
+}
+
+function threadCount(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length;
+  } catch (error) {
+    if (isAbsent(error)) return 0;
+    throw error;
+  }
+}
+
+function readOrUndefined(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Why process `pid` cannot be signalled: `ESRCH` there is none, `EPERM` it is another user's; `undefined`: it can. */
+function signalProblem(pid: number): unknown {
+  try {
+    process.kill(pid, 0);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? error.code : error;
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH');
+}

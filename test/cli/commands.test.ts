@@ -1,0 +1,254 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import Delete from '../../commands/delete.ts';
+import Get from '../../commands/get.ts';
+import List from '../../commands/list.ts';
+import Put from '../../commands/put.ts';
+import Reconfigure from '../../commands/reconfigure.ts';
+import Start from '../../commands/start.ts';
+import Status from '../../commands/status.ts';
+import { KvError } from '../../src/client/errors.ts';
+import { runCommand } from './run-command.ts';
+
+/** Stands in for a connection: a map of bytes, and a record of what it was asked. */
+class FakeClient {
+  readonly records = new Map<string, { value: Uint8Array; revision: number }>();
+  readonly connections: unknown[] = [];
+  readonly reads: unknown[] = [];
+  readonly reconfigurations: unknown[] = [];
+  revision = 0;
+  closeCount = 0;
+  failure: Error | undefined;
+
+  connect(options: unknown): this {
+    this.connections.push(options);
+    if (this.failure !== undefined) throw this.failure;
+    return this;
+  }
+
+  async put(key: Uint8Array, value: Uint8Array) {
+    this.records.set(text(key), { value, revision: ++this.revision });
+    return { revision: this.revision };
+  }
+
+  async get(key: Uint8Array, options: unknown) {
+    this.reads.push(options);
+    return this.records.get(text(key));
+  }
+
+  async delete(key: Uint8Array) {
+    return { existed: this.records.delete(text(key)), revision: ++this.revision };
+  }
+
+  async list(prefix: string, options: { limit?: number }) {
+    const found = [...this.records].filter(([key]) => key.startsWith(prefix)).sort();
+    const pairs = found.map(([key, record]) => ({ key: Buffer.from(key, 'latin1'), ...record }));
+    return pairs.slice(0, options.limit);
+  }
+
+  async *scan(prefix: string) {
+    yield* await this.list(prefix, {});
+  }
+
+  async clusterStatus() {
+    const members = [1, 2, 3].map((id) => {
+      return { id, address: `h:${id}`, role: id === 2 ? 'leader' : 'follower', decidedIndex: 7, appliedIndex: 7 };
+    });
+    return { clusterId: 'c0ffee', configurationId: 1, leader: 2, members };
+  }
+
+  async reconfigure(nodes: unknown) {
+    this.reconfigurations.push(nodes);
+    return { configurationId: 2 };
+  }
+
+  async close() {
+    this.closeCount++;
+  }
+}
+
+const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
+
+let fake: FakeClient;
+vi.mock('../../src/client/client.ts', () => ({
+  KvClient: { connect: async (options: unknown) => fake.connect(options) },
+}));
+
+beforeEach(() => {
+  fake = new FakeClient();
+  vi.stubEnv('KV_ENDPOINTS', '');
+  vi.stubEnv('KV_CONFIG', '');
+});
+afterEach(() => vi.unstubAllEnvs());
+
+const put = (...argv: string[]) => runCommand(Put, 'put', ...argv);
+const get = (...argv: string[]) => runCommand(Get, 'get', ...argv);
+const list = (...argv: string[]) => runCommand(List, 'list', ...argv);
+const reconfigure = (...argv: string[]) => runCommand(Reconfigure, 'reconfigure', ...argv);
+
+describe('put', () => {
+  test.each([
+    [['n', '-5'], 'n', '-5'],
+    [['--', '-5', 'x'], '-5', 'x'],
+    [['-5', '-6'], '-5', '-6'],
+    [['--timeout', '3s', 'n', '-5.5e3'], 'n', '-5.5e3'],
+    [['n', '--', '--json'], 'n', '--json'],
+    [['--', '--', '-'.repeat(3)], '--', '---'],
+    [['n', ''], 'n', ''],
+    [['n', 'a=b c'], 'n', 'a=b c'],
+    [['é', 'ü'], 'Ã©', 'Ã¼'],
+  ])('%j stores what was written', async (argv, key, value) => {
+    expect(await put(...argv)).toEqual({ stdout: 'revision 1\n', stderr: '', exitCode: 0 });
+    expect(text(fake.records.get(key)?.value ?? Buffer.from('missing'))).toBe(value);
+    expect(fake.closeCount).toBe(1);
+  });
+
+  test('--json has key and revision', async () => {
+    expect(JSON.parse((await put('a', 'b', '--json')).stdout)).toEqual({ key: 'a', revision: 1 });
+  });
+
+  test.each([
+    [[], 2, 'KEY is missing'],
+    [['k'], 2, 'the VALUE is missing'],
+    [['', 'v'], 2, 'the key is empty'],
+    [['k', 'v', 'w'], 2, 'too many arguments, from "w" on'],
+    [
+      ['k', '--vaule', 'v'],
+      2,
+      'there is no flag --vaule (if it is no flag but a key or a value: kv put -- --vaule ...)',
+    ],
+    [['k', '-v'], 2, 'there is no flag -v'],
+    [['k', 'v', '--timeout'], 2, 'Flag --timeout expects a value'],
+    [['k', 'v', '--timeout', '-5'], 2, '--timeout "-5" is none'],
+    [['k', 'v', '--endpoints', 'h'], 2, '--endpoints: "h" has no port'],
+    [['k', 'v', '--config', '/none/kv.json'], 2, '/none/kv.json, named by --config, cannot be read'],
+    [['k', 'v', '--file', 'f'], 2, 'there is a VALUE and a --file: give one of them'],
+  ])('%j is refused in one line, and nobody is asked', async (argv, exitCode, message) => {
+    const result = await put(...argv);
+    expect(result).toMatchObject({ stdout: '', exitCode });
+    expect(result.stderr).toContain(`kv put: ${message}`);
+    expect(result.stderr).toMatch(/^[^\n]+\n$/);
+    expect(fake.connections).toEqual([]);
+  });
+});
+
+test('a key over 1 KiB or a value over 1 MiB exits with 8, and nobody is asked', async () => {
+  const longKey = await put('x'.repeat(1025), 'v');
+  expect(longKey).toMatchObject({ stdout: '', exitCode: 8 });
+  expect(longKey.stderr).toBe('kv put: the key has 1025 bytes: at most 1024 are allowed\n');
+  const longValue = await put('k', 'x'.repeat(1024 * 1024 + 1));
+  expect(longValue).toMatchObject({ stdout: '', exitCode: 8 });
+  expect(longValue.stderr).toContain('the value has 1048577 bytes: at most 1048576 (1 MiB)');
+  expect(fake.connections).toEqual([]);
+});
+
+describe('get', () => {
+  test('writes the bytes of the value and one newline, nothing else', async () => {
+    await fake.put(Buffer.from('k'), Buffer.from([0, 255, 10]));
+    expect(await get('k')).toEqual({ stdout: '\x00\xff\n\n', stderr: '', exitCode: 0 });
+    expect(await get('k', '--raw')).toEqual({ stdout: '\x00\xff\n', stderr: '', exitCode: 0 });
+  });
+
+  test('--json has key, revision, and value or valueBase64', async () => {
+    await put('k', 'v');
+    expect(JSON.parse((await get('k', '--json')).stdout)).toEqual({ key: 'k', revision: 1, value: 'v' });
+    await fake.put(Buffer.from('b'), Buffer.from([255]));
+    expect(JSON.parse((await get('b', '--json')).stdout)).toEqual({ key: 'b', revision: 2, valueBase64: '/w==' });
+  });
+
+  test('exits with 3 where there is no such key', async () => {
+    expect(await get('k\n')).toEqual({ stdout: '', stderr: 'kv get: key not found: k\\n\n', exitCode: 3 });
+    const { stdout, exitCode } = await get('k', '--json');
+    expect(exitCode).toBe(3);
+    expect(JSON.parse(stdout)).toEqual({
+      error: { code: 'notFound', message: 'key not found: k', outcome: 'notApplied' },
+    });
+  });
+
+  test('reads are linearizable unless --consistency local', async () => {
+    await get('k', '--timeout', '500ms');
+    await get('k', '--consistency', 'local');
+    expect(fake.reads).toMatchObject([{ consistency: 'linearizable' }, { consistency: 'local' }]);
+    expect((await get('k', '--consistency', 'eventual')).exitCode).toBe(2);
+  });
+});
+
+test('delete exits with 0 if there was such a key, else with 3', async () => {
+  await put('k', 'v');
+  expect(await runCommand(Delete, 'delete', 'k')).toEqual({ stdout: 'revision 2\n', stderr: '', exitCode: 0 });
+  expect(await runCommand(Delete, 'delete', 'k')).toMatchObject({ stdout: '', exitCode: 3 });
+});
+
+test('list prints keys, values if wanted, and JSON', async () => {
+  for (const key of ['a/1', 'a/2', 'b']) await put(key, `v${key}`);
+  expect((await list()).stdout).toBe('a/1\na/2\nb\n');
+  expect((await list('a/', '--values')).stdout).toBe('a/1\tva/1\na/2\tva/2\n');
+  expect((await list('--limit', '1')).stdout).toBe('a/1\n');
+  expect(JSON.parse((await list('b', '--json')).stdout)).toEqual([{ key: 'b', revision: 3, value: 'vb' }]);
+  expect(await list('none')).toEqual({ stdout: '', stderr: '', exitCode: 0 });
+  expect((await list('--limit', '0')).stderr).toMatch(/^kv list: Parsing --limit .*see kv list --help\n$/);
+});
+
+describe('reconfigure', () => {
+  test('shows what changes and does it, without a question where there is no terminal', async () => {
+    const result = await reconfigure('1,2,4=10.0.0.4:7004');
+    expect(result.stdout).toBe('configuration 2 with members 1, 2, 4\n');
+    expect(result.stderr).toContain('  added: 4 at 10.0.0.4:7004\n  removed: 3 (stands by from then on)\n');
+    expect(fake.reconfigurations).toEqual([[{ id: 1 }, { id: 2 }, { id: 4, address: '10.0.0.4:7004' }]]);
+  });
+
+  test.each(['1,,2', '1,1', '0', 'a', ''])('refuses the list %j and asks nobody', async (nodes) => {
+    const result = await reconfigure(nodes, '--yes');
+    expect(result).toMatchObject({ stdout: '', exitCode: 2 });
+    expect(result.stderr).toMatch(/^kv reconfigure: [^\n]+\n$/);
+    expect(fake.connections).toEqual([]);
+  });
+});
+
+test('status is a table, and exactly the promised fields with --json', async () => {
+  expect((await runCommand(Status, 'status')).stdout).toContain(' 2  h:2      leader *        7        7\n');
+  const status = JSON.parse((await runCommand(Status, 'status', '--json')).stdout);
+  expect(Object.keys(status)).toEqual(['clusterId', 'configurationId', 'leader', 'members']);
+  expect(Object.keys(status.members[0])).toEqual(['id', 'address', 'role', 'decidedIndex', 'appliedIndex']);
+});
+
+describe('a failure', () => {
+  test('of a request is one line and the exit code of its outcome', async () => {
+    fake.failure = new KvError('noMajority', 'no node answered within 5000 ms', 'notApplied');
+    expect(await get('k')).toEqual({ stdout: '', stderr: 'kv get: no node answered within 5000 ms\n', exitCode: 5 });
+    const { stdout } = await put('k', 'v', '--json');
+    expect(JSON.parse(stdout)).toEqual({
+      error: { code: 'noMajority', message: 'no node answered within 5000 ms', outcome: 'notApplied' },
+    });
+  });
+
+  test('that nobody planned for is an internal error without a stack, unless asked for', async () => {
+    fake.failure = new TypeError('x is not a function');
+    const message = 'kv get: internal error: x is not a function (KV_STACK=1 shows where)\n';
+    expect(await get('k')).toEqual({ stdout: '', stderr: message, exitCode: 1 });
+    vi.stubEnv('KV_STACK', '1');
+    expect((await get('k')).stderr).toContain('commands.test.ts');
+  });
+
+  test('in the arguments is JSON too where JSON was asked for, but not behind --', async () => {
+    expect(JSON.parse((await put('--json', 'k')).stdout)).toMatchObject({ error: { code: 'badInput' } });
+    expect((await put('--nothing', '--', '--json')).stdout).toBe('');
+  });
+});
+
+test('endpoints and timeout reach the client', async () => {
+  vi.stubEnv('KV_ENDPOINTS', 'variable:1');
+  await get('k');
+  await get('k', '--endpoints', 'flag:1,flag:2', '--timeout', '9s');
+  expect(fake.connections).toEqual([
+    { endpoints: ['variable:1'], timeoutMs: 5000 },
+    { endpoints: ['flag:1', 'flag:2'], timeoutMs: 9000 },
+  ]);
+});
+
+test('a stray argument of a command that takes none is named', async () => {
+  const result = await runCommand(Status, 'status', 'now');
+  expect(result).toMatchObject({ exitCode: 2 });
+  expect(result.stderr).toBe('kv status: "now" is one argument too many: kv status takes flags only\n');
+  expect((await runCommand(Start, 'start', '--id', '1', '2')).stderr).toContain('write kv start --id 2');
+  expect((await runCommand(Start, 'start', '1')).stderr).toBe('kv start: --id is missing; see kv start --help\n');
+});

@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest';
+import {
+  canonicalAddress,
+  defaultAddress,
+  defaultNodeIdMax,
+  isLoopback,
+  parseAddress,
+} from '../../src/cluster/address.ts';
+import { InputError } from '../../src/cluster/input-error.ts';
+
+describe('parseAddress', () => {
+  test.each([
+    ['127.0.0.1:7001', '127.0.0.1', 7001],
+    ['localhost:1', 'localhost', 1],
+    ['Node-1.Example.org:65535', 'node-1.example.org', 65535],
+    ['[::1]:7001', '::1', 7001],
+    ['[FE80::1]:7001', 'fe80::1', 7001],
+  ])('reads %s', (text, host, port) => {
+    expect(parseAddress(text)).toEqual({ host, port });
+  });
+
+  test.each([
+    ['10.0.0.4', 'has no port: write host:port such as 10.0.0.4:7001'],
+    ['', 'has no port: write host:port such as 127.0.0.1:7001'],
+    ['10.0.0.4:', 'has a bad port: a port is a number from 1 to 65535'],
+    ['10.0.0.4:0', 'has a bad port'],
+    ['10.0.0.4:65536', 'has a bad port'],
+    ['10.0.0.4:7e3', 'has a bad port'],
+    ['10.0.0.4: 7001', 'has a bad port'],
+    ['10.0.0.256:7001', 'has a bad host'],
+    ['10.0.0:7001', 'has a bad host'],
+    [':7001', 'has a bad host'],
+    ['a b:7001', 'has a bad host'],
+    ['-a:7001', 'has a bad host'],
+    ['[10.0.0.1]:7001', 'has a bad host'],
+    ['::1', 'needs brackets: write [::1]:7001'],
+    ['a:b:7001', 'is no host:port'],
+    ['http://10.0.0.4:7001/', 'has a scheme: write host:port alone, such as 10.0.0.4:7001'],
+  ])('refuses %j', (text, reason) => {
+    expect(() => parseAddress(text, 'endpoint')).toThrow(InputError);
+    expect(() => parseAddress(text, 'endpoint')).toThrow(`endpoint "${text}" `);
+    expect(() => parseAddress(text)).toThrow(reason);
+  });
+
+  test('one address is written one way', () => {
+    expect(canonicalAddress('LocalHost:7001')).toBe('localhost:7001');
+    expect(canonicalAddress('[::1]:7001')).toBe('[::1]:7001');
+  });
+});
+
+test('isLoopback is true for what other machines cannot reach', () => {
+  for (const host of ['127.0.0.1', '127.9.9.9', '::1', 'localhost', '::ffff:127.0.0.1'])
+    expect(isLoopback(host)).toBe(true);
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.example.org', 'localhost.example.org', '1127.0.0.1']) {
+    expect(isLoopback(host)).toBe(false);
+  }
+});
+
+test('node N listens on 7000 + N as long as there is such a port', () => {
+  expect(defaultAddress(1)).toBe('127.0.0.1:7001');
+  expect(defaultAddress(defaultNodeIdMax)).toBe('127.0.0.1:65535');
+  expect(defaultAddress(defaultNodeIdMax + 1)).toBeUndefined();
+});

@@ -1,0 +1,409 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type ByteString, toByteString } from '../../src/base/bytes.ts';
+import type {
+  KvPair,
+  KvRange,
+  SessionChange,
+  SessionRow,
+  SnapshotCursor,
+  SnapshotRow,
+  StateSnapshot,
+  StateStore,
+} from '../../src/kv/state-store.ts';
+
+/** A state store under test, and what can happen to it. */
+export interface StateStoreUnderTest {
+  readonly store: StateStore;
+  /** Closes it in good order and opens it again. */
+  reopen(): Promise<StateStore>;
+  /** Opens what a crash right now would leave. */
+  crash(): Promise<StateStore>;
+  /** Closes whatever is open and removes it. */
+  dispose(): Promise<void>;
+}
+
+export interface StateStoreKind {
+  /** A new, empty store. */
+  open(): Promise<StateStoreUnderTest>;
+}
+
+const everything: KvRange = { prefix: '', limit: 1_000_000, bytesMax: 1_000_000_000 };
+
+/** What every state store owes the state machine. */
+export function describeStateStore(name: string, kind: StateStoreKind): void {
+  describe(`state store contract: ${name}`, () => {
+    let subject: StateStoreUnderTest;
+    let store: StateStore;
+
+    beforeEach(async () => {
+      subject = await kind.open();
+      store = subject.store;
+    });
+
+    afterEach(async () => {
+      await subject.dispose();
+    });
+
+    it('begins empty', () => {
+      expect(store.durableIndex).toBe(0);
+      expect(store.get('a')).toBeUndefined();
+      expect(store.range(everything)).toEqual({ pairs: [], more: false });
+      expect([...store.sessions()]).toEqual([]);
+      expect(store.stagedBytes).toBe(0);
+    });
+
+    it('shows what is staged at once, and measures it', () => {
+      store.put('a', bytes('one'), 1);
+      const before = store.stagedBytes;
+      expect(before).toBeGreaterThanOrEqual(4);
+      store.put('a', bytes('eleven'), 2);
+      expect(store.stagedBytes).toBe(before + 3);
+      expect(store.get('a')).toEqual({ value: bytes('eleven'), revision: 2 });
+      store.delete('a');
+      expect(store.get('a')).toBeUndefined();
+    });
+
+    it('has the last checkpoint after a crash, nothing more and nothing less', async () => {
+      store.put('kept', bytes('1'), 1);
+      store.put('deleted', bytes('2'), 2);
+      store.put('replaced', bytes('3'), 3);
+      await store.checkpoint(4, [session(5, 'five'), session(6, 'six')]);
+      store.delete('deleted');
+      store.put('replaced', bytes('33'), 5);
+      await store.checkpoint(6, [session(5, 'FIVE'), { id: 6, bytes: undefined }, session(7, 'seven')]);
+      store.put('lost', bytes('x'), 7);
+      store.delete('kept');
+      for (const recover of [() => subject.crash(), () => subject.reopen()]) {
+        store = await recover();
+        expect(store.durableIndex).toBe(6);
+        expect(store.stagedBytes).toBe(0);
+        expect(store.range(everything).pairs).toEqual([pair('kept', '1', 1), pair('replaced', '33', 5)]);
+        expect([...store.sessions()]).toEqual([row(5, 'FIVE'), row(7, 'seven')]);
+      }
+    });
+
+    it('keeps what is staged during a checkpoint for the next', async () => {
+      store.put('a', bytes('1'), 1);
+      const checkpoint = store.checkpoint(1, []);
+      store.put('a', bytes('2'), 2);
+      store.put('b', bytes('3'), 3);
+      expect(store.get('a')).toEqual({ value: bytes('2'), revision: 2 });
+      await checkpoint;
+      expect(store.get('a')).toEqual({ value: bytes('2'), revision: 2 });
+      expect(store.stagedBytes).toBeGreaterThan(0);
+      store = await subject.crash();
+      expect(store.durableIndex).toBe(1);
+      expect(store.range(everything).pairs).toEqual([pair('a', '1', 1)]);
+    });
+
+    it('hides a pair that is deleted while it is being checkpointed', async () => {
+      store.put('a', bytes('1'), 1);
+      store.put('b', bytes('2'), 2);
+      const checkpoint = store.checkpoint(2, []);
+      store.delete('a');
+      expect(store.get('a')).toBeUndefined();
+      expect(store.range(everything).pairs).toEqual([pair('b', '2', 2)]);
+      await checkpoint;
+      expect(store.range(everything).pairs).toEqual([pair('b', '2', 2)]);
+    });
+
+    it('lists in byte order: prefix, start, limits', async () => {
+      const keys = ['a', 'a\0', 'a\0\0', 'aa', 'b', '\x7f', '\x80', '\xff', '\xff\xff', '\0'];
+      for (const [at, key] of keys.entries()) {
+        store.put(key, bytes(key), at);
+        if (at === 4) await store.checkpoint(at, []);
+      }
+      const sorted = keys.toSorted((a, b) => Buffer.compare(Buffer.from(a, 'latin1'), Buffer.from(b, 'latin1')));
+      expect(listed(store, {})).toEqual(sorted);
+      expect(listed(store, { prefix: 'a' })).toEqual(['a', 'a\0', 'a\0\0', 'aa']);
+      expect(listed(store, { prefix: '\xff' })).toEqual(['\xff', '\xff\xff']);
+      expect(listed(store, { prefix: 'a', after: 'a' })).toEqual(['a\0', 'a\0\0', 'aa']);
+      expect(listed(store, { prefix: 'a', after: 'A' })).toEqual(['a', 'a\0', 'a\0\0', 'aa']);
+      expect(listed(store, { prefix: 'a', after: 'b' })).toEqual([]);
+      expect(listed(store, { after: '\x7f' })).toEqual(['\x80', '\xff', '\xff\xff']);
+      expect(listed(store, { limit: 3 })).toEqual(sorted.slice(0, 3));
+      expect(store.range({ ...everything, limit: keys.length }).more).toBe(false);
+      expect(store.range({ ...everything, limit: keys.length - 1 }).more).toBe(true);
+      expect(store.range({ ...everything, prefix: 'a', limit: 4 }).more).toBe(false);
+    });
+
+    it('ends a listing at a limit of bytes, after one pair at least', async () => {
+      for (const key of ['a', 'b', 'c']) store.put(key, new Uint8Array(1000), 1);
+      await store.checkpoint(1, []);
+      expect(store.range({ ...everything, bytesMax: 10 })).toMatchObject({ pairs: [{ key: 'a' }], more: true });
+      expect(store.range({ ...everything, bytesMax: 2100 }).pairs).toHaveLength(2);
+      expect(store.range({ ...everything, bytesMax: 5000 })).toMatchObject({ more: false });
+    });
+
+    it('keeps empty values, large values and the longest keys', async () => {
+      const long = '\xff'.repeat(1024);
+      store.put('empty', new Uint8Array(0), 1);
+      store.put(long, new Uint8Array(1024 * 1024).fill(3), Number.MAX_SAFE_INTEGER);
+      store.put(long.slice(1), new Uint8Array(40_000).fill(4), 3);
+      await store.checkpoint(3, []);
+      store = await subject.reopen();
+      expect(store.get('empty')).toEqual({ value: new Uint8Array(0), revision: 1 });
+      expect(store.get(long)?.revision).toBe(Number.MAX_SAFE_INTEGER);
+      expect(Buffer.compare(store.get(long)?.value ?? bytes(''), new Uint8Array(1024 * 1024).fill(3))).toBe(0);
+      expect(Buffer.compare(store.get(long.slice(1))?.value ?? bytes(''), new Uint8Array(40_000).fill(4))).toBe(0);
+      expect(listed(store, { prefix: '\xff', after: long.slice(1) })).toEqual([long]);
+    });
+
+    it('gives values that no later call changes', async () => {
+      for (const key of ['a', 'b', 'c']) store.put(key, bytes(`value of ${key}`), 1);
+      await store.checkpoint(1, []);
+      const a = store.get('a')?.value;
+      const all = store.range(everything).pairs;
+      store.get('b');
+      store.put('a', bytes('other value'), 2);
+      await store.checkpoint(2, []);
+      store.get('c');
+      expect(a).toEqual(bytes('value of a'));
+      expect(all.map((each) => each.value)).toEqual([bytes('value of a'), bytes('value of b'), bytes('value of c')]);
+    });
+
+    it('reads a snapshot as it was, in chunks, whatever is written meanwhile', async () => {
+      for (let at = 0; at < 50; at++) store.put(`key ${100 + at}`, bytes(`value ${at}`), at);
+      await store.checkpoint(50, [session(300, 'a'), session(2, 'b'), session(10_000_000_000, 'c')]);
+      const snapshot = store.openSnapshot();
+      const first = snapshot.read(undefined, 300);
+      for (let at = 0; at < 50; at += 2) store.delete(`key ${100 + at}`);
+      store.put('key 1000', bytes('later'), 51);
+      await store.checkpoint(51, [session(3, 'later'), { id: 2, bytes: undefined }]);
+      expect(first.done).toBe(false);
+      const rows = [...first.rows, ...readAll(snapshot, cursorOf(first.rows), 300)];
+      expect(snapshot.index).toBe(50);
+      snapshot.close();
+      expect(rows).toHaveLength(53);
+      expect(rows[0]).toEqual({ type: 'pair', key: 'key 100', value: bytes('value 0'), revision: 0 });
+      expect(rows.slice(50)).toEqual([
+        { type: 'session', ...row(2, 'b') },
+        { type: 'session', ...row(300, 'a') },
+        { type: 'session', ...row(10_000_000_000, 'c') },
+      ]);
+      expect(store.range(everything).pairs).toHaveLength(26);
+    });
+
+    it('cuts chunks alike, wherever the reading began', async () => {
+      for (let at = 0; at < 30; at++) store.put(`key ${100 + at}`, new Uint8Array(at * 10), at);
+      await store.checkpoint(30, [session(1, 'a')]);
+      const snapshot = store.openSnapshot();
+      const first = snapshot.read(undefined, 500);
+      const again = snapshot.read(undefined, 500);
+      expect(again).toEqual(first);
+      expect(readAll(snapshot, undefined, 1)).toEqual(readAll(snapshot, undefined, 1_000_000));
+      snapshot.close();
+    });
+
+    it('gives an empty snapshot of an empty state', () => {
+      const snapshot = store.openSnapshot();
+      expect(snapshot.read(undefined, 1000)).toEqual({ rows: [], done: true });
+      expect(snapshot.index).toBe(0);
+      snapshot.close();
+    });
+
+    it('replaces the whole state by an installed one, and merges nothing', async () => {
+      store.put('old', bytes('1'), 1);
+      store.put('both', bytes('2'), 2);
+      await store.checkpoint(2, [session(1, 'old'), session(2, 'both')]);
+      store.put('staged', bytes('3'), 3);
+      store.delete('both');
+      store.beginInstall();
+      store.installRows([{ type: 'pair', key: 'wrong', value: bytes('x'), revision: 1 }]);
+      store.beginInstall();
+      store.installRows([{ type: 'pair', key: 'both', value: bytes('new'), revision: 70 }]);
+      store.installRows([
+        { type: 'pair', key: 'new', value: bytes('new'), revision: 71 },
+        { type: 'session', ...row(2, 'new') },
+      ]);
+      expect(store.get('old')).toEqual({ value: bytes('1'), revision: 1 });
+      await store.finishInstall(90);
+      for (let round = 0; round < 3; round++) {
+        expect(store.durableIndex).toBe(90);
+        expect(store.range(everything).pairs).toEqual([pair('both', 'new', 70), pair('new', 'new', 71)]);
+        expect([...store.sessions()]).toEqual([row(2, 'new')]);
+        expect(store.stagedBytes).toBe(0);
+        store = await (round === 0 ? subject.crash() : subject.reopen());
+      }
+    });
+
+    it('goes on after an install: stages, checkpoints, installs again', async () => {
+      for (let round = 1; round <= 3; round++) {
+        store.beginInstall();
+        store.installRows([{ type: 'pair', key: `installed ${round}`, value: bytes('1'), revision: round }]);
+        await store.finishInstall(round * 10);
+        store.put(`staged ${round}`, bytes('2'), round * 10 + 1);
+        await store.checkpoint(round * 10 + 1, [session(round, 's')]);
+        store = await subject.crash();
+        expect(listed(store, {})).toEqual([`installed ${round}`, `staged ${round}`]);
+        expect([...store.sessions()]).toEqual([row(round, 's')]);
+      }
+    });
+
+    it('keeps the state it had if a crash cuts an install short', async () => {
+      store.put('old', bytes('1'), 1);
+      await store.checkpoint(2, [session(1, 'old')]);
+      store.beginInstall();
+      store.installRows([{ type: 'pair', key: 'half', value: bytes('x'), revision: 1 }]);
+      await store.checkpoint(3, []);
+      store = await subject.crash();
+      expect(store.durableIndex).toBe(3);
+      expect(store.range(everything).pairs).toEqual([pair('old', '1', 1)]);
+      store.beginInstall();
+      store.installRows([{ type: 'pair', key: 'whole', value: bytes('y'), revision: 5 }]);
+      await store.finishInstall(9);
+      expect(store.range(everything).pairs).toEqual([pair('whole', 'y', 5)]);
+    });
+
+    it('reads a snapshot of a state that was replaced meanwhile', async () => {
+      store.put('old', bytes('1'), 1);
+      await store.checkpoint(1, []);
+      const snapshot = store.openSnapshot();
+      store.beginInstall();
+      store.installRows([{ type: 'pair', key: 'new', value: bytes('2'), revision: 2 }]);
+      await store.finishInstall(2);
+      await store.checkpoint(3, []);
+      expect(readAll(snapshot, undefined, 1000)).toEqual([{ type: 'pair', ...pair('old', '1', 1) }]);
+      snapshot.close();
+    });
+
+    it('agrees with a plain map, whatever is done to it', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(stepArbitrary, { minLength: 1, maxLength: 60 }), async (steps) => {
+          const run = await kind.open();
+          try {
+            await replay(run, steps);
+          } finally {
+            await run.dispose();
+          }
+        }),
+        { numRuns: 60 },
+      );
+    });
+  });
+}
+
+type Step =
+  | { readonly type: 'put' | 'delete'; readonly key: ByteString; readonly length: number }
+  | { readonly type: 'range'; readonly range: KvRange }
+  | { readonly type: 'checkpoint'; readonly isAwaited: boolean }
+  | { readonly type: 'crash' | 'reopen' };
+
+const keyArbitrary = fc
+  .uint8Array({ minLength: 1, maxLength: 4 })
+  .map((key) => toByteString(key.map((byte) => [0, 1, 97, 127, 128, 255][byte % 6] ?? 0)));
+
+const rangeArbitrary: fc.Arbitrary<KvRange> = fc
+  .record({
+    prefix: fc.oneof(fc.constant(''), keyArbitrary),
+    after: fc.option(keyArbitrary, { nil: undefined }),
+    limit: fc.integer({ min: 1, max: 12 }),
+    bytesMax: fc.integer({ min: 0, max: 300 }),
+  })
+  .map(({ after, ...range }) => (after === undefined ? range : { ...range, after }));
+
+const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ type: fc.constant('put' as const), key: keyArbitrary, length: fc.nat(60) }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('delete' as const), key: keyArbitrary, length: fc.nat(60) }) },
+  { weight: 5, arbitrary: fc.record({ type: fc.constant('range' as const), range: rangeArbitrary }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('checkpoint' as const), isAwaited: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('crash' as const, 'reopen' as const) }) },
+);
+
+type Twin = Map<ByteString, { value: Uint8Array; revision: number }>;
+
+/** Runs `steps` on the store and on a map; the map is copied at each checkpoint to know what a crash leaves. */
+async function replay(run: StateStoreUnderTest, steps: readonly Step[]): Promise<void> {
+  let store = run.store;
+  let twin: Twin = new Map();
+  let durable: Twin = new Map();
+  let checkpoint: Promise<void> = Promise.resolve();
+  for (const [revision, step] of steps.entries()) {
+    switch (step.type) {
+      case 'put': {
+        const value = new Uint8Array(step.length).fill(revision);
+        store.put(step.key, value, revision);
+        twin.set(step.key, { value, revision });
+        break;
+      }
+      case 'delete':
+        store.delete(step.key);
+        twin.delete(step.key);
+        break;
+      case 'range':
+        expect(store.range(step.range)).toEqual(rangeOf(twin, step.range));
+        break;
+      case 'checkpoint':
+        await checkpoint;
+        checkpoint = store.checkpoint(revision, []);
+        durable = new Map(twin);
+        if (step.isAwaited) await checkpoint;
+        break;
+      case 'crash':
+      case 'reopen':
+        await checkpoint;
+        store = await (step.type === 'crash' ? run.crash() : run.reopen());
+        twin = new Map(durable);
+        break;
+    }
+    if (step.type === 'put' || step.type === 'delete') expect(store.get(step.key)).toEqual(twin.get(step.key));
+  }
+  expect(store.range(everything)).toEqual(rangeOf(twin, everything));
+  await checkpoint;
+  expect(store.range(everything)).toEqual(rangeOf(twin, everything));
+}
+
+/** A listing as slow and plain as can be. */
+function rangeOf(twin: Twin, range: KvRange): { pairs: KvPair[]; more: boolean } {
+  const order = (a: string, b: string) => Buffer.compare(Buffer.from(a, 'latin1'), Buffer.from(b, 'latin1'));
+  const keys = [...twin.keys()]
+    .filter((key) => key.startsWith(range.prefix) && (range.after === undefined || order(key, range.after) > 0))
+    .sort(order);
+  const pairs: KvPair[] = [];
+  let total = 0;
+  for (const key of keys) {
+    const record = twin.get(key) as { value: Uint8Array; revision: number };
+    total += key.length + record.value.length;
+    if (pairs.length === range.limit || (pairs.length > 0 && total > range.bytesMax)) return { pairs, more: true };
+    pairs.push({ key, ...record });
+  }
+  return { pairs, more: false };
+}
+
+function readAll(snapshot: StateSnapshot, after: SnapshotCursor | undefined, bytesMax: number): SnapshotRow[] {
+  const rows: SnapshotRow[] = [];
+  for (let cursor = after, done = false; !done; cursor = cursorOf(rows)) {
+    const chunk = snapshot.read(cursor, bytesMax);
+    expect(chunk.done || chunk.rows.length > 0).toBe(true);
+    rows.push(...chunk.rows);
+    done = chunk.done;
+  }
+  return rows;
+}
+
+function cursorOf(rows: readonly SnapshotRow[]): SnapshotCursor | undefined {
+  const last = rows.at(-1);
+  if (last === undefined) return undefined;
+  return last.type === 'pair' ? { type: 'pair', key: last.key } : { type: 'session', id: last.id };
+}
+
+function listed(store: StateStore, range: Partial<KvRange>): ByteString[] {
+  return store.range({ ...everything, ...range }).pairs.map((each) => each.key);
+}
+
+function pair(key: ByteString, value: string, revision: number): KvPair {
+  return { key, value: bytes(value), revision };
+}
+
+function session(id: number, text: string): SessionChange {
+  return { id, bytes: bytes(text) };
+}
+
+function row(id: number, text: string): SessionRow {
+  return { id, bytes: bytes(text) };
+}
+
+function bytes(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}

@@ -1,0 +1,342 @@
+import { createServer } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { WebSocketServer } from 'ws';
+import { encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
+import { bulk, heartbeat, helloOf, RawSocket, rawPeer, rawSocket, TestNode, until } from './test-node.ts';
+
+async function linkedPair(): Promise<[TestNode, TestNode]> {
+  const one = await TestNode.start(1);
+  const two = await TestNode.start(2);
+  one.dial(two);
+  await until(() => expect([one.events, two.events]).toEqual([['+2'], ['+1']]));
+  return [one, two];
+}
+
+/** Sends a heartbeat from one node to the other and waits until it is there. */
+async function expectDelivery(from: TestNode, to: TestNode, round: number): Promise<void> {
+  expect(from.links.send(to.id, [heartbeat(round)])).toBe(true);
+  await until(() => expect(to.rounds(from.id)).toContain(round));
+}
+
+/** A listener that plays node `id` and gives out each connection that reaches it. */
+async function rawListener(id: number): Promise<{ address: string; sockets: RawSocket[] }> {
+  const sockets: RawSocket[] = [];
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  onTestFinished(() => {
+    server.close();
+  });
+  server.on('connection', (socket) => {
+    sockets.push(new RawSocket(socket));
+    socket.send(encodePeerHello(helloOf(id)));
+  });
+  await new Promise((resolve) => server.once('listening', resolve));
+  return { address: `127.0.0.1:${(server.address() as { port: number }).port}`, sockets };
+}
+
+describe('a link', () => {
+  it('comes up with one side dialling, and carries messages both ways', async () => {
+    const [one, two] = await linkedPair();
+    await expectDelivery(one, two, 1);
+    await expectDelivery(two, one, 2);
+    expect([one.links.connected, two.links.connected]).toEqual([[2], [1]]);
+  });
+
+  it('keeps the order, and hands over each frame in one call', async () => {
+    const [one, two] = await linkedPair();
+    const sizes = Array.from({ length: 200 }, (_, at) => (at % 7) + 1);
+    let round = 0;
+    for (const size of sizes)
+      one.links.send(
+        2,
+        Array.from({ length: size }, () => heartbeat(round++)),
+      );
+    await until(() => expect(two.batches).toHaveLength(sizes.length));
+    expect(two.batches.map(({ messages }) => messages.length)).toEqual(sizes);
+    expect(two.rounds(1)).toEqual([...Array(round).keys()]);
+  });
+
+  it('carries a frame of many megabytes', async () => {
+    const [one, two] = await linkedPair();
+    one.links.send(2, [bulk(20 * 1024 * 1024), heartbeat(5)]);
+    await until(() => expect(two.rounds(1)).toEqual([5]));
+  });
+
+  it('comes up again after the other process is gone and back', async () => {
+    const [one, two] = await linkedPair();
+    await two.stop();
+    await until(() => expect(one.events).toEqual(['+2', '-2']));
+    expect(one.links.send(2, [heartbeat(1)])).toBe(false);
+    const again = await TestNode.start(2, { port: two.port });
+    await until(() => expect(one.events).toEqual(['+2', '-2', '+2']));
+    await expectDelivery(one, again, 2);
+  });
+
+  it('is tried until the other node is there', async () => {
+    const two = await TestNode.start(2);
+    await two.stop();
+    const one = await TestNode.start(1);
+    one.dial(two);
+    await until(() => expect(one.logged.map(({ message }) => message)).toEqual(['peer not reached, trying again']));
+    expect(String(one.logged[0]?.reason)).toContain('ECONNREFUSED');
+    await TestNode.start(2, { port: two.port });
+    await until(() => expect(one.events).toEqual(['+2']));
+  });
+
+  it('to an address that is dialled no more is not tried again', async () => {
+    const listener = await rawListener(2);
+    const one = await TestNode.start(1, { limits: { redialMinMs: 1, redialMaxMs: 2 } });
+    one.links.dial(2, listener.address);
+    await until(() => expect(one.events).toEqual(['+2']));
+    one.links.undial(2);
+    listener.sockets[0]?.socket.close();
+    await until(() => expect(one.events).toEqual(['+2', '-2']));
+    // Another target, dialled later, comes up: there was time to dial the first again.
+    const three = await TestNode.start(3);
+    one.dial(three);
+    await until(() => expect(one.events).toEqual(['+2', '-2', '+3']));
+    expect(listener.sockets).toHaveLength(1);
+  });
+
+  it.each(['', 'host:port', '127.0.0.1:7001/x', 'a b:1', '127.0.0.1:99999'])(
+    'is not dialled at %j',
+    async (address) => {
+      const one = await TestNode.start(1);
+      expect(() => one.links.dial(2, address)).toThrow(RangeError);
+    },
+  );
+
+  it('to oneself is not dialled', async () => {
+    const one = await TestNode.start(1);
+    expect(() => one.links.dial(1, one.address)).toThrow(RangeError);
+  });
+
+  it('reports nothing after close', async () => {
+    const [one, two] = await linkedPair();
+    one.links.close();
+    await until(() => expect(two.events).toEqual(['+1', '-1']));
+    expect(one.events).toEqual(['+2']);
+    expect(one.links.send(2, [heartbeat(1)])).toBe(false);
+  });
+});
+
+describe('two links to one node', () => {
+  it('become one, the one that the lower id dialled, when both dial at once', async () => {
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const low = await TestNode.start(3);
+      const high = await TestNode.start(8);
+      const [first, second] = attempt % 2 === 0 ? [low, high] : [high, low];
+      first.dial(second);
+      second.dial(first);
+      await until(() => {
+        expect([low.accepted.size, high.accepted.size]).toEqual([0, 1]);
+        expect([low.links.connected, high.links.connected]).toEqual([[8], [3]]);
+      });
+      await expectDelivery(low, high, attempt);
+      await expectDelivery(high, low, attempt);
+      // Connected and disconnected take turns.
+      for (const { events } of [low, high]) {
+        expect(events.map((event) => event[0])).toEqual(events.map((_, at) => (at % 2 === 0 ? '+' : '-')));
+      }
+      await Promise.all([low.stop(), high.stop()]);
+    }
+  });
+
+  it('give way to the newer one if the same node dialled both', async () => {
+    const two = await TestNode.start(2);
+    const older = await rawPeer(two, helloOf(1));
+    await until(() => expect(two.events).toEqual(['+1']));
+    const newer = await rawPeer(two, helloOf(1));
+    await until(() => expect(two.events).toEqual(['+1', '-1', '+1']));
+    await until(() => expect(older.closed?.code).toBe(4002));
+    newer.sendMessages([heartbeat(4)]);
+    await until(() => expect(two.rounds(1)).toEqual([4]));
+  });
+
+  it('leave the one that the lower id dialled alone', async () => {
+    const one = await TestNode.start(1);
+    const listener = await rawListener(2);
+    one.links.dial(2, listener.address);
+    await until(() => expect(one.events).toEqual(['+2']));
+    const second = await rawPeer(one, helloOf(2));
+    await until(() => expect(second.closed).toEqual({ code: 4002, reason: 'another link is up' }));
+    expect(one.events).toEqual(['+2']);
+    listener.sockets[0]?.sendMessages([heartbeat(6)]);
+    await until(() => expect(one.rounds(2)).toEqual([6]));
+  });
+
+  it('are fine to different nodes', async () => {
+    const nodes = await Promise.all([1, 2, 3, 4].map((id) => TestNode.start(id)));
+    for (const from of nodes) for (const to of nodes) if (from !== to) from.dial(to);
+    await until(() => {
+      for (const node of nodes) expect(node.links.connected.length).toBe(3);
+      expect(nodes.map(({ accepted }) => accepted.size)).toEqual([0, 1, 2, 3]);
+    });
+  });
+});
+
+describe('a handshake', () => {
+  it('that stays silent is ended', async () => {
+    const two = await TestNode.start(2, { limits: { handshakeTimeoutMs: 50 } });
+    const silent = await rawSocket(two.address, peerPath);
+    await until(() => expect(silent.closed).toBeDefined());
+    expect(two.logged.map(({ reason }) => reason)).toEqual(['no hello within 50 ms']);
+  });
+
+  it('is tried anew where the one dialled never answers', async () => {
+    let connections = 0;
+    const mute = createServer((tcp) => {
+      connections++;
+      tcp.on('error', () => {});
+      onTestFinished(() => {
+        tcp.destroy();
+      });
+    });
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => {
+      mute.close();
+    });
+    const one = await TestNode.start(1, { limits: { handshakeTimeoutMs: 30, redialMinMs: 1, redialMaxMs: 5 } });
+    one.links.dial(2, `127.0.0.1:${(mute.address() as { port: number }).port}`);
+    await until(() => expect(connections).toBeGreaterThanOrEqual(3));
+    expect(one.events).toEqual([]);
+  });
+
+  it('does not come without limit', async () => {
+    const two = await TestNode.start(2, { limits: { strangersMax: 2 } });
+    const strangers = [await rawSocket(two.address, peerPath), await rawSocket(two.address, peerPath)];
+    const third = await rawSocket(two.address, peerPath);
+    await until(() => expect(third.closed).toBeDefined());
+    expect(strangers.map(({ closed }) => closed)).toEqual([undefined, undefined]);
+  });
+
+  it.each([
+    ['of another cluster name', { clusterName: 'other' }, 'node 1 is of cluster "other", node 2 of "test"'],
+    [
+      'of another cluster id',
+      { clusterId: 'ffffffffffffffff' },
+      'the nodes belong to different clusters, ffffffffffffffff and 00112233445566ff',
+    ],
+    ['of the same node id', { nodeId: 2 }, 'both ends say that they are node 2'],
+    [
+      'of another protocol version',
+      { protocolVersion: 2 },
+      'malformed: the other side speaks protocol version 2, this one 1: run the same release of kv on both',
+    ],
+  ])('%s is refused', async (_, changes, reason) => {
+    const two = await TestNode.start(2);
+    const stranger = await rawPeer(two, { ...helloOf(1), ...changes });
+    await until(() => expect(stranger.closed?.reason).toBe(reason));
+    expect(two.events).toEqual([]);
+    expect(two.logged.map((line) => line.reason)).toEqual([reason]);
+  });
+
+  it('of a node that belongs to no cluster yet is welcome', async () => {
+    const two = await TestNode.start(2);
+    const newcomer = await rawPeer(two, helloOf(4, { clusterId: undefined }));
+    await until(() => expect(two.events).toEqual(['+4']));
+    newcomer.socket.send(Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 9));
+    await until(() => expect(two.rounds(4)).toEqual([9]));
+  });
+
+  it('with another node than the one dialled is refused', async () => {
+    const three = await TestNode.start(3);
+    const one = await TestNode.start(1);
+    one.links.dial(2, three.address);
+    await until(() => expect(one.logged[0]?.reason).toContain('node 2 was expected at this address, node 3 is there'));
+    expect(one.events).toEqual([]);
+  });
+
+  it('can be refused by the owner, and is tried again until it is not', async () => {
+    let refusals = 0;
+    const refusal = () => (refusals++ < 3 ? 'your disk was wiped' : undefined);
+    const two = await TestNode.start(2, { refusal });
+    const one = await TestNode.start(1, { limits: { redialMinMs: 1, redialMaxMs: 5 } });
+    one.dial(two);
+    await until(() => expect(refusals).toBe(4));
+    expect(two.events).toEqual(['+1', '+1', '+1', '+1']);
+    await expectDelivery(two, one, 1);
+    expect(one.logged.filter(({ level }) => level !== 'debug').map(({ reason }) => reason)).toContain(
+      'the other node says: your disk was wiped',
+    );
+  });
+
+  it('can be taken back by the owner later', async () => {
+    const [one, two] = await linkedPair();
+    two.handles.get(1)?.refuse('removed');
+    expect(two.links.connected).toEqual([]);
+    await until(() => expect(one.events.slice(0, 2)).toEqual(['+2', '-2']));
+    expect(two.events).not.toContain('-1');
+    // A handle of a link that is gone does nothing.
+    await until(() => expect(two.events).toEqual(['+1', '+1']));
+  });
+});
+
+describe('trouble on one link', () => {
+  it.each([
+    ['a malformed frame', Uint8Array.of(1, 2, 3), /^malformed/],
+    ['a frame of another protocol version', Uint8Array.of(7, 0, 0, 0, 0, 0, 0, 0, 0), /protocol version 7/],
+    ['a frame of another cluster', Uint8Array.of(1, 1, 1, 1, 1, 1, 1, 1, 1), /different clusters/],
+    ['a second hello', encodePeerHello(helloOf(3)), /second hello/],
+    ['an oversized frame', new Uint8Array(100_001), /Max payload size exceeded/],
+  ])('(%s) ends that link and no other', async (_, frame, reason) => {
+    const two = await TestNode.start(2, { gatewayLimits: { peerFrameBytesMax: 100_000 } });
+    const one = await TestNode.start(1);
+    one.dial(two);
+    const bad = await rawPeer(two, helloOf(3));
+    await until(() => expect(two.events.toSorted()).toEqual(['+1', '+3']));
+    bad.socket.send(frame);
+    await until(() => expect(two.events).toContain('-3'));
+    await until(() => expect(bad.closed).toBeDefined());
+    await expectDelivery(one, two, 1);
+    expect(two.events).not.toContain('-1');
+    expect(two.logged.filter(({ message }) => message === 'peer disconnected').map((line) => line.reason)).toEqual([
+      expect.stringMatching(reason),
+    ]);
+  });
+
+  it('(a frame before the hello) ends it', async () => {
+    const two = await TestNode.start(2);
+    const bad = await rawSocket(two.address, peerPath);
+    bad.sendMessages([heartbeat(1)]);
+    await until(() => expect(bad.closed?.reason).toBe('malformed: a frame before the hello'));
+  });
+
+  it('(a peer that does not read) ends it once too much waits', async () => {
+    const two = await TestNode.start(2, { limits: { bufferedBytesMax: 1024 * 1024 } });
+    const slow = await rawPeer(two, helloOf(1));
+    await until(() => expect(two.events).toEqual(['+1']));
+    slow.socket.pause();
+    let sent = 0;
+    while (two.links.send(1, [bulk(256 * 1024)])) {
+      sent++;
+      expect(sent).toBeLessThan(1000);
+      await new Promise(setImmediate);
+    }
+    expect(two.events).toEqual(['+1', '-1']);
+    expect(two.links.send(1, [heartbeat(1)])).toBe(false);
+    expect(two.logged.at(-1)?.reason).toMatch(/bytes wait to be sent, at most 1048576 are allowed/);
+  });
+
+  it('(a message over the limits of a frame) ends it with a line in the log', async () => {
+    const two = await TestNode.start(2, { limits: { frameBytesMax: 10_000 } });
+    await rawPeer(two, helloOf(1));
+    await until(() => expect(two.events).toEqual(['+1']));
+    expect(two.links.send(1, [bulk(10_000)])).toBe(false);
+    expect(two.events).toEqual(['+1', '-1']);
+    expect(two.logged.some(({ level }) => level === 'error')).toBe(true);
+  });
+
+  it('(a peer gone without a word) is noticed', async () => {
+    const two = await TestNode.start(2, { limits: { pingIntervalMs: 10, silenceMsMax: 50 } });
+    await rawPeer(two, helloOf(1), false);
+    await until(() => expect(two.events).toEqual(['+1', '-1']));
+    expect(two.logged.at(-1)?.reason).toBe('silent for too long');
+  });
+
+  it('is not seen in a peer that is idle', async () => {
+    const two = await TestNode.start(2, { limits: { pingIntervalMs: 10, silenceMsMax: 200 } });
+    const idle = await rawPeer(two, helloOf(1));
+    await until(() => expect(idle.pings).toBeGreaterThan(60));
+    expect(two.events).toEqual(['+1']);
+  });
+});

@@ -1,0 +1,176 @@
+import { once } from 'node:events';
+import { onTestFinished, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import type { ClientConnection } from '../../src/network/client-connection.ts';
+import { Gateway, type GatewayLimits } from '../../src/network/gateway.ts';
+import { type PeerHandle, type PeerLimits, PeerLinks } from '../../src/network/peer-links.ts';
+import type { ClientRequest } from '../../src/wire/client-message.ts';
+import { decodePeerHello, encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
+import { encodePeerFrame } from '../../src/wire/peer-frame.ts';
+import type { PeerHello, PeerMessage } from '../../src/wire/peer-message.ts';
+
+export const clusterId = '00112233445566ff';
+
+export function helloOf(nodeId: number, changes: Partial<PeerHello> = {}): PeerHello {
+  const storageId = nodeId.toString(16).padStart(16, '0');
+  const address = '127.0.0.1:1';
+  const base = {
+    protocolVersion: 1,
+    clusterName: 'test',
+    clusterId,
+    nodeId,
+    address,
+    storageId,
+    initialMembers: [1, 2, 3],
+  };
+  return { ...base, ...changes };
+}
+
+export function heartbeat(round: number): PeerMessage {
+  return { configurationId: 1, payload: { type: 'HeartbeatRequest', round } };
+}
+
+/** A message whose frame is a little over `bytes`. */
+export function bulk(bytes: number): PeerMessage {
+  const entries = [{ type: 'Normal' as const, entry: new Uint8Array(bytes) }];
+  return { configurationId: 1, payload: { type: 'ForwardProposals', entries } };
+}
+
+/** Waits until `check` passes. */
+export function until(check: () => void): Promise<void> {
+  return vi.waitFor(check, { timeout: 10_000, interval: 5 });
+}
+
+export interface TestNodeOptions {
+  readonly hello?: Partial<PeerHello>;
+  readonly limits?: Partial<PeerLimits>;
+  readonly gatewayLimits?: Partial<GatewayLimits>;
+  readonly port?: number;
+  /** Asked on each connection; a reason refuses it. */
+  readonly refusal?: () => string | undefined;
+  readonly onRequests?: (connection: ClientConnection, requests: ClientRequest[]) => void;
+}
+
+/** A gateway and links on a real port, which write down all that they report. */
+export class TestNode {
+  readonly id: number;
+  readonly gateway: Gateway;
+  readonly links: PeerLinks;
+  hello: PeerHello;
+  port = 0;
+  /** `+2` for connected to node 2, `-2` for disconnected. */
+  readonly events: string[] = [];
+  /** Batches as they were handed over, by sender. */
+  readonly batches: { readonly from: number; readonly messages: PeerMessage[] }[] = [];
+  readonly handles = new Map<number, PeerHandle>();
+  readonly logged: { readonly level: string; readonly message: string; readonly reason: unknown }[] = [];
+  /** Connections accepted from other nodes that are still open. */
+  readonly accepted = new Set<WebSocket>();
+  readonly closedClients: number[] = [];
+
+  private constructor(id: number, options: TestNodeOptions) {
+    this.id = id;
+    this.hello = helloOf(id, options.hello);
+    const log = (level: string, message: string, fields?: Readonly<Record<string, unknown>>) => {
+      this.logged.push({ level, message, reason: fields?.['reason'] });
+    };
+    this.links = new PeerLinks({
+      hello: () => this.hello,
+      onConnected: (hello, link) => {
+        this.events.push(`+${hello.nodeId}`);
+        this.handles.set(hello.nodeId, link);
+        const reason = options.refusal?.();
+        if (reason !== undefined) link.refuse(reason);
+      },
+      onDisconnected: (nodeId) => this.events.push(`-${nodeId}`),
+      onMessages: (from, messages) => this.batches.push({ from, messages }),
+      log,
+      limits: options.limits ?? {},
+    });
+    this.gateway = new Gateway({
+      hello: () => ({ protocolVersion: 1, kv: true, nodeId: id, clusterId: this.hello.clusterId }),
+      onRequests: options.onRequests ?? (() => {}),
+      onClosed: (connection) => this.closedClients.push(connection.id),
+      onPeer: (socket, request) => {
+        this.accepted.add(socket);
+        socket.once('close', () => this.accepted.delete(socket));
+        this.links.accept(socket, request);
+      },
+      log,
+      limits: options.gatewayLimits ?? {},
+    });
+  }
+
+  /** Listens on 127.0.0.1, and is closed when the test ends. */
+  static async start(id: number, options: TestNodeOptions = {}): Promise<TestNode> {
+    const node = new TestNode(id, options);
+    ({ port: node.port } = await node.gateway.listen({ host: '127.0.0.1', port: options.port ?? 0 }));
+    onTestFinished(() => node.stop());
+    return node;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  dial(other: TestNode): void {
+    this.links.dial(other.id, other.address);
+  }
+
+  /** Rounds of the heartbeats received from `nodeId`. */
+  rounds(nodeId: number): number[] {
+    return this.batches
+      .filter(({ from }) => from === nodeId)
+      .flatMap(({ messages }) => messages)
+      .flatMap(({ payload }) => (payload.type === 'HeartbeatRequest' ? [payload.round] : []));
+  }
+
+  async stop(): Promise<void> {
+    this.links.close();
+    await this.gateway.close();
+  }
+}
+
+/** A WebSocket client that does only what the test tells it. Cut when the test ends. */
+export async function rawSocket(address: string, path: string, autoPong = true): Promise<RawSocket> {
+  const socket = new WebSocket(`ws://${address}${path}`, { perMessageDeflate: false, autoPong });
+  const raw = new RawSocket(socket);
+  await once(socket, 'open');
+  return raw;
+}
+
+/** A connection to a node's peer path that has said `hello` and heard the node's. */
+export async function rawPeer(node: TestNode, hello: PeerHello, autoPong = true): Promise<RawSocket> {
+  const raw = await rawSocket(node.address, peerPath, autoPong);
+  raw.socket.send(encodePeerHello(hello));
+  await until(() => decodePeerHello(raw.texts[0] ?? ''));
+  return raw;
+}
+
+export class RawSocket {
+  readonly socket: WebSocket;
+  readonly texts: string[] = [];
+  readonly frames: Uint8Array[] = [];
+  pings = 0;
+  closed: { readonly code: number; readonly reason: string } | undefined;
+
+  constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.on('message', (data: Buffer, isBinary) => {
+      if (isBinary) this.frames.push(new Uint8Array(data));
+      else this.texts.push(data.toString());
+    });
+    socket.on('ping', () => {
+      this.pings++;
+    });
+    socket.on('error', () => {});
+    socket.on('close', (code, reason) => {
+      this.closed = { code, reason: reason.toString() };
+    });
+    onTestFinished(() => socket.terminate());
+  }
+
+  sendMessages(messages: readonly PeerMessage[], id: string | undefined = clusterId): void {
+    this.socket.send(encodePeerFrame(id, messages));
+  }
+}

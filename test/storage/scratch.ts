@@ -1,0 +1,25 @@
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Directories of one test, removed together. */
+export class Scratch {
+  readonly path = mkdtempSync(join(tmpdir(), 'omnikv-storage-'));
+  #count = 0;
+
+  /** A path where nothing is yet. */
+  fresh(): string {
+    return join(this.path, String(++this.#count));
+  }
+
+  /** A copy of a directory as it is now: what a crash at this moment leaves, if no write is under way. */
+  copyOf(directory: string): string {
+    const copy = this.fresh();
+    cpSync(directory, copy, { recursive: true });
+    return copy;
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
