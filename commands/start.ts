@@ -3,7 +3,7 @@ import { BaseCommand } from '../src/cli/base-command.ts';
 import { formatLogLine, type LogLevel, logLevels } from '../src/cli/log-line.ts';
 import { printLine, printMessage } from '../src/cli/output.ts';
 import { planStart } from '../src/cli/start-plan.ts';
-import { standardInputEnded, stopRequested } from '../src/cli/stop-signals.ts';
+import { exitAfterStop, standardInputEnded, stopRequested } from '../src/cli/stop-signals.ts';
 
 export default class Start extends BaseCommand {
   static override summary = 'Run one node.';
@@ -33,7 +33,7 @@ export default class Start extends BaseCommand {
   };
   // Not strict: else oclif takes a stray argument for the name of another command. The base command refuses it.
   static override strict = false;
-  protected override readonly onClosedPipe = 'ignore';
+  protected override readonly onOutputError = 'ignore';
   /** True once there may be files and sockets that keep the process. */
   #mayHoldOpen = false;
 
@@ -51,11 +51,11 @@ export default class Start extends BaseCommand {
     const node = await startNode({ ...plan, log });
     await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
     const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];
-    await Promise.race([...stops, node.closed]);
+    const reason = await Promise.race([...stops, node.closed]);
     await node.stop();
     await node.closed;
     // All is durable and closed. Standard input may still keep the process.
-    process.exit();
+    exitAfterStop(reason ?? undefined);
   }
 
   /** A node that failed is not kept alive by what it left open. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { runLocalCluster } from '../src/cli/run-local-cluster.ts';
+import { exitAfterStop } from '../src/cli/stop-signals.ts';
 import { planUp } from '../src/cli/up-plan.ts';
 import { membersMax } from '../src/wire/limits.ts';
 
@@ -18,7 +19,7 @@ export default class Up extends BaseCommand {
   };
   // Not strict: else oclif takes a stray argument for the name of another command. The base command refuses it.
   static override strict = false;
-  protected override readonly onClosedPipe = 'ignore';
+  protected override readonly onOutputError = 'ignore';
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(Up);
@@ -27,7 +28,7 @@ export default class Up extends BaseCommand {
       mkdirSync(plan.dataFolder, { recursive: true });
       writeFileSync(plan.configPath, plan.configText);
     }
-    await runLocalCluster(plan, [process.execPath, join(this.config.root, 'bin', 'kv.js')]);
-    process.exit();
+    const launcher = [process.execPath, join(this.config.root, 'bin', 'kv.js')] as const;
+    exitAfterStop(await runLocalCluster(plan, launcher));
   }
 }

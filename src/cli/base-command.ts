@@ -4,7 +4,7 @@ import { findCluster } from '../cluster/find-cluster.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { membersMax } from '../wire/limits.ts';
 import { exitCodes, type FailureReport, reportOf } from './exit-codes.ts';
-import { handleClosedPipes, isClosedPipe, printJson, printMessage } from './output.ts';
+import { handleOutputErrors, isReaderGone, printJson, printMessage } from './output.ts';
 import { usageProblem } from './parse-problem.ts';
 import { PromptLeft } from './prompt.ts';
 
@@ -21,12 +21,12 @@ export abstract class BaseCommand extends Command {
     }),
   };
 
-  /** What becomes of the command when whoever reads its output leaves. */
-  protected readonly onClosedPipe: 'exit' | 'ignore' = 'exit';
+  /** What becomes of the command when its output cannot be written. */
+  protected readonly onOutputError: 'exit' | 'ignore' = 'exit';
 
   protected override async init(): Promise<void> {
     await super.init();
-    handleClosedPipes(this.onClosedPipe);
+    handleOutputErrors(this.onOutputError);
   }
 
   /** Parses as oclif does, and refuses what a command without arguments was given. Throws {@link InputError}. */
@@ -56,7 +56,7 @@ export abstract class BaseCommand extends Command {
   protected override async catch(error: Error): Promise<void> {
     // --help, and whatever else ends oclif on purpose.
     if (error instanceof Errors.ExitError) throw error;
-    if (isClosedPipe(error)) return;
+    if (isReaderGone(error)) return;
     if (error instanceof PromptLeft) process.exitCode = 130;
     else await this.#report(reportOf(error) ?? defectReport(error));
   }

@@ -29,27 +29,33 @@ export function isTerminalOutput(): boolean {
 }
 
 /**
- * Whoever reads our output may leave before its end, as in `kv list | head -1`: that is no failure, and ends the command.
- * With `ignore` it goes on: a node does not stop because nobody reads its log. Calling it again changes nothing.
+ * Settles what becomes of the process when its output cannot be written. Calling it again changes nothing.
+ *
+ * `exit`: whoever reads it may leave before its end, as in `kv list | head -1`: that is no failure, and ends the command.
+ * Anything else, such as a full disk, is one. `ignore`: a node does not stop for its log.
  */
-export function handleClosedPipes(mode: 'exit' | 'ignore'): void {
-  const onError = mode === 'exit' ? exitOnClosedPipe : ignoreClosedPipe;
-  for (const stream of [process.stdout, process.stderr]) {
-    if (!stream.listeners('error').includes(onError)) stream.on('error', onError);
-  }
+export function handleOutputErrors(mode: 'exit' | 'ignore'): void {
+  setErrorListener(process.stdout, mode === 'exit' ? exitOnOutputError : ignoreOutputError);
+  // Whatever becomes of the messages, the exit code still tells.
+  setErrorListener(process.stderr, ignoreOutputError);
 }
 
-function exitOnClosedPipe(error: Error): void {
-  ignoreClosedPipe(error);
-  process.exit(exitCodes.done.code);
+/** In the place of oclif's own, which throws at anything but EPIPE, such as EIO of a terminal that was closed. */
+function setErrorListener(stream: NodeJS.WriteStream, listener: (error: Error) => void): void {
+  stream.removeAllListeners('error');
+  stream.on('error', listener);
 }
 
-function ignoreClosedPipe(error: Error): void {
-  if (!isClosedPipe(error)) throw error;
+function exitOnOutputError(error: Error): void {
+  if (isReaderGone(error)) process.exit(exitCodes.done.code);
+  printMessage(`kv: the output cannot be written: ${error.message}`);
+  process.exit(exitCodes.internal.code);
 }
+
+function ignoreOutputError(): void {}
 
 /** True for the error of a write to a pipe that nobody reads. */
-export function isClosedPipe(error: unknown): boolean {
+export function isReaderGone(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === 'EPIPE';
 }
 

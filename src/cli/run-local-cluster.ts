@@ -4,12 +4,12 @@ import { CommandError } from './exit-codes.ts';
 import { LocalCluster } from './local-cluster.ts';
 import { printLine, printMessage } from './output.ts';
 import { nodeDirectory } from './start-plan.ts';
-import { stopRequested } from './stop-signals.ts';
+import { type StopSignal, stopRequested } from './stop-signals.ts';
 import type { UpPlan } from './up-plan.ts';
 import { waitForLeader } from './wait-for-leader.ts';
 
-/** Runs the nodes until a signal asks to stop. Throws {@link CommandError} if none of them is left before. */
-export async function runLocalCluster(plan: UpPlan, launcher: readonly [string, ...string[]]): Promise<void> {
+/** Runs the nodes until a signal asks to stop, and resolves with it. Throws {@link CommandError} if none of them is left before. */
+export async function runLocalCluster(plan: UpPlan, launcher: readonly [string, ...string[]]): Promise<StopSignal> {
   const stop = stopRequested(() => printMessage('stopping all nodes (again to end at once)'));
   const nodes = new LocalCluster({
     launcher,
@@ -21,7 +21,7 @@ export async function runLocalCluster(plan: UpPlan, launcher: readonly [string, 
   const leaving = new AbortController();
   const failed = Promise.race([nodes.ended.then(refuseEmptiness), announce(plan, leaving.signal)]);
   try {
-    await Promise.race([stop, failed]);
+    return await Promise.race([stop, failed]);
   } finally {
     leaving.abort();
     await nodes.stop();

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-type StopSignal = (typeof stopSignals)[number];
+export type StopSignal = (typeof stopSignals)[number];
 
 /**
  * Resolves with the first signal that asks the process to stop. A second one ends it at once, with the exit code that shells
@@ -28,4 +28,14 @@ export function standardInputEnded(): Promise<void> {
     process.stdin.once('error', () => resolve());
     process.stdin.resume();
   });
+}
+
+/**
+ * Ends the process after a clean stop: with 0, except where the terminal was closed. There Node 20 crashes when it exits as
+ * usual (it resets a terminal that is gone), and shells expect the process to have died of the signal.
+ */
+export function exitAfterStop(signal: StopSignal | undefined): void {
+  if (signal !== 'SIGHUP') process.exit();
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }

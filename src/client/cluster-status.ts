@@ -52,13 +52,19 @@ function summary(found: ReadonlyMap<number, NodeStatus>): ClusterStatus {
   const memberIds = new Set(view.members.map((member) => member.id));
   const members = [...view.members]
     .sort((a, b) => a.id - b.id)
-    .map(({ id, address }) => memberStatus(id, address, found.get(id), id === leader ? 'leader' : 'follower'));
+    .map(({ id, address }) => memberStatus(id, address, found.get(id), roleOf(id, leader, found.get(id))));
   const others = [...found.values()]
     .filter((status) => !memberIds.has(status.nodeId))
     .sort((a, b) => a.nodeId - b.nodeId)
     .map((status) => memberStatus(status.nodeId, status.address, status, 'standby'));
   const { clusterId, configurationId } = view;
   return { clusterId, configurationId, leader, members: [...members, ...others] };
+}
+
+/** A member that does not know itself to be one, such as one with an emptied directory, takes no part. */
+function roleOf(id: number, leader: number | undefined, status: NodeStatus | undefined): NodeRole {
+  if (id === leader) return 'leader';
+  return status?.state === 'member' || status?.state === 'joining' ? 'follower' : 'standby';
 }
 
 function memberStatus(id: number, address: string, status: NodeStatus | undefined, role: NodeRole): MemberStatus {

@@ -30,7 +30,7 @@ export function parseAddress(text: string, what = 'address'): Address {
 }
 
 /** "host:port", with brackets around an IPv6 host. */
-export function formatAddress(address: Address): string {
+function formatAddress(address: Address): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 

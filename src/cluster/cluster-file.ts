@@ -121,7 +121,7 @@ function clusterSettings(file: JsonObject): ClusterSettings {
 }
 
 /** Checks the value of a setting, milliseconds. Throws {@link InputError}. */
-export function checkSetting(name: keyof ClusterSettings, value: JsonValue): number {
+function checkSetting(name: keyof ClusterSettings, value: JsonValue): number {
   const { min, max } = settingLimits[name];
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
   const written = typeof value === 'number' ? `${value}` : JSON.stringify(value);

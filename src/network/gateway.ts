@@ -72,6 +72,7 @@ export class Gateway {
   readonly #peerUpgrades: WebSocketServer;
   readonly #silence: SilenceWatch;
   readonly #tcp = new Set<Socket>();
+  readonly #peerTcp = new Set<Duplex>();
   readonly #connections = new Set<ClientConnection>();
   #lastConnectionId = 0;
 
@@ -107,11 +108,15 @@ export class Gateway {
     });
   }
 
-  /** Stops listening and ends all connections, those of other nodes too; resolves when all are closed. */
+  /**
+   * Stops listening and ends all connections; resolves when all are closed. Clients get what was sent to them before, within
+   * `closeGraceMs`; links of other nodes are cut at once.
+   */
   async close(): Promise<void> {
     this.#silence.close();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const connection of [...this.#connections]) connection.endForShutdown();
+    for (const tcp of this.#peerTcp) tcp.destroy();
     this.#server.closeIdleConnections();
     const timer = setTimeout(() => {
       for (const tcp of this.#tcp) tcp.destroy();
@@ -160,6 +165,8 @@ export class Gateway {
       // Browsers send an origin, clients and nodes do not: a page that somebody visits must not reach a store on their machine.
       refuseUpgrade(tcp, '403 Forbidden', 'not for browsers');
     } else if (path === peerPath) {
+      this.#peerTcp.add(tcp);
+      tcp.once('close', () => this.#peerTcp.delete(tcp));
       this.#peerUpgrades.handleUpgrade(request, tcp, head, (socket) => this.#options.onPeer(socket, request));
     } else if (this.#connections.size >= this.#limits.connectionsMax) {
       this.#options.log('warn', 'client refused', { reason: `${this.#connections.size} clients are connected` });

@@ -26,6 +26,9 @@ export interface BallotLeaderElectionOptions {
   readonly log?: ElectionView;
 }
 
+/** Heartbeat rounds that a peer must be stranded before its leader takes a higher ballot for it. */
+const strandedRounds = 3;
+
 /**
  * Ballot leader election: finds a server that is connected to a quorum even if nobody sees everybody. It needs no log;
  * it only looks at the promise. Rules: PROTOCOL BLE; paper: OmniPaxos, EuroSys 2023, §5.
@@ -45,6 +48,8 @@ export class BallotLeaderElection {
   #ticks = 0;
   #replies = new Map<NodeId, HeartbeatReply>();
   #isQuorumConnected = false;
+  /** Rounds in a row in which someone who answers was stranded. */
+  #strandedRounds = 0;
   #outgoing: BallotMessage[] = [];
 
   constructor(options: BallotLeaderElectionOptions) {
@@ -130,6 +135,7 @@ export class BallotLeaderElection {
     this.#followHighestBallot(replies);
     this.#isHappy = this.#isContentWith(replies);
     if (!this.#isHappy && this.#isQuorumConnected && replies.every((reply) => !reply.happy)) this.#takeOver();
+    this.#takeInStranded(replies);
     this.#beginRound();
     this.#followPromise();
     return this.#leader;
@@ -154,7 +160,28 @@ export class BallotLeaderElection {
   }
 
   #takeOver(): void {
-    this.#ballot = { ...this.#ballot, n: this.#leader.n + 1 };
+    this.#leadAbove(this.#leader);
+  }
+
+  /**
+   * A peer that promised a ballot above mine, whose owner it cannot reach (or is dead), can follow nobody while the rest is
+   * happy with me. If I am in office, with a majority that follows me, I go on under a ballot above that one. With
+   * stable links it happens once: only one node can have such a majority, and then nobody who answers it follows higher.
+   */
+  #takeInStranded(replies: readonly HeartbeatReply[]): void {
+    const stranded = replies.filter((reply) => compareBallots(reply.leader, this.#ballot) > 0 && !reply.happy);
+    const followers = replies.filter((reply) => compareBallots(reply.leader, this.#ballot) === 0).length;
+    const inOffice =
+      compareBallots(this.#leader, this.#ballot) === 0 &&
+      followers + 1 >= Math.max(this.#quorum.prepare, this.#quorum.accept);
+    this.#strandedRounds = inOffice && stranded.length > 0 ? this.#strandedRounds + 1 : 0;
+    if (this.#strandedRounds < strandedRounds) return;
+    this.#strandedRounds = 0;
+    this.#leadAbove(stranded.reduce((highest, { leader }) => (leader.n > highest.n ? leader : highest), this.#leader));
+  }
+
+  #leadAbove(ballot: Ballot): void {
+    this.#ballot = { ...this.#ballot, n: ballot.n + 1 };
     this.#leader = this.#ballot;
     this.#isHappy = true;
   }

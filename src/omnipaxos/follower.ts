@@ -101,17 +101,19 @@ export class Follower<T> {
 
   onProbe(message: Probe): void {
     const phase = this.#phase;
-    if (phase.name === 'accept' && message.session === this.#session) {
-      if (message.counter > phase.counter) this.recover();
-      else this.#mustReport = true;
-    } else if (message.session > this.#session && phase.name !== 'behind') {
-      this.recover();
-    }
+    if (phase.name === 'behind') return;
+    // The leader has us in a session, so if we are in none, or in an older one, something is lost.
+    const isInSession = phase.name === 'accept' && message.session <= this.#session;
+    if (!isInSession || (message.session === this.#session && message.counter > phase.counter)) this.recover();
+    else this.#mustReport = true;
   }
 
   onBehind(from: NodeId, message: Behind): void {
-    if (this.#phase.name === 'accept') return;
-    if (message.decidedIndex <= this.#context.log.decidedIndex) this.recover();
+    const isBehind = message.decidedIndex > this.#context.log.decidedIndex;
+    if (this.#phase.name === 'accept') {
+      // A session that the leader has given up, or an old duplicate of this message: the leader is asked which.
+      if (isBehind) this.recover();
+    } else if (!isBehind) this.recover();
     else this.#phase = { name: 'behind', target: { index: message.decidedIndex, from } };
   }
 
@@ -134,7 +136,8 @@ export class Follower<T> {
   }
 
   resend(): void {
-    if (this.#phase.name === 'recover') this.#requestPrepare();
+    // A new node asks too: it may have promised and forgotten in a crash, and be written off by the leader.
+    if (this.#phase.name === 'recover' || this.#phase.name === 'idle') this.#requestPrepare();
   }
 
   /** Tells the leader what became durable. */

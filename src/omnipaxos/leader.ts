@@ -5,8 +5,8 @@ import type { Context } from './context.ts';
 import type { Entry } from './entry.ts';
 import type { CatchUpTarget } from './follower.ts';
 import type { Accepted, Prepare, PromiseMessage } from './messages.ts';
-import { entrySize, type ProposalQueue } from './proposals.ts';
-import { acceptSyncIndex, comparePositions, type LogPosition, suffixFor } from './sync.ts';
+import { entriesSize, entrySize, type ProposalQueue } from './proposals.ts';
+import { acceptSyncIndex, comparePositions, type DecidedPosition, suffixFor } from './sync.ts';
 
 /**
  * What the leader knows of one follower.
@@ -40,8 +40,8 @@ interface PreparePhase {
 
 interface AcceptPhase {
   readonly name: 'accept';
-  /** Where the adopted log ended, and in which round it was accepted. */
-  readonly adopted: LogPosition;
+  /** Where the adopted log ended, in which round it was accepted, and how much of it was decided. */
+  readonly adopted: DecidedPosition;
   /** Accepted index at the end of the prepare phase: no read may be served below it. */
   readonly readFloor: number;
 }
@@ -107,7 +107,8 @@ export class Leader<T> {
   onAccepted(from: NodeId, message: Accepted): void {
     const follower = this.#follower(from);
     if (this.#phase.name !== 'accept' || compareBallots(message.ballot, this.ballot) !== 0) return;
-    assert(message.acceptedIndex <= this.#context.log.acceptedIndex, `node ${from} accepted past the leader's log`);
+    // It caught up on what a higher ballot decided: this leader is of the past and does not know it yet.
+    if (message.acceptedIndex > this.#context.log.acceptedIndex) return;
     follower.hasAnswered = true;
     follower.knownDecided = Math.max(follower.knownDecided, message.decidedIndex);
     if (message.acceptedIndex <= follower.acceptedIndex) return;
@@ -130,12 +131,15 @@ export class Leader<T> {
   onReconnected(pid: NodeId): void {
     const follower = this.#follower(pid);
     if (follower.status === 'synced') follower.status = 'unprepared';
+    // One that promised higher may have crashed before that promise was durable.
+    else if (follower.status === 'lost') follower.status = 'unprepared';
     else if (follower.status === 'unprepared') this.#prepare(follower);
   }
 
   /** Decided entries or state came in from catch-up: compare logs afresh. */
   onCaughtUp(): void {
-    if (this.#phase.name !== 'prepare') return;
+    const target = this.#catchUpTarget;
+    if (!target || this.#context.log.decidedIndex < target.index) return;
     this.#catchUpTarget = undefined;
     for (const follower of this.#followers) {
       if (follower.status !== 'promised') continue;
@@ -167,9 +171,14 @@ export class Leader<T> {
       if (room <= 0) return;
       const { entries, size } = queue.take(room);
       log.append(entries);
-      this.#undecided.push({ endIndex: log.acceptedIndex, size });
-      this.#undecidedSize += size;
+      this.#countUndecided(size);
     }
+  }
+
+  /** The log ends here now, and grew by `size`. */
+  #countUndecided(size: number): void {
+    this.#undecided.push({ endIndex: this.#context.log.acceptedIndex, size });
+    this.#undecidedSize += size;
   }
 
   /** Decides what an accept quorum has on disk, this node's own disk included. */
@@ -222,31 +231,44 @@ export class Leader<T> {
     const { log, options } = this.#context;
     const promised = this.#followers.filter((follower) => follower.status === 'promised');
     if (promised.length + 1 < options.quorum.prepare) return;
-    let newest: PromiseMessage<T> | undefined;
-    let decidedIndex = log.decidedIndex;
-    for (const { promise } of promised) {
+    let source: Progress<T> | undefined;
+    for (const follower of promised) {
+      const { promise } = follower;
       assert(promise !== undefined, 'a promised follower has its promise kept');
-      decidedIndex = Math.max(decidedIndex, promise.decidedIndex);
-      if (comparePositions(promise, newest ?? log) > 0) newest = promise;
-      else if (newest && newest.suffix === undefined && comparePositions(promise, newest) === 0) newest = promise;
+      const newest = source?.promise;
+      const order = comparePositions(promise, newest ?? log);
+      if (order > 0 || (order === 0 && newest && newest.suffix === undefined)) source = follower;
     }
-    if (newest && newest.suffix === undefined) {
-      const from = promised.find((follower) => follower.promise === newest)?.pid ?? 0;
-      this.#catchUpTarget = { index: newest.decidedIndex, from };
-      return;
-    }
-    this.#adopt(newest, decidedIndex);
+    if (source?.promise && source.promise.suffix === undefined) this.#catchUpOn(source, source.promise.decidedIndex);
+    else this.#adopt(source?.promise);
   }
 
-  #adopt(newest: PromiseMessage<T> | undefined, decidedIndex: number): void {
-    const { log } = this.#context;
-    const source: LogPosition = newest ?? log;
-    const adopted = { acceptedRound: source.acceptedRound, acceptedIndex: source.acceptedIndex };
-    if (newest) log.synchronize(this.ballot, newest.suffixFrom, newest.suffix ?? [], decidedIndex);
-    else log.synchronize(this.ballot, log.acceptedIndex, [], decidedIndex);
-    assert(log.decidedIndex >= decidedIndex, 'an adopted log holds everything that is decided');
+  /** The newest log is not at hand whole: decided entries up to `index` must come by catch-up first. */
+  #catchUpOn(source: Progress<T>, index: number): void {
+    if (index > this.#context.log.decidedIndex) {
+      this.#catchUpTarget = { index, from: source.pid };
+      return;
+    }
+    // An answer to what this node lacked before it caught up: ask once more.
+    source.status = 'unprepared';
+    source.promise = undefined;
+    this.#prepare(source);
+  }
+
+  /**
+   * Takes the log of `newest`, or keeps its own. Decided is the higher index of these two: a third node may know a higher
+   * one by catch-up from a later ballot, of which this log need not be a part. An accept quorum will tell.
+   */
+  #adopt(newest: PromiseMessage<T> | undefined): void {
+    const { log, options } = this.#context;
+    const { acceptedRound, acceptedIndex } = newest ?? log;
+    if (newest) log.synchronize(this.ballot, newest.suffixFrom, newest.suffix ?? [], newest.decidedIndex);
+    else log.synchronize(this.ballot, log.acceptedIndex, [], log.decidedIndex);
+    const adopted = { acceptedRound, acceptedIndex, decidedIndex: log.decidedIndex };
     this.#catchUpTarget = undefined;
     this.#phase = { name: 'accept', adopted, readFloor: log.acceptedIndex };
+    const undecided = log.read(log.decidedIndex, log.acceptedIndex);
+    this.#countUndecided(entriesSize(undecided, options.sizeOf));
     for (const follower of this.#followers) {
       if (follower.status === 'promised' && follower.promise) this.#sync(follower, follower.promise, adopted);
     }
@@ -254,10 +276,15 @@ export class Leader<T> {
   }
 
   /** Opens an accept session: from here on the follower's log is a prefix of ours. */
-  #sync(follower: Progress<T>, promise: PromiseMessage<T>, adopted: LogPosition): void {
+  #sync(follower: Progress<T>, promise: PromiseMessage<T>, adopted: DecidedPosition): void {
     const { log, options, outbox } = this.#context;
     follower.promise = undefined;
     const syncIndex = acceptSyncIndex(promise, this.ballot, adopted);
+    if (syncIndex > log.acceptedIndex) {
+      // It caught up on what a higher ballot decided: this leader is of the past and does not know it yet.
+      follower.status = 'lost';
+      return;
+    }
     const suffix = suffixFor(log, options, syncIndex, promise.decidedIndex);
     if (suffix === undefined) {
       follower.status = 'behind';
@@ -352,5 +379,5 @@ function newProgress<T>(pid: NodeId): Progress<T> {
 }
 
 function isComplete<T>(follower: Progress<T>, acceptedIndex: number, decidedIndex: number): boolean {
-  return follower.hasAnswered && follower.acceptedIndex === acceptedIndex && follower.knownDecided === decidedIndex;
+  return follower.hasAnswered && follower.acceptedIndex === acceptedIndex && follower.knownDecided >= decidedIndex;
 }

@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { Ballot } from './ballot.ts';
-import { compareBallots } from './ballot.ts';
+import { bottomBallot, compareBallots } from './ballot.ts';
 import type { Entry, StopSign } from './entry.ts';
 import type { Store } from './storage.ts';
 
@@ -32,6 +32,9 @@ export class Log<T> {
     const { sequence, state } = store;
     assert(sequence.endIndex >= startIndex, `log ends at ${sequence.endIndex}, the configuration starts at ${startIndex}`);
     if (state.decidedIndex < startIndex) state.decidedIndex = startIndex;
+    // Accepted nothing in this configuration yet: what lies behind is left over from before its StopSign.
+    const kept = Math.max(state.decidedIndex, sequence.trimmedIndex);
+    if (compareBallots(state.acceptedRound, bottomBallot) === 0 && sequence.endIndex > kept) sequence.truncate(kept);
     assert(state.decidedIndex <= sequence.endIndex, 'decided index is past the log that was recovered');
     this.#durableIndex = sequence.endIndex;
     this.#lastWrite = store.commit();
@@ -96,10 +99,11 @@ export class Log<T> {
 
   /** Appends, then advances the decided index, in one write. */
   appendAndDecide(entries: readonly Entry<T>[], decidedIndex: number): void {
-    if (entries.length > 0) this.#stageAppend(entries);
+    const isAppend = entries.length > 0 && !this.#isSealed;
+    if (isAppend) this.#stageAppend(entries);
     this.#stageDecided(Math.min(decidedIndex, this.acceptedIndex));
     const write = this.#commit();
-    if (entries.length > 0) this.#logWritten(write);
+    if (isAppend) this.#logWritten(write);
   }
 
   /** Advances the decided index to `index`, never back and never past the accepted index. */
@@ -121,7 +125,8 @@ export class Log<T> {
     // What is decided here already is the same there (that is what deciding means), and may be trimmed.
     const keep = Math.max(sameRound ? this.acceptedIndex : from, state.decidedIndex);
     assert(from <= this.acceptedIndex && keep <= this.acceptedIndex, `sync from ${from} leaves a gap after ${this.acceptedIndex}`);
-    const rest = keep > from ? suffix.slice(keep - from) : suffix;
+    // Behind a decided StopSign nothing follows: a leader that has more is of the past.
+    const rest = this.#isSealed ? [] : suffix.slice(keep - from);
     if (keep < this.acceptedIndex) sequence.truncate(keep);
     if (rest.length > 0) sequence.append(rest);
     state.acceptedRound = ballot;
@@ -132,7 +137,7 @@ export class Log<T> {
 
   /**
    * Takes over entries that are known to be decided, from catch-up. Whatever lies behind them stays: it may have been
-   * counted by a leader, and a vote once given must not be forgotten.
+   * counted by a leader, and a vote once given must not be forgotten. Behind a StopSign there is nothing to vote for.
    */
   installDecided(from: number, entries: readonly Entry<T>[]): void {
     const { sequence } = this.#store;
@@ -140,7 +145,8 @@ export class Log<T> {
     const end = from + entries.length;
     if (end <= decided) return;
     assert(from <= decided, `decided entries from ${from} leave a gap after ${decided}`);
-    const kept = end < this.acceptedIndex ? sequence.read(end, this.acceptedIndex) : [];
+    const isSealing = entries[entries.length - 1]?.type === 'StopSign';
+    const kept = end < this.acceptedIndex && !isSealing ? sequence.read(end, this.acceptedIndex) : [];
     if (decided < this.acceptedIndex) sequence.truncate(decided);
     sequence.append(entries.slice(decided - from));
     if (kept.length > 0) sequence.append(kept);
@@ -161,11 +167,12 @@ export class Log<T> {
     this.#roundWritten(this.#commit());
   }
 
-  /** Drops the log below `index`, which must be decided. */
+  /** Drops the log below `index`, which must be decided. The StopSign stays: it says that this configuration is over. */
   trim(index: number): void {
     assert(index <= this.decidedIndex, `trim at ${index} is past the decided index ${this.decidedIndex}`);
-    if (index <= this.trimmedIndex) return;
-    this.#store.sequence.trim(index);
+    const end = Math.min(index, this.#stopSignIndex ?? index);
+    if (end <= this.trimmedIndex) return;
+    this.#store.sequence.trim(end);
     this.#commit();
   }
 
@@ -186,6 +193,10 @@ export class Log<T> {
   /** The last write staged: once it is durable, so is everything that this replica knows now. */
   get lastWrite(): number {
     return this.#lastWrite;
+  }
+
+  get #isSealed(): boolean {
+    return this.#stopSignIndex !== undefined && this.#stopSignIndex < this.decidedIndex;
   }
 
   #commit(): number {

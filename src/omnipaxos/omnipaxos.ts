@@ -240,8 +240,11 @@ export class OmniPaxos<T> {
 
   /** Takes over entries known to be decided (from catch-up), the first at `from`, which must not be past the decided index. */
   installDecided(from: number, entries: readonly Entry<T>[]): void {
-    // In an accept session the log already comes from the leader.
-    if (this.#role.phase === 'accept') return;
+    if (from > this.#log.decidedIndex) {
+      throw new RangeError(`decided entries from ${from}: only ${this.#log.decidedIndex} are decided here`);
+    }
+    // Nobody knows more of what is decided than the leader itself.
+    if (this.isLeaderInAcceptPhase) return;
     this.#log.installDecided(from, entries);
     this.#role.onCaughtUp();
     this.#checkInvariants();
@@ -249,7 +252,7 @@ export class OmniPaxos<T> {
 
   /** All below `index` is known as state now (from catch-up): the log goes on there. */
   installState(index: number): void {
-    if (this.#role.phase === 'accept') return;
+    if (this.isLeaderInAcceptPhase) return;
     this.#log.installState(index);
     this.#role.onCaughtUp();
     this.#checkInvariants();

@@ -32,8 +32,9 @@ export class Outbox<T> {
     this.#ready.push({ from: this.#pid, to, configurationId: this.#configurationId, payload });
   }
 
-  /** Leaves once `write` is durable. */
+  /** Leaves once `write` is durable. Nothing is added for a node that one waits for already: that one repeats it all. */
   sendAfter(write: number, to: NodeId, payload: PaxosPayload<T>): void {
+    if (this.#waiting.some((waiting) => waiting.message.to === to)) return;
     const message = { from: this.#pid, to, configurationId: this.#configurationId, payload };
     this.#waiting.push({ write, message });
   }

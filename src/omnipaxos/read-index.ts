@@ -107,7 +107,7 @@ export class ReadIndex<T> {
   /** Asks again for what may have been lost. */
   resend(view: ReadView): void {
     this.#askAgain(view);
-    if (view.leading && this.#pending.length > 0) this.#isRoundDue = true;
+    if (view.leading && this.#pending.length > 0) this.#beginRound();
   }
 
   /** Sends one ConfirmRequest for all reads that came in since the last. */
@@ -121,11 +121,10 @@ export class ReadIndex<T> {
   }
 
   #askAgain(view: ReadView): void {
-    for (const readId of this.#own) {
-      if (!this.#pending.some((read) => read.readId === readId && read.from === this.#context.options.pid)) {
-        this.#ask(readId, view);
-      }
-    }
+    const { pid } = this.#context.options;
+    const waiting = new Set<number>();
+    for (const read of this.#pending) if (read.from === pid) waiting.add(read.readId);
+    for (const readId of this.#own) if (!waiting.has(readId)) this.#ask(readId, view);
   }
 
   #ask(readId: number, view: ReadView): void {
@@ -146,12 +145,15 @@ export class ReadIndex<T> {
       return;
     }
     if (this.#pending.length >= readsMax) return;
-    // A round that is already out says nothing about a read that arrives now: it needs the next one.
-    if (!this.#isRoundDue) {
-      this.#isRoundDue = true;
-      this.#round++;
-    }
+    this.#beginRound();
     this.#pending.push({ ...read, round: this.#round });
+  }
+
+  /** A round that is already out says nothing about a read that arrives now: it needs a new one. */
+  #beginRound(): void {
+    if (this.#isRoundDue) return;
+    this.#isRoundDue = true;
+    this.#round++;
   }
 
   #release(): void {

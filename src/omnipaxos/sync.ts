@@ -16,23 +16,31 @@ export function comparePositions(a: LogPosition, b: LogPosition): number {
   return compareBallots(a.acceptedRound, b.acceptedRound) || a.acceptedIndex - b.acceptedIndex;
 }
 
-/** Where a Promise's suffix starts: what the leader lacks (PROTOCOL: Promise). */
-export function promiseSuffixFrom(mine: LogPosition, leader: LogPosition & { readonly decidedIndex: number }): number {
+/*
+ * Two logs of one round agree as far as both go, but for one thing: below a node's decided index entries may have come by
+ * catch-up, decided in a later round. So logs of one round are only compared above both decided indexes.
+ */
+
+/** How far a log goes, and how much of it is decided. */
+export interface DecidedPosition extends LogPosition {
+  readonly decidedIndex: number;
+}
+
+/** Where a Promise's suffix starts: what the leader lacks (PROTOCOL: Promise). Never past the end of the log here. */
+export function promiseSuffixFrom(mine: DecidedPosition, leader: DecidedPosition): number {
   const round = compareBallots(mine.acceptedRound, leader.acceptedRound);
-  if (round > 0) return leader.decidedIndex;
-  if (round === 0 && mine.acceptedIndex > leader.acceptedIndex) return leader.acceptedIndex;
-  return mine.acceptedIndex;
+  const isNewer = round > 0 || (round === 0 && mine.acceptedIndex > leader.acceptedIndex);
+  if (!isNewer) return mine.acceptedIndex;
+  const isPrefix = round === 0 && mine.decidedIndex <= leader.decidedIndex;
+  return Math.min(isPrefix ? leader.acceptedIndex : leader.decidedIndex, mine.acceptedIndex);
 }
 
 /** Where a follower's log meets the leader's for certain (PROTOCOL: AcceptSync; mistake 2 is to forget the `min`). */
-export function acceptSyncIndex(
-  follower: LogPosition & { readonly decidedIndex: number },
-  leaderBallot: Ballot,
-  adopted: LogPosition,
-): number {
+export function acceptSyncIndex(follower: DecidedPosition, leaderBallot: Ballot, adopted: DecidedPosition): number {
   if (compareBallots(follower.acceptedRound, leaderBallot) === 0) return follower.acceptedIndex;
-  if (compareBallots(follower.acceptedRound, adopted.acceptedRound) === 0) {
-    return Math.min(follower.acceptedIndex, adopted.acceptedIndex);
+  const isSameRound = compareBallots(follower.acceptedRound, adopted.acceptedRound) === 0;
+  if (isSameRound && follower.decidedIndex >= adopted.decidedIndex) {
+    return Math.max(follower.decidedIndex, Math.min(follower.acceptedIndex, adopted.acceptedIndex));
   }
   return follower.decidedIndex;
 }

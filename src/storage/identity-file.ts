@@ -15,7 +15,7 @@ import { syncDirectory, writeFileDurably } from './durable-file.ts';
  */
 
 /** Format of the data directory. A change that older versions cannot read adds one. */
-export const dataFormat = 1;
+const dataFormat = 1;
 
 const fileName = 'identity';
 const formatLine = /^omnikv data format (\d+)\n/;

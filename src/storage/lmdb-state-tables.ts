@@ -3,7 +3,7 @@ import type { ByteString } from '../base/bytes.ts';
 import type { KeyedChange } from '../kv/overlay.ts';
 import type { SnapshotSource } from '../kv/snapshot-rows.ts';
 import type { KvPair, KvRecord, SessionRow } from '../kv/state-store.ts';
-import { firstByteString, type LmdbEnvironment, plainBytes } from './lmdb-environment.ts';
+import { firstByteString, type LmdbEnvironment } from './lmdb-environment.ts';
 import { decodePair, decodeSession } from './state-codec.ts';
 
 /** The tables of one generation of the state. Two exist: the present one, and one to install another state into. */
@@ -20,14 +20,14 @@ export class LmdbStateTables {
 
   get(key: ByteString): KvRecord | undefined {
     const bytes = this.pairs.getBinary(key);
-    return bytes === undefined ? undefined : decodePair(this.#file, key, plainBytes(bytes));
+    return bytes === undefined ? undefined : decodePair(this.#file, key, bytes);
   }
 
   /** Pairs from `from` on, as long as `prefix` fits, as a source for merging. */
   *scan(from: ByteString, prefix: ByteString): Generator<KeyedChange, void, undefined> {
     for (const { key, value } of this.pairs.getRange({ start: from === '' ? firstByteString : from })) {
       if (!key.startsWith(prefix)) return;
-      yield { key, change: decodePair(this.#file, key, plainBytes(value)) };
+      yield { key, change: decodePair(this.#file, key, value) };
     }
   }
 
@@ -55,7 +55,7 @@ export class LmdbStateTables {
   *#pairsAfter(after: ByteString | undefined, transaction?: Transaction): Generator<KvPair> {
     const start = after === undefined ? firstByteString : `${after}\0`;
     for (const { key, value } of this.pairs.getRange({ start, ...inView(transaction) })) {
-      const record = decodePair(this.#file, key, plainBytes(value));
+      const record = decodePair(this.#file, key, value);
       yield { key, value: record.value, revision: record.revision };
     }
   }
@@ -63,7 +63,7 @@ export class LmdbStateTables {
   *#sessionsAfter(after: number | undefined, transaction?: Transaction): Generator<SessionRow> {
     const start = after === undefined ? 0 : after + 1;
     for (const { key, value } of this.sessions.getRange({ start, ...inView(transaction) })) {
-      yield { id: key, bytes: decodeSession(this.#file, key, plainBytes(value)) };
+      yield { id: key, bytes: decodeSession(this.#file, key, value) };
     }
   }
 }

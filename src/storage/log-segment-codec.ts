@@ -12,9 +12,9 @@ import { decodeEntry, encodeEntry, entryBytesMax } from '../wire/entry-codec.ts'
  */
 
 /** Most entries in one segment. */
-export const segmentEntriesMax = 1024;
+const segmentEntriesMax = 1024;
 /** A segment ends once it has so many bytes; one large entry may exceed it. Small enough for LMDB to find room in one piece. */
-export const segmentBytesMax = 256 * 1024;
+const segmentBytesMax = 256 * 1024;
 
 /** Index after the last entry of the segment that begins at `from`. */
 export function segmentEnd(entries: readonly Entry<Uint8Array>[], from: number): number {

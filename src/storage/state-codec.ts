@@ -1,8 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { ByteString } from '../base/bytes.ts';
-import { ByteReader } from '../base/bytes.ts';
 import type { KvRecord } from '../kv/state-store.ts';
-import { DamagedError, messageOf } from './storage-error.ts';
+import { DamagedError } from './storage-error.ts';
 
 /*
  * Values in the state's tables:
@@ -51,29 +50,38 @@ export class StateEncoder {
 
 /** The record of `key`; its value is a view into `bytes`. Throws {@link DamagedError}, naming `file` and key. */
 export function decodePair(file: string, key: ByteString, bytes: Uint8Array): KvRecord {
-  const reader = openSealed(bytes, crc32(key), () => damagedPair(file, key, 'the checksum does not fit'));
-  try {
-    return { revision: reader.varuint(), value: reader.rest() };
-  } catch (error) {
-    throw damagedPair(file, key, messageOf(error));
+  if (!isIntact(bytes, crc32(key))) throw damagedPair(file, key);
+  let revision = 0;
+  let at = 4;
+  // By hand rather than with a ByteReader: reads come by the hundred thousand, and the checksum has vouched for the bytes.
+  for (let factor = 1; ; factor *= 128) {
+    const byte = bytes[at++];
+    if (byte === undefined) throw damagedPair(file, key);
+    revision += (byte & 0x7f) * factor;
+    if (byte < 0x80) break;
   }
+  return { revision, value: viewOf(bytes, at) };
 }
 
 /** The bytes of session `id`, a view into `bytes`. Throws {@link DamagedError}. */
 export function decodeSession(file: string, id: number, bytes: Uint8Array): Uint8Array {
-  const damaged = () => new DamagedError(file, `session ${id}`, 'the checksum does not fit');
-  return openSealed(bytes, sessionSeed(id), damaged).rest();
+  if (!isIntact(bytes, sessionSeed(id))) throw new DamagedError(file, `session ${id}`, 'the checksum does not fit');
+  return viewOf(bytes, 4);
 }
 
-function openSealed(bytes: Uint8Array, seed: number, damaged: () => DamagedError): ByteReader {
-  if (bytes.length < 4) throw damaged();
-  const reader = new ByteReader(bytes);
-  if (reader.u32() !== crc32(bytes.subarray(4), seed)) throw damaged();
-  return reader;
+function isIntact(bytes: Uint8Array, seed: number): boolean {
+  if (bytes.length < 4) return false;
+  const stored = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0);
+  return stored === crc32(bytes.subarray(4), seed);
 }
 
-function damagedPair(file: string, key: ByteString, problem: string): DamagedError {
-  return new DamagedError(file, `key ${JSON.stringify(key)}`, problem);
+/** A plain array, whatever class of LMDB's or Node's `bytes` is. */
+function viewOf(bytes: Uint8Array, from: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + from, bytes.length - from);
+}
+
+function damagedPair(file: string, key: ByteString): DamagedError {
+  return new DamagedError(file, `key ${JSON.stringify(key)}`, 'the checksum does not fit');
 }
 
 function sessionSeed(id: number): number {

@@ -13,7 +13,7 @@ const normalKind = 0;
 const stopSignKind = 1;
 
 /** Most bytes of a StopSign's metadata. */
-export const stopSignMetadataBytesMax = 1024 * 1024;
+const stopSignMetadataBytesMax = 1024 * 1024;
 
 /** Appends the bytes of `entry` to `writer`. Limits are the encoder's caller's business. */
 export function encodeEntry(writer: ByteWriter, entry: Entry<Uint8Array>): void {

@@ -66,15 +66,11 @@ export class JsonFields {
     return true;
   }
 
-  /** Ids of nodes, ascending. */
+  /** Ids of nodes, each once, in any order. */
   nodeIds(name: string, countMax: number): number[] {
     const ids = this.#list(name, countMax);
-    let above = 0;
-    for (const id of ids) {
-      if (!Number.isSafeInteger(id) || (id as number) <= above)
-        throw this.#wrong(name, 'positive whole numbers that ascend');
-      above = id as number;
-    }
+    const areIds = ids.every((id) => Number.isSafeInteger(id) && (id as number) > 0);
+    if (!areIds || new Set(ids).size < ids.length) throw this.#wrong(name, 'positive whole numbers, each once');
     return ids as number[];
   }
 

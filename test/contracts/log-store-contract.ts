@@ -178,21 +178,20 @@ export function describeLogStore(name: string, kind: LogStoreKind): void {
     });
 
     describe.runIf(kind.needsFlush)('committed during a flush', () => {
-      let first: number;
-      let second: number;
-
-      beforeEach(async () => {
+      async function commitDuringFlush(): Promise<{ first: number; second: number }> {
         store.sequence.append(entries(0, 5));
-        first = store.commit();
+        const first = store.commit();
         const flush = store.flush();
         store.sequence.truncate(3);
         store.sequence.append(entries(50, 60));
-        second = store.commit();
+        const second = store.commit();
         expect(store.durableWrite()).toBeLessThan(first);
         expect(await flush).toBe(first);
-      });
+        return { first, second };
+      }
 
       it('belongs to the next', async () => {
+        const { first } = await commitDuringFlush();
         expect(store.hasStagedWrites).toBe(true);
         expect(store.durableWrite()).toBe(first);
         const again = await subject.crash();
@@ -200,6 +199,7 @@ export function describeLogStore(name: string, kind: LogStoreKind): void {
       });
 
       it('is durable with the next', async () => {
+        const { second } = await commitDuringFlush();
         expect(await store.flush()).toBe(second);
         const again = await subject.crash();
         expect(again.sequence.read(0, 13)).toEqual([...entries(0, 3), ...entries(50, 60)]);
@@ -288,7 +288,9 @@ export function describeLogStore(name: string, kind: LogStoreKind): void {
       expect(store.sequence.endIndex).toBe(3003);
       expect(store.sequence.read(0, 3000)).toEqual(entries(0, 3000));
       const [read] = store.sequence.read(3000, 3001);
-      expect(read?.type === 'Normal' && Buffer.compare(read.entry, large.type === 'Normal' ? large.entry : read.entry)).toBe(0);
+      expect(
+        read?.type === 'Normal' && Buffer.compare(read.entry, large.type === 'Normal' ? large.entry : read.entry),
+      ).toBe(0);
       expect(store.sequence.read(3001, 3003)).toEqual(entries(3001, 3003));
     });
 
@@ -401,7 +403,7 @@ async function makeDurable(store: LogStore): Promise<number> {
 }
 
 /** Entries that differ, of lengths that differ. */
-export function entries(from: number, to: number): Entry<Uint8Array>[] {
+function entries(from: number, to: number): Entry<Uint8Array>[] {
   const made: Entry<Uint8Array>[] = [];
   for (let n = from; n < to; n++) {
     const entry = new Uint8Array(n % 40);

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
 import { bulk, heartbeat, helloOf, RawSocket, rawPeer, rawSocket, TestNode, until } from './test-node.ts';
@@ -16,6 +16,27 @@ async function linkedPair(): Promise<[TestNode, TestNode]> {
 async function expectDelivery(from: TestNode, to: TestNode, round: number): Promise<void> {
   expect(from.links.send(to.id, [heartbeat(round)])).toBe(true);
   await until(() => expect(to.rounds(from.id)).toContain(round));
+}
+
+/** A listener that closes each connection at once and counts them: an address that is dialled over and over. */
+async function closingListener(): Promise<{ address: string; connections: number }> {
+  const counted = { address: '', connections: 0 };
+  const server = createServer((tcp) => {
+    counted.connections++;
+    tcp.on('error', () => {});
+    tcp.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.close();
+  });
+  counted.address = `127.0.0.1:${(server.address() as { port: number }).port}`;
+  return counted;
+}
+
+/** As `until`, where the clock is a fake one. */
+async function eventually(check: () => boolean): Promise<void> {
+  while (!check()) await new Promise(setImmediate);
 }
 
 /** A listener that plays node `id` and gives out each connection that reaches it. */
@@ -95,6 +116,29 @@ describe('a link', () => {
     one.dial(three);
     await until(() => expect(one.events).toEqual(['+2', '-2', '+3']));
     expect(listener.sockets).toHaveLength(1);
+  });
+
+  it('ends the attempts, even the one that waits its turn; so does undial', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const one = await TestNode.start(1);
+    const [reached, forgotten, later] = [await closingListener(), await closingListener(), await closingListener()];
+    one.links.dial(2, reached.address);
+    one.links.dial(3, forgotten.address);
+    // Both attempts have failed, and the next ones wait for the clock, which stands still.
+    await eventually(() => one.logged.length === 2);
+    one.links.undial(3);
+    const two = await rawSocket(one.address, peerPath);
+    two.socket.send(encodePeerHello(helloOf(2)));
+    await eventually(() => one.events.length === 1);
+    vi.advanceTimersByTime(60_000);
+    // Dialled after those that must not be dialled.
+    one.links.dial(4, later.address);
+    await eventually(() => later.connections === 1);
+    expect([reached.connections, forgotten.connections]).toEqual([1, 1]);
+    expect(one.events).toEqual(['+2']);
   });
 
   it.each(['', 'host:port', '127.0.0.1:7001/x', 'a b:1', '127.0.0.1:99999'])(
@@ -262,12 +306,19 @@ describe('a handshake', () => {
 
   it('can be taken back by the owner later', async () => {
     const [one, two] = await linkedPair();
-    two.handles.get(1)?.refuse('removed');
+    const stale = two.handles.get(1);
+    stale?.refuse('removed');
     expect(two.links.connected).toEqual([]);
-    await until(() => expect(one.events.slice(0, 2)).toEqual(['+2', '-2']));
-    expect(two.events).not.toContain('-1');
-    // A handle of a link that is gone does nothing.
-    await until(() => expect(two.events).toEqual(['+1', '+1']));
+    await until(() =>
+      expect([one.events, two.events]).toEqual([
+        ['+2', '-2', '+2'],
+        ['+1', '+1'],
+      ]),
+    );
+    // The handle of a link that is gone leaves the next one alone.
+    stale?.refuse('removed');
+    await expectDelivery(two, one, 1);
+    await expectDelivery(one, two, 2);
   });
 });
 

@@ -40,7 +40,8 @@ describe('the hello of a node', () => {
     ['with node id 0', JSON.stringify({ ...hello, nodeId: 0 }), /nodeId of the hello of a node is 0/],
     ['with a text as node id', JSON.stringify({ ...hello, nodeId: '2' }), /nodeId .* is "2"/],
     ['with a cluster id of zeros', JSON.stringify({ ...hello, clusterId: '0'.repeat(16) }), /clusterId/],
-    ['with members out of order', JSON.stringify({ ...hello, initialMembers: [2, 1] }), /initialMembers/],
+    ['with a member twice', JSON.stringify({ ...hello, initialMembers: [2, 1, 2] }), /each once/],
+    ['with a member 0', JSON.stringify({ ...hello, initialMembers: [0, 1] }), /initialMembers/],
     ['with too many members', JSON.stringify({ ...hello, initialMembers: [...Array(32).keys()] }), /at most 31/],
   ])('%s is refused', (_, text, message) => {
     expect(() => decodePeerHello(text)).toThrow(message);

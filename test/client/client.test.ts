@@ -1,0 +1,714 @@
+import { createServer as createHttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createServer, type Server } from 'node:net';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { WebSocketServer } from 'ws';
+import { KvClient, type KvClientOptions } from '../../src/client/client.ts';
+import type { KvError } from '../../src/client/errors.ts';
+import { decodeCommand } from '../../src/kv/command.ts';
+import type { ClientRequest } from '../../src/wire/client-message.ts';
+import { FakeCluster, type FakeNode, type Reaction, type Refusal } from './fake-cluster.ts';
+
+const text = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes);
+const bytes = (value: string) => new TextEncoder().encode(value);
+
+const cleanups: (() => Promise<unknown> | undefined)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function startCluster(count = 3): Promise<FakeCluster> {
+  const cluster = await FakeCluster.start(count);
+  cleanups.push(() => cluster.stop());
+  return cluster;
+}
+
+async function connect(cluster: FakeCluster, options: Partial<KvClientOptions> = {}): Promise<KvClient> {
+  const client = await KvClient.connect({ endpoints: cluster.addresses, ...options });
+  cleanups.push(() => client.close());
+  return client;
+}
+
+async function start(count = 3, options: Partial<KvClientOptions> = {}) {
+  const cluster = await startCluster(count);
+  return {
+    cluster,
+    client: await connect(cluster, options),
+    first: cluster.node(1),
+    second: cluster.node(Math.min(2, count)),
+  };
+}
+
+/** The error that a call fails with. */
+async function errorOf(call: Promise<unknown>): Promise<KvError> {
+  return call.then(
+    (result) => expect.fail(`expected a failure, got ${JSON.stringify(result)}`),
+    (error) => error,
+  );
+}
+
+const isOpen = (request: ClientRequest) =>
+  request.type === 'write' && decodeCommand(request.command).kind === 'openSession';
+const isPut = (request: ClientRequest) => request.type === 'write' && decodeCommand(request.command).kind === 'put';
+const numbersOf = (node: FakeNode) =>
+  node.requests.flatMap((request) =>
+    isPut(request) && request.type === 'write' ? decodeCommand(request.command).number : [],
+  );
+
+/** Reacts so to the first requests that match, and serves the rest. */
+function firstly(matches: (request: ClientRequest) => boolean, ...reactions: Reaction[]) {
+  return (request: ClientRequest) => (matches(request) ? (reactions.shift() ?? 'serve') : 'serve');
+}
+
+/** Refuses commands as a node does that waits as long as the client gave it. */
+function atItsDeadline(refusal: Refusal) {
+  return (request: ClientRequest): Reaction =>
+    isPut(request) ? { hold: new Promise((resolve) => setTimeout(resolve, request.timeoutMs)), refusal } : 'serve';
+}
+
+describe('calls', () => {
+  it('put, get and delete, with revisions that grow', async () => {
+    const { client } = await start();
+    const first = await client.put('k', 'a');
+    const second = await client.put(bytes('k'), bytes('b'));
+    expect(second.revision).toBeGreaterThan(first.revision);
+    const found = await client.get('k');
+    expect(found).toEqual({ value: bytes('b'), revision: second.revision });
+    expect(found?.value.constructor).toBe(Uint8Array);
+    expect(await client.delete('k')).toMatchObject({ existed: true });
+    expect(await client.delete('k')).toMatchObject({ existed: false });
+    expect(await client.get('k')).toBeUndefined();
+  });
+
+  it('carry empty values, any bytes, and the largest key and value', async () => {
+    const { client } = await start();
+    const key = new Uint8Array(1024).fill(0xff);
+    const value = new Uint8Array(1024 * 1024).map((_, at) => at % 251);
+    await client.put(key, value);
+    expect(Buffer.compare((await client.get(key))?.value ?? bytes(''), value)).toBe(0);
+    await client.put('empty', '');
+    expect((await client.get('empty'))?.value).toEqual(new Uint8Array(0));
+  });
+
+  it('ask for consistency as told: linearizable unless local', async () => {
+    const { client, first } = await start();
+    await client.get('k');
+    await client.get('k', { consistency: 'local' });
+    await client.list('k', { consistency: 'local' });
+    expect(first.requests).toMatchObject([
+      { type: 'get', consistency: 'linearizable' },
+      { type: 'get', consistency: 'local' },
+      { type: 'list', consistency: 'local' },
+    ]);
+  });
+
+  it('list by prefix over as many pages as it takes, up to the limit', async () => {
+    const { client, first } = await start();
+    const value = new Uint8Array(1024 * 1024);
+    await Promise.all(['b', ...Array.from({ length: 10 }, (_, at) => `a${at}`)].map((key) => client.put(key, value)));
+    const all = await client.list('a');
+    expect(all.map((pair) => text(pair.key))).toEqual(Array.from({ length: 10 }, (_, at) => `a${at}`));
+    expect(first.requests.filter((request) => request.type === 'list').length).toBeGreaterThan(1);
+    expect(all[3]?.value.length).toBe(value.length);
+    expect((await client.list('a', { limit: 7 })).map((pair) => text(pair.key))).toHaveLength(7);
+    const scanned: (string | undefined)[] = [];
+    for await (const pair of client.scan()) scanned.push(text(pair.key));
+    expect(scanned).toHaveLength(11);
+    expect(await client.list('none')).toEqual([]);
+  });
+
+  it('reconfigure with ids, with and without addresses', async () => {
+    const { client, first } = await start();
+    expect(await client.reconfigure([4, { id: 2, address: '10.0.0.4:7004' }, 1])).toEqual({ configurationId: 2 });
+    expect(first.requests.at(-1)).toMatchObject({
+      type: 'reconfigure',
+      nodes: [{ id: 1 }, { id: 2, address: '10.0.0.4:7004' }, { id: 4 }],
+    });
+  });
+
+  it('of one tick go out in one frame, with the answers in any order', async () => {
+    const { client, first } = await start();
+    await client.put('warm', 'up');
+    const frames = first.frameSizes.length;
+    let release = (): void => {};
+    const hold = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    first.script = firstly(isPut, { hold });
+    const slow = client.put('k0', 'v').then(() => 'slow');
+    const others = Array.from({ length: 99 }, (_, at) => client.put(`k${at + 1}`, 'v'));
+    await Promise.all(others);
+    expect(first.frameSizes.slice(frames)).toEqual([100]);
+    release();
+    expect(await slow).toBe('slow');
+    expect(first.connectionCount).toBe(1);
+  });
+
+  it('give the node a bit less time than they have', async () => {
+    const { client, first } = await start();
+    await client.get('k', { timeoutMs: 1000 });
+    expect(first.requests[0]?.timeoutMs).toBeGreaterThan(700);
+    expect(first.requests[0]?.timeoutMs).toBeLessThan(960);
+  });
+});
+
+describe('bad input is refused before anything is sent', () => {
+  const cases: [string, (client: KvClient) => Promise<unknown>, string, string][] = [
+    ['an empty key', (c) => c.put('', 'v'), 'invalid', 'the key is empty'],
+    ['a long key', (c) => c.get('k'.repeat(1025)), 'tooLarge', 'the key has 1025 bytes'],
+    ['a key that is long in UTF-8', (c) => c.delete('é'.repeat(513)), 'tooLarge', 'the key has 1026 bytes'],
+    ['a large value', (c) => c.put('k', new Uint8Array(1024 * 1024 + 1)), 'tooLarge', 'the value has 1048577 bytes'],
+    ['a key of another type', (c) => c.get(5 as never), 'invalid', 'the key is number'],
+    ['a long prefix', (c) => c.list('p'.repeat(1025)), 'tooLarge', 'the prefix has 1025 bytes'],
+    ['a limit of nothing', (c) => c.list('', { limit: 0 }), 'invalid', 'limit is 0'],
+    ['no time', (c) => c.get('k', { timeoutMs: 0 }), 'invalid', 'timeoutMs is 0'],
+    ['time that is no number', (c) => c.get('k', { timeoutMs: Number.NaN }), 'invalid', 'timeoutMs is NaN'],
+    ['no nodes', (c) => c.reconfigure([]), 'invalid', 'no node is named'],
+    ['a node twice', (c) => c.reconfigure([1, 2, 1]), 'invalid', 'node 1 is named twice'],
+    ['node 0', (c) => c.reconfigure([0]), 'invalid', 'node id is 0'],
+    [
+      'a bad address',
+      (c) => c.reconfigure([{ id: 1, address: 'x' }]),
+      'invalid',
+      'the address of node 1, "x" has no port',
+    ],
+    ['a bad endpoint', (c) => c.statusOf('127.0.0.1:70000'), 'invalid', 'endpoint "127.0.0.1:70000" has a bad port'],
+  ];
+
+  it.each(cases)('%s', async (_name, call, code, message) => {
+    const { client, first } = await start(1);
+    const error = await errorOf(call(client));
+    expect(error).toMatchObject({ name: 'KvError', code, outcome: 'notApplied' });
+    expect(error.message).toContain(message);
+    expect(error.message).not.toContain('\n');
+    expect(first.requests).toEqual([]);
+  });
+
+  it.each([
+    [{ endpoints: [] }, 'no endpoint is given'],
+    [{ endpoints: ['nowhere'] }, 'endpoint "nowhere" has no port'],
+    [{ endpoints: ['127.0.0.1:0'] }, 'has a bad port: a port is a number from 1 to 65535'],
+    [{ endpoints: ['127.0.0.1:1'], outstandingWritesMax: 5000 }, 'outstandingWritesMax is 5000'],
+  ])('options %j', async (options, message) => {
+    const error = await errorOf(KvClient.connect(options));
+    expect(error).toMatchObject({ code: 'invalid', outcome: 'notApplied' });
+    expect(error.message).toContain(message);
+  });
+});
+
+describe('connecting', () => {
+  /** Something on a port that is no kv node. */
+  async function listen(server: Server): Promise<string> {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+    cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+    return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  const impostors: [string, () => Server][] = [
+    ['an HTTP server', () => createHttpServer((_request, response) => response.writeHead(404).end())],
+    [
+      'a server that speaks first',
+      () => createServer((socket) => socket.resume().end('220 mail.example.org ESMTP\r\n')),
+    ],
+    [
+      'another WebSocket server',
+      () => {
+        const http = createHttpServer();
+        new WebSocketServer({ server: http }).on('connection', (socket) => socket.send('{"hello":"world"}'));
+        return http;
+      },
+    ],
+    [
+      'a node of another version',
+      () => {
+        const http = createHttpServer();
+        const hello = '{"protocolVersion":2,"kv":true,"nodeId":1}';
+        new WebSocketServer({ server: http }).on('connection', (socket) => socket.send(hello));
+        return http;
+      },
+    ],
+  ];
+
+  it.each(impostors)('to %s fails at once and names the endpoint', async (_name, make) => {
+    const endpoint = await listen(make());
+    const startedMs = performance.now();
+    const error = await errorOf(KvClient.connect({ endpoints: [endpoint], timeoutMs: 20_000 }));
+    expect(error).toMatchObject({ code: 'notKvNode', outcome: 'notApplied' });
+    expect(error.message).toContain(`${endpoint} answers, but is not a kv node`);
+    expect(performance.now() - startedMs).toBeLessThan(5000);
+  });
+
+  it('passes over an impostor where another endpoint is a node', async () => {
+    const cluster = await startCluster(1);
+    const impostor = await listen(createHttpServer((_request, response) => response.writeHead(404).end()));
+    const client = await connect(cluster, { endpoints: [impostor, cluster.node(1).address] });
+    expect(await client.get('k')).toBeUndefined();
+  });
+
+  it('to nobody ends with the time, and says why for each endpoint', async () => {
+    const cluster = await startCluster(2);
+    const endpoints = cluster.addresses;
+    await cluster.stop();
+    const error = await errorOf(KvClient.connect({ endpoints, timeoutMs: 200 }));
+    expect(error).toMatchObject({ code: 'noMajority', outcome: 'notApplied' });
+    for (const endpoint of endpoints) expect(error.message).toContain(`${endpoint}: connection refused`);
+  });
+
+  it('waits for a node that comes up in time', async () => {
+    const cluster = await startCluster(1);
+    const node = cluster.node(1);
+    await node.stop();
+    const connecting = connect(cluster);
+    await node.restart();
+    const client = await connecting;
+    expect(await client.get('k')).toBeUndefined();
+  });
+
+  it('goes past a node that takes the connection and says nothing', async () => {
+    const cluster = await startCluster(2);
+    cluster.node(1).saysHello = false;
+    const client = await connect(cluster, { timeoutMs: 600 });
+    await client.put('k', 'v');
+    expect(cluster.node(2).requests.length).toBeGreaterThan(0);
+  });
+
+  it('never mixes two clusters', async () => {
+    const cluster = await startCluster(2);
+    cluster.node(2).clusterId = 'ffffffffffffffff';
+    const client = await connect(cluster, { timeoutMs: 500 });
+    await client.put('k', 'v');
+    await cluster.node(1).stop();
+    const error = await errorOf(client.get('k'));
+    expect(error.message).toContain(`${cluster.node(2).address} is of cluster ffffffffffffffff`);
+    expect(cluster.node(2).requests).toEqual([]);
+  });
+});
+
+describe('a lost connection', () => {
+  it.each(['cutBefore', 'cutAfter'] as const)('is survived, and the command applied once (%s)', async (reaction) => {
+    const { cluster, client, first, second } = await start();
+    await client.put('k', 'a');
+    first.script = firstly(isPut, reaction);
+    const { revision } = await client.put('k', 'b');
+    expect(numbersOf(second)).toEqual([2]);
+    const found = cluster.machine.get('k');
+    expect(found?.revision).toBe(revision);
+    expect(text(found?.value)).toBe('b');
+    // The later attempt, if there were two in the log, changed nothing.
+    await client.put('k', 'c');
+    expect(text((await client.get('k'))?.value)).toBe('c');
+  });
+
+  it('while the session is opened is survived', async () => {
+    const { client, first } = await start();
+    first.script = firstly(isOpen, 'cutAfter');
+    await client.put('k', 'a');
+    expect(text((await client.get('k'))?.value)).toBe('a');
+  });
+
+  it('with many commands out loses none and applies none twice', async () => {
+    const { cluster, client, first } = await start();
+    await client.put('warm', 'up');
+    let count = 0;
+    first.script = () => (++count === 150 ? 'cutAfter' : 'serve');
+    const puts = Array.from({ length: 500 }, (_, at) => client.put(`k${at}`, `${at}`));
+    const revisions = (await Promise.all(puts)).map((result) => result.revision);
+    expect(new Set(revisions).size).toBe(500);
+    revisions.forEach((revision, at) => {
+      expect(cluster.machine.get(`k${at}`)?.revision).toBe(revision);
+    });
+  });
+
+  it('that happens again and again ends in an unknown outcome, in time', async () => {
+    const { cluster, client } = await start();
+    await client.put('k', 'a');
+    for (const node of cluster.nodes) node.script = (request) => (isPut(request) ? 'cutBefore' : 'serve');
+    const error = await errorOf(client.put('k', 'b', { timeoutMs: 300 }));
+    expect(error).toMatchObject({ code: 'timeout', outcome: 'unknown' });
+    const attempts = cluster.nodes.flatMap(numbersOf).length;
+    expect(attempts).toBeGreaterThan(3);
+    expect(attempts).toBeLessThan(40);
+  });
+
+  it('makes no read unknown', async () => {
+    const { cluster, client } = await start();
+    for (const node of cluster.nodes) node.script = () => 'cutBefore';
+    expect(await errorOf(client.get('k', { timeoutMs: 200 }))).toMatchObject({ outcome: 'notApplied' });
+  });
+
+  it('never sends a reconfiguration twice', async () => {
+    const { cluster, client, first } = await start();
+    first.script = firstly((request) => request.type === 'reconfigure', 'cutAfter');
+    const error = await errorOf(client.reconfigure([1, 2]));
+    expect(error).toMatchObject({ code: 'timeout', outcome: 'unknown' });
+    expect(cluster.configurationId).toBe(2);
+  });
+
+  it('of every endpoint given is survived by going to members learned meanwhile', async () => {
+    const cluster = await startCluster(3);
+    const client = await connect(cluster, { endpoints: [cluster.node(1).address] });
+    let release = (): void => {};
+    const hold = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    cluster.node(1).script = firstly(isPut, { hold });
+    const slow = client.put('k', 'a');
+    await vi.waitFor(() => expect(cluster.node(1).requests.some((request) => request.type === 'status')).toBe(true));
+    release();
+    await slow;
+    await cluster.node(1).stop();
+    expect(text((await client.get('k'))?.value)).toBe('a');
+  });
+});
+
+describe('a node that refuses', () => {
+  it('as it is no member sends the client to the members, known before or not', async () => {
+    const cluster = await startCluster(2);
+    const [standby, member] = [cluster.node(1), cluster.node(2)];
+    const message = 'node 1 is no member';
+    standby.script = () => ({ code: 'notMember', outcome: 'notApplied', message, members: [member.address] });
+    const client = await connect(cluster, { endpoints: [standby.address] });
+    await client.put('k', 'a');
+    expect(standby.requests).toHaveLength(1);
+    expect(text((await client.get('k'))?.value)).toBe('a');
+    expect(standby.requests).toHaveLength(1);
+  });
+
+  it.each(['busy', 'shuttingDown', 'noMajority'] as const)(
+    'with %s is left for the next, and nothing is lost',
+    async (code) => {
+      const { client, first, second } = await start();
+      await client.put('k', 'a');
+      first.script = () => ({ code, outcome: 'notApplied', message: 'not now' });
+      await Promise.all(Array.from({ length: 50 }, (_, at) => client.put(`k${at}`, 'v')));
+      expect(numbersOf(second).length).toBe(50);
+    },
+  );
+
+  it('alone is asked again until it takes the command', async () => {
+    const { client, first } = await start(1);
+    await client.put('k', 'a');
+    const busy: Reaction = { code: 'busy', outcome: 'notApplied', message: 'full' };
+    first.script = firstly(isPut, busy, busy, busy);
+    await client.put('k', 'b');
+    expect(numbersOf(first)).toEqual([1, 2, 2, 2, 2]);
+    expect(first.connectionCount).toBe(1);
+  });
+
+  it.each([
+    ['busy', 'busy'],
+    ['noMajority', 'noMajority'],
+    ['shuttingDown', 'noMajority'],
+  ] as const)('to the end with %s means not applied', async (code, told) => {
+    const { cluster, client } = await start();
+    await client.put('k', 'a');
+    for (const node of cluster.nodes) node.script = () => ({ code, outcome: 'notApplied', message: 'never' });
+    const error = await errorOf(client.put('k', 'b', { timeoutMs: 300 }));
+    expect(error).toMatchObject({ code: told, outcome: 'notApplied' });
+    expect(error.message).toContain('never');
+  });
+
+  it('after an attempt that was lost leaves the outcome unknown', async () => {
+    const { cluster, client, first } = await start();
+    await client.put('k', 'a');
+    for (const node of cluster.nodes)
+      node.script = () => ({ code: 'noMajority', outcome: 'notApplied', message: 'alone' });
+    first.script = () => 'cutBefore';
+    expect(await errorOf(client.put('k', 'b', { timeoutMs: 300 }))).toMatchObject({
+      code: 'timeout',
+      outcome: 'unknown',
+    });
+  });
+
+  it('at the end of its time is taken at its word', async () => {
+    const { client, first } = await start(1);
+    await client.put('k', 'a');
+    first.script = atItsDeadline({ code: 'timeout', outcome: 'unknown', message: 'proposed, not decided' });
+    const error = await errorOf(client.put('k', 'b', { timeoutMs: 1000 }));
+    expect(error).toMatchObject({ code: 'timeout', outcome: 'unknown' });
+    expect(error.message).toContain('proposed, not decided');
+    expect(numbersOf(first)).toEqual([1, 2]);
+  });
+
+  it.each(['reconfiguring', 'unreachable', 'invalid', 'tooLarge'] as const)(
+    'for good with %s is believed',
+    async (code) => {
+      const { client, first, second } = await start();
+      first.script = () => ({ code, outcome: 'notApplied', message: 'node 4 cannot be reached' });
+      const error = await errorOf(client.reconfigure([1, 2, 4]));
+      expect(error).toMatchObject({ code, outcome: 'notApplied', message: 'node 4 cannot be reached' });
+      expect(second.requests).toEqual([]);
+    },
+  );
+});
+
+describe('a node that hangs', () => {
+  it.each(['ignore', 'applyAndIgnore'] as const)(
+    'is left for another one, and the command applied once (%s)',
+    async (reaction) => {
+      const { cluster, client, first, second } = await start();
+      await client.put('k', 'a');
+      first.script = () => reaction;
+      const puts = Array.from({ length: 20 }, (_, at) => client.put('k', `${at}`, { timeoutMs: 900 }));
+      const revisions = (await Promise.all(puts)).map((result) => result.revision);
+      expect(new Set(revisions).size).toBe(20);
+      expect(cluster.machine.get('k')?.revision).toBe(Math.max(...revisions));
+      expect(numbersOf(second)).toHaveLength(20);
+    },
+  );
+
+  it('is stayed with if no other node can be reached, and its last word counts', async () => {
+    const { cluster, client, first } = await start();
+    await client.put('k', 'a');
+    await cluster.node(2).stop();
+    await cluster.node(3).stop();
+    first.script = atItsDeadline({ code: 'noMajority', outcome: 'notApplied', message: 'one of three' });
+    const error = await errorOf(client.put('k', 'b', { timeoutMs: 1200 }));
+    expect(error).toMatchObject({ code: 'noMajority', outcome: 'notApplied' });
+    expect(error.message).toContain('one of three');
+    expect(numbersOf(first)).toEqual([1, 2]);
+    expect(first.connectionCount).toBe(1);
+  });
+
+  it('with another that hangs too: not applied if that is the last word of both', async () => {
+    const { cluster, client, first, second } = await start(2);
+    await client.put('k', 'a');
+    for (const node of cluster.nodes) {
+      node.script = atItsDeadline({ code: 'noMajority', outcome: 'notApplied', message: 'two of five' });
+    }
+    const error = await errorOf(client.put('k', 'b', { timeoutMs: 1200 }));
+    expect(error).toMatchObject({ code: 'noMajority', outcome: 'notApplied' });
+    expect(numbersOf(first)).toContain(2);
+    expect(numbersOf(second)).toContain(2);
+  });
+
+  it('answers late: the first answer counts, and the connection is closed when it has drained', async () => {
+    const { client, first, second } = await start();
+    await client.put('k', 'a');
+    let answer = (): void => {};
+    const hold = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    first.script = () => ({ hold });
+    second.script = () => 'ignore';
+    const put = client.put('k', 'b', { timeoutMs: 1500 });
+    await vi.waitFor(() => expect(numbersOf(second)).toEqual([2]));
+    answer();
+    await put;
+    await vi.waitFor(() => expect(first.openConnections).toBe(0));
+  });
+
+  it('for commands only is left, though it answers what needs no majority', async () => {
+    const { client, first, second } = await start();
+    await client.put('k', 'a');
+    first.script = (request) => (isPut(request) ? 'ignore' : 'serve');
+    let isDone = false;
+    const put = client.put('k', 'b', { timeoutMs: 900 }).then(() => {
+      isDone = true;
+    });
+    while (!isDone) await client.get('k', { consistency: 'local' });
+    await put;
+    expect(numbersOf(second)).toEqual([2]);
+  });
+});
+
+describe('sessions', () => {
+  it('are opened by the first write, once for many', async () => {
+    const { client, first } = await start();
+    await client.get('k');
+    expect(first.requests.some(isOpen)).toBe(false);
+    await Promise.all(Array.from({ length: 10 }, (_, at) => client.put(`k${at}`, 'v')));
+    await client.put('k', 'v');
+    expect(first.requests.filter(isOpen)).toHaveLength(1);
+  });
+
+  it('acknowledge all below the lowest number without an answer', async () => {
+    const { client, first } = await start();
+    let release = (): void => {};
+    const hold = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await client.put('k', '1');
+    first.script = firstly(isPut, { hold });
+    const slow = client.put('k', '2');
+    await client.put('k', '3');
+    await client.put('k', '4');
+    release();
+    await slow;
+    await client.put('k', '5');
+    const acknowledged = first.requests.flatMap((request) =>
+      isPut(request) && request.type === 'write' ? decodeCommand(request.command).acknowledgedBelow : [],
+    );
+    expect(acknowledged).toEqual([1, 2, 2, 2, 5]);
+  });
+
+  it('that expired are renewed for commands that were not tried before', async () => {
+    const { cluster, client, first } = await start();
+    await client.put('k', 'a');
+    cluster.forgetSessions();
+    const results = await Promise.all(Array.from({ length: 30 }, (_, at) => client.put(`k${at}`, `${at}`)));
+    expect(new Set(results.map((result) => result.revision)).size).toBe(30);
+    expect(first.requests.filter(isOpen)).toHaveLength(2);
+    for (let at = 0; at < 30; at++) expect(cluster.machine.get(`k${at}`)?.revision).toBe(results[at]?.revision);
+  });
+
+  it('that expired while a command was retried leave its outcome unknown', async () => {
+    const { cluster, client, first } = await start();
+    await client.put('k', 'a');
+    first.script = (request) => {
+      if (!isPut(request)) return 'serve';
+      queueMicrotask(() => cluster.forgetSessions());
+      return 'cutAfter';
+    };
+    expect(await errorOf(client.put('k', 'b'))).toMatchObject({ code: 'sessionExpired', outcome: 'unknown' });
+    expect(text((await client.get('k'))?.value)).toBe('b');
+    first.script = () => 'serve';
+    await client.put('k', 'c');
+  });
+});
+
+describe('the window', () => {
+  it('keeps at most so many writes out, and the rest in line', async () => {
+    const { client, first } = await start(1, { outstandingWritesMax: 8 });
+    await client.put('k', 'v');
+    let out = 0;
+    let most = 0;
+    first.script = () => {
+      most = Math.max(most, ++out);
+      return { hold: new Promise<void>((resolve) => setImmediate(resolve)).then(() => out--) };
+    };
+    await Promise.all(Array.from({ length: 100 }, (_, at) => client.put(`k${at}`, 'v')));
+    expect(most).toBe(8);
+  });
+
+  it('does not outrun one slow command by more than the cluster remembers', async () => {
+    const { client, first } = await start();
+    await client.put('k', 'v');
+    let release = (): void => {};
+    const hold = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    first.script = firstly(isPut, { hold });
+    const slow = client.put('slow', 'v', { timeoutMs: 20_000 });
+    const others = Array.from({ length: 5000 }, (_, at) => client.put(`k${at}`, 'v', { timeoutMs: 20_000 }));
+    // Number 2 is out: 2 to 4097 fit into the window of 4,096.
+    await Promise.all(others.slice(0, 4095));
+    expect(Math.max(...numbersOf(first))).toBe(4097);
+    release();
+    await slow;
+    await Promise.all(others);
+  });
+
+  it('refuses what is over the limit of the line: busy, not applied', async () => {
+    const { client, first } = await start(1, { outstandingWritesMax: 1, queuedWritesMax: 5 });
+    await client.put('k', 'v');
+    let release = (): void => {};
+    const hold = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    first.script = firstly(isPut, { hold });
+    const puts = Array.from({ length: 7 }, (_, at) => client.put(`k${at}`, 'v'));
+    expect(await errorOf(puts[6] as Promise<unknown>)).toMatchObject({ code: 'busy', outcome: 'notApplied' });
+    release();
+    await Promise.all(puts.slice(0, 6));
+  });
+
+  it('lets what ran out of time in line end as not applied', async () => {
+    const { client, first } = await start(1, { outstandingWritesMax: 1 });
+    await client.put('k', 'v');
+    first.script = () => 'ignore';
+    const [sent, queued] = [client.put('a', 'v', { timeoutMs: 500 }), client.put('b', 'v', { timeoutMs: 100 })];
+    const [sentError, queuedError] = await Promise.all([errorOf(sent), errorOf(queued)]);
+    expect(queuedError).toMatchObject({ code: 'noMajority', outcome: 'notApplied' });
+    expect(sentError).toMatchObject({ code: 'timeout', outcome: 'unknown' });
+  });
+
+  it('lets writes without a session end as not applied, though the session may have been opened', async () => {
+    const { client, first } = await start(1);
+    first.script = () => 'ignore';
+    expect(await errorOf(client.put('a', 'v', { timeoutMs: 200 }))).toMatchObject({
+      code: 'noMajority',
+      outcome: 'notApplied',
+    });
+  });
+});
+
+describe('closing', () => {
+  it('fails what is out with what is known of it, and everything later', async () => {
+    const { client, first } = await start(1, { outstandingWritesMax: 1 });
+    await client.put('k', 'v');
+    first.script = () => 'ignore';
+    const calls = [client.put('a', 'v'), client.put('b', 'v'), client.get('k')].map(errorOf);
+    await vi.waitFor(() => expect(first.requests.some((request) => request.type === 'get')).toBe(true));
+    await client.close();
+    expect(await Promise.all(calls)).toMatchObject([
+      { code: 'closed', outcome: 'unknown' },
+      { code: 'closed', outcome: 'notApplied' },
+      { code: 'closed', outcome: 'notApplied' },
+    ]);
+    expect(await errorOf(client.put('k', 'v'))).toMatchObject({ code: 'closed', outcome: 'notApplied' });
+    expect(await errorOf(client.get('k'))).toMatchObject({ code: 'closed', outcome: 'notApplied' });
+    await vi.waitFor(() => expect(first.openConnections).toBe(0));
+    await client.close();
+  });
+});
+
+describe('status', () => {
+  it('is that of the node connected to, or of the one named', async () => {
+    const { client, second } = await start();
+    expect(await client.status()).toMatchObject({ nodeId: 1 });
+    expect(await client.statusOf(second.address)).toMatchObject({ nodeId: 2 });
+    await second.stop();
+    const error = await errorOf(client.statusOf(second.address));
+    expect(error).toMatchObject({ code: 'unreachable', outcome: 'notApplied' });
+    expect(error.message).toBe(`${second.address}: connection refused`);
+  });
+
+  it('of the cluster shows roles, and who cannot be reached', async () => {
+    const { cluster, client } = await start(4);
+    await client.put('k', 'v');
+    const [one, two, three, four] = cluster.nodes as [FakeNode, FakeNode, FakeNode, FakeNode];
+    const members = [one, two, three].map(({ id, address }) => ({ id, address }));
+    for (const node of cluster.nodes) node.status = { leader: 2, members };
+    four.status = { state: 'standby', members };
+    await three.stop();
+    expect(await client.clusterStatus()).toEqual({
+      clusterId: '00112233aabbccdd',
+      configurationId: 1,
+      leader: 2,
+      members: [
+        { id: 1, address: one.address, role: 'follower', decidedIndex: 2, appliedIndex: 2 },
+        { id: 2, address: two.address, role: 'leader', decidedIndex: 2, appliedIndex: 2 },
+        { id: 3, address: three.address, role: 'unreachable', decidedIndex: undefined, appliedIndex: undefined },
+        { id: 4, address: four.address, role: 'standby', decidedIndex: 2, appliedIndex: 2 },
+      ],
+    });
+  });
+
+  it('of the cluster believes the newest configuration, and finds members that the endpoints do not name', async () => {
+    const cluster = await startCluster(3);
+    const [one, two, three] = cluster.nodes as [FakeNode, FakeNode, FakeNode];
+    const old = [one, two].map(({ id, address }) => ({ id, address }));
+    const next = [two, three].map(({ id, address }) => ({ id, address }));
+    one.status = { configurationId: 1, leader: 1, members: old };
+    two.status = { configurationId: 2, leader: 3, members: next };
+    three.status = { configurationId: 2, leader: 3, members: next };
+    const client = await connect(cluster, { endpoints: [one.address] });
+    expect(await client.clusterStatus()).toMatchObject({
+      configurationId: 2,
+      leader: 3,
+      members: [
+        { id: 2, role: 'follower' },
+        { id: 3, role: 'leader' },
+        { id: 1, role: 'standby' },
+      ],
+    });
+  });
+
+  it('of the cluster does not call a dead node leader', async () => {
+    const { cluster, client } = await start();
+    for (const node of cluster.nodes) node.status = { leader: 3 };
+    await cluster.node(3).stop();
+    expect(await client.clusterStatus()).toMatchObject({ leader: undefined });
+  });
+});

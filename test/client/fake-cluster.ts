@@ -1,0 +1,203 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { fromByteString, toByteString } from '../../src/base/bytes.ts';
+import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
+import { KvStateMachine } from '../../src/kv/state-machine.ts';
+import { decodeRequests, encodeResponseFrames } from '../../src/wire/client-frame.ts';
+import type { ClientRequest, ClientResponse, Failure, NodeStatus } from '../../src/wire/client-message.ts';
+import { clientPath, encodeClientHello } from '../../src/wire/handshake.ts';
+import { answerBytesMax, clientFrameBytesMax, protocolVersion } from '../../src/wire/limits.ts';
+
+export const fakeClusterId = '00112233aabbccdd';
+
+/** What a node does with a request. */
+export type Reaction =
+  | 'serve'
+  /** The connection is cut, with or without the command applied. */
+  | 'cutBefore'
+  | 'cutAfter'
+  /** No answer ever, with or without the command applied. */
+  | 'ignore'
+  | 'applyAndIgnore'
+  /** Served now (or refused), answered when the promise is fulfilled. */
+  | { readonly hold: Promise<unknown>; readonly refusal?: Refusal }
+  | Refusal;
+
+export type Refusal = Omit<Failure, 'type'>;
+
+export type Script = (request: ClientRequest, node: FakeNode) => Reaction;
+
+/** Nodes on real sockets with the real codecs, over one state machine that really applies: a cluster without consensus. */
+export class FakeCluster {
+  machine = new KvStateMachine(new MemoryStateStore());
+  readonly nodes: FakeNode[] = [];
+  configurationId = 1;
+
+  static async start(count: number): Promise<FakeCluster> {
+    const cluster = new FakeCluster();
+    for (let id = 1; id <= count; id++) cluster.nodes.push(await FakeNode.start(cluster, id));
+    return cluster;
+  }
+
+  node(id: number): FakeNode {
+    const node = this.nodes.find((candidate) => candidate.id === id);
+    if (node === undefined) throw new Error(`no node ${id}`);
+    return node;
+  }
+
+  get addresses(): string[] {
+    return this.nodes.map((node) => node.address);
+  }
+
+  /** All sessions are forgotten, the keys stay: as if so many others had been opened. */
+  forgetSessions(): void {
+    const pairs = this.machine.range({ prefix: '', limit: 1000, bytesMax: 1e9 }).pairs;
+    const store = new MemoryStateStore();
+    for (const { key, value, revision } of pairs) store.put(key, value, revision);
+    const { appliedIndex } = this.machine;
+    this.machine = new KvStateMachine(store);
+    for (let index = 0; index < appliedIndex; index++) this.machine.skip(index);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.stop()));
+  }
+}
+
+export class FakeNode {
+  readonly id: number;
+  script: Script = () => 'serve';
+  status: Partial<NodeStatus> = {};
+  clusterId: string | undefined = fakeClusterId;
+  /** False: connections are taken, but nothing is said on them. */
+  saysHello = true;
+  /** Requests in the order in which they came, and how many were in each frame. */
+  readonly requests: ClientRequest[] = [];
+  readonly frameSizes: number[] = [];
+  connectionCount = 0;
+  readonly #cluster: FakeCluster;
+  readonly #http: Server;
+  readonly #sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: clientFrameBytesMax,
+  });
+  #port = 0;
+
+  private constructor(cluster: FakeCluster, id: number) {
+    this.#cluster = cluster;
+    this.id = id;
+    this.#http = createServer((_request, response) => response.writeHead(404).end());
+    this.#http.on('upgrade', (request, socket, head) => {
+      if (request.url !== clientPath) socket.destroy();
+      else this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#onConnection(webSocket));
+    });
+  }
+
+  static async start(cluster: FakeCluster, id: number): Promise<FakeNode> {
+    const node = new FakeNode(cluster, id);
+    await node.#listen();
+    return node;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.#port}`;
+  }
+
+  /** Cuts every connection; the node goes on. */
+  cut(): void {
+    for (const socket of this.#sockets.clients) socket.terminate();
+  }
+
+  get openConnections(): number {
+    return this.#sockets.clients.size;
+  }
+
+  async stop(): Promise<void> {
+    this.cut();
+    await new Promise<void>((resolve) => this.#http.close(() => resolve()));
+  }
+
+  /** Listens again, where it listened before. */
+  restart(): Promise<void> {
+    return this.#listen();
+  }
+
+  #listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#http.once('error', reject);
+      this.#http.listen(this.#port, '127.0.0.1', () => {
+        this.#port = (this.#http.address() as AddressInfo).port;
+        resolve();
+      });
+    });
+  }
+
+  #onConnection(socket: WebSocket): void {
+    this.connectionCount++;
+    socket.on('message', (data) => this.#onFrame(socket, data as Buffer));
+    const { clusterId } = this;
+    if (this.saysHello) socket.send(encodeClientHello({ protocolVersion, kv: true, nodeId: this.id, clusterId }));
+  }
+
+  #onFrame(socket: WebSocket, frame: Buffer): void {
+    const requests = decodeRequests(frame);
+    this.frameSizes.push(requests.length);
+    const answers: ClientResponse[] = [];
+    for (const request of requests) {
+      this.requests.push(request);
+      const answer = this.#react(socket, request, this.script(request, this));
+      if (answer !== undefined) answers.push(answer);
+    }
+    send(socket, answers);
+  }
+
+  #react(socket: WebSocket, request: ClientRequest, reaction: Reaction): ClientResponse | undefined {
+    if (reaction === 'serve') return this.#serve(request);
+    if (reaction === 'cutAfter' || reaction === 'applyAndIgnore') this.#serve(request);
+    if (reaction === 'cutAfter' || reaction === 'cutBefore') socket.terminate();
+    if (typeof reaction === 'string') return undefined;
+    if ('code' in reaction) return { id: request.id, type: 'failed', ...reaction };
+    const { refusal } = reaction;
+    const answer: ClientResponse =
+      refusal === undefined ? this.#serve(request) : { id: request.id, type: 'failed', ...refusal };
+    void reaction.hold.then(() => send(socket, [answer]));
+    return undefined;
+  }
+
+  #serve(request: ClientRequest): ClientResponse {
+    const { id } = request;
+    const { machine } = this.#cluster;
+    switch (request.type) {
+      case 'write':
+        return { id, type: 'outcome', outcome: machine.apply(machine.appliedIndex, request.command) };
+      case 'get':
+        return { id, type: 'record', record: machine.get(toByteString(request.key)) };
+      case 'list': {
+        const base = { prefix: toByteString(request.prefix), limit: request.limit, bytesMax: answerBytesMax };
+        const after = request.after && toByteString(request.after);
+        const { pairs, more } = machine.range(after === undefined ? base : { ...base, after });
+        return { id, type: 'pairs', more, pairs: pairs.map((pair) => ({ ...pair, key: fromByteString(pair.key) })) };
+      }
+      case 'status':
+        return { id, type: 'status', status: this.#status() };
+      case 'reconfigure':
+        return { id, type: 'reconfigured', configurationId: ++this.#cluster.configurationId };
+    }
+  }
+
+  #status(): NodeStatus {
+    const members = this.#cluster.nodes.map(({ id, address }) => ({ id, address }));
+    const { appliedIndex } = this.#cluster.machine;
+    return {
+      ...{ clusterId: this.clusterId, nodeId: this.id, address: this.address, state: 'member', leader: 1, members },
+      ...{ configurationId: this.#cluster.configurationId, decidedIndex: appliedIndex, appliedIndex },
+      ...this.status,
+    };
+  }
+}
+
+function send(socket: WebSocket, answers: readonly ClientResponse[]): void {
+  for (const frame of encodeResponseFrames(answers)) socket.send(frame);
+}

@@ -1,0 +1,114 @@
+import { afterEach, expect, test } from 'vitest';
+import { ProcessCluster } from './cluster.ts';
+
+let cluster: ProcessCluster;
+
+afterEach(() => cluster.destroy());
+
+/** Milliseconds that `run` takes. */
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
+}
+
+test('a put is read from every node, survives its leader, and everything survives everybody', async () => {
+  cluster = await ProcessCluster.create([1, 2, 3]);
+  await cluster.start(1, 2, 3);
+  expect(await cluster.kv('put', 'foo', 'bar')).toMatchObject({ code: 0 });
+  for (const id of [1, 2, 3]) {
+    expect(await cluster.kv('get', 'foo', '--endpoints', cluster.address(id))).toMatchObject({ code: 0, stdout: 'bar\n' });
+  }
+
+  const leader = await cluster.leader();
+  await cluster.kill(leader);
+  const took = await timed(async () => expect(await cluster.kv('put', 'foo', 'baz')).toMatchObject({ code: 0 }));
+  expect(took).toBeLessThan(2000);
+
+  await cluster.start(leader);
+  const view = await cluster.until(({ members }) => new Set(members.map((member) => member.appliedIndex)).size === 1);
+  expect(view.members.map((member) => member.id)).toEqual([1, 2, 3]);
+  expect(await cluster.kv('get', 'foo', '--consistency', 'local', '--endpoints', cluster.address(leader))).toMatchObject({
+    stdout: 'baz\n',
+  });
+
+  for (const id of [1, 2, 3]) await cluster.kill(id);
+  await cluster.start(1, 2, 3);
+  expect(await cluster.kv('get', 'foo')).toMatchObject({ code: 0, stdout: 'baz\n' });
+});
+
+test('a standby replaces a member: one continuous log, every key there, the old member stands by', async () => {
+  cluster = await ProcessCluster.create([1, 2, 3], [4]);
+  await cluster.start(1, 2, 3, 4);
+  for (const key of ['a', 'b', 'c']) expect((await cluster.kv('put', key, `value of ${key}`)).code).toBe(0);
+  expect(await cluster.kv('reconfigure', `1,2,4=${cluster.address(4)}`)).toMatchObject({ code: 0 });
+  const view = await cluster.until(({ members, configurationId }) => {
+    const caughtUp = members.filter(({ role }) => role === 'leader' || role === 'follower');
+    return configurationId === 2 && caughtUp.length === 3 && new Set(caughtUp.map((member) => member.appliedIndex)).size === 1;
+  });
+  expect(view.members.filter(({ role }) => role !== 'standby').map((member) => member.id)).toEqual([1, 2, 4]);
+  for (const key of ['a', 'b', 'c']) {
+    const local = await cluster.kv('get', key, '--consistency', 'local', '--endpoints', cluster.address(4));
+    expect(local).toMatchObject({ code: 0, stdout: `value of ${key}\n` });
+  }
+  // The one left out sends its clients to the members.
+  expect(await cluster.kv('get', 'a', '--endpoints', cluster.address(3))).toMatchObject({ stdout: 'value of a\n' });
+  expect(cluster.stderr(3)).toContain('stands by');
+});
+
+test('a member that slept through a reconfiguration comes back and finds its place', async () => {
+  cluster = await ProcessCluster.create([1, 2, 3], [4]);
+  await cluster.start(1, 2, 3, 4);
+  await cluster.kv('put', 'before', '1');
+  await cluster.kill(3);
+  expect(await cluster.kv('reconfigure', `1,2,3,4=${cluster.address(4)}`)).toMatchObject({ code: 0 });
+  await cluster.kill(2);
+  // Two of the four members are down: nothing goes on until one that slept has caught up.
+  await cluster.start(3);
+  expect(await cluster.kv('put', 'after', '2', '--timeout', '10s')).toMatchObject({ code: 0 });
+  await cluster.until(({ members }) => members.find(({ id }) => id === 3)?.role === 'follower' || members.find(({ id }) => id === 3)?.role === 'leader');
+});
+
+test('without a majority nothing is applied, and the exit codes say so', async () => {
+  cluster = await ProcessCluster.create([1, 2, 3]);
+  await cluster.start(1, 2, 3);
+  expect((await cluster.kv('put', 'k', '1')).code).toBe(0);
+  await cluster.kill(1);
+  await cluster.kill(2);
+  expect(await cluster.kv('get', 'k', '--timeout', '1500ms')).toMatchObject({ code: 5 });
+  // A local read needs nobody.
+  expect(await cluster.kv('get', 'k', '--consistency', 'local', '--endpoints', cluster.address(3))).toMatchObject({ code: 0 });
+  await cluster.kill(3);
+  expect(await cluster.kv('put', 'k', '2', '--timeout', '700ms')).toMatchObject({ code: 5 });
+});
+
+test('SIGTERM ends a node cleanly, and a paused leader does not come back as one', async () => {
+  cluster = await ProcessCluster.create([1, 2, 3]);
+  await cluster.start(1, 2, 3);
+  await cluster.kv('put', 'k', '1');
+  const leader = await cluster.leader();
+  cluster.signal(leader, 'SIGSTOP');
+  expect(await cluster.kv('put', 'k', '2')).toMatchObject({ code: 0 });
+  cluster.signal(leader, 'SIGCONT');
+  expect(await cluster.kv('get', 'k', '--endpoints', cluster.address(leader))).toMatchObject({ code: 0, stdout: '2\n' });
+  expect(await cluster.stop(leader)).toBe(0);
+  expect(await cluster.kv('get', 'k')).toMatchObject({ stdout: '2\n' });
+});
+
+test('an emptied data directory does not come back as the old member', async () => {
+  cluster = await ProcessCluster.create([1, 2, 3]);
+  await cluster.start(1, 2, 3);
+  await cluster.kv('put', 'k', '1');
+  await cluster.kill(3);
+  const { rmSync } = await import('node:fs');
+  rmSync(cluster.dataDirectory(3), { recursive: true });
+  await cluster.start(3);
+  await cluster.until(({ members }) => members.find(({ id }) => id === 3)?.role !== 'follower');
+  await cluster.kill(2);
+  // Node 1 and the wiped node 3 are no majority.
+  expect(await cluster.kv('put', 'k', '2', '--timeout', '1500ms')).not.toMatchObject({ code: 0 });
+  await cluster.start(2);
+  expect(await cluster.kv('reconfigure', '1,2')).toMatchObject({ code: 0 });
+  expect(await cluster.kv('reconfigure', `1,2,3=${cluster.address(3)}`)).toMatchObject({ code: 0 });
+  await cluster.until(({ members }) => members.find(({ id }) => id === 3)?.role === 'follower' || members.find(({ id }) => id === 3)?.role === 'leader');
+});

@@ -1,0 +1,265 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openDataDirectory } from '../../src/storage/data-directory.ts';
+import type { DataDirectoryError } from '../../src/storage/data-directory-error.ts';
+import { BundledChild } from './bundled-child.ts';
+import { Scratch } from './scratch.ts';
+
+let scratch: Scratch;
+let path: string;
+let writer: BundledChild;
+
+beforeAll(async () => {
+  writer = await BundledChild.of('writer');
+});
+
+afterAll(() => {
+  writer.remove();
+});
+
+beforeEach(() => {
+  scratch = new Scratch();
+  path = scratch.fresh();
+});
+
+afterEach(() => {
+  scratch.remove();
+});
+
+async function refusalOf(options: Parameters<typeof openDataDirectory>[0]): Promise<DataDirectoryError> {
+  const refused = await openDataDirectory(options).then(
+    async (directory) => {
+      await directory.close();
+      throw new Error('the directory was not refused');
+    },
+    (error: DataDirectoryError) => error,
+  );
+  expect(refused.name).toBe('DataDirectoryError');
+  expect(refused.message).not.toContain('\n');
+  return refused;
+}
+
+async function make(clusterId?: string): Promise<void> {
+  const directory = await openDataDirectory({ path, nodeId: 1 });
+  directory.logStore.sequence.append([{ type: 'Normal', entry: new Uint8Array([1, 2, 3]) }]);
+  if (clusterId !== undefined) directory.logStore.bindCluster(clusterId);
+  directory.logStore.commit();
+  await directory.logStore.flush();
+  directory.stateStore.put('k', new Uint8Array([4]), 0);
+  await directory.stateStore.checkpoint(1, []);
+  await directory.close();
+}
+
+/** Names, sizes and contents of all files but LMDB's reader tables. */
+function contents(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const name of readdirSync(path, { recursive: true }) as string[]) {
+    if (statSync(join(path, name)).isDirectory() || name.endsWith('lock.mdb')) continue;
+    found.set(name, readFileSync(join(path, name), 'latin1'));
+  }
+  return found;
+}
+
+describe('a new directory', () => {
+  it('is made for its owner alone, with an identity that stays', async () => {
+    const first = await openDataDirectory({ path: join(path, 'deep'), nodeId: 3 });
+    expect(first.identity).toEqual({
+      nodeId: 3,
+      storageId: expect.stringMatching(/^[0-9a-f]{16}$/),
+      clusterId: undefined,
+    });
+    expect(statSync(join(path, 'deep')).mode & 0o777).toBe(0o700);
+    first.logStore.bindCluster('00000000000000aa');
+    first.logStore.commit();
+    await first.logStore.flush();
+    await first.close();
+    const second = await openDataDirectory({ path: join(path, 'deep'), nodeId: 3 });
+    expect(second.identity).toEqual({ ...first.identity, clusterId: '00000000000000aa' });
+    expect(second.logStore.incarnation).toBe(1);
+    await second.close();
+  });
+
+  it('gets another storage id than any before', async () => {
+    await make();
+    const before = readFileSync(join(path, 'identity'), 'latin1');
+    rmSync(path, { recursive: true });
+    await make();
+    expect(readFileSync(join(path, 'identity'), 'latin1')).not.toBe(before);
+  });
+
+  it('is begun afresh after a crash that cut its making short', async () => {
+    mkdirSync(join(path, 'log'), { recursive: true });
+    writeFileSync(join(path, 'creating'), '');
+    writeFileSync(join(path, 'log', 'data.mdb'), 'half');
+    await make();
+    expect(readdirSync(path).toSorted()).toEqual(['closed', 'identity', 'log', 'state']);
+  });
+});
+
+describe('a directory is refused, unchanged,', () => {
+  it('for another node', async () => {
+    await make();
+    const before = contents();
+    const refused = await refusalOf({ path, nodeId: 2 });
+    expect(refused.code).toBe('otherNode');
+    expect(refused.message).toContain('belongs to node 1, not 2');
+    expect(contents()).toEqual(before);
+  });
+
+  it('for another cluster', async () => {
+    await make('00000000000000aa');
+    const before = contents();
+    const refused = await refusalOf({ path, nodeId: 1, clusterId: '00000000000000bb' });
+    expect(refused.code).toBe('otherCluster');
+    expect(refused.message).toContain('belongs to cluster 00000000000000aa, not 00000000000000bb');
+    expect(contents()).toEqual(before);
+  });
+
+  it('of a newer format', async () => {
+    await make();
+    writeFileSync(join(path, 'identity'), 'omnikv data format 2\nwhatever\n');
+    const before = contents();
+    const refused = await refusalOf({ path, nodeId: 1 });
+    expect(refused.code).toBe('newerFormat');
+    expect(refused.message).toContain('has format 2');
+    expect(contents()).toEqual(before);
+  });
+
+  it('with a changed identity', async () => {
+    await make();
+    const text = readFileSync(join(path, 'identity'), 'latin1');
+    writeFileSync(join(path, 'identity'), text.replace('node 1', 'node 2'));
+    for (const nodeId of [1, 2]) expect((await refusalOf({ path, nodeId })).code).toBe('damaged');
+    writeFileSync(join(path, 'identity'), '');
+    expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
+  });
+
+  it.each(['identity', 'log', 'state', 'log/data.mdb', 'state/data.mdb'])('without its %s', async (name) => {
+    await make();
+    rmSync(join(path, name), { recursive: true });
+    const before = contents();
+    expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
+    expect(contents()).toEqual(before);
+  });
+
+  it.each(['log', 'state'])('with a cut or zeroed file of the %s, which kill by signal', async (name) => {
+    await make();
+    const file = join(path, name, 'data.mdb');
+    const whole = readFileSync(file);
+    truncateSync(file, 8192);
+    const refused = await refusalOf({ path, nodeId: 1 });
+    expect(refused.code).toBe('damaged');
+    expect(refused.message).toContain(`${name}/data.mdb is damaged (reading it ends the process with SIG`);
+    writeFileSync(file, Buffer.alloc(whole.length));
+    expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
+    writeFileSync(file, '');
+    expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
+    writeFileSync(file, whole);
+    await (await openDataDirectory({ path, nodeId: 1 })).close();
+  });
+
+  it('if it is a file, or below one', async () => {
+    writeFileSync(path, 'text');
+    const refused = await refusalOf({ path, nodeId: 1 });
+    expect(refused.code).toBe('notWritable');
+    expect(refused.message).toContain('is a file');
+    expect((await refusalOf({ path: join(path, 'below'), nodeId: 1 })).code).toBe('notWritable');
+    expect(readFileSync(path, 'latin1')).toBe('text');
+  });
+
+  it('if its state lacks what its log no longer has', async () => {
+    const directory = await openDataDirectory({ path, nodeId: 1 });
+    directory.logStore.sequence.reset(100);
+    directory.logStore.commit();
+    await directory.logStore.flush();
+    await directory.close();
+    const refused = await refusalOf({ path, nodeId: 1 });
+    expect(refused.code).toBe('damaged');
+    expect(refused.message).toContain('the state ends at 0, the log begins at 100');
+  });
+});
+
+describe('the lock', () => {
+  it('refuses a second opening in the same process, and leaves the first be', async () => {
+    const first = await openDataDirectory({ path, nodeId: 1 });
+    const refused = await refusalOf({ path, nodeId: 1 });
+    expect(refused.code).toBe('inUse');
+    expect(refused.message).toContain(`process ${process.pid}`);
+    expect((await refusalOf({ path, nodeId: 1 })).code).toBe('inUse');
+    await first.close();
+    await make();
+  });
+
+  it('refuses a second process in under a second, naming the first, and is free once that is killed', async () => {
+    const holder = writer.start([path, 'hold']);
+    await holder.line('open');
+    const began = performance.now();
+    const refused = await refusalOf({ path, nodeId: 1 });
+    expect(performance.now() - began).toBeLessThan(1000);
+    expect(refused.code).toBe('inUse');
+    expect(refused.message).toContain(`process ${holder.pid}`);
+    holder.kill();
+    await make();
+    expect(readdirSync(path).filter((name) => name.startsWith('lock-'))).toEqual([]);
+  });
+
+  it('goes to one of several that start together over a dead holder', async () => {
+    const dead = writer.start([path, 'hold']);
+    await dead.line('open');
+    dead.kill();
+    await dead.ended;
+    const starters = Array.from({ length: 6 }, () => writer.start([path, 'hold']));
+    const answers = await Promise.all(starters.map((starter) => starter.line('open', 'inUse', 'damaged')));
+    for (const starter of starters) starter.kill();
+    const won = starters[answers.indexOf('open')];
+    expect(answers.filter((answer) => answer === 'open')).toHaveLength(1);
+    for (const answer of answers.filter((each) => each !== 'open')) expect(answer).toContain(`process ${won?.pid}`);
+  });
+
+  it('is not taken from a living process by a file of the same pid from before', async () => {
+    await make();
+    writeFileSync(join(path, `lock-${process.pid}-1-0`), '');
+    const directory = await openDataDirectory({ path, nodeId: 1 });
+    expect(existsSync(join(path, `lock-${process.pid}-1-0`))).toBe(false);
+    await directory.close();
+  });
+});
+
+describe('a killed process', () => {
+  it('leaves everything that it said was durable', async () => {
+    for (let round = 1; round <= 3; round++) {
+      const child = writer.start([path]);
+      await child.line('open');
+      await child.line(`checkpoint`);
+      child.kill();
+      await child.ended;
+      const flushed = last(child.lines, 'flushed ');
+      const checkpoint = last(child.lines, 'checkpoint ');
+      const directory = await openDataDirectory({ path, nodeId: 1 });
+      const { sequence } = directory.logStore;
+      expect(sequence.endIndex).toBeGreaterThanOrEqual(flushed);
+      expect(sequence.endIndex % 3).toBe(0);
+      for (const [index, entry] of sequence.read(0, sequence.endIndex).entries()) {
+        expect(entry.type === 'Normal' && Buffer.from(entry.entry).toString()).toBe(String(index));
+      }
+      expect(directory.stateStore.durableIndex).toBeGreaterThanOrEqual(checkpoint);
+      const value = directory.stateStore.get('end')?.value;
+      expect(Number(Buffer.from(value ?? []).toString())).toBe(directory.stateStore.durableIndex);
+      await directory.close();
+    }
+  });
+});
+
+function last(lines: readonly string[], start: string): number {
+  return Number(lines.findLast((line) => line.startsWith(start))?.slice(start.length));
+}
