@@ -34,7 +34,9 @@ async function bundle() {
     // typescript: oclif asks for it only when it transpiles, which bin/kv.js turns off.
     external: ['lmdb', 'ws', 'typescript'],
     // CommonJS packages inside an ES module still call require() for Node's own modules.
-    banner: { js: "import { createRequire as makeRequire } from 'node:module';\nconst require = makeRequire(import.meta.url);" },
+    banner: {
+      js: "import { createRequire as makeRequire } from 'node:module';\nconst require = makeRequire(import.meta.url);",
+    },
     metafile: true,
     logLevel: 'warning',
   });

@@ -2,7 +2,7 @@ import { Args } from '@oclif/core';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { keyNotFound } from '../src/cli/key-not-found.ts';
 import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';
-import { parseKey } from '../src/cli/values.ts';
+import { checkedKey } from '../src/client/input.ts';
 
 export default class Delete extends ClientCommand {
   static override summary = 'Delete a key.';
@@ -14,7 +14,7 @@ export default class Delete extends ClientCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Delete);
-    const key = parseKey(args.key);
+    const key = checkedKey(args.key);
     const { existed, revision } = await this.withClient(flags, ({ client, timeLeftMs }) =>
       client.delete(key, { timeoutMs: timeLeftMs() }),
     );

@@ -2,7 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { keyNotFound } from '../src/cli/key-not-found.ts';
 import { jsonBytes, printJson, writeOut } from '../src/cli/output.ts';
-import { parseKey } from '../src/cli/values.ts';
+import { checkedKey } from '../src/client/input.ts';
 
 export default class Get extends ClientCommand {
   static override summary = 'Print the value of a key.';
@@ -27,7 +27,7 @@ export default class Get extends ClientCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Get);
-    const key = parseKey(args.key);
+    const key = checkedKey(args.key);
     const { consistency } = flags;
     const found = await this.withClient(flags, ({ client, timeLeftMs }) =>
       client.get(key, { consistency, timeoutMs: timeLeftMs() }),

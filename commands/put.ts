@@ -1,7 +1,8 @@
 import { Args, Flags } from '@oclif/core';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';
-import { parseKey, readValue } from '../src/cli/values.ts';
+import { readValue } from '../src/cli/values.ts';
+import { checkedKey } from '../src/client/input.ts';
 
 export default class Put extends ClientCommand {
   static override summary = 'Store a value under a key.';
@@ -24,7 +25,7 @@ export default class Put extends ClientCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Put);
-    const key = parseKey(args.key);
+    const key = checkedKey(args.key);
     const value = await readValue({ argument: args.value, file: flags.file, stdin: process.stdin });
     const { revision } = await this.withClient(flags, ({ client, timeLeftMs }) =>
       client.put(key, value, { timeoutMs: timeLeftMs() }),

@@ -115,8 +115,8 @@ class Node implements RunningNode {
   async listen(): Promise<void> {
     const { host, port } = parseAddress(this.#options.address);
     await this.#gateway.listen({ host, port });
-    this.#ticker = setInterval(() => this.#receive({ type: 'tick' }), tickMs);
-    this.#receive({ type: 'tick' });
+    this.#ticker = setInterval(() => this.#tick(), tickMs);
+    this.#tick();
   }
 
   async stop(): Promise<void> {
@@ -181,6 +181,11 @@ class Node implements RunningNode {
     return isTaken;
   }
 
+  #tick(): void {
+    this.#updateDials();
+    this.#receive({ type: 'tick' });
+  }
+
   readonly #runTurn = (): void => {
     this.#isTurnDue = false;
     this.#turn();
@@ -193,7 +198,6 @@ class Node implements RunningNode {
       const output = this.#replica.turn();
       this.#release(output);
       this.#flush();
-      this.#updateDials();
       if (output.hasMore) this.#receive({ type: 'flushed' });
       this.#noticeIdle();
     } catch (error) {

@@ -28,7 +28,7 @@ const floors: Readonly<Record<string, Room>> = {
   omnipaxos: { imports: [], node: false, discipline: 'pure' },
   kv: { imports: [], node: false, discipline: 'pure' },
 
-  wire: { imports: ['omnipaxos', 'kv'], node: true },
+  wire: { imports: ['omnipaxos', 'kv'], types: ['cluster'], node: true },
   cluster: { imports: ['omnipaxos', 'wire'], types: ['kv'], node: true },
   replica: { imports: ['omnipaxos', 'kv', 'wire', 'cluster'], node: false, discipline: 'turn' },
 
@@ -44,7 +44,11 @@ const floors: Readonly<Record<string, Room>> = {
   'server.ts': { imports: everyRoom, node: true },
   'index.ts': { imports: [...everyRoom, 'server.ts'], node: true },
 
-  cli: { imports: ['client', 'cluster', 'wire'], packages: ['@oclif/core', 'inquirer'], node: true },
+  cli: {
+    imports: ['client', 'cluster', 'wire'],
+    packages: ['@oclif/core', 'hdr-histogram-js', 'inquirer'],
+    node: true,
+  },
   commands: {
     imports: ['cli', 'client', 'cluster', 'server.ts', 'wire'],
     packages: ['@oclif/core', 'inquirer'],

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { KvError } from '../client/errors.ts';
+import { checkedValue } from '../client/input.ts';
 import { InputError } from '../cluster/input-error.ts';
-import { keyProblem, valueBytesMax, valueProblem } from '../kv/command.ts';
 
 /** Where a value comes from: an argument (`-` is standard input), or a file. */
 export interface ValueSource {
@@ -10,15 +10,10 @@ export interface ValueSource {
   readonly stdin: AsyncIterable<Uint8Array>;
 }
 
-/** The bytes of a key given as an argument. Throws {@link KvError}, so that nobody has to be asked. */
-export function parseKey(text: string): Uint8Array {
-  const key = Buffer.from(text, 'utf8');
-  const problem = keyProblem(key);
-  if (problem !== undefined) throw new KvError(key.length === 0 ? 'invalid' : 'tooLarge', problem, 'notApplied');
-  return key;
-}
+/** What is read of a value at the most: over the limit of a value, which the client checks, and far below all memory. */
+const readBytesMax = 2 * 1024 * 1024;
 
-/** The bytes to put. At most one more than a value may have are read. Throws {@link InputError} or {@link KvError}. */
+/** The bytes to put, checked before anybody is asked. Throws {@link InputError} or {@link KvError}. */
 export async function readValue({ argument, file, stdin }: ValueSource): Promise<Uint8Array> {
   if (argument !== undefined && file !== undefined) {
     throw new InputError('there is a VALUE and a --file: give one of them');
@@ -27,7 +22,7 @@ export async function readValue({ argument, file, stdin }: ValueSource): Promise
   if (argument === undefined) {
     throw new InputError('the VALUE is missing: kv put KEY VALUE, or - for standard input, or --file FILE');
   }
-  return argument === '-' ? readAll(stdin, 'standard input') : checked(Buffer.from(argument, 'utf8'));
+  return argument === '-' ? readAll(stdin, 'standard input') : checkedValue(argument);
 }
 
 async function readFile(path: string): Promise<Uint8Array> {
@@ -45,19 +40,9 @@ async function readAll(source: AsyncIterable<Uint8Array>, name: string): Promise
   for await (const chunk of source) {
     chunks.push(chunk);
     byteCount += chunk.length;
-    if (byteCount > valueBytesMax) {
-      throw new KvError(
-        'tooLarge',
-        `${name} has more than the ${valueBytesMax} bytes (1 MiB) of a value`,
-        'notApplied',
-      );
+    if (byteCount > readBytesMax) {
+      throw new KvError('tooLarge', `${name} has over 2 MiB: a value has at most 1 MiB`, 'notApplied');
     }
   }
-  return Buffer.concat(chunks, byteCount);
-}
-
-function checked(value: Uint8Array): Uint8Array {
-  const problem = valueProblem(value);
-  if (problem !== undefined) throw new KvError('tooLarge', problem, 'notApplied');
-  return value;
+  return checkedValue(Buffer.concat(chunks, byteCount));
 }

@@ -21,7 +21,7 @@ import { type DeleteResult, type PutResult, WriteCall } from './write-call.ts';
 import { Writes } from './writes.ts';
 
 /** Most pairs that `list` returns. */
-export const listPairsMax = 100_000;
+const listPairsMax = 100_000;
 
 const timeoutMsDefault = 5000;
 const outstandingWritesDefault = 1024;
@@ -54,7 +54,7 @@ export interface ReadOptions extends CallOptions {
 }
 
 export interface ListOptions extends ReadOptions {
-  /** Most pairs, at most {@link listPairsMax}. */
+  /** Most pairs, at most 100,000. */
   readonly limit?: number;
 }
 
@@ -139,7 +139,7 @@ export class KvClient {
 
   /**
    * The keys that begin with `prefix` (all for an empty one), in byte order. Read in pages: writes that happen meanwhile may
-   * be in or not, each key as it was at one moment of the call. Error `tooLarge` if there are over {@link listPairsMax}
+   * be in or not, each key as it was at one moment of the call. Error `tooLarge` if there are over 100,000
    * pairs and no `limit` is given: see {@link scan}.
    */
   async list(prefix: Bytes = '', options: ListOptions = {}): Promise<KvListing[]> {

@@ -4,7 +4,7 @@ import type { ConnectionProblem } from './connection.ts';
 import { KvError } from './errors.ts';
 
 /** Most endpoints that a client is given, and as many again that it learns from nodes. */
-export const endpointsMax = 100;
+const endpointsMax = 100;
 
 interface Endpoint {
   readonly address: string;

@@ -10,7 +10,7 @@ import { Router } from './router.ts';
 import type { Sweepable } from './sweeper.ts';
 
 /** Most calls without a result. */
-export const callsMax = 131_072;
+const callsMax = 131_072;
 /** A frame is sent when it holds so much, even if more waits. */
 const frameBytesTarget = 1024 * 1024;
 const membersTimeoutMs = 1000;

@@ -15,8 +15,6 @@ export type CommandKind = keyof typeof commandKinds;
 export const keyBytesMax = 1024;
 /** Most bytes of a value. */
 export const valueBytesMax = 1024 * 1024;
-/** Most bytes of an encoded command. */
-export const commandBytesMax = keyBytesMax + valueBytesMax + 64;
 
 /** Who gave a command, so that a retry is answered and not applied again (PROTOCOL mistake 25). */
 export interface CommandOrigin {

@@ -4,7 +4,7 @@ import type { Outcome } from './outcome.ts';
 import type { SessionChange, SessionRow } from './state-store.ts';
 
 /** Most sessions kept, unless the cluster says otherwise. All replicas must have the same figure. */
-export const sessionsMaxDefault = 10_000;
+const sessionsMaxDefault = 10_000;
 
 export interface SessionTableOptions {
   /** Most sessions kept: opening one more drops the least recently used. */

@@ -45,7 +45,9 @@ export type SnapshotRow =
   | { readonly type: 'session'; readonly id: number; readonly bytes: Uint8Array };
 
 /** The last row already read: where the next chunk goes on. The same on every replica for the same index. */
-export type SnapshotCursor = { readonly type: 'pair'; readonly key: ByteString } | { readonly type: 'session'; readonly id: number };
+export type SnapshotCursor =
+  | { readonly type: 'pair'; readonly key: ByteString }
+  | { readonly type: 'session'; readonly id: number };
 
 /** A stable view of the state at one applied index. */
 export interface StateSnapshot {

@@ -23,7 +23,7 @@ export interface GatewayLimits {
   readonly closeGraceMs: number;
 }
 
-export const defaultGatewayLimits: GatewayLimits = {
+const defaultGatewayLimits: GatewayLimits = {
   connectionsMax: 10_000,
   bufferedBytesMax: 32 * 1024 * 1024,
   frameBytesMax: clientFrameBytesMax,

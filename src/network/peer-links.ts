@@ -26,7 +26,7 @@ export interface PeerLimits {
   readonly strangersMax: number;
 }
 
-export const defaultPeerLimits: PeerLimits = {
+const defaultPeerLimits: PeerLimits = {
   handshakeTimeoutMs: 2000,
   pingIntervalMs: 1000,
   silenceMsMax: 5000,

@@ -125,7 +125,7 @@ export class BallotLeaderElection {
   /** Messages to send now. They never wait for a disk. */
   getOutgoingMsgs(): BallotMessage[] {
     const taken = this.#outgoing;
-    if (taken.length > 0) this.#outgoing = [];
+    this.#outgoing = [];
     return taken;
   }
 
@@ -134,7 +134,7 @@ export class BallotLeaderElection {
     this.#isQuorumConnected = replies.length + 1 >= this.#quorum.prepare;
     this.#followHighestBallot(replies);
     this.#isHappy = this.#isContentWith(replies);
-    if (!this.#isHappy && this.#isQuorumConnected && replies.every((reply) => !reply.happy)) this.#takeOver();
+    if (!this.#isHappy && this.#isQuorumConnected && replies.every((reply) => !reply.happy)) this.#leadAbove(replies);
     this.#takeInStranded(replies);
     this.#beginRound();
     this.#followPromise();
@@ -159,10 +159,6 @@ export class BallotLeaderElection {
     return replies.some((reply) => compareBallots(reply.leader, this.#ballot) > 0 && reply.happy);
   }
 
-  #takeOver(): void {
-    this.#leadAbove(this.#leader);
-  }
-
   /**
    * A peer that promised a ballot above mine, whose owner it cannot reach (or is dead), can follow nobody while the rest is
    * happy with me. If I am in office, with a majority that follows me, I go on under a ballot above that one. With
@@ -171,17 +167,20 @@ export class BallotLeaderElection {
   #takeInStranded(replies: readonly HeartbeatReply[]): void {
     const stranded = replies.filter((reply) => compareBallots(reply.leader, this.#ballot) > 0 && !reply.happy);
     const followers = replies.filter((reply) => compareBallots(reply.leader, this.#ballot) === 0).length;
+    const isFollowedByMajority = followers + 1 > (this.#peers.length + 1) / 2;
     const inOffice =
-      compareBallots(this.#leader, this.#ballot) === 0 &&
-      followers + 1 >= Math.max(this.#quorum.prepare, this.#quorum.accept);
+      compareBallots(this.#leader, this.#ballot) === 0 && isFollowedByMajority && this.#isQuorumConnected;
     this.#strandedRounds = inOffice && stranded.length > 0 ? this.#strandedRounds + 1 : 0;
     if (this.#strandedRounds < strandedRounds) return;
     this.#strandedRounds = 0;
-    this.#leadAbove(stranded.reduce((highest, { leader }) => (leader.n > highest.n ? leader : highest), this.#leader));
+    this.#leadAbove(stranded);
   }
 
-  #leadAbove(ballot: Ballot): void {
-    this.#ballot = { ...this.#ballot, n: ballot.n + 1 };
+  /** Above what unhappy repliers follow too, or they could not follow me. When to take over does not depend on it. */
+  #leadAbove(unhappy: readonly HeartbeatReply[]): void {
+    let { n } = this.#leader;
+    for (const { leader } of unhappy) n = Math.max(n, leader.n);
+    this.#ballot = { ...this.#ballot, n: n + 1 };
     this.#leader = this.#ballot;
     this.#isHappy = true;
   }

@@ -63,7 +63,9 @@ export function resolveOptions<T>(options: OmniPaxosOptions<T>): ResolvedOptions
     if (!(resolved[name] >= 1)) throw new RangeError(`${name} is ${resolved[name]}, it must be at least 1`);
   }
   if (resolved.syncSizeMax <= resolved.undecidedSizeMax) {
-    throw new RangeError(`syncSizeMax ${resolved.syncSizeMax} must exceed undecidedSizeMax ${resolved.undecidedSizeMax}`);
+    throw new RangeError(
+      `syncSizeMax ${resolved.syncSizeMax} must exceed undecidedSizeMax ${resolved.undecidedSizeMax}`,
+    );
   }
   return resolved;
 }

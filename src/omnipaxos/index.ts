@@ -1,4 +1,5 @@
 /** `omnikv/omnipaxos`: sequence consensus by itself. Sans I/O, nothing of Node. See README.md beside this file. */
+export { InvariantError } from '../base/assert.ts';
 export { type Ballot, bottomBallot, compareBallots, type NodeId } from './ballot.ts';
 export {
   BallotLeaderElection,

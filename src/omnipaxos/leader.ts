@@ -52,6 +52,9 @@ interface Undecided {
   readonly size: number;
 }
 
+/** Most entries of one AcceptDecide, whatever their sizes: bounds what is read at once from a long log. */
+const messageEntriesMax = 4096;
+
 /** The leader's side of the protocol, for one ballot. */
 export class Leader<T> {
   readonly role = 'leader';
@@ -334,7 +337,7 @@ export class Leader<T> {
   /** The entries of the next AcceptDecide from `from` on: one array for all followers that are equally far. */
   #nextMessageEntries(from: number, to: number): SharedEntries<T> {
     const { log, options } = this.#context;
-    const entries = log.read(from, to);
+    const entries = log.read(from, Math.min(to, from + messageEntriesMax));
     let size = 0;
     let count = 0;
     while (count < entries.length) {

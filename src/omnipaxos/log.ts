@@ -30,7 +30,10 @@ export class Log<T> {
     this.#store = store;
     this.startIndex = startIndex;
     const { sequence, state } = store;
-    assert(sequence.endIndex >= startIndex, `log ends at ${sequence.endIndex}, the configuration starts at ${startIndex}`);
+    assert(
+      sequence.endIndex >= startIndex,
+      `log ends at ${sequence.endIndex}, the configuration starts at ${startIndex}`,
+    );
     if (state.decidedIndex < startIndex) state.decidedIndex = startIndex;
     // Accepted nothing in this configuration yet: what lies behind is left over from before its StopSign.
     const kept = Math.max(state.decidedIndex, sequence.trimmedIndex);
@@ -124,7 +127,10 @@ export class Log<T> {
     const sameRound = compareBallots(state.acceptedRound, ballot) === 0;
     // What is decided here already is the same there (that is what deciding means), and may be trimmed.
     const keep = Math.max(sameRound ? this.acceptedIndex : from, state.decidedIndex);
-    assert(from <= this.acceptedIndex && keep <= this.acceptedIndex, `sync from ${from} leaves a gap after ${this.acceptedIndex}`);
+    assert(
+      from <= this.acceptedIndex && keep <= this.acceptedIndex,
+      `sync from ${from} leaves a gap after ${this.acceptedIndex}`,
+    );
     // Behind a decided StopSign nothing follows: a leader that has more is of the past.
     const rest = this.#isSealed ? [] : suffix.slice(keep - from);
     if (keep < this.acceptedIndex) sequence.truncate(keep);

@@ -166,7 +166,7 @@ export class OmniPaxos<T> {
    */
   takeReturnedProposals(): Entry<T>[] {
     const taken = this.#returned;
-    if (taken.length > 0) this.#returned = [];
+    this.#returned = [];
     return taken;
   }
 
@@ -207,7 +207,7 @@ export class OmniPaxos<T> {
       role.advanceDecided();
       role.replicate();
     }
-    this.#reads.pump(this.#readView());
+    if (this.#reads.isRoundDue) this.#reads.pump(this.#readView());
     this.#checkInvariants();
     return this.#outbox.take(this.#log.durableWrite());
   }
@@ -250,7 +250,10 @@ export class OmniPaxos<T> {
     this.#checkInvariants();
   }
 
-  /** All below `index` is known as state now (from catch-up): the log goes on there. */
+  /**
+   * All below `index` is known as state now (from catch-up): the log goes on there. Never past the StopSign's own index: that
+   * entry must come by `installDecided`, else this node would not know that its configuration is over.
+   */
   installState(index: number): void {
     if (this.isLeaderInAcceptPhase) return;
     this.#log.installState(index);
@@ -400,7 +403,10 @@ export class OmniPaxos<T> {
     assert(decidedIndex >= this.#lastDecided, 'decided index went back');
     assert(compareBallots(promise, this.#lastPromise) >= 0, 'promise went back');
     assert(compareBallots(promise, acceptedRound) >= 0, 'accepted round is above the promise');
-    assert(this.#role.role !== 'leader' || compareBallots(this.#role.ballot, promise) === 0, 'leads under another promise');
+    assert(
+      this.#role.role !== 'leader' || compareBallots(this.#role.ballot, promise) === 0,
+      'leads under another promise',
+    );
     this.#lastDecided = decidedIndex;
     this.#lastPromise = promise;
   }

@@ -53,7 +53,7 @@ export class Outbox<T> {
     }
     if (count > 0) this.#waiting.splice(0, count);
     const taken = this.#ready;
-    if (taken.length > 0) this.#ready = [];
+    this.#ready = [];
     return taken;
   }
 }

@@ -69,7 +69,7 @@ export class ReadIndex<T> {
 
   takeReady(): ReadyRead[] {
     const taken = this.#ready;
-    if (taken.length > 0) this.#ready = [];
+    this.#ready = [];
     return taken;
   }
 
@@ -110,9 +110,13 @@ export class ReadIndex<T> {
     if (view.leading && this.#pending.length > 0) this.#beginRound();
   }
 
+  /** True if `pump` has something to send. */
+  get isRoundDue(): boolean {
+    return this.#isRoundDue;
+  }
+
   /** Sends one ConfirmRequest for all reads that came in since the last. */
   pump(view: ReadView): void {
-    if (!this.#isRoundDue) return;
     this.#isRoundDue = false;
     if (!view.leading || this.#pending.length === 0) return;
     const { options, outbox } = this.#context;
@@ -136,7 +140,12 @@ export class ReadIndex<T> {
     }
   }
 
-  #enqueue(readId: number, from: NodeId, isConfirmedByAsker: boolean, leading: { ballot: Ballot; readIndex: number }): void {
+  #enqueue(
+    readId: number,
+    from: NodeId,
+    isConfirmedByAsker: boolean,
+    leading: { ballot: Ballot; readIndex: number },
+  ): void {
     this.#enterBallot(leading.ballot);
     const { readIndex } = leading;
     const read = { readId, from, readIndex, round: this.#round + 1, isConfirmedByAsker };

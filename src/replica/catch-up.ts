@@ -75,7 +75,9 @@ export class CatchUp {
   }
 
   /** The request to send now, if any is due. */
-  nextRequest(isConnected: (nodeId: NodeId) => boolean): { readonly to: NodeId; readonly payload: PeerPayload } | undefined {
+  nextRequest(
+    isConnected: (nodeId: NodeId) => boolean,
+  ): { readonly to: NodeId; readonly payload: PeerPayload } | undefined {
     if (this.#patience > 0 || this.isInstalling || this.isComplete) return undefined;
     for (let tries = 0; tries < this.#donors.length && !isConnected(this.#donor); tries++) this.#nextDonor();
     if (!isConnected(this.#donor)) return undefined;
@@ -105,7 +107,8 @@ export class CatchUp {
       return undefined;
     }
     const isFirst = stage.snapshotIndex === 0;
-    if (!isFirst && (chunk.snapshotIndex !== stage.snapshotIndex || !isSameCursor(chunk.cursor, stage.cursor))) return undefined;
+    if (!isFirst && (chunk.snapshotIndex !== stage.snapshotIndex || !isSameCursor(chunk.cursor, stage.cursor)))
+      return undefined;
     if (isFirst) {
       if (chunk.cursor !== undefined) return undefined;
       this.#state.beginInstall();

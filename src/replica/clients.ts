@@ -188,7 +188,8 @@ export class Clients {
 }
 
 function writeProblem(command: Uint8Array): Failure | undefined {
-  if (!isCommandIntact(command)) return failure('invalid', 'notApplied', 'the command was damaged on its way: its checksum does not fit');
+  if (!isCommandIntact(command))
+    return failure('invalid', 'notApplied', 'the command was damaged on its way: its checksum does not fit');
   try {
     const problem = commandProblem(decodeCommand(command));
     return problem === undefined ? undefined : failure('tooLarge', 'notApplied', problem);

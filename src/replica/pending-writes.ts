@@ -136,4 +136,3 @@ export class PendingWrites {
     for (const numbers of this.#sessions.values()) yield* numbers.values();
   }
 }
-

@@ -106,7 +106,10 @@ export class Reconfigurations {
       const message = `node ${first?.id} does not answer at ${address ?? 'any known address'}: start it with \`kv start --id ${first?.id}\``;
       this.#answer(pending, failure('unreachable', 'notApplied', message));
     } else {
-      this.#answer(pending, failure('noMajority', 'notApplied', 'no leader with a majority of the members was in reach'));
+      this.#answer(
+        pending,
+        failure('noMajority', 'notApplied', 'no leader with a majority of the members was in reach'),
+      );
     }
   }
 

@@ -67,6 +67,7 @@ export class Replica {
   readonly #output = new Output();
   readonly #clients: Clients;
   readonly #reconfigurations: Reconfigurations;
+  readonly #initialMembers: readonly NodeId[];
   readonly #connected = new Map<NodeId, PeerHello>();
   /** Highest configuration in which each node was heard on its present link: whom need not be told. */
   readonly #heard = new Map<NodeId, number>();
@@ -76,8 +77,9 @@ export class Replica {
   #tick = 0;
   #checkpointTick = 0;
   #isCheckpointing = false;
-  /** A complete snapshot that waits to be made the state. */
+  /** A complete snapshot that waits to be made the state, and whether one is being made so: nothing is applied meanwhile. */
   #installIndex: number | undefined;
+  #isInstalling = false;
   #isStopping = false;
   #hasMoreToDo = false;
   #leaderKey = '';
@@ -86,6 +88,7 @@ export class Replica {
   constructor(options: ReplicaOptions) {
     this.#options = options;
     this.#settings = options.settings;
+    this.#initialMembers = [...options.initial.nodes.keys()];
     this.#store = options.logStore;
     this.#state = options.stateStore;
     this.#recoverLog();
@@ -101,7 +104,7 @@ export class Replica {
   hello(): PeerHello {
     const { nodeId, storageId, clusterId } = this.#store.identity;
     const { initial, address } = this.#options;
-    const initialMembers = [...initial.nodes.keys()];
+    const initialMembers = this.#initialMembers;
     return { protocolVersion, clusterName: initial.name, clusterId, nodeId, address, storageId, initialMembers };
   }
 
@@ -186,7 +189,10 @@ export class Replica {
   #recoverLog(): void {
     const { durableIndex } = this.#state;
     const { state, sequence } = this.#store;
-    assert(durableIndex >= sequence.trimmedIndex, `the state ends at ${durableIndex}, the log begins at ${sequence.trimmedIndex}`);
+    assert(
+      durableIndex >= sequence.trimmedIndex,
+      `the state ends at ${durableIndex}, the log begins at ${sequence.trimmedIndex}`,
+    );
     if (durableIndex > state.decidedIndex) new Log(this.#store, 0).installState(durableIndex);
   }
 
@@ -201,7 +207,11 @@ export class Replica {
 
   #modeIn(configuration: Configuration): Mode {
     if (!this.#isMemberOf(configuration)) return { name: 'standby' };
-    return { name: 'member', voter: new Voter(configuration, this.#nodeId, this.#store, this.#settings), catchUp: undefined };
+    return {
+      name: 'member',
+      voter: new Voter(configuration, this.#nodeId, this.#store, this.#settings),
+      catchUp: undefined,
+    };
   }
 
   #isMemberOf(configuration: Configuration): boolean {
@@ -224,8 +234,10 @@ export class Replica {
         return;
       case 'requests':
         for (const request of event.requests) {
-          if (request.type === 'reconfigure' && !this.#refusal()) this.#reconfigurations.receive(event.connection, request);
-          else if (request.type === 'reconfigure') this.#output.respond(event.connection, request.id, this.#refusal() as Failure);
+          if (request.type === 'reconfigure' && !this.#refusal())
+            this.#reconfigurations.receive(event.connection, request);
+          else if (request.type === 'reconfigure')
+            this.#output.respond(event.connection, request.id, this.#refusal() as Failure);
           else this.#clients.receive(event.connection, request);
         }
         return;
@@ -290,7 +302,7 @@ export class Replica {
   #applyDecided(): boolean {
     const mode = this.#mode;
     if (mode.name !== 'member' && mode.name !== 'joining') return false;
-    if (mode.catchUp?.isInstalling) return false;
+    if (this.#isInstalling) return false;
     const { decidedIndex } = this.#store.state;
     const from = this.#machine.appliedIndex;
     if (from >= decidedIndex) return false;
@@ -341,7 +353,10 @@ export class Replica {
     this.#announcedTick.clear();
     this.#clients.onConfigurationEnd();
     const members = next.members.map((member) => member.id).join(', ');
-    this.#output.notice('info', `configuration ${next.configurationId} begins at index ${next.startIndex}: members ${members}`);
+    this.#output.notice(
+      'info',
+      `configuration ${next.configurationId} begins at index ${next.startIndex}: members ${members}`,
+    );
     if (this.#mode.name === 'standby') this.#stepBack();
     const newcomers = next.members.filter((member) => !before?.members.some(({ id }) => id === member.id));
     for (const member of newcomers) this.#announce(member.id);
@@ -450,7 +465,10 @@ export class Replica {
     }
     const namesake = configuration.members.find(({ id }) => id === nodeId);
     if (namesake) {
-      this.#output.notice('warn', `node ${nodeId} of this cluster votes with another data directory (${namesake.storageId})`);
+      this.#output.notice(
+        'warn',
+        `node ${nodeId} of this cluster votes with another data directory (${namesake.storageId})`,
+      );
       return;
     }
     if (mine !== undefined) this.#enter(configuration);
@@ -463,7 +481,10 @@ export class Replica {
     if (decidedIndex >= configuration.startIndex && this.#machine.appliedIndex >= configuration.startIndex) {
       return this.#enter(configuration);
     }
-    this.#output.notice('info', `joining configuration ${configuration.configurationId}: catching up from index ${decidedIndex}`);
+    this.#output.notice(
+      'info',
+      `joining configuration ${configuration.configurationId}: catching up from index ${decidedIndex}`,
+    );
     const log = new Log<Uint8Array>(this.#store, 0);
     const donors = this.#donorsFor(configuration);
     const catchUp = new CatchUp(log, this.#state, this.#settings, donors, configuration.startIndex);
@@ -485,7 +506,11 @@ export class Replica {
   #advanceCatchUp(): void {
     const mode = this.#mode;
     if (mode.name === 'member') this.#updateMemberCatchUp(mode);
-    if (mode.name === 'joining' && mode.catchUp.isComplete && this.#machine.appliedIndex >= mode.configuration.startIndex) {
+    if (
+      mode.name === 'joining' &&
+      mode.catchUp.isComplete &&
+      this.#machine.appliedIndex >= mode.configuration.startIndex
+    ) {
       this.#enter(mode.configuration);
       this.#hasMoreToDo = true;
       return;
@@ -501,7 +526,7 @@ export class Replica {
   #updateMemberCatchUp(mode: Mode & { name: 'member' }): void {
     const target = mode.voter.paxos.catchUpTarget;
     if (!target) {
-      if (mode.catchUp && !mode.catchUp.isInstalling) mode.catchUp = undefined;
+      if (!this.#isInstalling) mode.catchUp = undefined;
       return;
     }
     const others = this.#donorsFor(mode.voter.configuration).filter((id) => id !== target.from);
@@ -512,13 +537,16 @@ export class Replica {
 
   #onStateChunk(from: NodeId, chunk: StateChunk): void {
     const catchUp = this.#activeCatchUp();
-    const index = catchUp?.onStateChunk(from, chunk);
-    if (catchUp === undefined || index === undefined) return;
+    // A snapshot that is being installed must not be mixed with another one's rows.
+    if (catchUp === undefined || this.#isInstalling) return;
+    const index = catchUp.onStateChunk(from, chunk);
+    if (index === undefined) return;
     if (index <= this.#machine.appliedIndex) {
       catchUp.abandonState();
       return;
     }
     this.#installIndex = index;
+    this.#isInstalling = true;
     this.#startInstall();
   }
 
@@ -531,8 +559,13 @@ export class Replica {
   }
 
   #onStateInstalled(index: number): void {
+    this.#isInstalling = false;
     this.#machine.reload();
-    this.#activeCatchUp()?.onInstalled(index);
+    const catchUp = this.#activeCatchUp();
+    if (catchUp) catchUp.onInstalled(index);
+    // Whoever asked for it has moved on meanwhile; the log must still begin where the state ends.
+    else if (this.#mode.name === 'member') this.#mode.voter.paxos.installState(index);
+    else new Log(this.#store, 0).installState(index);
   }
 
   #decidedLog(): DecidedLog {
@@ -578,7 +611,7 @@ export class Replica {
   }
 
   #startCheckpoint(): void {
-    if (this.#isCheckpointing || this.#activeCatchUp()?.isInstalling) return;
+    if (this.#isCheckpointing || this.#isInstalling) return;
     if (this.#machine.appliedIndex === this.#state.durableIndex) return;
     const isDue = this.#tick - this.#checkpointTick >= this.#settings.checkpointTicks;
     if (!isDue && this.#state.stagedBytes < this.#settings.checkpointBytesMax) return;
@@ -604,7 +637,12 @@ export class Replica {
     if (name === 'member' || name === 'forming') return undefined;
     const what = name === 'joining' ? 'is catching up with the cluster' : 'stands by and is no member';
     const members = this.status().members.filter((member) => member.id !== this.#nodeId);
-    return failure('notMember', 'notApplied', `node ${this.#nodeId} ${what}`, members.map((member) => member.address));
+    return failure(
+      'notMember',
+      'notApplied',
+      `node ${this.#nodeId} ${what}`,
+      members.map((member) => member.address),
+    );
   }
 
   #view() {
@@ -626,9 +664,9 @@ export class Replica {
       resendTicks: this.#settings.resendTicks,
       isConnected: (nodeId: NodeId) => this.#connected.has(nodeId),
       helloOf: (nodeId: NodeId) => this.#connected.get(nodeId),
-      knownAddress: (nodeId: NodeId) => this.#options.initial.nodes.get(nodeId) ?? this.#options.defaultAddress?.(nodeId),
+      knownAddress: (nodeId: NodeId) =>
+        this.#options.initial.nodes.get(nodeId) ?? this.#options.defaultAddress?.(nodeId),
       status: () => this.status(),
     };
   }
 }
-

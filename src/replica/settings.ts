@@ -41,7 +41,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   electionTimeoutTicks: 10,
   resendTicks: 10,
   checkpointTicks: 50,
-  checkpointBytesMax: 16 * mebibyte,
+  checkpointBytesMax: 4 * mebibyte,
   logTailEntries: 100_000,
   inboxMax: 100_000,
   pendingWritesMax: 65_536,

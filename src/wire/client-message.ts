@@ -21,7 +21,7 @@ export type ClientRequest = {
 } & RequestBody;
 
 export type RequestBody =
-  | { readonly type: 'write'; /** An encoded command. */ readonly command: Uint8Array }
+  | { readonly type: 'write' /** An encoded command. */; readonly command: Uint8Array }
   | { readonly type: 'get'; readonly consistency: Consistency; readonly key: Uint8Array }
   | {
       readonly type: 'list';

@@ -25,9 +25,9 @@ export const peerPath = '/v1/peer';
 /** Path of the connections of clients. */
 export const clientPath = '/v1/client';
 /** Most characters of a hello. */
-export const helloTextMax = 4096;
+const helloTextMax = 4096;
 /** Most characters of a cluster's name. */
-export const clusterNameTextMax = 200;
+const clusterNameTextMax = 200;
 
 export function encodePeerHello(hello: PeerHello): string {
   return JSON.stringify(hello);

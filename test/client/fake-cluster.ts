@@ -9,7 +9,7 @@ import type { ClientRequest, ClientResponse, Failure, NodeStatus } from '../../s
 import { clientPath, encodeClientHello } from '../../src/wire/handshake.ts';
 import { answerBytesMax, clientFrameBytesMax, protocolVersion } from '../../src/wire/limits.ts';
 
-export const fakeClusterId = '00112233aabbccdd';
+const fakeClusterId = '00112233aabbccdd';
 
 /** What a node does with a request. */
 export type Reaction =

@@ -157,6 +157,23 @@ export function describeLogStore(name: string, kind: LogStoreKind): void {
       expect(durable).toEqual(durable.toSorted((a, b) => a - b));
     });
 
+    it.runIf(kind.needsFlush)('calls no commit durable before the flush that holds it', async () => {
+      const numbers = [0, 1, 2].map((n) => {
+        store.sequence.append(entries(n, n + 1));
+        return store.commit();
+      });
+      expect(store.durableWrite()).toBeLessThan(numbers[0] as number);
+      const flush = store.flush();
+      store.sequence.append(entries(3, 4));
+      store.commit();
+      store.sequence.append(entries(4, 5));
+      const last = store.commit();
+      expect(store.durableWrite()).toBeLessThan(numbers[0] as number);
+      expect(await flush).toBe(numbers[2]);
+      expect(store.durableWrite()).toBe(numbers[2]);
+      expect(await store.flush()).toBe(last);
+    });
+
     it.runIf(kind.needsFlush)('loses a commit that was not flushed, whole', async () => {
       store.sequence.append(entries(0, 5));
       store.state.promise = { n: 1, priority: 0, pid: 1 };

@@ -73,6 +73,8 @@ interface Furthest {
   value: Value;
   latest: Placeable[];
   stuck: Placeable[];
+  /** Who has yet to read the value. */
+  reader: Placeable | undefined;
 }
 
 const latestShown = 4;
@@ -88,10 +90,9 @@ export class KeyHistory {
   /** Not placed and with a known outcome, by return: the first bounds what may come next. */
   readonly #byReturn: LinkedItems;
   readonly #remaining = new Map<Value, Remaining>();
-  /** Values with writes to place, or reads. */
   readonly #placed: { readonly item: Placeable; readonly valueBefore: Value }[] = [];
   #value: Value = undefined;
-  readonly furthest: Furthest = { placedCount: -1, value: undefined, latest: [], stuck: [] };
+  readonly furthest: Furthest = { placedCount: -1, value: undefined, latest: [], stuck: [], reader: undefined };
 
   constructor(operations: readonly Operation[]) {
     const items = placeables(operations);
@@ -189,15 +190,14 @@ export class KeyHistory {
   }
 
   /**
-   * What the future depends on: the value, and which operations are placed. Told by those not placed up to the horizon, and
-   * how many there are in all: all that is invoked later is not placed. Takes note of how far the search is.
+   * What the future depends on: the value, and which operations are not placed. Those that may come next tell it, since all
+   * that was invoked later is not placed. Takes note of how far the search is.
    */
   stateKey(): string {
     const available = this.#available();
     this.#noteProgress(available);
-    const horizon = this.#byReturn.first?.id ?? 0;
-    const value = this.#value === undefined ? '' : JSON.stringify(this.#value);
-    return `${horizon}|${value}|${available.map((item) => item.id).join(',')}`;
+    const ids = available.map((item) => item.id).join(',');
+    return this.#value === undefined ? ids : `${ids}:${this.#value}`;
   }
 
   /** Not placed, and invoked before anything not placed returned. */
@@ -235,6 +235,9 @@ export class KeyHistory {
     furthest.placedCount = this.#placed.length;
     furthest.value = this.#value;
     furthest.latest = this.#placed.slice(-latestShown).map(({ item }) => item);
+    furthest.reader = [...this.#byInvocation].find(
+      ({ isRead, operation }) => isRead && operation.value === this.#value,
+    );
     furthest.stuck = [...available].sort((a, b) => a.returned - b.returned).slice(0, stuckShown);
   }
 }
@@ -243,7 +246,7 @@ export class KeyHistory {
 function placeables(operations: readonly Operation[]): Placeable[] {
   const read = new Set(operations.filter((op) => op.type === 'get' && op.returned !== undefined).map((op) => op.value));
   return operations
-    .filter((op) => op.returned !== undefined || (op.type !== 'get' && read.has(valueOf(op))))
+    .filter((op) => op.returned !== undefined || (op.type !== 'get' && read.has(valueWritten(op))))
     .sort((a, b) => a.invoked - b.invoked)
     .map((op, id) => ({
       operation: op.type === 'delete' ? { ...op, value: undefined } : op,
@@ -254,6 +257,6 @@ function placeables(operations: readonly Operation[]): Placeable[] {
     }));
 }
 
-function valueOf(operation: Operation): Value {
+function valueWritten(operation: Operation): Value {
   return operation.type === 'delete' ? undefined : operation.value;
 }

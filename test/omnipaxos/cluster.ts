@@ -78,7 +78,15 @@ export class Cluster {
     for (const pid of this.ids) {
       const store = new CrashStore<string>();
       const started = { store, ...this.#start(pid, store, 0) };
-      this.nodes.set(pid, { pid, ...started, isUp: true, returned: [], ready: new Map(), restarts: 0, checkedIndex: 0 });
+      this.nodes.set(pid, {
+        pid,
+        ...started,
+        isUp: true,
+        returned: [],
+        ready: new Map(),
+        restarts: 0,
+        checkedIndex: 0,
+      });
     }
   }
 
@@ -135,6 +143,14 @@ export class Cluster {
     let result: ProposeResult = { ok: true };
     for (const entry of entries) result = this.paxos(pid).proposeNormal(entry);
     return result;
+  }
+
+  /** Ticks of the log alone: resends, and no election. */
+  resend(ticks: number): void {
+    for (let passed = 0; passed < ticks; passed++) {
+      for (const { paxos, isUp } of this.nodes.values()) if (isUp) paxos.tick();
+      this.settle();
+    }
   }
 
   tickNode(node: TestNode): void {
@@ -260,8 +276,10 @@ export class Cluster {
   install(node: TestNode, donor: TestNode): void {
     const from = node.paxos.decidedIndex;
     if (donor.paxos.decidedIndex <= from) return;
-    if (donor.paxos.trimmedIndex > from) node.paxos.installState(donor.paxos.decidedIndex);
-    else node.paxos.installDecided(from, donor.paxos.getDecidedEntries(from));
+    // State as far as the donor's log is gone, the log from there: a StopSign always comes as an entry.
+    if (donor.paxos.trimmedIndex > from) node.paxos.installState(donor.paxos.trimmedIndex);
+    const next = node.paxos.decidedIndex;
+    if (next >= donor.paxos.trimmedIndex) node.paxos.installDecided(next, donor.paxos.getDecidedEntries(next));
     this.#check(node);
   }
 
@@ -310,7 +328,10 @@ export class Cluster {
         throw new Error(`node ${pid} decided ${name(entry)} at ${from + at}, where ${name(known)} was decided before`);
       }
     }
-    if (paxos.isLeaderInAcceptPhase && !this.leaderships.some((ballot) => compareBallots(ballot, paxos.promise) === 0)) {
+    if (
+      paxos.isLeaderInAcceptPhase &&
+      !this.leaderships.some((ballot) => compareBallots(ballot, paxos.promise) === 0)
+    ) {
       this.leaderships.push(paxos.promise);
     }
   }

@@ -73,7 +73,9 @@ class Schedule {
       expect(entries, `node ${pid}`).toEqual(names.slice(paxos.trimmedIndex));
     }
     const last = names[names.length - 1] ?? '';
-    expect(last.startsWith('healed') || last.startsWith('StopSign'), `something new is decided, not ${last}`).toBe(true);
+    expect(last.startsWith('healed') || last.startsWith('StopSign'), `something new is decided, not ${last}`).toBe(
+      true,
+    );
     expect(names.slice(0, -1).some((entry) => entry.startsWith('StopSign'))).toBe(false);
   }
 
@@ -208,7 +210,13 @@ function runSeed(seed: number): void {
     schedule.expectProgress();
   } catch (error) {
     const { cluster } = schedule;
-    const hint = `replay: OMNIPAXOS_FIRST_SEED=${seed} OMNIPAXOS_SEEDS=1`;
-    throw new Error(`seed ${seed}: ${String(error)}\n${hint}\n${cluster.trace.slice(-25).join('\n')}`, { cause: error });
+    const states = [...cluster.nodes.values()].map(
+      ({ paxos: p, election: b, pid }) =>
+        `node ${pid}: ${p.phase} promise ${p.promise.n}.${p.promise.pid} round ${p.acceptedRound.n}.${p.acceptedRound.pid} trimmed ${p.trimmedIndex} decided ${p.decidedIndex} accepted ${p.acceptedIndex} follows ${b.leader.n}.${b.leader.pid} happy ${b.isHappy}`,
+    );
+    const hint = `replay: OMNIPAXOS_FIRST_SEED=${seed} OMNIPAXOS_SEEDS=1\n${states.join('\n')}`;
+    throw new Error(`seed ${seed}: ${String(error)}\n${hint}\n${cluster.trace.slice(-25).join('\n')}`, {
+      cause: error,
+    });
   }
 }

@@ -17,7 +17,10 @@ test('a put is read from every node, survives its leader, and everything survive
   await cluster.start(1, 2, 3);
   expect(await cluster.kv('put', 'foo', 'bar')).toMatchObject({ code: 0 });
   for (const id of [1, 2, 3]) {
-    expect(await cluster.kv('get', 'foo', '--endpoints', cluster.address(id))).toMatchObject({ code: 0, stdout: 'bar\n' });
+    expect(await cluster.kv('get', 'foo', '--endpoints', cluster.address(id))).toMatchObject({
+      code: 0,
+      stdout: 'bar\n',
+    });
   }
 
   const leader = await cluster.leader();
@@ -28,7 +31,9 @@ test('a put is read from every node, survives its leader, and everything survive
   await cluster.start(leader);
   const view = await cluster.until(({ members }) => new Set(members.map((member) => member.appliedIndex)).size === 1);
   expect(view.members.map((member) => member.id)).toEqual([1, 2, 3]);
-  expect(await cluster.kv('get', 'foo', '--consistency', 'local', '--endpoints', cluster.address(leader))).toMatchObject({
+  expect(
+    await cluster.kv('get', 'foo', '--consistency', 'local', '--endpoints', cluster.address(leader)),
+  ).toMatchObject({
     stdout: 'baz\n',
   });
 
@@ -44,7 +49,11 @@ test('a standby replaces a member: one continuous log, every key there, the old 
   expect(await cluster.kv('reconfigure', `1,2,4=${cluster.address(4)}`)).toMatchObject({ code: 0 });
   const view = await cluster.until(({ members, configurationId }) => {
     const caughtUp = members.filter(({ role }) => role === 'leader' || role === 'follower');
-    return configurationId === 2 && caughtUp.length === 3 && new Set(caughtUp.map((member) => member.appliedIndex)).size === 1;
+    return (
+      configurationId === 2 &&
+      caughtUp.length === 3 &&
+      new Set(caughtUp.map((member) => member.appliedIndex)).size === 1
+    );
   });
   expect(view.members.filter(({ role }) => role !== 'standby').map((member) => member.id)).toEqual([1, 2, 4]);
   for (const key of ['a', 'b', 'c']) {
@@ -66,7 +75,10 @@ test('a member that slept through a reconfiguration comes back and finds its pla
   // Two of the four members are down: nothing goes on until one that slept has caught up.
   await cluster.start(3);
   expect(await cluster.kv('put', 'after', '2', '--timeout', '10s')).toMatchObject({ code: 0 });
-  await cluster.until(({ members }) => members.find(({ id }) => id === 3)?.role === 'follower' || members.find(({ id }) => id === 3)?.role === 'leader');
+  await cluster.until(
+    ({ members }) =>
+      members.find(({ id }) => id === 3)?.role === 'follower' || members.find(({ id }) => id === 3)?.role === 'leader',
+  );
 });
 
 test('without a majority nothing is applied, and the exit codes say so', async () => {
@@ -77,7 +89,9 @@ test('without a majority nothing is applied, and the exit codes say so', async (
   await cluster.kill(2);
   expect(await cluster.kv('get', 'k', '--timeout', '1500ms')).toMatchObject({ code: 5 });
   // A local read needs nobody.
-  expect(await cluster.kv('get', 'k', '--consistency', 'local', '--endpoints', cluster.address(3))).toMatchObject({ code: 0 });
+  expect(await cluster.kv('get', 'k', '--consistency', 'local', '--endpoints', cluster.address(3))).toMatchObject({
+    code: 0,
+  });
   await cluster.kill(3);
   expect(await cluster.kv('put', 'k', '2', '--timeout', '700ms')).toMatchObject({ code: 5 });
 });
@@ -90,7 +104,10 @@ test('SIGTERM ends a node cleanly, and a paused leader does not come back as one
   cluster.signal(leader, 'SIGSTOP');
   expect(await cluster.kv('put', 'k', '2')).toMatchObject({ code: 0 });
   cluster.signal(leader, 'SIGCONT');
-  expect(await cluster.kv('get', 'k', '--endpoints', cluster.address(leader))).toMatchObject({ code: 0, stdout: '2\n' });
+  expect(await cluster.kv('get', 'k', '--endpoints', cluster.address(leader))).toMatchObject({
+    code: 0,
+    stdout: '2\n',
+  });
   expect(await cluster.stop(leader)).toBe(0);
   expect(await cluster.kv('get', 'k')).toMatchObject({ stdout: '2\n' });
 });
@@ -110,5 +127,8 @@ test('an emptied data directory does not come back as the old member', async () 
   await cluster.start(2);
   expect(await cluster.kv('reconfigure', '1,2')).toMatchObject({ code: 0 });
   expect(await cluster.kv('reconfigure', `1,2,3=${cluster.address(3)}`)).toMatchObject({ code: 0 });
-  await cluster.until(({ members }) => members.find(({ id }) => id === 3)?.role === 'follower' || members.find(({ id }) => id === 3)?.role === 'leader');
+  await cluster.until(
+    ({ members }) =>
+      members.find(({ id }) => id === 3)?.role === 'follower' || members.find(({ id }) => id === 3)?.role === 'leader',
+  );
 });

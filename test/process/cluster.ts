@@ -127,7 +127,10 @@ export class ProcessCluster {
     if (this.#nodes.has(id)) throw new Error(`node ${id} runs already`);
     const args = ['start', '--id', String(id), '--data', this.dataDirectory(id)];
     if (!this.#initial.includes(id)) args.push('--address', this.address(id));
-    const child = spawn(process.execPath, [launcher, ...args], { cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [launcher, ...args], {
+      cwd: this.directory,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const exited = new Promise<number | null>((resolveExit) => child.once('exit', resolveExit));
     const node: NodeProcess = { child, exited, stdout: '', stderr: '' };
     this.#nodes.set(id, node);
@@ -159,12 +162,17 @@ export interface ClusterView {
 }
 
 /** Runs a `kv` command to its end. */
-export function runKv(args: readonly string[], cwd: string, input?: string | Buffer): Promise<CommandResult> {
+function runKv(args: readonly string[], cwd: string, input?: string | Buffer): Promise<CommandResult> {
   return new Promise((resolveRun) => {
-    const child = execFile(process.execPath, [launcher, ...args], { cwd, encoding: 'utf8' }, (error, stdout, stderr) => {
-      const code = error ? (typeof error.code === 'number' ? error.code : -1) : 0;
-      resolveRun({ code, stdout, stderr });
-    });
+    const child = execFile(
+      process.execPath,
+      [launcher, ...args],
+      { cwd, encoding: 'utf8' },
+      (error, stdout, stderr) => {
+        const code = error ? (typeof error.code === 'number' ? error.code : -1) : 0;
+        resolveRun({ code, stdout, stderr });
+      },
+    );
     child.stdin?.end(input ?? '');
   });
 }

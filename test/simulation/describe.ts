@@ -1,0 +1,46 @@
+import type { Ballot } from '../../src/omnipaxos/ballot.ts';
+import type { Entry } from '../../src/omnipaxos/entry.ts';
+import { decodeCommand } from '../../src/kv/command.ts';
+import type { PeerMessage } from '../../src/wire/peer-message.ts';
+
+/** Messages in words for the trace. */
+export function describeMessages(messages: readonly PeerMessage[]): string {
+  return messages.map(describeMessage).join('; ');
+}
+
+export function describeBallot(ballot: Ballot): string {
+  return `${ballot.n}.${ballot.priority}.${ballot.pid}`;
+}
+
+export function describeEntry(entry: Entry<Uint8Array>): string {
+  if (entry.type === 'StopSign') return `StopSign(${entry.stopSign.configId}: ${entry.stopSign.nodes.join(' ')})`;
+  const command = decodeCommand(entry.entry);
+  const origin = `${command.session}/${command.number}`;
+  if (command.kind === 'openSession') return `open(${command.number})`;
+  const key = text(command.key);
+  return command.kind === 'put' ? `put(${origin} ${key}=${text(command.value)})` : `delete(${origin} ${key})`;
+}
+
+function describeMessage({ configurationId, payload }: PeerMessage): string {
+  const fields: string[] = [];
+  for (const [name, value] of Object.entries(payload)) {
+    if (name !== 'type') fields.push(`${name}=${describeValue(name, value)}`);
+  }
+  return `${payload.type}[c${configurationId}${fields.length > 0 ? ` ${fields.join(' ')}` : ''}]`;
+}
+
+function describeValue(name: string, value: unknown): string {
+  if (value === undefined) return '-';
+  if (name === 'entries' || name === 'suffix') return `(${(value as Entry<Uint8Array>[]).map(describeEntry).join(', ')})`;
+  if (name === 'rows') return `${(value as unknown[]).length} rows`;
+  if (isBallot(value)) return describeBallot(value);
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+function isBallot(value: unknown): value is Ballot {
+  return typeof value === 'object' && value !== null && 'n' in value && 'pid' in value;
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes.subarray(0, 12));
+}

@@ -1,0 +1,253 @@
+import type { PeerHello, PeerMessage } from '../../src/wire/peer-message.ts';
+import { decodePeerFrame, encodePeerFrames } from '../../src/wire/peer-frame.ts';
+import type { EventQueue } from './event-queue.ts';
+import type { FaultCounts } from './fault-counts.ts';
+import type { NetworkPlan } from './plan.ts';
+import type { Random } from './random.ts';
+import type { SimulatedNode } from './simulated-node.ts';
+import type { Trace } from './trace.ts';
+
+/** One connection between two nodes, from its hello to its end. */
+export interface Session {
+  readonly id: number;
+  isOpen: boolean;
+}
+
+/** The way between two nodes. */
+interface Link {
+  readonly a: SimulatedNode;
+  readonly b: SimulatedNode;
+  /** Messages from a to b, or from b to a, vanish. */
+  cutToB: boolean;
+  cutToA: boolean;
+  session: Session | undefined;
+  nextDialUs: number;
+  /** When the last frame arrives, each way: frames keep their order unless the plan says otherwise. */
+  lastToB: number;
+  lastToA: number;
+}
+
+const redialUs = 60_000;
+const refusedRedialUs = 1_000_000;
+const silenceUsMax = 2_000_000;
+
+/** Links between nodes: delays, loss, duplication, reordering, cuts in one or both directions, reconnects. */
+export class SimulatedNetwork {
+  readonly #queue: EventQueue;
+  readonly #random: Random;
+  readonly #plan: NetworkPlan;
+  readonly #trace: Trace;
+  readonly #counts: FaultCounts;
+  readonly #links = new Map<string, Link>();
+  #sessions = 0;
+  /** More loss and delay for a while. */
+  #stormUntilUs = 0;
+  /** Links that are perfect from now on: after the healing. */
+  readonly #healed = new Set<Link>();
+
+  constructor(options: {
+    readonly queue: EventQueue;
+    readonly random: Random;
+    readonly plan: NetworkPlan;
+    readonly trace: Trace;
+    readonly counts: FaultCounts;
+    readonly nodes: readonly SimulatedNode[];
+  }) {
+    this.#queue = options.queue;
+    this.#random = options.random;
+    this.#plan = options.plan;
+    this.#trace = options.trace;
+    this.#counts = options.counts;
+    for (const a of options.nodes) {
+      for (const b of options.nodes) {
+        if (a.id >= b.id) continue;
+        const link = { a, b, cutToA: false, cutToB: false, session: undefined, nextDialUs: 0, lastToA: 0, lastToB: 0 };
+        this.#links.set(keyOf(a, b), link);
+      }
+    }
+  }
+
+  /** A node wants a link: connects, if the way is free both ways and the other process answers. */
+  dial(from: SimulatedNode, to: SimulatedNode): void {
+    const link = this.#link(from, to);
+    if (link.session || link.cutToA || link.cutToB || this.#queue.nowUs < link.nextDialUs) return;
+    if (!from.isRunning || !to.isRunning) return;
+    const [hello, other] = [from.hello(), to.hello()];
+    if (hello.clusterId !== undefined && other.clusterId !== undefined && hello.clusterId !== other.clusterId) {
+      link.nextDialUs = this.#queue.nowUs + refusedRedialUs;
+      return;
+    }
+    link.session = { id: ++this.#sessions, isOpen: true };
+    link.nextDialUs = this.#queue.nowUs + this.#random.between(redialUs, 4 * redialUs);
+    this.#greet(link, from, to, hello);
+    this.#greet(link, to, from, other);
+  }
+
+  /** All that a turn has for a peer. */
+  send(from: SimulatedNode, to: SimulatedNode, session: Session, messages: readonly PeerMessage[]): void {
+    const link = this.#link(from, to);
+    const isPerfect = this.#healed.has(link);
+    for (const frame of this.#frames(from, messages, isPerfect)) {
+      if (!isPerfect && this.#loses()) {
+        this.#counts.add('message lost');
+        continue;
+      }
+      this.#transmit(link, from, to, session, frame, isPerfect);
+      if (!isPerfect && this.#random.chance(this.#plan.duplicatePercent)) {
+        this.#counts.add('message duplicated');
+        this.#transmit(link, from, to, session, frame, false);
+      }
+    }
+  }
+
+  /** Messages from one to the other vanish from now on; the link itself ends at once or when its silence is noticed. */
+  cut(from: SimulatedNode, to: SimulatedNode): void {
+    const link = this.#link(from, to);
+    if (to === link.b) link.cutToB = true;
+    else link.cutToA = true;
+    const { session } = link;
+    if (!session) return;
+    const delayUs = this.#random.chance(50) ? 0 : this.#random.below(silenceUsMax);
+    this.#queue.after(delayUs, () => {
+      if (link.session === session && (link.cutToA || link.cutToB)) this.#end(link);
+    });
+  }
+
+  heal(from: SimulatedNode, to: SimulatedNode): void {
+    const link = this.#link(from, to);
+    if (to === link.b) link.cutToB = false;
+    else link.cutToA = false;
+    // Some came through and some did not: a real connection would have ended. Mostly this one does.
+    if (link.session && this.#random.chance(70)) this.#end(link);
+  }
+
+  /** A perfect link from now on. */
+  makePerfect(a: SimulatedNode, b: SimulatedNode): void {
+    const link = this.#link(a, b);
+    if (link.session) this.#end(link);
+    link.cutToA = false;
+    link.cutToB = false;
+    link.nextDialUs = 0;
+    this.#healed.add(link);
+  }
+
+  /** The connection breaks; the nodes may dial at once. */
+  reset(a: SimulatedNode, b: SimulatedNode): void {
+    const link = this.#link(a, b);
+    if (link.session) this.#end(link);
+  }
+
+  /** A process ended: its connections break, noticed soon or by their silence. */
+  processEnded(node: SimulatedNode): void {
+    for (const link of this.#links.values()) {
+      if (link.a !== node && link.b !== node) continue;
+      const { session } = link;
+      if (!session) continue;
+      link.session = undefined;
+      const other = link.a === node ? link.b : link.a;
+      const delayUs = this.#random.chance(60) ? this.#random.below(5000) : this.#random.below(silenceUsMax);
+      this.#queue.after(delayUs, () => other.disconnected(node.id, session));
+    }
+  }
+
+  /** A node refused the other's hello. */
+  refused(by: SimulatedNode, other: SimulatedNode): void {
+    const link = this.#link(by, other);
+    if (!link.session) return;
+    const { session } = link;
+    session.isOpen = false;
+    link.session = undefined;
+    link.nextDialUs = this.#queue.nowUs + refusedRedialUs;
+    this.#queue.after(this.#delayUs(false), () => other.disconnected(by.id, session));
+  }
+
+  storm(durationUs: number): void {
+    this.#stormUntilUs = this.#queue.nowUs + durationUs;
+  }
+
+  isCut(from: SimulatedNode, to: SimulatedNode): boolean {
+    const link = this.#link(from, to);
+    return to === link.b ? link.cutToB : link.cutToA;
+  }
+
+  #end(link: Link): void {
+    const { session, a, b } = link;
+    if (!session) return;
+    session.isOpen = false;
+    link.session = undefined;
+    this.#queue.after(this.#random.below(3000), () => a.disconnected(b.id, session));
+    this.#queue.after(this.#random.below(3000), () => b.disconnected(a.id, session));
+  }
+
+  #greet(link: Link, from: SimulatedNode, to: SimulatedNode, hello: PeerHello): void {
+    const { session } = link;
+    if (!session) return;
+    this.#inOrder(link, to, this.#delayUs(this.#healed.has(link)), () => {
+      if (session.isOpen && link.session === session) to.connected(hello, session);
+    });
+    this.#trace.note(this.#queue.nowUs, 'hello', from.id, to.id, () => `node ${from.id} connects to node ${to.id} (link ${session.id})`);
+  }
+
+  #frames(from: SimulatedNode, messages: readonly PeerMessage[], isPerfect: boolean): (readonly PeerMessage[])[] {
+    const frames = this.#plan.splitFrames && !isPerfect ? messages.map((message) => [message]) : [messages];
+    if (!this.#plan.codec) return frames;
+    return frames.flatMap((frame) =>
+      encodePeerFrames(from.hello().clusterId, frame).map((bytes) => decodePeerFrame(bytes).messages),
+    );
+  }
+
+  #loses(): boolean {
+    const isStormy = this.#queue.nowUs < this.#stormUntilUs;
+    return this.#random.chance(isStormy ? Math.max(30, this.#plan.lossPercent) : this.#plan.lossPercent);
+  }
+
+  #transmit(
+    link: Link,
+    from: SimulatedNode,
+    to: SimulatedNode,
+    session: Session,
+    frame: readonly PeerMessage[],
+    isPerfect: boolean,
+  ): void {
+    const delayUs = this.#delayUs(isPerfect);
+    const arrive = (): void => this.#arrive(link, from, to, session, frame);
+    if (!isPerfect && this.#random.chance(this.#plan.reorderPercent)) {
+      this.#counts.add('message reordered');
+      this.#queue.after(delayUs + this.#random.below(5 * this.#plan.delayUsMax), arrive);
+    } else this.#inOrder(link, to, delayUs, arrive);
+  }
+
+  #arrive(link: Link, from: SimulatedNode, to: SimulatedNode, session: Session, frame: readonly PeerMessage[]): void {
+    if (to === link.b ? link.cutToB : link.cutToA) {
+      this.#counts.add('message cut off');
+      return;
+    }
+    to.arrived(from.id, session, frame, this.#plan.staleFrames && !this.#healed.has(link));
+  }
+
+  #inOrder(link: Link, to: SimulatedNode, delayUs: number, run: () => void): void {
+    const { nowUs } = this.#queue;
+    const last = to === link.b ? link.lastToB : link.lastToA;
+    const arrivalUs = Math.max(nowUs + delayUs, last);
+    if (to === link.b) link.lastToB = arrivalUs;
+    else link.lastToA = arrivalUs;
+    this.#queue.after(arrivalUs - nowUs, run);
+  }
+
+  #delayUs(isPerfect: boolean): number {
+    const { delayUsMin, delayUsMax } = this.#plan;
+    if (isPerfect) return this.#random.between(100, 2000);
+    const isStormy = this.#queue.nowUs < this.#stormUntilUs;
+    return this.#random.between(delayUsMin, isStormy ? 4 * delayUsMax : delayUsMax);
+  }
+
+  #link(a: SimulatedNode, b: SimulatedNode): Link {
+    const link = this.#links.get(a.id < b.id ? keyOf(a, b) : keyOf(b, a));
+    if (!link) throw new Error(`no link between ${a.id} and ${b.id}`);
+    return link;
+  }
+}
+
+function keyOf(a: SimulatedNode, b: SimulatedNode): string {
+  return `${a.id}-${b.id}`;
+}

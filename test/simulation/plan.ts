@@ -1,0 +1,209 @@
+import { type QuorumSizes, quorumProblem } from '../../src/omnipaxos/quorum.ts';
+import { defaultReplicaSettings, type ReplicaSettings } from '../../src/replica/settings.ts';
+import { Random } from './random.ts';
+
+/** How the network of a seed behaves when nothing is cut. */
+export interface NetworkPlan {
+  readonly delayUsMin: number;
+  readonly delayUsMax: number;
+  /** Percent of frames. */
+  readonly lossPercent: number;
+  readonly duplicatePercent: number;
+  readonly reorderPercent: number;
+  /** Each message is a frame of its own, to be lost or reordered by itself. */
+  readonly splitFrames: boolean;
+  /** Frames of a former link may arrive on the present one. */
+  readonly staleFrames: boolean;
+  /** Frames are encoded and decoded on their way. */
+  readonly codec: boolean;
+}
+
+/** How often what goes wrong, as weights; 0: never. */
+export interface FaultWeights {
+  readonly crash: number;
+  readonly crashMany: number;
+  readonly crashAtWrite: number;
+  readonly pause: number;
+  readonly wipe: number;
+  readonly cutLinks: number;
+  readonly cutOneWay: number;
+  readonly isolate: number;
+  readonly shape: number;
+  readonly swizzle: number;
+  readonly resetLinks: number;
+  readonly storm: number;
+  readonly slowDisk: number;
+  readonly failDisk: number;
+  readonly reconfigure: number;
+}
+
+/** Everything that a seed decides before the first event. */
+export interface Plan {
+  readonly seed: number;
+  /** No faults but slow disks: no leader may change. */
+  readonly calm: boolean;
+  readonly members: readonly number[];
+  readonly standbys: readonly number[];
+  /** Defined: the first configuration is on the disks already, with these quorums. */
+  readonly formed: { readonly quorum: QuorumSizes | undefined } | undefined;
+  readonly settingsOf: ReadonlyMap<number, ReplicaSettings>;
+  readonly tickUs: number;
+  readonly electionTimeoutUs: number;
+  readonly network: NetworkPlan;
+  readonly flushUsMin: number;
+  readonly flushUsMax: number;
+  readonly checkpointUsMax: number;
+  readonly faults: FaultWeights;
+  /** Mean time between faults. */
+  readonly faultEveryUs: number;
+  /** How long faults go on before the healing. */
+  readonly chaosUs: number;
+  readonly clients: number;
+  readonly slotsPerClient: number;
+  readonly keys: number;
+  readonly thinkUsMax: number;
+  readonly operationsMax: number;
+  /** After the healing only one node of the core reaches the others. */
+  readonly hubCore: boolean;
+}
+
+export const tickUs = 20_000;
+
+const none: FaultWeights = {
+  crash: 0,
+  crashMany: 0,
+  crashAtWrite: 0,
+  pause: 0,
+  wipe: 0,
+  cutLinks: 0,
+  cutOneWay: 0,
+  isolate: 0,
+  shape: 0,
+  swizzle: 0,
+  resetLinks: 0,
+  storm: 0,
+  slowDisk: 0,
+  failDisk: 0,
+  reconfigure: 0,
+};
+
+/** The plan of a seed. */
+export function planOf(seed: number): Plan {
+  const random = new Random(seed, 1);
+  const calm = seed % 10 === 9;
+  const count = random.pick([1, 2, 3, 3, 3, 3, 5, 5, 5, 7]);
+  const ids = nodeIds(random, count + random.pick([0, 1, 2, 3, 4]));
+  const members = random.sample(ids, count).sort((a, b) => a - b);
+  const standbys = ids.filter((id) => !members.includes(id));
+  const electionTimeoutTicks = random.between(4, 10);
+  const common = settingsOf(random, electionTimeoutTicks);
+  const hasPriorities = random.chance(25);
+  return {
+    seed,
+    calm,
+    members,
+    standbys,
+    formed: random.chance(40) ? { quorum: random.chance(50) ? flexibleQuorum(random, count) : undefined } : undefined,
+    settingsOf: new Map(ids.map((id) => [id, { ...common, priority: hasPriorities ? random.below(3) : 0 }])),
+    tickUs,
+    electionTimeoutUs: electionTimeoutTicks * tickUs,
+    network: calm ? calmNetwork(random, seed) : faultyNetwork(random, seed, electionTimeoutTicks * tickUs),
+    flushUsMin: random.pick([50, 500, 2000]),
+    flushUsMax: random.pick([2000, 5000, 20_000, 60_000]),
+    checkpointUsMax: random.pick([2000, 20_000, 300_000]),
+    faults: calm ? { ...none, slowDisk: 1 } : faultsOf(random),
+    faultEveryUs: random.pick([100_000, 300_000, 300_000, 700_000]),
+    chaosUs: random.between(6, 14) * 1_000_000,
+    clients: random.between(2, 4),
+    slotsPerClient: random.pick([1, 1, 2, 4]),
+    keys: random.between(1, 6),
+    thinkUsMax: random.pick([10_000, 60_000, 150_000]),
+    operationsMax: 700,
+    hubCore: random.chance(25),
+  };
+}
+
+function nodeIds(random: Random, count: number): number[] {
+  if (random.chance(50)) return Array.from({ length: count }, (_, at) => at + 1);
+  const ids = new Set<number>();
+  while (ids.size < count) ids.add(random.between(1, 60));
+  return [...ids].sort((a, b) => a - b);
+}
+
+function flexibleQuorum(random: Random, count: number): QuorumSizes {
+  const accept = random.between(1, count);
+  const prepare = Math.min(count, random.between(count - accept + 1, count));
+  const quorum = { prepare, accept };
+  const problem = quorumProblem(quorum, count);
+  if (problem) throw new Error(problem);
+  return quorum;
+}
+
+function settingsOf(random: Random, electionTimeoutTicks: number): ReplicaSettings {
+  const undecidedBytesMax = random.pick([150, 600, 4000]);
+  return {
+    ...defaultReplicaSettings,
+    electionTimeoutTicks,
+    resendTicks: random.between(2, electionTimeoutTicks),
+    checkpointTicks: random.pick([1, 3, 10, 40]),
+    checkpointBytesMax: random.pick([300, 2000, 100_000]),
+    logTailEntries: random.pick([0, 1, 5, 30, 200]),
+    inboxMax: random.pick([100_000, 100_000, 100_000, 64]),
+    undecidedBytesMax,
+    messageBytesMax: random.pick([60, 300, 4000]),
+    syncBytesMax: undecidedBytesMax + random.pick([1, 100, 1000, 100_000]),
+    catchUpBytesMax: random.pick([50, 200, 2000]),
+    appliedPerTurnMax: random.pick([1, 7, 20_000]),
+    donorTimeoutTicks: random.between(3, 20),
+    snapshotIdleTicks: random.pick([5, 30, 200]),
+  };
+}
+
+function calmNetwork(random: Random, seed: number): NetworkPlan {
+  return {
+    delayUsMin: 200,
+    delayUsMax: random.pick([1000, 10_000]),
+    lossPercent: 0,
+    duplicatePercent: 0,
+    reorderPercent: 0,
+    splitFrames: false,
+    staleFrames: false,
+    codec: seed % 4 === 0,
+  };
+}
+
+function faultyNetwork(random: Random, seed: number, electionTimeoutUs: number): NetworkPlan {
+  const isLossy = random.chance(50);
+  return {
+    delayUsMin: random.pick([100, 1000]),
+    delayUsMax: random.pick([2000, 10_000, 30_000, Math.floor(electionTimeoutUs / 3)]),
+    lossPercent: isLossy ? random.pick([1, 5, 15, 30]) : 0,
+    duplicatePercent: isLossy ? random.pick([0, 1, 10, 30]) : 0,
+    reorderPercent: isLossy ? random.pick([0, 1, 10, 30]) : 0,
+    splitFrames: random.chance(50),
+    staleFrames: random.chance(50),
+    codec: seed % 4 === 0,
+  };
+}
+
+/** A few kinds at a time: what always happens together hides what needs quiet to show. */
+function faultsOf(random: Random): FaultWeights {
+  const weigh = (percent: number): number => (random.chance(percent) ? random.between(1, 4) : 0);
+  return {
+    crash: weigh(50),
+    crashMany: weigh(25),
+    crashAtWrite: weigh(40),
+    pause: weigh(30),
+    wipe: weigh(20),
+    cutLinks: weigh(40),
+    cutOneWay: weigh(35),
+    isolate: weigh(45),
+    shape: weigh(35),
+    swizzle: weigh(25),
+    resetLinks: weigh(40),
+    storm: weigh(25),
+    slowDisk: weigh(30),
+    failDisk: weigh(20),
+    reconfigure: weigh(60),
+  };
+}

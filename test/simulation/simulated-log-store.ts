@@ -1,0 +1,206 @@
+import { assert } from '../../src/base/assert.ts';
+import type { Configuration, Identity } from '../../src/cluster/configuration.ts';
+import { bottomBallot, compareBallots } from '../../src/omnipaxos/ballot.ts';
+import type { Entry } from '../../src/omnipaxos/entry.ts';
+import { MemorySequence } from '../../src/omnipaxos/memory-store.ts';
+import type { PaxosState, Sequence } from '../../src/omnipaxos/storage.ts';
+import type { LogStore } from '../../src/replica/log-store.ts';
+import type { SimulatedDisk } from './simulated-disk.ts';
+
+/** One change of the log. */
+export type LogChange =
+  | { readonly kind: 'append'; readonly index: number; readonly entries: readonly Entry<Uint8Array>[] }
+  | { readonly kind: 'truncate' | 'trim' | 'reset'; readonly index: number };
+
+/** What one `commit()` closed. */
+export interface Transition {
+  readonly write: number;
+  readonly changes: readonly LogChange[];
+  readonly paxos: PaxosState;
+  readonly clusterId: string | undefined;
+  readonly configuration: Configuration | undefined;
+}
+
+/**
+ * The log store on a simulated disk: writes are staged, a flush takes virtual time, and a crash loses all that was not
+ * flushed. A flush is one transaction: it survives whole or not at all. Its owner calls `beginFlush`, and later
+ * `endFlush`, or crashes.
+ */
+export class SimulatedLogStore implements LogStore {
+  readonly sequence: Sequence<Uint8Array>;
+  readonly state: PaxosState;
+  readonly incarnation: number;
+  readonly #disk: SimulatedDisk;
+  readonly #onCommit: (transition: Transition, before: PaxosState) => void;
+  #identity: Identity;
+  #configuration: Configuration | undefined;
+  #changes: LogChange[] = [];
+  #committed: PaxosState;
+  #hasChangedRecords = false;
+  /** Transitions that wait for a flush to begin. */
+  #waiting: Transition[] = [];
+  #flushing: Transition[] | undefined;
+  /** First write that needs a flush, of those waiting and of those being flushed. */
+  #firstWaiting: number | undefined;
+  #firstFlushing: number | undefined;
+  #writes = 0;
+
+  constructor(disk: SimulatedDisk, onCommit: (transition: Transition, before: PaxosState) => void = () => {}) {
+    this.#disk = disk;
+    this.#onCommit = onCommit;
+    this.incarnation = disk.incarnation++;
+    this.#identity = { nodeId: disk.nodeId, storageId: disk.storageId, clusterId: disk.log.clusterId };
+    this.#configuration = disk.log.configuration;
+    this.state = { ...disk.log.paxos };
+    this.#committed = { ...disk.log.paxos };
+    const working = new MemorySequence<Uint8Array>();
+    const { trimmedIndex, endIndex } = disk.log.sequence;
+    working.reset(trimmedIndex);
+    working.append(disk.log.sequence.read(trimmedIndex, endIndex));
+    this.sequence = new JournaledSequence(working, (change) => this.#changes.push(change));
+  }
+
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  get configuration(): Configuration | undefined {
+    return this.#configuration;
+  }
+
+  get hasStagedWrites(): boolean {
+    return this.#firstWaiting !== undefined;
+  }
+
+  bindCluster(clusterId: string): void {
+    const bound = this.#identity.clusterId;
+    if (bound === clusterId) return;
+    if (bound !== undefined) throw new Error(`the store belongs to cluster ${bound}, not ${clusterId}`);
+    this.#identity = { ...this.#identity, clusterId };
+    this.#hasChangedRecords = true;
+  }
+
+  setConfiguration(configuration: Configuration): void {
+    if (configuration.configurationId !== this.#configuration?.configurationId) {
+      this.state.promise = bottomBallot;
+      this.state.acceptedRound = bottomBallot;
+    }
+    this.#configuration = configuration;
+    this.#hasChangedRecords = true;
+  }
+
+  commit(): number {
+    const write = ++this.#writes;
+    const before = this.#committed;
+    const paxos = { ...this.state };
+    const needsFlush =
+      this.#changes.length > 0 ||
+      this.#hasChangedRecords ||
+      compareBallots(paxos.promise, before.promise) !== 0 ||
+      compareBallots(paxos.acceptedRound, before.acceptedRound) !== 0;
+    const { clusterId } = this.#identity;
+    const transition = { write, changes: this.#changes, paxos, clusterId, configuration: this.#configuration };
+    this.#waiting.push(transition);
+    if (needsFlush) this.#firstWaiting ??= write;
+    this.#changes = [];
+    this.#hasChangedRecords = false;
+    this.#committed = paxos;
+    this.#onCommit(transition, before);
+    return write;
+  }
+
+  durableWrite(): number {
+    const pending = this.#firstFlushing ?? this.#firstWaiting;
+    return pending === undefined ? this.#writes : pending - 1;
+  }
+
+  /** All committed so far is on its way to the disk. */
+  beginFlush(): void {
+    assert(this.#flushing === undefined, 'a flush began while another was under way');
+    assert(this.#changes.length === 0 && !this.#hasChangedRecords, 'a flush began in the middle of a transition');
+    this.#flushing = this.#waiting;
+    this.#firstFlushing = this.#firstWaiting;
+    this.#waiting = [];
+    this.#firstWaiting = undefined;
+  }
+
+  /** The flush under way is on the disk. */
+  endFlush(): void {
+    this.#writeFlushing();
+    this.#flushing = undefined;
+    this.#firstFlushing = undefined;
+  }
+
+  /** The machine stops. A flush under way survives whole or not at all, as `survives` says. */
+  crash(survives: boolean): void {
+    if (survives && this.#flushing) this.#writeFlushing();
+  }
+
+  flush(): Promise<number> {
+    this.beginFlush();
+    this.endFlush();
+    return Promise.resolve(this.durableWrite());
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #writeFlushing(): void {
+    const { log } = this.#disk;
+    for (const { changes, paxos, clusterId, configuration } of this.#flushing ?? []) {
+      for (const change of changes) applyChange(log.sequence, change);
+      Object.assign(log.paxos, paxos);
+      log.clusterId = clusterId;
+      log.configuration = configuration;
+    }
+  }
+}
+
+/** The working log; every change is noted for the disk. */
+class JournaledSequence implements Sequence<Uint8Array> {
+  readonly #log: MemorySequence<Uint8Array>;
+  readonly #note: (change: LogChange) => void;
+
+  constructor(log: MemorySequence<Uint8Array>, note: (change: LogChange) => void) {
+    this.#log = log;
+    this.#note = note;
+  }
+
+  get trimmedIndex(): number {
+    return this.#log.trimmedIndex;
+  }
+
+  get endIndex(): number {
+    return this.#log.endIndex;
+  }
+
+  append(entries: readonly Entry<Uint8Array>[]): void {
+    this.#note({ kind: 'append', index: this.#log.endIndex, entries: [...entries] });
+    this.#log.append(entries);
+  }
+
+  truncate(index: number): void {
+    this.#log.truncate(index);
+    this.#note({ kind: 'truncate', index });
+  }
+
+  read(from: number, to: number): Entry<Uint8Array>[] {
+    return this.#log.read(from, to);
+  }
+
+  trim(index: number): void {
+    this.#log.trim(index);
+    this.#note({ kind: 'trim', index });
+  }
+
+  reset(index: number): void {
+    this.#log.reset(index);
+    this.#note({ kind: 'reset', index });
+  }
+}
+
+function applyChange(sequence: MemorySequence<Uint8Array>, change: LogChange): void {
+  if (change.kind === 'append') sequence.append(change.entries);
+  else sequence[change.kind](change.index);
+}

@@ -1,0 +1,413 @@
+import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import type { ReplicaEvent, StorageJob, TurnOutput } from '../../src/replica/events.ts';
+import type { InitialCluster } from '../../src/replica/formation.ts';
+import { Replica } from '../../src/replica/replica.ts';
+import type { ReplicaSettings } from '../../src/replica/settings.ts';
+import type { ClientRequest, ClientResponse } from '../../src/wire/client-message.ts';
+import type { PeerHello, PeerMessage } from '../../src/wire/peer-message.ts';
+import { describeMessages } from './describe.ts';
+import type { EventQueue } from './event-queue.ts';
+import type { FaultCounts } from './fault-counts.ts';
+import type { Session, SimulatedNetwork } from './network.ts';
+import type { Oracle } from './oracle.ts';
+import type { Plan } from './plan.ts';
+import type { Random } from './random.ts';
+import { SimulatedDisk } from './simulated-disk.ts';
+import { SimulatedLogStore } from './simulated-log-store.ts';
+import { SimulatedStateStore } from './simulated-state-store.ts';
+import type { Trace } from './trace.ts';
+import { Violation } from './violation.ts';
+
+/** Where a crash strikes, relative to a write. */
+export type CrashPoint = 'beforeRelease' | 'afterRelease' | 'inFlush' | 'afterFlush' | 'inJob' | 'afterJob';
+
+/** What a node needs of the world around it. */
+export interface World {
+  readonly queue: EventQueue;
+  readonly random: Random;
+  readonly plan: Plan;
+  readonly trace: Trace;
+  readonly counts: FaultCounts;
+  readonly oracle: Oracle;
+  readonly network: SimulatedNetwork;
+  node(id: NodeId): SimulatedNode | undefined;
+  respond(from: SimulatedNode, connection: number, responses: readonly ClientResponse[]): void;
+  /** A node ended by itself: its disk failed. */
+  nodeFailed(node: SimulatedNode): void;
+}
+
+/** A running process: gone after a crash, with all it had in memory. */
+interface Process {
+  readonly life: number;
+  readonly replica: Replica;
+  readonly log: SimulatedLogStore;
+  readonly state: SimulatedStateStore;
+  readonly sessions: Map<NodeId, Session>;
+  readonly tickUs: number;
+  isTurnDue: boolean;
+  isFlushing: boolean;
+  job: StorageJob | undefined;
+}
+
+/** A node: the real replica, driven as `src/server.ts` drives it, on a simulated disk, network and clock. */
+export class SimulatedNode {
+  readonly id: NodeId;
+  readonly address: string;
+  readonly #world: World;
+  readonly #initial: InitialCluster;
+  readonly #settings: ReplicaSettings;
+  #disk: SimulatedDisk;
+  #wipes = 0;
+  #life = 0;
+  #process: Process | undefined;
+  #isPaused = false;
+  /** What the operating system holds for a paused process. */
+  #backlog: (() => void)[] = [];
+  #slowUntilUs = 0;
+  #crashPoint: CrashPoint | undefined;
+  #failsNextWrite = false;
+  #hasQuickDisk = false;
+
+  constructor(world: World, id: NodeId, address: string, initial: InitialCluster, settings: ReplicaSettings) {
+    this.#world = world;
+    this.id = id;
+    this.address = address;
+    this.#initial = initial;
+    this.#settings = settings;
+    this.#disk = new SimulatedDisk(id, this.#newStorageId());
+  }
+
+  get disk(): SimulatedDisk {
+    return this.#disk;
+  }
+
+  /** Neither down nor paused. */
+  get isRunning(): boolean {
+    return this.#process !== undefined && !this.#isPaused;
+  }
+
+  get isUp(): boolean {
+    return this.#process !== undefined;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Counts the starts of this node. */
+  get life(): number {
+    return this.#life;
+  }
+
+  get replica(): Replica | undefined {
+    return this.#process?.replica;
+  }
+
+  get log(): SimulatedLogStore | undefined {
+    return this.#process?.log;
+  }
+
+  get state(): SimulatedStateStore | undefined {
+    return this.#process?.state;
+  }
+
+  hello(): PeerHello {
+    if (!this.#process) throw new Error(`node ${this.id} is down`);
+    return this.#process.replica.hello();
+  }
+
+  sessionWith(peer: NodeId): Session | undefined {
+    return this.#process?.sessions.get(peer);
+  }
+
+  /** Opens what the disk holds and begins to tick. */
+  start(): void {
+    if (this.#process) return;
+    const { queue, oracle, random, plan } = this.#world;
+    this.#note('start', () => `node ${this.id} starts`);
+    this.#life++;
+    this.#crashPoint = undefined;
+    this.#failsNextWrite = false;
+    const log = new SimulatedLogStore(this.#disk, (transition, before) => oracle.onCommit(this, transition, before));
+    const state = new SimulatedStateStore(this.#disk);
+    const replica = this.#guarded(
+      () =>
+        new Replica({
+          initial: this.#initial,
+          address: this.address,
+          logStore: log,
+          stateStore: state,
+          settings: this.#settings,
+          tickMs: plan.tickUs / 1000,
+        }),
+    );
+    const tickUs = plan.tickUs + random.between(-plan.tickUs / 20, plan.tickUs / 20);
+    const process: Process = {
+      life: this.#life,
+      replica,
+      log,
+      state,
+      sessions: new Map(),
+      tickUs,
+      isTurnDue: false,
+      isFlushing: false,
+      job: undefined,
+    };
+    this.#process = process;
+    oracle.onStart(this);
+    queue.after(random.below(tickUs), () => this.#tick(process));
+    this.#receive(process, { type: 'tick' });
+  }
+
+  /** The process is gone, and what was on its way to the disk survives whole or not at all. */
+  crash(): void {
+    const process = this.#process;
+    if (!process) return;
+    const { random, network, oracle } = this.#world;
+    this.#note('crash', () => `node ${this.id} crashes`);
+    process.log.crash(random.chance(50));
+    if (process.job && random.chance(50)) process.state.endWork();
+    process.replica.close();
+    this.#process = undefined;
+    this.#isPaused = false;
+    this.#backlog = [];
+    network.processEnded(this);
+    oracle.onCrash(this);
+  }
+
+  /** Crashes at the next moment of this kind. */
+  crashAt(point: CrashPoint): void {
+    this.#crashPoint = point;
+  }
+
+  failNextWrite(): void {
+    this.#failsNextWrite = true;
+  }
+
+  /** The data directory is emptied; the node is down. */
+  wipe(): void {
+    this.#note('wipe', () => `the disk of node ${this.id} is emptied`);
+    this.#wipes++;
+    this.#disk = new SimulatedDisk(this.id, this.#newStorageId());
+  }
+
+  pause(): void {
+    if (!this.isRunning) return;
+    this.#note('pause', () => `node ${this.id} is paused`);
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#note('resume', () => `node ${this.id} goes on`);
+    this.#isPaused = false;
+    const backlog = this.#backlog;
+    this.#backlog = [];
+    for (const run of backlog) run();
+  }
+
+  /** Writes take up to a second. */
+  slowDisk(durationUs: number): void {
+    this.#slowUntilUs = this.#world.queue.nowUs + durationUs;
+  }
+
+  /** Writes are quick from now on and do not fail. */
+  quickDisk(): void {
+    this.#hasQuickDisk = true;
+    this.#slowUntilUs = 0;
+    this.#failsNextWrite = false;
+    this.#crashPoint = undefined;
+  }
+
+  connected(hello: PeerHello, session: Session): void {
+    this.#post((process) => {
+      if (process.sessions.has(hello.nodeId)) this.#receive(process, { type: 'peerDisconnected', nodeId: hello.nodeId });
+      process.sessions.set(hello.nodeId, session);
+      this.#receive(process, { type: 'peerConnected', hello });
+    });
+  }
+
+  disconnected(peer: NodeId, session: Session): void {
+    this.#post((process) => {
+      if (process.sessions.get(peer) !== session) return;
+      process.sessions.delete(peer);
+      this.#receive(process, { type: 'peerDisconnected', nodeId: peer });
+    });
+  }
+
+  /** A frame arrived. One of a former link is dropped unless `mayBeStale`. */
+  arrived(from: NodeId, session: Session, messages: readonly PeerMessage[], mayBeStale: boolean): void {
+    this.#post((process) => {
+      const present = process.sessions.get(from);
+      if (present === undefined) return;
+      if (present !== session) {
+        if (!mayBeStale) return;
+        this.#world.counts.add('message of a former link');
+      }
+      const { trace, queue } = this.#world;
+      trace.note(queue.nowUs, 'arrive', from * 64 + this.id, messages.length, () => `${from} → ${this.id}  ${describeMessages(messages)}`);
+      this.#receive(process, { type: 'peerMessages', from, messages });
+    });
+  }
+
+  requested(connection: number, requests: readonly ClientRequest[]): void {
+    this.#post((process) => this.#receive(process, { type: 'requests', connection, requests }));
+  }
+
+  /** Runs now if the process runs, later if it is paused, never if it is gone. */
+  #post(run: (process: Process) => void): void {
+    const process = this.#process;
+    if (!process) return;
+    if (this.#isPaused) this.#backlog.push(() => this.#ifAlive(process, run));
+    else run(process);
+  }
+
+  #ifAlive(process: Process, run: (process: Process) => void): void {
+    if (this.#process !== process) return;
+    if (this.#isPaused) this.#backlog.push(() => this.#ifAlive(process, run));
+    else run(process);
+  }
+
+  #tick(process: Process): void {
+    if (this.#process !== process) return;
+    const { queue, network } = this.#world;
+    queue.after(process.tickUs, () => this.#tick(process));
+    // A timer that fell due several times while the process was paused fires once.
+    if (this.#isPaused) return;
+    for (const id of process.replica.peersToDial().keys()) {
+      const peer = this.#world.node(id);
+      if (peer && !process.sessions.has(id)) network.dial(this, peer);
+    }
+    this.#receive(process, { type: 'tick' });
+  }
+
+  #receive(process: Process, event: ReplicaEvent): void {
+    process.replica.receive(event);
+    if (process.isTurnDue) return;
+    process.isTurnDue = true;
+    const { queue, random } = this.#world;
+    queue.after(random.below(100), () => this.#ifAlive(process, () => this.#turn(process)));
+  }
+
+  #turn(process: Process): void {
+    process.isTurnDue = false;
+    const { oracle } = this.#world;
+    const output = this.#guarded(() => process.replica.turn());
+    oracle.afterTurn(this);
+    if (this.#strikes('beforeRelease')) return;
+    this.#release(process, output);
+    if (this.#strikes('afterRelease')) return;
+    this.#flush(process);
+    if (output.hasMore) this.#receive(process, { type: 'flushed' });
+  }
+
+  #release(process: Process, output: TurnOutput): void {
+    const { network, oracle } = this.#world;
+    for (const [to, messages] of output.messages) {
+      const session = process.sessions.get(to);
+      const peer = this.#world.node(to);
+      if (!session || !peer) continue;
+      for (const message of messages) oracle.onSend(this, to, message);
+      if (session.isOpen) network.send(this, peer, session, messages);
+    }
+    for (const [connection, responses] of output.responses) this.#world.respond(this, connection, responses);
+    for (const { nodeId, reason } of output.refusals) {
+      const peer = this.#world.node(nodeId);
+      process.sessions.delete(nodeId);
+      this.#note('refuse', () => `node ${this.id} refuses node ${nodeId}: ${reason}`);
+      if (peer) network.refused(this, peer);
+    }
+    for (const { message } of output.notices) this.#note('notice', () => `node ${this.id}: ${message}`);
+    for (const job of output.jobs) this.#run(process, job);
+  }
+
+  #flush(process: Process): void {
+    if (process.isFlushing || !process.log.hasStagedWrites) return;
+    process.isFlushing = true;
+    process.log.beginFlush();
+    const delayUs = this.#writeUs(this.#world.plan.flushUsMin, this.#world.plan.flushUsMax);
+    if (this.#crashPoint === 'inFlush') {
+      this.#world.queue.after(this.#world.random.below(delayUs), () => {
+        if (this.#process === process && process.isFlushing) this.#strikes('inFlush');
+      });
+    }
+    this.#world.queue.after(delayUs, () => {
+      if (this.#process !== process) return;
+      if (this.#fails()) return;
+      process.log.endFlush();
+      process.isFlushing = false;
+      if (this.#strikes('afterFlush')) return;
+      this.#post(() => this.#receive(process, { type: 'flushed' }));
+    });
+  }
+
+  #run(process: Process, job: StorageJob): void {
+    if (process.job) throw new Violation('one storage job at a time', `node ${this.id}: ${job.type} during ${process.job.type}`);
+    process.job = job;
+    this.#guarded(() => void job.run());
+    const delayUs = this.#writeUs(100, this.#world.plan.checkpointUsMax);
+    if (this.#crashPoint === 'inJob') {
+      this.#world.queue.after(this.#world.random.below(delayUs), () => {
+        if (this.#process === process && process.job === job) this.#strikes('inJob');
+      });
+    }
+    this.#world.queue.after(delayUs, () => {
+      if (this.#process !== process) return;
+      if (this.#fails()) return;
+      process.state.endWork();
+      process.job = undefined;
+      if (this.#strikes('afterJob')) return;
+      const event: ReplicaEvent = job.type === 'checkpoint' ? { type: 'checkpointed' } : { type: 'stateInstalled', index: job.index };
+      this.#note('job', () => `node ${this.id}: ${job.type} is durable`);
+      this.#post(() => this.#receive(process, event));
+    });
+  }
+
+  /** A failed write ends the node, and nobody knows what of it reached the disk. */
+  #fails(): boolean {
+    if (!this.#failsNextWrite) return false;
+    this.#failsNextWrite = false;
+    this.#note('fail', () => `the disk of node ${this.id} fails`);
+    this.crash();
+    this.#world.nodeFailed(this);
+    return true;
+  }
+
+  #strikes(point: CrashPoint): boolean {
+    if (this.#crashPoint !== point) return false;
+    this.#crashPoint = undefined;
+    this.#world.counts.add(`crash ${words(point)}`);
+    this.crash();
+    this.#world.nodeFailed(this);
+    return true;
+  }
+
+  #writeUs(fromUs: number, toUs: number): number {
+    const { random, queue } = this.#world;
+    if (this.#hasQuickDisk) return random.between(50, 1000);
+    if (queue.nowUs < this.#slowUntilUs) return random.between(100_000, 1_000_000);
+    return random.between(Math.min(fromUs, toUs), toUs);
+  }
+
+  #guarded<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      if (error instanceof Violation) throw error;
+      const { name, message, stack } = error as Error;
+      throw new Violation(name === 'InvariantError' ? 'invariant' : 'exception', `node ${this.id}: ${message}\n${stack}`);
+    }
+  }
+
+  #newStorageId(): string {
+    return `d${this.id}.${this.#wipes}`;
+  }
+
+  #note(code: string, text: () => string): void {
+    this.#world.trace.note(this.#world.queue.nowUs, code, this.id, 0, text);
+  }
+}
+
+function words(point: CrashPoint): string {
+  return point.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
