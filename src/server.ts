@@ -48,7 +48,11 @@ const electionTimeoutMsDefault = 200;
  * an AddressInUseError or a CannotListenError, whose messages say what to do.
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const directory = await openDataDirectory({ path: options.dataDirectory, nodeId: options.nodeId });
+  const directory = await openDataDirectory({
+    path: options.dataDirectory,
+    nodeId: options.nodeId,
+    clusterName: options.clusterName,
+  });
   try {
     const node = new Node(options, directory);
     await node.listen();
@@ -73,6 +77,7 @@ class Node implements RunningNode {
   #resolveClosed: () => void = () => {};
   #rejectClosed: (error: unknown) => void = () => {};
   #ticker: NodeJS.Timeout | undefined;
+  #tickedAt = performance.now();
   #isTurnDue = false;
   #isFlushing = false;
   #storageJobs = 0;
@@ -183,7 +188,9 @@ class Node implements RunningNode {
 
   #tick(): void {
     this.#updateDials();
-    this.#receive({ type: 'tick' });
+    const now = performance.now();
+    this.#receive({ type: 'tick', elapsedMs: now - this.#tickedAt });
+    this.#tickedAt = now;
   }
 
   readonly #runTurn = (): void => {

@@ -238,14 +238,18 @@ export class OmniPaxos<T> {
     this.#log.trim(index);
   }
 
-  /** Takes over entries known to be decided (from catch-up), the first at `from`, which must not be past the decided index. */
+  /**
+   * Takes over entries known to be decided (from catch-up), the first at `from`, which must not be past the decided index.
+   * What follows a StopSign is of the next configuration and left out. Throws a RangeError if `from` leaves a gap.
+   */
   installDecided(from: number, entries: readonly Entry<T>[]): void {
     if (from > this.#log.decidedIndex) {
       throw new RangeError(`decided entries from ${from}: only ${this.#log.decidedIndex} are decided here`);
     }
     // Nobody knows more of what is decided than the leader itself.
-    if (this.isLeaderInAcceptPhase) return;
-    this.#log.installDecided(from, entries);
+    if (this.isLeaderInAcceptPhase || this.isReconfigured()) return;
+    const stopSignAt = entries.findIndex((entry) => entry.type === 'StopSign');
+    this.#log.installDecided(from, stopSignAt < 0 ? entries : entries.slice(0, stopSignAt + 1));
     this.#role.onCaughtUp();
     this.#checkInvariants();
   }

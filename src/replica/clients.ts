@@ -21,7 +21,8 @@ export interface ClientsView {
   /** Set while this node votes. */
   readonly voter: Voter | undefined;
   readonly tick: number;
-  readonly tickMs: number;
+  /** The owner's clock, for deadlines only. */
+  readonly nowMs: number;
   /** Why this node takes no requests, if it does not. */
   readonly refusal: Failure | undefined;
   isConnected(nodeId: NodeId): boolean;
@@ -118,19 +119,19 @@ export class Clients {
 
   /** Answers requests whose time is over, and proposes again what may have been lost on the way. */
   sweep(): void {
-    const { tick, voter } = this.#view;
+    const { nowMs, tick, voter } = this.#view;
     const leads = voter?.paxos.isLeader ?? false;
     // A leader's own log loses nothing while it leads: no second proposal there.
-    for (const write of this.#writes.sweep(tick, !leads)) {
+    for (const write of this.#writes.sweep(nowMs, tick, !leads)) {
       this.#output.respond(write.connection, write.requestId, writeTimeout(write.proposals));
     }
-    const { expired, abandoned } = this.#reads.sweep(tick);
+    const { expired, abandoned } = this.#reads.sweep(nowMs);
     for (const { connection, request } of expired) this.#output.respond(connection, request.id, noMajority());
     for (const readId of abandoned) voter?.paxos.cancelRead(readId);
   }
 
   #receiveWrite(connection: ConnectionId, request: WriteRequest): void {
-    const { refusal, tick } = this.#view;
+    const { refusal, nowMs } = this.#view;
     const problem = refusal ?? writeProblem(request.command);
     if (problem) return this.#output.respond(connection, request.id, problem);
     const { session, number } = decodeCommand(request.command);
@@ -150,7 +151,7 @@ export class Clients {
       command: request.command,
       connection,
       requestId: request.id,
-      deadlineTick: tick + this.#ticks(request.timeoutMs),
+      deadlineMs: nowMs + request.timeoutMs,
       isProposed: false,
       proposals: 0,
       retryTick: 0,
@@ -158,12 +159,12 @@ export class Clients {
   }
 
   #receiveRead(connection: ConnectionId, request: ReadRequest): void {
-    const { refusal, tick } = this.#view;
+    const { refusal, nowMs } = this.#view;
     const problem = refusal ?? readProblem(request);
     if (problem) return this.#output.respond(connection, request.id, problem);
     if (request.consistency === 'local') return this.#serve(connection, request);
     if (this.#reads.isFull) return this.#output.respond(connection, request.id, busy('reads'));
-    this.#reads.add({ connection, request, deadlineTick: tick + this.#ticks(request.timeoutMs) });
+    this.#reads.add({ connection, request, deadlineMs: nowMs + request.timeoutMs });
   }
 
   #serve(connection: ConnectionId, request: ReadRequest): void {
@@ -180,10 +181,6 @@ export class Clients {
     });
     const wirePairs = pairs.map(({ key, value, revision }) => ({ key: fromByteString(key), value, revision }));
     this.#output.respond(connection, request.id, { type: 'pairs', pairs: wirePairs, more });
-  }
-
-  #ticks(timeoutMs: number): number {
-    return Math.max(1, Math.ceil(timeoutMs / this.#view.tickMs));
   }
 }
 

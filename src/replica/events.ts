@@ -7,7 +7,8 @@ export type ConnectionId = number;
 
 /** What happens to a replica. Sockets, disks and timers only put these into the inbox. */
 export type ReplicaEvent =
-  | { readonly type: 'tick' }
+  /** A step of time; `elapsedMs` since the last one, for clients' deadlines (the nominal length if left out). */
+  | { readonly type: 'tick'; readonly elapsedMs?: number }
   /** A link is new. Comes before any message on it. */
   | { readonly type: 'peerConnected'; readonly hello: PeerHello }
   | { readonly type: 'peerDisconnected'; readonly nodeId: NodeId }

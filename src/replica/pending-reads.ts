@@ -5,7 +5,7 @@ import type { ConnectionId } from './events.ts';
 export interface PendingRead {
   readonly connection: ConnectionId;
   readonly request: ClientRequest;
-  readonly deadlineTick: number;
+  readonly deadlineMs: number;
 }
 
 interface ConfirmedReads {
@@ -76,10 +76,10 @@ export class PendingReads {
   }
 
   /** Takes out reads over their deadline; returns them and the read ids nobody waits for any more. */
-  sweep(tick: number): { readonly expired: PendingRead[]; readonly abandoned: number[] } {
+  sweep(nowMs: number): { readonly expired: PendingRead[]; readonly abandoned: number[] } {
     const expired: PendingRead[] = [];
     const isAlive = (read: PendingRead): boolean => {
-      if (read.deadlineTick > tick) return true;
+      if (read.deadlineMs > nowMs) return true;
       expired.push(read);
       return false;
     };

@@ -10,7 +10,7 @@ export interface PendingWrite {
   /** Who waits for the answer; the latest asker, if the client asked again. */
   connection: ConnectionId;
   requestId: number;
-  readonly deadlineTick: number;
+  readonly deadlineMs: number;
   /** True while it is in the hands of a leader, as far as this node knows. */
   isProposed: boolean;
   /** How often it was proposed; 0 means that it cannot have been applied through this node. */
@@ -112,10 +112,10 @@ export class PendingWrites {
   }
 
   /** Holds what was proposed long ago, and takes out what is over its deadline. */
-  sweep(tick: number, mayRetry: boolean): PendingWrite[] {
+  sweep(nowMs: number, tick: number, mayRetry: boolean): PendingWrite[] {
     const expired: PendingWrite[] = [];
     for (const write of this.all()) {
-      if (write.deadlineTick <= tick) expired.push(write);
+      if (write.deadlineMs <= nowMs) expired.push(write);
       else if (mayRetry && write.isProposed && write.retryTick <= tick) {
         write.isProposed = false;
         this.#held.push(write);

@@ -15,7 +15,7 @@ interface PendingReconfiguration {
   readonly nodes: readonly TargetNode[];
   /** The configuration that it is to end. */
   readonly configurationId: number;
-  readonly deadlineTick: number;
+  readonly deadlineMs: number;
   /** Leader ballot and tick of the last proposal. */
   proposedTick: number | undefined;
 }
@@ -25,7 +25,7 @@ export interface ReconfigurationsView {
   readonly voter: Voter | undefined;
   readonly configuration: Configuration | undefined;
   readonly tick: number;
-  readonly tickMs: number;
+  readonly nowMs: number;
   readonly resendTicks: number;
   /** Address of a node that is no member: the cluster file's. */
   knownAddress(nodeId: NodeId): string | undefined;
@@ -67,7 +67,7 @@ export class Reconfigurations {
       requestId: request.id,
       nodes: request.nodes,
       configurationId: this.#view.configuration?.configurationId ?? 0,
-      deadlineTick: this.#view.tick + Math.max(1, Math.ceil(request.timeoutMs / this.#view.tickMs)),
+      deadlineMs: this.#view.nowMs + request.timeoutMs,
       proposedTick: undefined,
     };
   }
@@ -75,9 +75,9 @@ export class Reconfigurations {
   /** Proposes when everyone new has been met and a leader is in reach; answers when the outcome is known. */
   pump(): void {
     const pending = this.#pending;
-    const { configuration, voter, tick } = this.#view;
+    const { configuration, voter, tick, nowMs } = this.#view;
     if (!pending) return;
-    if (!configuration) return tick >= pending.deadlineTick ? this.#expire(pending) : undefined;
+    if (!configuration) return nowMs >= pending.deadlineMs ? this.#expire(pending) : undefined;
     if (isTarget(configuration, pending.nodes)) {
       const { configurationId } = configuration;
       return this.#answer(pending, { type: 'reconfigured', configurationId });
@@ -86,7 +86,7 @@ export class Reconfigurations {
       const message = `another reconfiguration came first: the members are ${ids(configuration)} now`;
       return this.#answer(pending, failure('reconfiguring', 'notApplied', message));
     }
-    if (tick >= pending.deadlineTick) return this.#expire(pending);
+    if (nowMs >= pending.deadlineMs) return this.#expire(pending);
     if (!voter?.canReachLeader((id) => this.#view.isConnected(id))) return;
     const isDue = pending.proposedTick === undefined || tick - pending.proposedTick >= this.#view.resendTicks;
     const members = this.#nextMembers(pending.nodes);

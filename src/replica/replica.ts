@@ -27,7 +27,7 @@ export interface ReplicaOptions {
   readonly logStore: LogStore;
   readonly stateStore: StateStore;
   readonly settings: ReplicaSettings;
-  /** Milliseconds that the owner lets pass between ticks: only to turn clients' timeouts into ticks. */
+  /** Nominal milliseconds between ticks; only clients' deadlines depend on it. */
   readonly tickMs: number;
   /** Where a node is that no file and no configuration names, if there is a rule for it. */
   readonly defaultAddress?: (nodeId: NodeId) => string | undefined;
@@ -75,6 +75,7 @@ export class Replica {
   #mode: Mode;
   #inbox: ReplicaEvent[] = [];
   #tick = 0;
+  #nowMs = 0;
   #checkpointTick = 0;
   #isCheckpointing = false;
   /** A complete snapshot that waits to be made the state, and whether one is being made so: nothing is applied meanwhile. */
@@ -222,7 +223,7 @@ export class Replica {
   #handle(event: ReplicaEvent): void {
     switch (event.type) {
       case 'tick':
-        return this.#onTick();
+        return this.#onTick(event.elapsedMs ?? this.#options.tickMs);
       case 'peerConnected':
         return this.#onPeerConnected(event.hello);
       case 'peerDisconnected':
@@ -257,9 +258,11 @@ export class Replica {
     }
   }
 
-  #onTick(): void {
+  #onTick(elapsedMs: number): void {
     this.#tick++;
+    this.#nowMs += elapsedMs;
     const mode = this.#mode;
+    if (mode.name === 'forming') this.#form(mode.formation);
     if (mode.name === 'member') mode.voter.tick();
     if (mode.name === 'member' || mode.name === 'joining') mode.catchUp?.tick();
     this.#donor.tick();
@@ -660,7 +663,9 @@ export class Replica {
       get refusal(): Failure | undefined {
         return replica.#refusal();
       },
-      tickMs: this.#options.tickMs,
+      get nowMs(): number {
+        return replica.#nowMs;
+      },
       resendTicks: this.#settings.resendTicks,
       isConnected: (nodeId: NodeId) => this.#connected.has(nodeId),
       helloOf: (nodeId: NodeId) => this.#connected.get(nodeId),

@@ -6,7 +6,13 @@ import { markClosed, markOpened, wasClosed } from './clean-close.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { syncDirectory } from './durable-file.ts';
-import { beginCreation, type DirectoryIdentity, finishCreation, readIdentity } from './identity-file.ts';
+import {
+  beginCreation,
+  type DirectoryIdentity,
+  type DirectoryUser,
+  finishCreation,
+  readIdentity,
+} from './identity-file.ts';
 import { dataFileName } from './lmdb-environment.ts';
 import { LmdbLogStore } from './lmdb-log-store.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
@@ -19,6 +25,8 @@ export interface DataDirectoryOptions {
   /** Made, for its owner alone, if it is absent. */
   readonly path: string;
   readonly nodeId: NodeId;
+  /** Name of the cluster that the directory is for; `default` if not given. */
+  readonly clusterName?: string;
   /** If given, a directory that belongs to another cluster is refused. */
   readonly clusterId?: string;
   /** How much of the log stays in memory. */
@@ -49,7 +57,7 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   const path = resolve(options.path);
   try {
     const isNew = makeDirectory(path);
-    if (!isNew) readIdentity(path, options.nodeId);
+    if (!isNew) readIdentity(path, userOf(options));
     const lock = await lockDirectory(path);
     try {
       return await openLocked(path, lock, options);
@@ -62,13 +70,17 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   }
 }
 
+function userOf({ nodeId, clusterName = 'default' }: DataDirectoryOptions): DirectoryUser {
+  return { nodeId, clusterName };
+}
+
 async function openLocked(path: string, lock: DirectoryLock, options: DataDirectoryOptions): Promise<DataDirectory> {
   const paths = { log: join(path, 'log'), state: join(path, 'state') };
   const files = [join(paths.log, dataFileName), join(paths.state, dataFileName)];
   // Read again: another process may have made the directory while this one waited for the lock.
-  const known = readIdentity(path, options.nodeId);
+  const known = readIdentity(path, userOf(options));
   if (known !== undefined) await checkFiles(path, files, lock);
-  const identity = known ?? beginCreation(path, options.nodeId);
+  const identity = known ?? beginCreation(path, userOf(options));
   const stores = await openStores(paths, identity, options);
   markOpened(path);
   if (known === undefined) finishCreation(path, identity);

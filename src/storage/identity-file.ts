@@ -10,7 +10,7 @@ import { syncDirectory, writeFileDurably } from './durable-file.ts';
  * The file that says whose a data directory is: three lines of text, the last of which checks the first two.
  *
  *   omnikv data format 1
- *   node 3 storage 00112233aabbccdd
+ *   node 3 storage 00112233aabbccdd of "default"
  *   crc32 89abcdef
  */
 
@@ -19,7 +19,7 @@ const dataFormat = 1;
 
 const fileName = 'identity';
 const formatLine = /^omnikv data format (\d+)\n/;
-const wholeFile = /^(omnikv data format \d+\nnode (\d+) storage ([0-9a-f]{16})\n)crc32 ([0-9a-f]{8})\n$/;
+const wholeFile = /^(omnikv data format \d+\nnode (\d+) storage ([0-9a-f]{16}) of (".*")\n)crc32 ([0-9a-f]{8})\n$/;
 
 /** There while a new directory is being made: until the identity is written, nothing in it counts. */
 const creatingName = 'creating';
@@ -31,13 +31,18 @@ const dataNames = ['log', 'state'];
 export interface DirectoryIdentity {
   readonly nodeId: NodeId;
   readonly storageId: string;
+  /** Name of the cluster that it was made for. */
+  readonly clusterName: string;
 }
 
+/** Who wants to use a directory. */
+export type DirectoryUser = Omit<DirectoryIdentity, 'storageId'>;
+
 /**
- * Reads the identity of directory `path` and checks that `nodeId` may use it; `undefined` if the directory is new.
- * Throws a {@link DataDirectoryError}: `newerFormat`, `otherNode` or `damaged`.
+ * Reads the identity of directory `path` and checks that `user` may use it; `undefined` if the directory is new.
+ * Throws a {@link DataDirectoryError}: `newerFormat`, `otherNode`, `otherCluster` or `damaged`.
  */
-export function readIdentity(path: string, nodeId: NodeId): DirectoryIdentity | undefined {
+export function readIdentity(path: string, { nodeId, clusterName }: DirectoryUser): DirectoryIdentity | undefined {
   const file = join(path, fileName);
   if (!existsSync(file)) {
     if (existsSync(join(path, creatingName))) return undefined;
@@ -45,27 +50,33 @@ export function readIdentity(path: string, nodeId: NodeId): DirectoryIdentity | 
     if (data === undefined) return undefined;
     throw damaged(`${path} has data ('${data}') but no file '${fileName}'`);
   }
-  const identity = parseIdentity(path, readFileSync(file, 'latin1'));
+  const identity = parseIdentity(path, readFileSync(file, 'utf8'));
   if (identity.nodeId !== nodeId) {
     throw new DataDirectoryError(
       'otherNode',
       `data directory ${path} belongs to node ${identity.nodeId}, not ${nodeId}: start node ${identity.nodeId} on it, or node ${nodeId} on another`,
     );
   }
+  if (identity.clusterName !== clusterName) {
+    throw new DataDirectoryError(
+      'otherCluster',
+      `data directory ${path} belongs to cluster "${identity.clusterName}", not "${clusterName}": start that cluster on it, or this one on another`,
+    );
+  }
   return identity;
 }
 
 /** Begins to make a new directory, dropping what an earlier attempt left, and gives the identity it is to have. */
-export function beginCreation(path: string, nodeId: NodeId): DirectoryIdentity {
+export function beginCreation(path: string, user: DirectoryUser): DirectoryIdentity {
   writeFileDurably(path, creatingName, '');
   for (const name of dataNames) rmSync(join(path, name), { recursive: true, force: true });
-  return { nodeId, storageId: randomBytes(8).toString('hex') };
+  return { ...user, storageId: randomBytes(8).toString('hex') };
 }
 
 /** Writes the identity durably, once everything else is there: from now on the directory counts. */
-export function finishCreation(path: string, { nodeId, storageId }: DirectoryIdentity): void {
+export function finishCreation(path: string, { nodeId, storageId, clusterName }: DirectoryIdentity): void {
   for (const name of dataNames) syncDirectory(join(path, name));
-  const text = `omnikv data format ${dataFormat}\nnode ${nodeId} storage ${storageId}\n`;
+  const text = `omnikv data format ${dataFormat}\nnode ${nodeId} storage ${storageId} of ${JSON.stringify(clusterName)}\n`;
   writeFileDurably(path, fileName, `${text}crc32 ${checksum(text)}\n`);
   rmSync(join(path, creatingName), { force: true });
 }
@@ -79,8 +90,12 @@ function parseIdentity(path: string, text: string): DirectoryIdentity {
     );
   }
   const match = wholeFile.exec(text);
-  if (match === null || checksum(match[1] as string) !== match[4]) throw damaged(`file '${fileName}' in ${path}`);
-  return { nodeId: Number(match[2]), storageId: match[3] as string };
+  if (match === null || checksum(match[1] as string) !== match[5]) throw damaged(`file '${fileName}' in ${path}`);
+  return {
+    nodeId: Number(match[2]),
+    storageId: match[3] as string,
+    clusterName: JSON.parse(match[4] as string) as string,
+  };
 }
 
 function damaged(what: string): DataDirectoryError {

@@ -91,6 +91,8 @@ byte diskDecided[NODES];
 int waiting[NODES];
 byte crashesLeft = CRASHES;
 #define SURE_PROMISE(i) diskPromised[i]
+#define IS_CLEAN(i) (diskPromised[i] == promised[i] && diskRound[i] == round[i] && diskLog[i] == log[i] && \
+  diskDecided[i] == decided[i] && durableIndex[i] == LENGTH(log[i]))
 #else
 #define SURE_PROMISE(i) promised[i]
 #endif
@@ -254,6 +256,8 @@ inline written(i) {
 #else
 #ifdef ACCEPTED_BEFORE_FLUSH
   report(i, LENGTH(log[i]))
+#else
+  skip
 #endif
 #endif
 }
@@ -277,11 +281,6 @@ inline sendWhenDurable(i, m) {
   fi
 #endif
 }
-
-#if CRASHES > 0
-#define IS_CLEAN(i) (diskPromised[i] == promised[i] && diskRound[i] == round[i] && diskLog[i] == log[i] && \
-  diskDecided[i] == decided[i] && durableIndex[i] == LENGTH(log[i]))
-#endif
 
 inline leaveRole(i) {
   role[i] = FOLLOWER;

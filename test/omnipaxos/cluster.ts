@@ -13,7 +13,6 @@ import { BallotLeaderElection, compareBallots, OmniPaxos } from '../../src/omnip
 import { CrashStore } from '../simulation/crash-store.ts';
 
 export type Message = PaxosMessage<string> | BallotMessage;
-export type MessageType = Message['payload']['type'];
 
 /** What the network does to one message. */
 export type Fate = 'deliver' | 'drop' | 'duplicate' | 'hold';
@@ -341,11 +340,11 @@ export function name(entry: Entry<string>): string {
   return entry.type === 'Normal' ? entry.entry : `StopSign(${entry.stopSign.nodes.join(',')})`;
 }
 
-export function isBallotMessage(message: Message): message is BallotMessage {
+function isBallotMessage(message: Message): message is BallotMessage {
   return message.payload.type === 'HeartbeatRequest' || message.payload.type === 'HeartbeatReply';
 }
 
-export function describe(message: Message): string {
+function describe(message: Message): string {
   const show = (key: string, value: unknown): unknown => {
     if (key === 'type') return undefined;
     if (value && typeof value === 'object' && 'n' in value && 'pid' in value) return `b${value.n}.${value.pid}`;

@@ -418,6 +418,20 @@ describe('trim, catch-up and the StopSign', () => {
     expect(behind.isReconfigured()?.nodes, 'the StopSign is never trimmed').toEqual([1, 2]);
   });
 
+  it('decided entries of the next configuration, which a donor may send along, do not enter this one', () => {
+    const behind = new OmniPaxos<string>({ configurationId: 1, pid: 3, peers: [1, 2] });
+    const entries = [
+      { type: 'Normal', entry: 'a' },
+      { type: 'StopSign', stopSign: { configId: 2, nodes: [1, 2] } },
+      { type: 'Normal', entry: 'of configuration 2' },
+    ] as const;
+    behind.installDecided(0, entries);
+    expect(behind.decidedIndex).toBe(2);
+    expect(behind.isReconfigured()?.nodes).toEqual([1, 2]);
+    behind.installDecided(2, entries.slice(2));
+    expect(behind.acceptedIndex).toBe(2);
+  });
+
   it('a leader of the past that meets decisions of a higher ballot does not fail, and decides nothing', () => {
     const cluster = new Cluster({ nodes: 5 });
     cluster.lead(1);
@@ -436,6 +450,19 @@ describe('trim, catch-up and the StopSign', () => {
     cluster.healAll();
     cluster.tick(16);
     cluster.expectDecided(['a', 'b', 'c']);
+  });
+
+  it('a promise or Accepted that goes past the log shows a leader that it is of the past; it does not fail', () => {
+    const leader = new OmniPaxos<string>({ configurationId: 1, pid: 1, peers: [2, 3] });
+    const ballot: Ballot = { n: 1, priority: 0, pid: 1 };
+    leader.handleLeader(ballot);
+    const receive = (from: number, payload: PaxosPayload<string>) =>
+      leader.handle({ from, to: 1, configurationId: 1, payload });
+    const promise = { type: 'Promise', ballot, acceptedRound: bottomBallot, suffix: [] } as const;
+    receive(2, { ...promise, decidedIndex: 0, acceptedIndex: 0, suffixFrom: 0 });
+    receive(3, { ...promise, decidedIndex: 3, acceptedIndex: 3, suffixFrom: 3 });
+    receive(2, { type: 'Accepted', ballot, acceptedIndex: 3, decidedIndex: 3 });
+    expect(leader.decidedIndex).toBe(0);
   });
 
   it('entries of one round are never trusted below what the other decided by catch-up from a later round', () => {

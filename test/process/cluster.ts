@@ -162,7 +162,7 @@ export interface ClusterView {
 }
 
 /** Runs a `kv` command to its end. */
-function runKv(args: readonly string[], cwd: string, input?: string | Buffer): Promise<CommandResult> {
+export function runKv(args: readonly string[], cwd: string, input?: string | Buffer): Promise<CommandResult> {
   return new Promise((resolveRun) => {
     const child = execFile(
       process.execPath,

@@ -20,7 +20,7 @@ export interface DiskImage<T> {
 }
 
 /** An empty disk. */
-export function emptyDisk<T>(): DiskImage<T> {
+function emptyDisk<T>(): DiskImage<T> {
   return {
     sequence: new MemorySequence<T>(),
     state: { promise: bottomBallot, acceptedRound: bottomBallot, decidedIndex: 0 },

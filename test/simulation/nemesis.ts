@@ -1,0 +1,328 @@
+import type { Configuration } from '../../src/cluster/configuration.ts';
+import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import { majority } from '../../src/omnipaxos/quorum.ts';
+import type { ClientResponse } from '../../src/wire/client-message.ts';
+import type { FaultWeights } from './plan.ts';
+import type { Random } from './random.ts';
+import type { CrashPoint, SimulatedNode, World } from './simulated-node.ts';
+import { require } from './violation.ts';
+
+/** A reconfiguration that was asked for and may yet happen. */
+interface Target {
+  readonly ids: readonly NodeId[];
+  /** The newest configuration decided when it was asked for. */
+  readonly configurationId: number;
+}
+
+const crashPoints: readonly CrashPoint[] = ['beforeRelease', 'afterRelease', 'inFlush', 'afterFlush', 'inJob', 'afterJob'];
+
+/** Connections of the nemesis, apart from those of clients. */
+export const nemesisConnection = 1_000_000;
+
+/** Does to the cluster what a plan says: crashes, cuts, pauses, bad disks, reconfigurations; and heals what it broke, or not. */
+export class Nemesis {
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #nodes: readonly SimulatedNode[];
+  readonly #targets = new Map<number, Target>();
+  #nextRequest = 1;
+  #isStopped = false;
+  #reconfigured = 0;
+  #lastWipe: SimulatedNode | undefined;
+
+  constructor(world: World, random: Random, nodes: readonly SimulatedNode[]) {
+    this.#world = world;
+    this.#random = random;
+    this.#nodes = nodes;
+  }
+
+  /** Reconfigurations that were answered as done. */
+  get reconfigured(): number {
+    return this.#reconfigured;
+  }
+
+  start(): void {
+    this.#scheduleNext();
+  }
+
+  /** Does nothing any more, heals nothing any more. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Members of configurations that may still come, by what was asked for. */
+  openTargets(): NodeId[] {
+    const newest = this.#newest()?.configurationId ?? 0;
+    return [...this.#targets.values()].filter((target) => target.configurationId >= newest).flatMap((target) => target.ids);
+  }
+
+  respond(response: ClientResponse): void {
+    const target = this.#targets.get(response.id);
+    if (!target) return;
+    const { trace, queue, oracle } = this.#world;
+    trace.note(queue.nowUs, 'reconfigured', response.id, 0, () => `reconfiguration to ${target.ids.join(' ')}: ${JSON.stringify(response)}`);
+    if (response.type === 'reconfigured') {
+      this.#reconfigured++;
+      this.#targets.delete(response.id);
+      const configuration = oracle.configurations[response.configurationId - 1];
+      const members = configuration?.members.map(({ id }) => id).join(' ');
+      require(members === [...target.ids].sort((a, b) => a - b).join(' '), 'a reconfiguration that is done is decided', () => {
+        return `asked for ${target.ids.join(' ')}, configuration ${response.configurationId} has ${members}`;
+      });
+    } else if (response.type === 'failed' && response.outcome === 'notApplied') this.#targets.delete(response.id);
+  }
+
+  /** A node ended by itself. */
+  nodeFailed(node: SimulatedNode): void {
+    this.#restartLater(node);
+  }
+
+  #scheduleNext(): void {
+    this.#later(this.#random.below(2 * this.#world.plan.faultEveryUs), () => {
+      this.#strike();
+      this.#scheduleNext();
+    });
+  }
+
+  #strike(): void {
+    const kinds = Object.entries(this.#world.plan.faults) as [keyof FaultWeights, number][];
+    let dice = this.#random.below(kinds.reduce((sum, [, weight]) => sum + weight, 0));
+    for (const [kind, weight] of kinds) {
+      dice -= weight;
+      if (dice < 0) return this.#do(kind);
+    }
+  }
+
+  #do(kind: keyof FaultWeights): void {
+    const node = this.#random.pick(this.#nodes);
+    switch (kind) {
+      case 'crash':
+        return this.#crash(this.#random.chance(30) ? (this.#leader() ?? node) : node);
+      case 'crashMany':
+        for (const one of this.#random.sample(this.#nodes, this.#random.between(1, this.#nodes.length))) this.#crash(one);
+        return;
+      case 'crashAtWrite':
+        this.#count('crash at a write');
+        return node.crashAt(this.#random.pick(crashPoints));
+      case 'pause':
+        return this.#pause(this.#random.chance(40) ? (this.#leader() ?? node) : node);
+      case 'wipe':
+        return this.#wipe(node);
+      case 'cutLinks':
+        return this.#cutSome(true);
+      case 'cutOneWay':
+        return this.#cutSome(false);
+      case 'isolate':
+        return this.#isolate(this.#random.chance(60) ? (this.#leader() ?? node) : node);
+      case 'shape':
+        return this.#shape();
+      case 'swizzle':
+        return this.#swizzle();
+      case 'resetLinks':
+        return this.#resetSome();
+      case 'storm':
+        this.#count('storm');
+        return this.#world.network.storm(this.#random.between(100_000, 2_000_000));
+      case 'slowDisk':
+        this.#count('slow disk');
+        return node.slowDisk(this.#random.between(200_000, 3_000_000));
+      case 'failDisk':
+        this.#count('failing disk');
+        return node.failNextWrite();
+      case 'reconfigure':
+        return this.#reconfigure();
+    }
+  }
+
+  #crash(node: SimulatedNode): void {
+    if (!node.isUp) return;
+    this.#count('crash');
+    node.crash();
+    this.#restartLater(node);
+  }
+
+  #restartLater(node: SimulatedNode): void {
+    const soon = this.#random.chance(60) ? this.#random.below(300_000) : this.#random.below(4_000_000);
+    this.#later(soon, () => node.start());
+  }
+
+  #pause(node: SimulatedNode): void {
+    if (!node.isRunning) return;
+    this.#count('pause');
+    node.pause();
+    const { electionTimeoutUs } = this.#world.plan;
+    this.#later(this.#random.between(electionTimeoutUs / 2, 12 * electionTimeoutUs), () => node.resume());
+  }
+
+  /** Only as many as every configuration that counts can lose for good. */
+  #wipe(node: SimulatedNode): void {
+    const target = this.#random.chance(30) ? (this.#lastWipe ?? node) : node;
+    if (!this.#mayWipe(target)) return;
+    this.#count('wiped disk');
+    this.#lastWipe = target;
+    target.crash();
+    target.wipe();
+    this.#restartLater(target);
+  }
+
+  #mayWipe(node: SimulatedNode): boolean {
+    const { configurations } = this.#world.oracle;
+    if (configurations.length === 0) return false;
+    if (this.openTargets().includes(node.id)) return false;
+    return configurations.slice(-3).every((configuration) => this.#canLose(configuration, node));
+  }
+
+  #canLose(configuration: Configuration, node: SimulatedNode): boolean {
+    const { members } = configuration;
+    const quorum = configuration.quorum ?? majority(members.length);
+    const left = members.filter((member) => member.id !== node.id && this.#disk(member.id) === member.storageId).length;
+    return !members.some((member) => member.id === node.id) || left >= Math.max(quorum.prepare, quorum.accept);
+  }
+
+  #disk(id: NodeId): string | undefined {
+    return this.#world.node(id)?.disk.storageId;
+  }
+
+  #cutSome(bothWays: boolean): void {
+    const pairs = this.#random.sample(this.#pairs(), this.#random.between(1, 3));
+    this.#count(bothWays ? 'link cut' : 'link cut one way', pairs.length);
+    const cuts = pairs.flatMap(([a, b]): [SimulatedNode, SimulatedNode][] => {
+      const oneWay: [SimulatedNode, SimulatedNode] = this.#random.chance(50) ? [a, b] : [b, a];
+      return bothWays ? [[a, b], [b, a]] : [oneWay];
+    });
+    this.#cutFor(cuts, this.#duration());
+  }
+
+  #isolate(node: SimulatedNode): void {
+    this.#count('node isolated');
+    const others = this.#nodes.filter((other) => other !== node);
+    this.#cutFor(others.flatMap((other) => [[node, other], [other, node]] as [SimulatedNode, SimulatedNode][]), this.#duration());
+  }
+
+  /** All links are cut but those of a shape: a hub, a chain, a ring, two halves with a bridge or without. */
+  #shape(): void {
+    const order = this.#random.shuffled(this.#nodes);
+    const last = order.length - 1;
+    const half = this.#random.below(order.length);
+    const shapes: Record<string, (a: number, b: number) => boolean> = {
+      hub: (a) => a === 0,
+      chain: (a, b) => b - a === 1,
+      ring: (a, b) => b - a === 1 || (a === 0 && b === last),
+      halves: (a, b) => a < half === b < half,
+      bridge: (a, b) => a < half === b < half || a === half || b === half,
+    };
+    const name = this.#random.pick(Object.keys(shapes));
+    const stays = shapes[name] as (a: number, b: number) => boolean;
+    this.#count(`shape: ${name}`);
+    const cuts: [SimulatedNode, SimulatedNode][] = [];
+    for (let a = 0; a < order.length; a++) {
+      for (let b = a + 1; b < order.length; b++) {
+        if (stays(a, b)) continue;
+        const [one, other] = [order[a] as SimulatedNode, order[b] as SimulatedNode];
+        cuts.push([one, other], [other, one]);
+      }
+    }
+    this.#cutFor(cuts, this.#duration());
+  }
+
+  /** Cuts a random set of nodes off one by one, heals them in another order. */
+  #swizzle(): void {
+    this.#count('swizzle');
+    const chosen = this.#random.sample(this.#nodes, this.#random.between(1, this.#nodes.length));
+    const steps = this.#random.between(50_000, 500_000);
+    chosen.forEach((node, at) => {
+      this.#later(at * steps, () => this.#linksOf(node, (from, to) => this.#world.network.cut(from, to)));
+    });
+    this.#random.shuffled(chosen).forEach((node, at) => {
+      this.#later((chosen.length + at + 1) * steps, () => this.#linksOf(node, (from, to) => this.#world.network.heal(from, to)));
+    });
+  }
+
+  #resetSome(): void {
+    const pairs = this.#random.sample(this.#pairs(), this.#random.between(1, 4));
+    this.#count('link reset', pairs.length);
+    for (const [a, b] of pairs) this.#world.network.reset(a, b);
+  }
+
+  /** Asks for other members: some replaced, a majority, all; more or fewer; often with crashes on the way. */
+  #reconfigure(): void {
+    const configuration = this.#newest();
+    const asked = this.#random.pick(this.#nodes);
+    if (!configuration || !asked.isUp || this.#world.plan.standbys.length + configuration.members.length < 2) return;
+    const ids = this.#nextMembers(configuration);
+    if (ids.length === 0) return;
+    this.#count('reconfiguration asked for');
+    const id = this.#nextRequest++;
+    this.#targets.set(id, { ids, configurationId: configuration.configurationId });
+    const nodes = ids.map((one) => ({ id: one, address: this.#world.node(one)?.address ?? '' }));
+    const timeoutMs = this.#random.between(200, 4000);
+    asked.requested(nemesisConnection, [{ id, timeoutMs, type: 'reconfigure', nodes }]);
+    if (!this.#random.chance(40)) return;
+    // Something happens at a step of the handover.
+    const victims = this.#random.sample(this.#nodes, this.#random.between(1, 3));
+    const { faults } = this.#world.plan;
+    for (const victim of victims) {
+      this.#later(this.#random.below(600_000), () => {
+        if (faults.crash + faults.crashMany > 0) this.#crash(victim);
+        else if (faults.crashAtWrite > 0) victim.crashAt(this.#random.pick(crashPoints));
+        else this.#isolate(victim);
+      });
+    }
+  }
+
+  #nextMembers(configuration: Configuration): NodeId[] {
+    // One whose disk was emptied is still a member under its old disk: it is taken out first.
+    const lost = new Set(configuration.members.filter((member) => this.#disk(member.id) !== member.storageId).map(({ id }) => id));
+    const present = configuration.members.map(({ id }) => id).filter((id) => !lost.has(id));
+    const others = this.#nodes.map(({ id }) => id).filter((id) => !present.includes(id) && !lost.has(id));
+    const kept = this.#random.sample(present, this.#random.pick([present.length, present.length, present.length - 1, this.#random.below(present.length + 1)]));
+    const taken = this.#random.sample(others, this.#random.pick([0, 1, 1, 2, others.length]));
+    return [...kept, ...taken].slice(0, 7);
+  }
+
+  #cutFor(cuts: readonly (readonly [SimulatedNode, SimulatedNode])[], durationUs: number): void {
+    const { network } = this.#world;
+    for (const [from, to] of cuts) network.cut(from, to);
+    const atOnce = this.#random.chance(60);
+    for (const [from, to] of cuts) {
+      this.#later(atOnce ? durationUs : durationUs + this.#random.below(1_000_000), () => network.heal(from, to));
+    }
+  }
+
+  #linksOf(node: SimulatedNode, run: (from: SimulatedNode, to: SimulatedNode) => void): void {
+    for (const other of this.#nodes) {
+      if (other === node) continue;
+      run(node, other);
+      run(other, node);
+    }
+  }
+
+  #duration(): number {
+    const { electionTimeoutUs } = this.#world.plan;
+    return this.#random.between(electionTimeoutUs / 2, this.#random.pick([2, 6, 20]) * electionTimeoutUs);
+  }
+
+  #pairs(): [SimulatedNode, SimulatedNode][] {
+    return this.#nodes.flatMap((a, at) => this.#nodes.slice(at + 1).map((b): [SimulatedNode, SimulatedNode] => [a, b]));
+  }
+
+  #leader(): SimulatedNode | undefined {
+    return this.#nodes.find((node) => node.replica?.voter?.paxos.isLeaderInAcceptPhase);
+  }
+
+  #newest(): Configuration | undefined {
+    return this.#world.oracle.configurations.at(-1);
+  }
+
+  #count(kind: string, count = 1): void {
+    const { counts, trace, queue } = this.#world;
+    counts.add(kind, count);
+    trace.note(queue.nowUs, 'fault', count, 0, () => `fault: ${kind}${count === 1 ? '' : ` (${count})`}`);
+  }
+
+  #later(delayUs: number, run: () => void): void {
+    this.#world.queue.after(Math.floor(delayUs), () => {
+      if (!this.#isStopped) run();
+    });
+  }
+}

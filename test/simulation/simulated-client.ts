@@ -1,0 +1,282 @@
+import { fromByteString, toByteString } from '../../src/base/bytes.ts';
+import { type Command, encodeCommand } from '../../src/kv/command.ts';
+import type { ClientResponse, RequestBody, WirePair } from '../../src/wire/client-message.ts';
+import type { Operation } from '../linearizability/checker.ts';
+import type { Random } from './random.ts';
+import type { SimulatedNode, World } from './simulated-node.ts';
+import { require, Violation } from './violation.ts';
+
+/** One operation of a client, with all its requests. */
+interface Call {
+  readonly body: RequestBody;
+  readonly type: 'open' | 'put' | 'delete' | 'get' | 'list';
+  readonly key: string;
+  readonly value: string | undefined;
+  /** Everything below was acknowledged to someone when it began. */
+  readonly floor: number;
+  readonly invokedUs: number;
+  readonly number: number;
+  readonly attemptsMax: number;
+  attempts: number;
+  /** Requests that were not answered with "not applied". */
+  open: number;
+  isRetryDue: boolean;
+  isDone: boolean;
+  readonly then: (isAnswered: boolean) => void;
+}
+
+/** What all clients of a simulation share. */
+export class ClientsRecord {
+  readonly operations: Operation[] = [];
+  /** One past the highest revision that any client was told of. */
+  acknowledged = 0;
+  answered = 0;
+  unknown = 0;
+  failed = 0;
+  begun = 0;
+}
+
+const clientDelayUsMax = 3000;
+
+/** A client with a session: puts, gets, deletes and lists, and asks again, with the same number, on another node. */
+export class SimulatedClient {
+  readonly index: number;
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #record: ClientsRecord;
+  readonly #nodes: () => readonly SimulatedNode[];
+  readonly #calls = new Map<number, Call>();
+  readonly #outstanding = new Set<number>();
+  #session: number | undefined;
+  #nextNumber = 1;
+  #nextRequest = 1;
+  #favourite: SimulatedNode | undefined;
+  #isStopped = false;
+
+  constructor(world: World, index: number, random: Random, record: ClientsRecord, nodes: () => readonly SimulatedNode[]) {
+    this.index = index;
+    this.#world = world;
+    this.#random = random;
+    this.#record = record;
+    this.#nodes = nodes;
+  }
+
+  /** Opens a session, then works with as many operations at a time as the plan says. */
+  start(slots: number): void {
+    this.open(() => {
+      for (let slot = 0; slot < slots; slot++) this.#next();
+    });
+  }
+
+  /** Begins nothing new; calls under way stay without an answer. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const call of this.#calls.values()) this.#giveUp(call);
+    this.#calls.clear();
+  }
+
+  /** Opens a session, trying until there is one. */
+  open(then: () => void): void {
+    const number = this.#random.below(2 ** 31);
+    const command = encodeCommand({ kind: 'openSession', session: 0, number, acknowledgedBelow: 0 });
+    this.#world.oracle.propose(command);
+    this.#begin({ type: 'write', command }, 'open', '', undefined, number, 1_000_000, (isAnswered) => {
+      if (isAnswered) then();
+      else if (!this.#isStopped) this.open(then);
+    });
+  }
+
+  /** One put that is asked for until it is answered. */
+  put(key: string, value: string, then: () => void): void {
+    this.#write('put', key, value, 1_000_000, then);
+  }
+
+  respond(from: SimulatedNode, response: ClientResponse): void {
+    const call = this.#calls.get(response.id);
+    this.#calls.delete(response.id);
+    if (!call || call.isDone) return;
+    const { trace, queue } = this.#world;
+    trace.note(queue.nowUs, 'answer', this.index, from.id, () => `client ${this.index}: node ${from.id} answers ${describe(response)} to ${call.type} ${call.key}`);
+    switch (response.type) {
+      case 'outcome':
+        this.#world.oracle.checkOutcome(commandOf(call), response.outcome, from.id);
+        if (response.outcome.type === 'refused') {
+          throw new Violation('a live session is answered', `node ${from.id} refused ${call.type} ${call.number}: ${response.outcome.reason}`);
+        }
+        if (response.outcome.type === 'sessionOpened') this.#session = response.outcome.session;
+        else this.#acknowledge(response.outcome.revision);
+        return this.#answered(call, from);
+      case 'record': {
+        const found = response.record;
+        this.#acknowledge(this.#world.oracle.checkGet(call.key, found, call.floor, from.id));
+        return this.#answered(call, from, found && toByteString(found.value));
+      }
+      case 'pairs':
+        this.#acknowledge(this.#world.oracle.checkList(response.pairs.map(toPair), call.floor, from.id));
+        return this.#answered(call, from);
+      case 'failed':
+        require(response.code !== 'invalid' && response.code !== 'tooLarge', 'sound requests are not refused', () => response.message);
+        if (response.outcome === 'notApplied') call.open--;
+        return this.#again(call);
+      default:
+        throw new Violation('answers fit their requests', `node ${from.id} answered ${response.type} to ${call.type}`);
+    }
+  }
+
+  #next(): void {
+    const { plan, queue } = this.#world;
+    if (this.#isStopped || this.#record.begun >= plan.operationsMax) return;
+    queue.after(this.#random.below(plan.thinkUsMax), () => {
+      if (this.#isStopped) return;
+      this.#record.begun++;
+      const key = `k${this.#random.below(plan.keys)}`;
+      const dice = this.#random.below(100);
+      const then = (): void => this.#next();
+      if (dice < 45) this.#write('put', key, this.#newValue(), this.#random.between(1, 8), then);
+      else if (dice < 55) this.#write('delete', key, undefined, this.#random.between(1, 8), then);
+      else if (dice < 95) this.#read({ type: 'get', consistency: 'linearizable', key: fromByteString(key) }, key, then);
+      else {
+        const everything = { prefix: new Uint8Array(0), after: undefined, limit: 1000 };
+        this.#read({ type: 'list', consistency: 'linearizable', ...everything }, '', then);
+      }
+    });
+  }
+
+  #newValue(): string {
+    return `c${this.index}.${this.#nextNumber}${'.'.repeat(this.#random.pick([0, 5, 60]))}`;
+  }
+
+  #write(kind: 'put' | 'delete', key: string, value: string | undefined, attemptsMax: number, then: () => void): void {
+    const number = this.#nextNumber++;
+    this.#outstanding.add(number);
+    const origin = { session: this.#session ?? 0, number, acknowledgedBelow: Math.min(...this.#outstanding) };
+    const bytes = fromByteString(key);
+    const command: Command = kind === 'put' ? { kind, ...origin, key: bytes, value: fromByteString(value ?? '') } : { kind, ...origin, key: bytes };
+    const encoded = encodeCommand(command);
+    this.#world.oracle.propose(encoded);
+    this.#begin({ type: 'write', command: encoded }, kind, key, value, number, attemptsMax, () => {
+      this.#outstanding.delete(number);
+      then();
+    });
+  }
+
+  #read(body: RequestBody & { readonly type: 'get' | 'list' }, key: string, then: () => void): void {
+    this.#begin(body, body.type, key, undefined, 0, this.#random.between(1, 8), then);
+  }
+
+  #begin(
+    body: RequestBody,
+    type: Call['type'],
+    key: string,
+    value: string | undefined,
+    number: number,
+    attemptsMax: number,
+    then: (isAnswered: boolean) => void,
+  ): void {
+    const { nowUs } = this.#world.queue;
+    const floor = this.#record.acknowledged;
+    const call: Call = {
+      body,
+      type,
+      key,
+      value,
+      floor,
+      invokedUs: nowUs,
+      number,
+      attemptsMax,
+      attempts: 0,
+      open: 0,
+      isRetryDue: false,
+      isDone: false,
+      then,
+    };
+    this.#ask(call);
+  }
+
+  #ask(call: Call): void {
+    const { queue, trace, plan } = this.#world;
+    const nodes = this.#nodes();
+    const isFavourite = call.attempts === 0 && this.#favourite !== undefined && nodes.includes(this.#favourite);
+    const node = isFavourite && this.#random.chance(80) ? (this.#favourite as SimulatedNode) : this.#random.pick(nodes);
+    const id = this.#nextRequest++;
+    const timeoutMs = this.#random.between(1, 20) * Math.max(20, Math.floor(plan.electionTimeoutUs / 4000));
+    call.isRetryDue = false;
+    call.attempts++;
+    call.open++;
+    this.#calls.set(id, call);
+    trace.note(queue.nowUs, 'ask', this.index, node.id, () => `client ${this.index} asks node ${node.id}: ${call.type} ${call.key} ${call.value ?? ''} #${call.number}`);
+    const { attempts } = call;
+    queue.after(this.#random.below(clientDelayUsMax), () => node.requested(this.index, [{ id, timeoutMs, ...call.body }]));
+    queue.after(timeoutMs * 1000 + this.#random.between(20_000, 200_000), () => {
+      if (!call.isDone && call.attempts === attempts) this.#again(call);
+    });
+  }
+
+  #again(call: Call): void {
+    if (call.isDone || call.isRetryDue || this.#isStopped) return;
+    this.#favourite = undefined;
+    if (call.attempts >= call.attemptsMax) {
+      this.#giveUp(call);
+      call.then(false);
+      return;
+    }
+    call.isRetryDue = true;
+    this.#world.queue.after(this.#random.between(1000, 60_000), () => {
+      if (!call.isDone && !this.#isStopped) this.#ask(call);
+    });
+  }
+
+  #giveUp(call: Call): void {
+    if (call.isDone) return;
+    call.isDone = true;
+    const isWrite = call.type === 'put' || call.type === 'delete';
+    // An answer "not applied" to each request: then it never will be. A request that is still on its way may be.
+    if (isWrite && call.open === 0 && call.attempts > 0) {
+      this.#record.failed++;
+      this.#world.oracle.declareDead(commandOf(call));
+      return;
+    }
+    this.#record.unknown++;
+    this.#note(call, undefined, call.value);
+  }
+
+  #answered(call: Call, from: SimulatedNode, value: string | undefined = call.value): void {
+    call.isDone = true;
+    this.#favourite = from;
+    this.#record.answered++;
+    this.#note(call, this.#world.queue.nowUs, value);
+    call.then(true);
+  }
+
+  #acknowledge(index: number): void {
+    this.#record.acknowledged = Math.max(this.#record.acknowledged, index);
+  }
+
+  #note(call: Call, returned: number | undefined, value: string | undefined): void {
+    const { type, key, invokedUs: invoked } = call;
+    if (type === 'open' || type === 'list') return;
+    this.#record.operations.push({ type, key, value, invoked, returned, client: this.index });
+  }
+}
+
+function commandOf(call: Call): Uint8Array {
+  if (call.body.type !== 'write') throw new Violation('answers fit their requests', `an outcome for ${call.type}`);
+  return call.body.command;
+}
+
+function toPair({ key, value, revision }: WirePair): { key: string; value: Uint8Array; revision: number } {
+  return { key: toByteString(key), value, revision };
+}
+
+function describe(response: ClientResponse): string {
+  switch (response.type) {
+    case 'outcome':
+      return JSON.stringify(response.outcome);
+    case 'failed':
+      return `${response.code} (${response.outcome})`;
+    case 'record':
+      return response.record ? `revision ${response.record.revision}` : 'nothing';
+    default:
+      return response.type;
+  }
+}

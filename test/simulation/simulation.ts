@@ -1,0 +1,346 @@
+import type { Configuration } from '../../src/cluster/configuration.ts';
+import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import { majority } from '../../src/omnipaxos/quorum.ts';
+import type { ClientResponse } from '../../src/wire/client-message.ts';
+import { checkHistory } from '../linearizability/checker.ts';
+import { EventQueue } from './event-queue.ts';
+import { FaultCounts } from './fault-counts.ts';
+import { Nemesis, nemesisConnection } from './nemesis.ts';
+import { SimulatedNetwork } from './network.ts';
+import { Oracle } from './oracle.ts';
+import { type Plan, planOf } from './plan.ts';
+import { Random } from './random.ts';
+import { ClientsRecord, SimulatedClient } from './simulated-client.ts';
+import { SimulatedNode, type World } from './simulated-node.ts';
+import { Trace } from './trace.ts';
+import { require, Violation } from './violation.ts';
+
+/** What came of one seed. */
+export interface SeedResult {
+  readonly seed: number;
+  readonly failure: { readonly check: string; readonly message: string } | undefined;
+  readonly traceHash: string;
+  readonly events: number;
+  readonly simulatedUs: number;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly reconfigurations: number;
+  readonly leaderChanges: number;
+  readonly decided: number;
+  readonly operations: number;
+  readonly unknown: number;
+  /** Election timeouts from the healing to the first write; undefined if it did not come to that. */
+  readonly recoveryTimeouts: number | undefined;
+}
+
+const eventsMax = 5_000_000;
+const clusterName = 'simulated';
+
+/** Runs one seed to its end or to the first check that does not hold. `print` gets a line for everything that happens. */
+export function simulate(seed: number, print?: (line: string) => void): SeedResult {
+  return new Simulation(planOf(seed), print).run();
+}
+
+class Simulation {
+  readonly #plan: Plan;
+  readonly #queue = new EventQueue();
+  readonly #counts = new FaultCounts();
+  readonly #trace: Trace;
+  readonly #oracle = new Oracle();
+  readonly #record = new ClientsRecord();
+  readonly #nodes: SimulatedNode[];
+  readonly #byId: ReadonlyMap<NodeId, SimulatedNode>;
+  readonly #network: SimulatedNetwork;
+  readonly #clients: SimulatedClient[] = [];
+  readonly #nemesis: Nemesis;
+  readonly #world: World;
+  readonly #random: Random;
+  /** Those whom clients ask. */
+  #asked: readonly SimulatedNode[];
+  #recoveryUs: number | undefined;
+
+  constructor(plan: Plan, print?: (line: string) => void) {
+    this.#plan = plan;
+    this.#trace = new Trace(print);
+    this.#random = new Random(plan.seed, 2);
+    const simulation = this;
+    this.#world = {
+      queue: this.#queue,
+      random: new Random(plan.seed, 3),
+      plan,
+      trace: this.#trace,
+      counts: this.#counts,
+      oracle: this.#oracle,
+      get network() {
+        return simulation.#network;
+      },
+      node: (id) => this.#byId.get(id),
+      respond: (from, connection, responses) => this.#respond(from, connection, responses),
+      nodeFailed: (node) => this.#nemesis.nodeFailed(node),
+    };
+    this.#nodes = this.#makeNodes();
+    this.#byId = new Map(this.#nodes.map((node) => [node.id, node]));
+    const random = new Random(plan.seed, 4);
+    const { nodes, queue, trace, counts } = { nodes: this.#nodes, queue: this.#queue, trace: this.#trace, counts: this.#counts };
+    this.#network = new SimulatedNetwork({ queue, random, plan: plan.network, trace, counts, nodes });
+    this.#nemesis = new Nemesis(this.#world, new Random(plan.seed, 5), this.#nodes);
+    this.#asked = this.#nodes;
+  }
+
+  run(): SeedResult {
+    let failure: SeedResult['failure'];
+    try {
+      this.#begin();
+      this.#chaos();
+      this.#heal();
+      this.#checkHistory();
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      failure = { check: error.check, message: error.message };
+    }
+    return {
+      seed: this.#plan.seed,
+      failure,
+      traceHash: this.#trace.hash,
+      events: this.#queue.ran,
+      simulatedUs: this.#queue.nowUs,
+      faults: this.#counts.toJSON(),
+      reconfigurations: this.#nemesis.reconfigured,
+      leaderChanges: this.#oracle.leaderChanges,
+      decided: this.#oracle.decidedIndex,
+      operations: this.#record.answered,
+      unknown: this.#record.unknown,
+      recoveryTimeouts: this.#recoveryUs === undefined ? undefined : this.#recoveryUs / this.#plan.electionTimeoutUs,
+    };
+  }
+
+  #makeNodes(): SimulatedNode[] {
+    const { members, standbys, settingsOf } = this.#plan;
+    const addressOf = (id: NodeId): string => `10.0.0.${id}:7000`;
+    const initial = { name: clusterName, nodes: new Map(members.map((id) => [id, addressOf(id)])) };
+    return [...members, ...standbys].map((id) => {
+      const settings = settingsOf.get(id);
+      if (!settings) throw new Error(`no settings for node ${id}`);
+      return new SimulatedNode(this.#world, id, addressOf(id), initial, settings);
+    });
+  }
+
+  #begin(): void {
+    const { plan } = this;
+    if (plan.formed) this.#presetConfiguration(plan.formed.quorum);
+    for (const node of this.#nodes) this.#queue.after(this.#random.below(100_000), () => node.start());
+    for (let index = 0; index < plan.clients; index++) {
+      const client = new SimulatedClient(this.#world, index, new Random(plan.seed, 100 + index), this.#record, () => this.#asked);
+      this.#clients.push(client);
+      this.#queue.after(this.#random.below(500_000), () => client.start(plan.slotsPerClient));
+    }
+  }
+
+  get plan(): Plan {
+    return this.#plan;
+  }
+
+  #presetConfiguration(quorum: Configuration['quorum']): void {
+    const members = this.#nodes
+      .filter((node) => this.#plan.members.includes(node.id))
+      .map((node) => ({ id: node.id, address: node.address, storageId: node.disk.storageId }))
+      .sort((a, b) => a.id - b.id);
+    const configuration: Configuration = { configurationId: 1, startIndex: 0, members, ...(quorum && { quorum }) };
+    for (const { id } of members) {
+      const { log } = (this.#byId.get(id) as SimulatedNode).disk;
+      log.clusterId = '00112233aabbccdd';
+      log.configuration = configuration;
+    }
+  }
+
+  #chaos(): void {
+    const { chaosUs, electionTimeoutUs, calm } = this.#plan;
+    // Some clusters are left in peace until they have formed, some are not.
+    this.#queue.after(this.#random.pick([0, 300_000, 1_500_000]), () => this.#nemesis.start());
+    if (calm) {
+      this.#queue.after(2_000_000 + 15 * electionTimeoutUs, () => {
+        this.#oracle.expectNoLeaderChange('in a cluster without any fault but slow disks');
+      });
+    }
+    this.#runUntil(chaosUs);
+    this.#nemesis.stop();
+    for (const client of this.#clients) client.stop();
+    this.#oracle.expectNoLeaderChange(undefined);
+  }
+
+  /** Heals a core that must recover; all else stays broken for good. */
+  #heal(): void {
+    const { electionTimeoutUs } = this.#plan;
+    const core = this.#chooseCore();
+    const isEasy = this.#isEasy(core);
+    const hub = this.#plan.hubCore && this.#areAllIn(core) ? this.#random.pick(core) : undefined;
+    const names = core.map(({ id }) => id).join(' ');
+    this.#note('heal', () => `healed: ${names}${hub ? `, all through node ${hub.id}` : ''}; all else stays broken`);
+    this.#cutOff(core);
+    for (const a of core) {
+      a.quickDisk();
+      a.resume();
+      a.start();
+      for (const b of core) {
+        if (a.id >= b.id) continue;
+        if (hub && a !== hub && b !== hub) {
+          this.#network.cut(a, b);
+          this.#network.cut(b, a);
+        } else this.#network.makePerfect(a, b);
+      }
+    }
+    this.#asked = core;
+    const healedUs = this.#queue.nowUs;
+    const answeredUs = this.#writeOnce(healedUs, isEasy, names);
+    this.#recoveryUs = answeredUs - healedUs;
+    // In a hub nobody but the hub reaches all others: whom the leader does not reach need not converge.
+    if (!hub) this.#converge(core);
+    const stableUs = 10 * electionTimeoutUs;
+    this.#runUntil(this.#queue.nowUs + 15 * electionTimeoutUs);
+    this.#oracle.expectNoLeaderChange('on links that have been stable for 15 election timeouts');
+    this.#runUntil(this.#queue.nowUs + stableUs);
+  }
+
+  /** One write by a new client on the core. Returns when it was answered. */
+  #writeOnce(healedUs: number, isEasy: boolean, names: string): number {
+    const { electionTimeoutUs } = this.#plan;
+    const client = new SimulatedClient(this.#world, 999, new Random(this.#plan.seed, 999), this.#record, () => this.#asked);
+    this.#clients.push(client);
+    let answeredUs: number | undefined;
+    client.open(() => client.put('probe', 'written after the healing', () => (answeredUs = this.#queue.nowUs)));
+    const timeouts = isEasy ? 40 : 120;
+    const untilUs = healedUs + timeouts * electionTimeoutUs + 3_000_000;
+    while (answeredUs === undefined && this.#queue.nowUs < untilUs) this.#step(untilUs);
+    require(answeredUs !== undefined, 'a healed core decides', () => {
+      return `no write was decided in ${timeouts} election timeouts by the core ${names}: ${this.#describeNodes()}`;
+    });
+    return answeredUs;
+  }
+
+  #converge(core: readonly SimulatedNode[]): void {
+    const untilUs = this.#queue.nowUs + 200 * this.#plan.electionTimeoutUs + 5_000_000;
+    while (!this.#hasConverged(core)) {
+      require(this.#queue.nowUs < untilUs, 'a healed core converges', () => this.#describeNodes());
+      this.#runUntil(this.#queue.nowUs + this.#plan.tickUs);
+    }
+  }
+
+  #hasConverged(core: readonly SimulatedNode[]): boolean {
+    const configuration = this.#newest();
+    if (!configuration) return false;
+    const members = core.filter((node) => isMember(configuration, node));
+    const hashes = new Set<string>();
+    for (const { replica, log } of members) {
+      const isIn = replica?.voter?.configurationId === configuration.configurationId;
+      if (!replica || !isIn || replica.appliedIndex < this.#oracle.decidedIndex) return false;
+      if (log?.state.decidedIndex !== this.#oracle.decidedIndex) return false;
+      hashes.add(replica.stateHash());
+    }
+    require(hashes.size === 1, 'a healed core converges', () => `different states at ${this.#oracle.decidedIndex}`);
+    return true;
+  }
+
+  /**
+   * A quorum of the newest configuration; all that a reconfiguration under way may make members; and, if some of them have not
+   * come over yet, a quorum of the configurations before, from which they come.
+   */
+  #chooseCore(): SimulatedNode[] {
+    const { configurations } = this.#oracle;
+    const core = new Set<SimulatedNode>();
+    const newest = configurations.at(-1);
+    if (!newest) return [...this.#nodes].filter((node) => this.#plan.members.includes(node.id));
+    this.#addQuorum(core, newest);
+    for (const id of this.#nemesis.openTargets()) core.add(this.#byId.get(id) as SimulatedNode);
+    if (!this.#areAllIn([...core])) for (const configuration of configurations.slice(-3, -1)) this.#addQuorum(core, configuration);
+    return [...core];
+  }
+
+  /** All of them vote in the newest configuration, and no other is under way. */
+  #areAllIn(nodes: readonly SimulatedNode[]): boolean {
+    const newest = this.#newest();
+    if (!newest || this.#nemesis.openTargets().length > 0) return false;
+    return nodes.every(({ replica }) => replica?.voter?.configurationId === newest.configurationId);
+  }
+
+  #addQuorum(core: Set<SimulatedNode>, configuration: Configuration): void {
+    const candidates = this.#nodes.filter((node) => isMember(configuration, node));
+    const quorum = configuration.quorum ?? majority(configuration.members.length);
+    const needed = Math.max(quorum.prepare, quorum.accept);
+    const count = this.#random.between(needed, Math.max(needed, candidates.length));
+    for (const node of this.#random.sample(candidates, count)) core.add(node);
+  }
+
+  /** Nobody has to catch up on more than a few entries, come back or change the configuration. */
+  #isEasy(core: readonly SimulatedNode[]): boolean {
+    const newest = this.#newest();
+    if (!newest || this.#nemesis.openTargets().length > 0) return false;
+    return core.every((node) => {
+      const { replica, log } = node;
+      if (!node.isRunning || !log || replica?.voter?.configurationId !== newest.configurationId) return false;
+      return replica.voter.paxos.catchUpTarget === undefined && this.#oracle.decidedIndex - replica.appliedIndex < 20;
+    });
+  }
+
+  /** Links between the core and the rest: cut, in one direction or in both. */
+  #cutOff(core: readonly SimulatedNode[]): void {
+    for (const outside of this.#nodes) {
+      if (core.includes(outside)) continue;
+      for (const inside of core) {
+        const cut = this.#random.below(4);
+        if (cut !== 0) this.#network.cut(inside, outside);
+        if (cut !== 1) this.#network.cut(outside, inside);
+      }
+    }
+  }
+
+  #checkHistory(): void {
+    for (const client of this.#clients) client.stop();
+    const verdict = checkHistory(this.#record.operations);
+    require(verdict.ok, 'linearizable histories', () => (verdict.ok ? '' : `key ${verdict.key}: ${verdict.explanation}`));
+  }
+
+  #respond(from: SimulatedNode, connection: number, responses: readonly ClientResponse[]): void {
+    const delayUs = this.#random.below(3000);
+    if (!this.#plan.calm && this.#random.chance(2)) return;
+    this.#queue.after(delayUs, () => {
+      for (const response of responses) {
+        if (connection === nemesisConnection) this.#nemesis.respond(response);
+        else this.#clients.find(({ index }) => index === connection)?.respond(from, response);
+      }
+    });
+  }
+
+  #runUntil(untilUs: number): void {
+    while (this.#step(untilUs));
+  }
+
+  #step(untilUs: number): boolean {
+    require(this.#queue.ran < eventsMax, 'no endless work', () => `${eventsMax} events: ${this.#describeNodes()}`);
+    return this.#queue.step(untilUs);
+  }
+
+  #newest(): Configuration | undefined {
+    return this.#oracle.configurations.at(-1);
+  }
+
+  #describeNodes(): string {
+    const lines = this.#nodes.map((node) => {
+      const { replica } = node;
+      if (!replica) return `node ${node.id} is down`;
+      const { state, configurationId, leader, decidedIndex, appliedIndex } = replica.status();
+      const paxos = replica.voter?.paxos;
+      const voter = paxos ? `, ${paxos.isLeader ? 'leader' : 'follower'} in ${paxos.phase}, log to ${paxos.acceptedIndex}` : '';
+      const paused = node.isPaused ? ', paused' : '';
+      return `node ${node.id} is ${state} of ${configurationId}${paused}, follows ${leader ?? 'nobody'}, decided ${decidedIndex}, applied ${appliedIndex}${voter}`;
+    });
+    const members = this.#newest()?.members.map(({ id }) => id).join(' ');
+    return `newest configuration ${this.#newest()?.configurationId} (${members}), ${this.#oracle.decidedIndex} decided\n  ${lines.join('\n  ')}`;
+  }
+
+  #note(code: string, text: () => string): void {
+    this.#trace.note(this.#queue.nowUs, code, 0, 0, text);
+  }
+}
+
+function isMember(configuration: Configuration, node: SimulatedNode): boolean {
+  return configuration.members.some(({ id, storageId }) => id === node.id && storageId === node.disk.storageId);
+}
