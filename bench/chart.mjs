@@ -20,7 +20,7 @@ export function peersChart(systems, report, caption) {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="12">`,
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     '<text x="10" y="20" font-size="15" font-weight="bold">Operations a second, three servers, fsync on</text>',
-    `<text x="10" y="36" font-size="10" fill="#57606a">${escape(caption)}; each group has its own scale</text>`,
+    `<text x="10" y="36" font-size="10" fill="#57606a">${xmlText(caption)}; each group has its own scale</text>`,
     ...systems.map(({ label }, at) => legend(label, at)),
     ...groups,
     '</svg>',
@@ -30,7 +30,7 @@ export function peersChart(systems, report, caption) {
 
 function legend(label, at) {
   const x = labelWidth + at * 110;
-  return `<rect x="${x}" y="43" width="10" height="10" fill="${colors[at]}"/><text x="${x + 15}" y="52">${escape(label)}</text>`;
+  return `<rect x="${x}" y="43" width="10" height="10" fill="${colors[at]}"/><text x="${x + 15}" y="52">${xmlText(label)}</text>`;
 }
 
 function group(systems, { workload, medians }, y) {
@@ -38,7 +38,9 @@ function group(systems, { workload, medians }, y) {
   const longest = Math.max(...rates);
   const bars = rates.map((rate, at) => bar(rate, rate / longest, colors[at], y + at * (barHeight + barGap)));
   const middle = y + (systems.length * (barHeight + barGap)) / 2 + 3;
-  return [`<text x="${labelWidth - 8}" y="${middle}" text-anchor="end">${escape(workload)}</text>`, ...bars].join('\n');
+  return [`<text x="${labelWidth - 8}" y="${middle}" text-anchor="end">${xmlText(workload)}</text>`, ...bars].join(
+    '\n',
+  );
 }
 
 function bar(rate, share, color, y) {
@@ -47,6 +49,6 @@ function bar(rate, share, color, y) {
   return `<rect x="${labelWidth}" y="${y}" width="${length}" height="${barHeight}" fill="${color}"/>${label}`;
 }
 
-function escape(text) {
+function xmlText(text) {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }

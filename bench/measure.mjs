@@ -57,6 +57,14 @@ export async function fillKeys(cluster, clients, signal) {
   );
 }
 
+/** Load that is not measured, half puts and half gets: a JVM, and V8, are slow until they have compiled what is used. */
+export async function burnIn(cluster, clients, seconds, signal) {
+  for (const name of ['put-256', 'get-256']) {
+    const workload = workloads.find((each) => each.name === name);
+    await measure(cluster, workload, { clients, seconds: seconds / 2, warmUpSeconds: 0.1 }, signal);
+  }
+}
+
 /**
  * Runs a workload on a cluster: `{operationsPerSecond, p50Ms, p99Ms, cpuPer10k, residentMiB, generatorCpuShare, errors}`.
  * `cpuPer10k`: CPU seconds of all servers per 10,000 operations.

@@ -24,6 +24,11 @@ export interface BallotLeaderElectionOptions {
   readonly electionTimeoutTicks?: number;
   /** The log: without it, promises that the election did not hear of are not followed. */
   readonly log?: ElectionView;
+  /**
+   * True for the one node that led the configuration before, if it goes on in this one: it starts in office, above every
+   * other's first ballot, so that a reconfiguration need not cost an election. Ignored where a promise was recovered.
+   */
+  readonly isIncumbent?: boolean;
 }
 
 /** Heartbeat rounds that a peer must be stranded before its leader takes a higher ballot for it. */
@@ -67,6 +72,11 @@ export class BallotLeaderElection {
     // A node that comes back with a promise is never again the leader that it was (mistake 4).
     this.#ballot = { n: recovered ? 0 : 1, priority, pid };
     this.#leader = recovered ?? bottomBallot;
+    if (!recovered && options.isIncumbent) {
+      this.#leadAbove([{ leader: this.#ballot }]);
+      // As of the last round of the configuration before.
+      this.#isQuorumConnected = true;
+    }
     this.#beginRound();
   }
 
@@ -177,7 +187,7 @@ export class BallotLeaderElection {
   }
 
   /** Above what unhappy repliers follow too, or they could not follow me. When to take over does not depend on it. */
-  #leadAbove(unhappy: readonly HeartbeatReply[]): void {
+  #leadAbove(unhappy: readonly Pick<HeartbeatReply, 'leader'>[]): void {
     let { n } = this.#leader;
     for (const { leader } of unhappy) n = Math.max(n, leader.n);
     this.#ballot = { ...this.#ballot, n: n + 1 };

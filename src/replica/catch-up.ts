@@ -1,4 +1,3 @@
-import { assert } from '../base/assert.ts';
 import type { SnapshotCursor, SnapshotRow, StateStore } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
@@ -24,6 +23,8 @@ type Stage =
 
 /** Most entries asked for at once. */
 const entriesPerRequestMax = 8_192;
+/** Ticks to wait after a donor that had nothing. */
+const emptyHandedTicks = 5;
 
 /**
  * Catching up: a node that lacks decided entries pulls them, or state where they are trimmed, from nodes that have them.
@@ -34,19 +35,18 @@ export class CatchUp {
   readonly #sink: DecidedSink;
   readonly #state: StateStore;
   readonly #settings: ReplicaSettings;
-  #donors: NodeId[];
   #targetIndex: number;
-  #donorAt = 0;
+  /** Whom the request that is out went to, or who was asked last. */
+  #donor: NodeId | undefined;
+  #hasLeft = false;
   #stage: Stage = { name: 'log' };
   /** Ticks left for the request that is out; 0: ask now. */
   #patience = 0;
 
-  constructor(sink: DecidedSink, state: StateStore, settings: ReplicaSettings, donors: NodeId[], targetIndex: number) {
-    assert(donors.length > 0, 'catching up needs at least one donor');
+  constructor(sink: DecidedSink, state: StateStore, settings: ReplicaSettings, targetIndex: number) {
     this.#sink = sink;
     this.#state = state;
     this.#settings = settings;
-    this.#donors = donors;
     this.#targetIndex = targetIndex;
   }
 
@@ -62,31 +62,28 @@ export class CatchUp {
     return this.#targetIndex;
   }
 
-  /** The goal moved on, or others may serve. */
-  retarget(targetIndex: number, donors: NodeId[]): void {
+  /** The goal moved on. */
+  retarget(targetIndex: number): void {
     this.#targetIndex = Math.max(this.#targetIndex, targetIndex);
-    if (donors.length > 0) this.#donors = donors;
   }
 
   tick(): void {
     if (this.#patience === 0) return;
     this.#patience--;
-    if (this.#patience === 0) this.#nextDonor();
+    if (this.#patience === 0) this.#leaveDonor();
   }
 
-  /** The request to send now, if any is due. */
-  nextRequest(
-    isConnected: (nodeId: NodeId) => boolean,
-  ): { readonly to: NodeId; readonly payload: PeerPayload } | undefined {
+  /** The request to send now, if any is due. `donors` are the nodes that have a link now, in one order always. */
+  nextRequest(donors: readonly NodeId[]): { readonly to: NodeId; readonly payload: PeerPayload } | undefined {
     if (this.#patience > 0 || this.isInstalling || this.isComplete) return undefined;
-    for (let tries = 0; tries < this.#donors.length && !isConnected(this.#donor); tries++) this.#nextDonor();
-    if (!isConnected(this.#donor)) return undefined;
+    if (this.#hasLeft || this.#donor === undefined || !donors.includes(this.#donor)) this.#chooseDonor(donors);
+    if (this.#donor === undefined) return undefined;
     this.#patience = this.#settings.donorTimeoutTicks;
     return { to: this.#donor, payload: this.#request() };
   }
 
   onLogSegment(from: NodeId, segment: LogSegment): void {
-    if (from !== this.#donor || this.#stage.name !== 'log') return;
+    if (from !== this.#donor || this.#stage.name !== 'log' || this.#patience === 0) return;
     const { decidedIndex } = this.#sink;
     if (segment.entries.length > 0 && segment.from <= decidedIndex) {
       this.#patience = 0;
@@ -95,7 +92,8 @@ export class CatchUp {
       this.#patience = 0;
       this.#stage = { name: 'state', snapshotIndex: 0, cursor: undefined };
     }
-    // A donor with nothing for us keeps its time: others are asked after it, and it may get more.
+    // A donor with nothing for us: the next one, but not at once, lest nodes that all have nothing be asked in a rush.
+    else this.#patience = Math.min(this.#patience, emptyHandedTicks);
   }
 
   /** Returns the index at which the state, now complete, is to be installed. */
@@ -133,15 +131,20 @@ export class CatchUp {
     this.#restart();
   }
 
-  get #donor(): NodeId {
-    return this.#donors[this.#donorAt % this.#donors.length] as NodeId;
-  }
-
   /** A snapshot is read from one donor to its end; another donor has another index, so it starts over. */
-  #nextDonor(): void {
-    this.#donorAt++;
+  #leaveDonor(): void {
+    this.#hasLeft = true;
     this.#patience = 0;
     if (this.#stage.name === 'state') this.#stage = { name: 'log' };
+  }
+
+  /** The one after the last, in turn. */
+  #chooseDonor(donors: readonly NodeId[]): void {
+    if (this.#donor !== undefined) this.#leaveDonor();
+    const last = this.#donor ?? 0;
+    const ascending = [...donors].sort((a, b) => a - b);
+    this.#donor = ascending.find((id) => id > last) ?? ascending[0];
+    this.#hasLeft = false;
   }
 
   #restart(): void {

@@ -7,7 +7,15 @@ import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
 import type { Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
-import type { Announce, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
+import type {
+  Announce,
+  LogRequest,
+  LogSegment,
+  PeerHello,
+  PeerMessage,
+  StateChunk,
+  StateRequest,
+} from '../wire/peer-message.ts';
 import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { type DecidedLog, Donor } from './donor.ts';
@@ -38,13 +46,13 @@ export interface ReplicaOptions {
  *
  * - `forming`: belongs to no cluster yet and waits for the other initial members.
  * - `member`: votes. `catchUp` is set while it lacks more than its leader's log can give it.
- * - `joining`: is a member of `configuration`, but lacks what was decided before it.
+ * - `joining`: is a member of `configuration`, but lacks what was decided before it. It never votes in an older one again.
  * - `standby`: no member; waits to be taken in.
  */
 type Mode =
   | { readonly name: 'forming'; readonly formation: Formation }
   | { readonly name: 'member'; readonly voter: Voter; catchUp: CatchUp | undefined }
-  | { readonly name: 'joining'; configuration: Configuration; readonly log: Log<Uint8Array>; readonly catchUp: CatchUp }
+  | { readonly name: 'joining'; readonly configuration: Configuration; readonly catchUp: CatchUp }
   | { readonly name: 'standby' };
 
 /** Ticks between sweeps of deadlines. */
@@ -81,6 +89,8 @@ export class Replica {
   /** A complete snapshot that waits to be made the state, and whether one is being made so: nothing is applied meanwhile. */
   #installIndex: number | undefined;
   #isInstalling = false;
+  /** The write that made the present configuration so. */
+  #configurationWrite = 0;
   #isStopping = false;
   #hasMoreToDo = false;
   #leaderKey = '';
@@ -180,7 +190,19 @@ export class Replica {
 
   /** The newest configuration that this node knows of. */
   get #configuration(): Configuration | undefined {
-    return this.#mode?.name === 'joining' ? this.#mode.configuration : this.#store.configuration;
+    return this.#store.configuration;
+  }
+
+  get #configurationId(): number {
+    return this.#configuration?.configurationId ?? 0;
+  }
+
+  /**
+   * True once the configuration is on the disk. Before that no state of it may be: after a crash this node would vote in the
+   * old configuration with a state from behind its StopSign, not knowing that it was sealed.
+   */
+  get #isConfigurationDurable(): boolean {
+    return this.#store.durableWrite() >= this.#configurationWrite;
   }
 
   /**
@@ -199,20 +221,24 @@ export class Replica {
 
   #initialMode(): Mode {
     const configuration = this.#store.configuration;
-    if (configuration) return this.#modeIn(configuration);
+    if (configuration) return this.#modeIn(configuration, false);
     const address = this.#options.initial.nodes.get(this.#nodeId);
     if (address === undefined || this.#store.identity.clusterId !== undefined) return { name: 'standby' };
     const self = { id: this.#nodeId, address, storageId: this.#store.identity.storageId };
     return { name: 'forming', formation: new Formation(this.#options.initial, self) };
   }
 
-  #modeIn(configuration: Configuration): Mode {
+  #modeIn(configuration: Configuration, isIncumbent: boolean): Mode {
     if (!this.#isMemberOf(configuration)) return { name: 'standby' };
-    return {
-      name: 'member',
-      voter: new Voter(configuration, this.#nodeId, this.#store, this.#settings),
-      catchUp: undefined,
-    };
+    if (this.#store.state.decidedIndex >= configuration.startIndex) return this.#votingIn(configuration, isIncumbent);
+    const log = new Log<Uint8Array>(this.#store, 0);
+    const catchUp = new CatchUp(log, this.#state, this.#settings, configuration.startIndex);
+    return { name: 'joining', configuration, catchUp };
+  }
+
+  #votingIn(configuration: Configuration, isIncumbent: boolean): Mode {
+    const voter = new Voter(configuration, this.#nodeId, this.#store, this.#settings, isIncumbent);
+    return { name: 'member', voter, catchUp: undefined };
   }
 
   #isMemberOf(configuration: Configuration): boolean {
@@ -246,7 +272,6 @@ export class Replica {
         return;
       case 'checkpointed':
         this.#isCheckpointing = false;
-        this.#startInstall();
         return this.#trimLog();
       case 'stateInstalled':
         return this.#onStateInstalled(event.index);
@@ -278,6 +303,7 @@ export class Replica {
     this.#exchange();
     this.#clients.serveReads();
     this.#advanceCatchUp();
+    this.#startInstall();
     this.#startCheckpoint();
   }
 
@@ -330,39 +356,39 @@ export class Replica {
 
   /** A decided StopSign was reached (PROTOCOL: Reconfiguration 2, 3, 6). False for one that is history here already. */
   #onStopSign(stopSign: StopSign, index: number): boolean {
-    const known = this.#configuration?.configurationId ?? 0;
-    if (stopSign.configId <= known) return false;
-    const next = configurationOf(stopSign, index);
-    const mode = this.#mode;
-    if (mode.name === 'joining' && this.#isMemberOf(next)) {
-      mode.configuration = next;
-      mode.catchUp.retarget(next.startIndex, this.#donorsFor(next));
-      return true;
-    }
-    this.#enter(next);
+    if (stopSign.configId <= this.#configurationId) return false;
+    this.#enter(configurationOf(stopSign, index));
     return true;
   }
 
-  /** Takes up `next` as the present configuration, with all decided before it in the log. One write. */
+  /**
+   * Takes up `next` as the present configuration, in one write. From here on this node takes no part in any older one: it
+   * votes in `next` if all that was decided before it is here, else catches up first; or it stands by.
+   */
   #enter(next: Configuration): void {
-    const before = this.#store.configuration;
+    const before = this.#configuration;
+    const isIncumbent = this.#mode.name === 'member' && this.#mode.voter.paxos.isLeaderInAcceptPhase;
     const { sequence, state } = this.#store;
     this.#store.setConfiguration(next);
     // What lies behind is of an older configuration and can never be decided now.
     if (sequence.endIndex > state.decidedIndex) sequence.truncate(state.decidedIndex);
-    this.#store.commit();
-    this.#mode = this.#modeIn(next);
+    this.#configurationWrite = this.#store.commit();
+    this.#mode = this.#modeIn(next, isIncumbent);
     this.#heard.clear();
     this.#announcedTick.clear();
     this.#clients.onConfigurationEnd();
-    const members = next.members.map((member) => member.id).join(', ');
-    this.#output.notice(
-      'info',
-      `configuration ${next.configurationId} begins at index ${next.startIndex}: members ${members}`,
-    );
-    if (this.#mode.name === 'standby') this.#stepBack();
+    this.#describe(next);
     const newcomers = next.members.filter((member) => !before?.members.some(({ id }) => id === member.id));
     for (const member of newcomers) this.#announce(member.id);
+  }
+
+  #describe(next: Configuration): void {
+    const members = next.members.map((member) => member.id).join(', ');
+    const { configurationId, startIndex } = next;
+    this.#output.notice('info', `configuration ${configurationId} begins at index ${startIndex}: members ${members}`);
+    const { decidedIndex } = this.#store.state;
+    if (this.#mode.name === 'standby') this.#stepBack();
+    if (this.#mode.name === 'joining') this.#output.notice('info', `catching up from index ${decidedIndex}`);
   }
 
   #stepBack(): void {
@@ -432,25 +458,37 @@ export class Replica {
       case 'Announce':
         return this.#onAnnounce(from, payload);
       case 'LogRequest':
-        return this.#output.send(from, configurationId, this.#donor.segment(this.#decidedLog(), payload));
-      case 'StateRequest': {
-        const chunk = this.#donor.chunk(from, payload);
-        return chunk && this.#output.send(from, configurationId, chunk);
-      }
+      case 'StateRequest':
+        // Who does not know this configuration must learn of it first, and stop voting in the older one.
+        return configurationId < this.#configurationId ? this.#announce(from) : this.#serve(from, payload);
       case 'LogSegment':
-        return this.#activeCatchUp()?.onLogSegment(from, payload);
       case 'StateChunk':
-        return this.#onStateChunk(from, payload);
+        // What comes from behind a StopSign that this node does not know must not reach a log that it votes with.
+        return configurationId > this.#configurationId ? undefined : this.#onDonation(from, payload);
       default:
         return this.#onVoterMessage(from, message);
     }
+  }
+
+  /** Catch-up data carries the giver's configuration, so that the taker can tell what may lie in it. */
+  #serve(from: NodeId, request: LogRequest | StateRequest): void {
+    const answer =
+      request.type === 'LogRequest'
+        ? this.#donor.segment(this.#decidedLog(), request)
+        : this.#donor.chunk(from, request);
+    if (answer) this.#output.send(from, this.#configurationId, answer);
+  }
+
+  #onDonation(from: NodeId, donation: LogSegment | StateChunk): void {
+    if (donation.type === 'StateChunk') this.#onStateChunk(from, donation);
+    else this.#activeCatchUp()?.onLogSegment(from, donation);
   }
 
   #onVoterMessage(from: NodeId, message: PeerMessage): void {
     const mode = this.#mode;
     if (mode.name === 'member' && message.configurationId === mode.voter.configurationId) {
       mode.voter.handle(from, this.#nodeId, message);
-    } else if (message.configurationId < (this.#configuration?.configurationId ?? 0)) {
+    } else if (message.configurationId < this.#configurationId) {
       this.#announce(from);
     }
   }
@@ -459,12 +497,11 @@ export class Replica {
   #onAnnounce(from: NodeId, { clusterId, configuration }: Announce): void {
     const { clusterId: mine, nodeId } = this.#store.identity;
     if (mine !== undefined && mine !== clusterId) return;
-    const known = this.#configuration?.configurationId ?? 0;
-    if (configuration.configurationId < known) return this.#announce(from);
-    if (configuration.configurationId === known) return;
+    if (configuration.configurationId < this.#configurationId) return this.#announce(from);
+    if (configuration.configurationId === this.#configurationId) return;
     if (this.#isMemberOf(configuration)) {
       if (mine === undefined) this.#store.bindCluster(clusterId);
-      return this.#join(configuration);
+      return this.#enter(configuration);
     }
     const namesake = configuration.members.find(({ id }) => id === nodeId);
     if (namesake) {
@@ -478,30 +515,6 @@ export class Replica {
     else if (this.#mode.name === 'forming') this.#mode = { name: 'standby' };
   }
 
-  /** Is a member of `configuration`, and lacks part of what was decided before it. */
-  #join(configuration: Configuration): void {
-    const { decidedIndex } = this.#store.state;
-    if (decidedIndex >= configuration.startIndex && this.#machine.appliedIndex >= configuration.startIndex) {
-      return this.#enter(configuration);
-    }
-    this.#output.notice(
-      'info',
-      `joining configuration ${configuration.configurationId}: catching up from index ${decidedIndex}`,
-    );
-    const log = new Log<Uint8Array>(this.#store, 0);
-    const donors = this.#donorsFor(configuration);
-    const catchUp = new CatchUp(log, this.#state, this.#settings, donors, configuration.startIndex);
-    this.#mode = { name: 'joining', configuration, log, catchUp };
-    this.#clients.onConfigurationEnd();
-  }
-
-  #donorsFor(configuration: Configuration): NodeId[] {
-    const donors = new Set(configuration.members.map((member) => member.id));
-    for (const member of this.#store.configuration?.members ?? []) donors.add(member.id);
-    donors.delete(this.#nodeId);
-    return [...donors];
-  }
-
   #activeCatchUp(): CatchUp | undefined {
     return this.#mode.name === 'member' || this.#mode.name === 'joining' ? this.#mode.catchUp : undefined;
   }
@@ -509,33 +522,27 @@ export class Replica {
   #advanceCatchUp(): void {
     const mode = this.#mode;
     if (mode.name === 'member') this.#updateMemberCatchUp(mode);
-    if (
-      mode.name === 'joining' &&
-      mode.catchUp.isComplete &&
-      this.#machine.appliedIndex >= mode.configuration.startIndex
-    ) {
-      this.#enter(mode.configuration);
+    if (mode.name === 'joining' && mode.catchUp.isComplete) {
+      this.#mode = this.#votingIn(mode.configuration, false);
+      this.#output.notice('info', 'complete: this node votes');
       this.#hasMoreToDo = true;
       return;
     }
-    const configurationId = this.#configuration?.configurationId ?? 0;
-    const request = this.#activeCatchUp()?.nextRequest((id) => this.#connected.has(id));
-    if (request) this.#output.send(request.to, configurationId, request.payload);
+    const request = this.#activeCatchUp()?.nextRequest([...this.#connected.keys()]);
+    if (request) this.#output.send(request.to, this.#configurationId, request.payload);
     if (this.#isCheckpointing) return;
-    for (const { to, chunk } of this.#donor.openWaiting()) this.#output.send(to, configurationId, chunk);
+    for (const { to, chunk } of this.#donor.openWaiting()) this.#output.send(to, this.#configurationId, chunk);
   }
 
-  /** A member catches up when its consensus says so, from whoever is connected, the node that told it first. */
+  /** A member catches up when its consensus says so. */
   #updateMemberCatchUp(mode: Mode & { name: 'member' }): void {
     const target = mode.voter.paxos.catchUpTarget;
     if (!target) {
       if (!this.#isInstalling) mode.catchUp = undefined;
       return;
     }
-    const others = this.#donorsFor(mode.voter.configuration).filter((id) => id !== target.from);
-    const donors = [target.from, ...others];
-    if (mode.catchUp) mode.catchUp.retarget(target.index, donors);
-    else mode.catchUp = new CatchUp(mode.voter.paxos, this.#state, this.#settings, donors, target.index);
+    if (mode.catchUp) mode.catchUp.retarget(target.index);
+    else mode.catchUp = new CatchUp(mode.voter.paxos, this.#state, this.#settings, target.index);
   }
 
   #onStateChunk(from: NodeId, chunk: StateChunk): void {
@@ -550,13 +557,12 @@ export class Replica {
     }
     this.#installIndex = index;
     this.#isInstalling = true;
-    this.#startInstall();
   }
 
-  /** The store does one thing at a time: an install waits for the checkpoint that is being written. */
+  /** The store does one thing at a time: an install waits for the checkpoint that is being written, and for the configuration. */
   #startInstall(): void {
     const index = this.#installIndex;
-    if (index === undefined || this.#isCheckpointing) return;
+    if (index === undefined || this.#isCheckpointing || !this.#isConfigurationDurable) return;
     this.#installIndex = undefined;
     this.#output.job({ type: 'finishInstall', index, run: () => this.#state.finishInstall(index) });
   }
@@ -602,7 +608,7 @@ export class Replica {
   /** Proposals in the hands of a leader that leads no more may be lost. */
   #noticeLeader(): void {
     const leader = this.#mode.name === 'member' ? this.#mode.voter.leader : undefined;
-    const key = leader ? `${this.#configuration?.configurationId}/${leader.n}/${leader.pid}` : '';
+    const key = leader ? `${this.#configurationId}/${leader.n}/${leader.pid}` : '';
     if (key === this.#leaderKey) return;
     this.#leaderKey = key;
     this.#clients.proposeAgain();
@@ -614,7 +620,7 @@ export class Replica {
   }
 
   #startCheckpoint(): void {
-    if (this.#isCheckpointing || this.#isInstalling) return;
+    if (this.#isCheckpointing || this.#isInstalling || !this.#isConfigurationDurable) return;
     if (this.#machine.appliedIndex === this.#state.durableIndex) return;
     const isDue = this.#tick - this.#checkpointTick >= this.#settings.checkpointTicks;
     if (!isDue && this.#state.stagedBytes < this.#settings.checkpointBytesMax) return;

@@ -18,7 +18,14 @@ export class Voter {
   readonly #paxos: OmniPaxos<Uint8Array>;
   readonly #election: BallotLeaderElection;
 
-  constructor(configuration: Configuration, nodeId: NodeId, store: LogStore, settings: ReplicaSettings) {
+  /** `isIncumbent`: this node led the configuration before and starts in office. */
+  constructor(
+    configuration: Configuration,
+    nodeId: NodeId,
+    store: LogStore,
+    settings: ReplicaSettings,
+    isIncumbent: boolean,
+  ) {
     this.configuration = configuration;
     const { configurationId, startIndex, members, quorum } = configuration;
     const peers = members.map((member) => member.id).filter((id) => id !== nodeId);
@@ -39,7 +46,9 @@ export class Voter {
       priority: settings.priority,
       electionTimeoutTicks: settings.electionTimeoutTicks,
       log: this.#paxos,
+      isIncumbent,
     });
+    if (isIncumbent) this.#paxos.handleLeader(this.#election.leader);
   }
 
   get paxos(): OmniPaxos<Uint8Array> {

@@ -53,14 +53,14 @@
 #define ACCEPT_SYNC 3
 #define TYPE(x) ((x) & 3)
 #define BALLOT(x) (((x) >> 2) & 3)
-#define PEER(x) (((x) >> 4) & 3) /* who promises, who is to sync */
-#define ROUND(x) (((x) >> 6) & 3) /* accepted round of the sender */
-#define INDEX(x) (((x) >> 8) & 3) /* accepted index of the sender */
-#define DECIDED(x) (((x) >> 10) & 3)
-#define FROM(x) (((x) >> 12) & 3) /* index of the first entry of LOG */
-#define LOG(x) (((x) >> 14) & 511)
+#define PEER(x) (((x) >> 4) & 7) /* who promises, who is to sync */
+#define ROUND(x) (((x) >> 7) & 3) /* accepted round of the sender */
+#define INDEX(x) (((x) >> 9) & 3) /* accepted index of the sender */
+#define DECIDED(x) (((x) >> 11) & 3)
+#define FROM(x) (((x) >> 13) & 3) /* index of the first entry of LOG */
+#define LOG(x) (((x) >> 15) & 511)
 #define MESSAGE(t, b, p, r, i, d, f, l) \
-  ((t) | ((b) << 2) | ((p) << 4) | ((r) << 6) | ((i) << 8) | ((d) << 10) | ((f) << 12) | ((l) << 14))
+  ((t) | ((b) << 2) | ((p) << 4) | ((r) << 7) | ((i) << 9) | ((d) << 11) | ((f) << 13) | ((l) << 15))
 
 /* Roles. A follower in any phase but `accept` is FOLLOWER: those phases differ in what they ask for, not in what they take. */
 #define FOLLOWER 0
@@ -338,6 +338,13 @@ inline start(i, b) {
   written(i)
 }
 
+/* comparePositions: the newer log is that of the higher round, then the longer one. */
+#ifdef ADOPT_BY_LENGTH
+#define IS_NEWER(r1, i1, r2, i2) (i1 > i2)
+#else
+#define IS_NEWER(r1, i1, r2, i2) (r1 > r2 || (r1 == r2 && i1 > i2))
+#endif
+
 /* OmniPaxos.#onPrepare, Follower.answerPrepare, promiseSuffixFrom. */
 #define TAKES_PREPARE(i, m) (TYPE(m) == PREPARE && PEER(m) != i && \
   (BALLOT(m) > promised[i] || (BALLOT(m) == promised[i] && role[i] <= REPREPARE)))
@@ -354,7 +361,7 @@ inline onPrepare(i) {
   fi;
   from = LENGTH(log[i]);
   if
-  :: round[i] > ROUND(message) || (round[i] == ROUND(message) && from > INDEX(message)) ->
+  :: IS_NEWER(round[i], from, ROUND(message), INDEX(message)) ->
     n = (round[i] == ROUND(message) && decided[i] <= DECIDED(message) -> INDEX(message) : DECIDED(message));
     from = MIN(n, from)
   :: else -> skip
@@ -367,11 +374,6 @@ inline onPrepare(i) {
 #define IN_SESSION(i, b) (role[i] == ACCEPTING && promised[i] == b)
 #define TAKES_PROMISE(i, m) (TYPE(m) == PROMISE && BALLOT(m) == promised[i] && \
   (role[i] == PREPARING || (role[i] == LEADING && (REPREPARE || !IN_SESSION(PEER(m), promised[i])))))
-#ifdef ADOPT_BY_LENGTH
-#define IS_NEWER(r1, i1, r2, i2) (i1 > i2)
-#else
-#define IS_NEWER(r1, i1, r2, i2) (r1 > r2 || (r1 == r2 && i1 > i2))
-#endif
 
 inline onPromise(i) {
   if
@@ -382,7 +384,8 @@ inline onPromise(i) {
       newest[i] = message
     :: else -> skip
     fi;
-    votes = 1 + (promisers[i] & 1) + ((promisers[i] >> 1) & 1) + ((promisers[i] >> 2) & 1) + ((promisers[i] >> 3) & 1);
+    votes = 1 + (promisers[i] & 1) + ((promisers[i] >> 1) & 1) + ((promisers[i] >> 2) & 1) + ((promisers[i] >> 3) & 1) +
+      ((promisers[i] >> 4) & 1);
     if
     :: votes >= PREPARE_QUORUM -> adopt(i); written(i)
     :: else -> skip
@@ -514,7 +517,7 @@ inline followDecided(i) {
 #endif
 #define VOTE(i, v) (v < NODES && v != i && REPORTED(promised[i], v % NODES) > decided[i])
 #define MAY_DECIDE(i) (role[i] == LEADING && decided[i] < LENGTH(log[i]) && \
-  (OWN_INDEX(i) > decided[i]) + VOTE(i, 0) + VOTE(i, 1) + VOTE(i, 2) + VOTE(i, 3) >= DECIDING_VOTES)
+  (OWN_INDEX(i) > decided[i]) + VOTE(i, 0) + VOTE(i, 1) + VOTE(i, 2) + VOTE(i, 3) + VOTE(i, 4) >= DECIDING_VOTES)
 
 inline decide(i) {
   decided[i]++;
@@ -540,7 +543,8 @@ inline decide(i) {
 /* Log.installDecided, entry by entry: from any node that knows it decided; a leader in its accept phase takes none. */
 #define HAS_NEXT_DECIDED(i, v) (v < NODES && decided[v % NODES] > decided[i])
 #define MAY_CATCH_UP(i) (CATCH_UP && role[i] != LEADING && \
-  (HAS_NEXT_DECIDED(i, 0) || HAS_NEXT_DECIDED(i, 1) || HAS_NEXT_DECIDED(i, 2) || HAS_NEXT_DECIDED(i, 3)))
+  (HAS_NEXT_DECIDED(i, 0) || HAS_NEXT_DECIDED(i, 1) || HAS_NEXT_DECIDED(i, 2) || HAS_NEXT_DECIDED(i, 3) || \
+  HAS_NEXT_DECIDED(i, 4)))
 
 inline catchUp(i) {
   /* All donors have the same: that is asserted wherever one decides. */
@@ -602,6 +606,9 @@ active [NODES] proctype Node() {
       DELIVER(0) DELIVER(1) DELIVER(2) DELIVER(3) DELIVER(4) DELIVER(5) DELIVER(6) DELIVER(7)
       DELIVER(8) DELIVER(9) DELIVER(10) DELIVER(11) DELIVER(12) DELIVER(13) DELIVER(14) DELIVER(15)
       DELIVER(16) DELIVER(17) DELIVER(18) DELIVER(19) DELIVER(20) DELIVER(21) DELIVER(22) DELIVER(23)
+#if MESSAGES > 24
+      DELIVER(24) DELIVER(25) DELIVER(26) DELIVER(27) DELIVER(28) DELIVER(29) DELIVER(30) DELIVER(31)
+#endif
       fi;
       d_step {
         if

@@ -110,16 +110,15 @@ export class Oracle {
     this.#watched.delete(node.id);
   }
 
-  /** A node committed a transition to its log store, durable or not. */
-  onCommit(node: SimulatedNode, { changes, paxos }: Transition, before: PaxosState): void {
-    const configurationId = node.log?.configuration?.configurationId;
-    // While a store is being opened nothing new is accepted.
-    if (configurationId === undefined || !node.log) return;
+  /** A transition is on a disk now. What is not may be lost, and its ballot be used again by a later life. */
+  onDurable(disk: SimulatedDisk, { changes, paxos, configuration }: Transition, before: PaxosState): void {
+    if (configuration === undefined) return;
+    const { configurationId } = configuration;
     const isNewRound = compareBallots(paxos.acceptedRound, before.acceptedRound) !== 0;
     if (isNewRound && paxos.acceptedRound.n > 0) {
-      const { sequence } = node.log;
+      const { sequence } = disk.log;
       const from = Math.max(paxos.decidedIndex, sequence.trimmedIndex);
-      this.#checkRound(node, configurationId, paxos.acceptedRound, from, sequence.read(from, sequence.endIndex));
+      this.#checkRound(disk, configurationId, paxos.acceptedRound, from, sequence.read(from, sequence.endIndex));
       return;
     }
     // Without a new round the log only grows; what cuts it is catch-up, whose entries were accepted in other rounds.
@@ -127,7 +126,7 @@ export class Oracle {
     for (const change of changes) {
       if (change.kind !== 'append') continue;
       const skipped = Math.max(0, paxos.decidedIndex - change.index);
-      this.#checkRound(node, configurationId, paxos.acceptedRound, change.index + skipped, change.entries.slice(skipped));
+      this.#checkRound(disk, configurationId, paxos.acceptedRound, change.index + skipped, change.entries.slice(skipped));
     }
   }
 
@@ -303,7 +302,7 @@ export class Oracle {
     });
   }
 
-  #checkRound(node: SimulatedNode, configurationId: number, ballot: Ballot, from: number, entries: readonly Entry<Uint8Array>[]): void {
+  #checkRound(disk: SimulatedDisk, configurationId: number, ballot: Ballot, from: number, entries: readonly Entry<Uint8Array>[]): void {
     if (entries.length === 0) return;
     const key = `${configurationId}/${describeBallot(ballot)}`;
     let round = this.#rounds.get(key);
@@ -317,7 +316,7 @@ export class Oracle {
       if (known === undefined) round.set(from + at, entry);
       else {
         require(sameEntry(known, entry), 'no two logs under one ballot', () => {
-          return `at ${from + at} under ballot ${key} node ${node.id} accepted ${describeEntry(entry)}, another ${describeEntry(known)}`;
+          return `at ${from + at} under ballot ${key} node ${disk.nodeId} accepted ${describeEntry(entry)}, another ${describeEntry(known)}`;
         });
       }
     }

@@ -31,7 +31,7 @@ export class SimulatedLogStore implements LogStore {
   readonly state: PaxosState;
   readonly incarnation: number;
   readonly #disk: SimulatedDisk;
-  readonly #onCommit: (transition: Transition, before: PaxosState) => void;
+  readonly #onDurable: (transition: Transition, before: PaxosState) => void;
   #identity: Identity;
   #configuration: Configuration | undefined;
   #changes: LogChange[] = [];
@@ -45,9 +45,10 @@ export class SimulatedLogStore implements LogStore {
   #firstFlushing: number | undefined;
   #writes = 0;
 
-  constructor(disk: SimulatedDisk, onCommit: (transition: Transition, before: PaxosState) => void = () => {}) {
+  /** `onDurable` is told of every transition once it is on the disk, and of the state before it. */
+  constructor(disk: SimulatedDisk, onDurable: (transition: Transition, before: PaxosState) => void = () => {}) {
     this.#disk = disk;
-    this.#onCommit = onCommit;
+    this.#onDurable = onDurable;
     this.incarnation = disk.incarnation++;
     this.#identity = { nodeId: disk.nodeId, storageId: disk.storageId, clusterId: disk.log.clusterId };
     this.#configuration = disk.log.configuration;
@@ -105,7 +106,6 @@ export class SimulatedLogStore implements LogStore {
     this.#changes = [];
     this.#hasChangedRecords = false;
     this.#committed = paxos;
-    this.#onCommit(transition, before);
     return write;
   }
 
@@ -148,11 +148,13 @@ export class SimulatedLogStore implements LogStore {
 
   #writeFlushing(): void {
     const { log } = this.#disk;
-    for (const { changes, paxos, clusterId, configuration } of this.#flushing ?? []) {
-      for (const change of changes) applyChange(log.sequence, change);
-      Object.assign(log.paxos, paxos);
-      log.clusterId = clusterId;
-      log.configuration = configuration;
+    for (const transition of this.#flushing ?? []) {
+      const before = { ...log.paxos };
+      for (const change of transition.changes) applyChange(log.sequence, change);
+      Object.assign(log.paxos, transition.paxos);
+      log.clusterId = transition.clusterId;
+      log.configuration = transition.configuration;
+      this.#onDurable(transition, before);
     }
   }
 }

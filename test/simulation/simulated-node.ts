@@ -128,8 +128,9 @@ export class SimulatedNode {
     this.#life++;
     this.#crashPoint = undefined;
     this.#failsNextWrite = false;
-    const log = new SimulatedLogStore(this.#disk, (transition, before) => oracle.onCommit(this, transition, before));
-    const state = new SimulatedStateStore(this.#disk);
+    const disk = this.#disk;
+    const log = new SimulatedLogStore(disk, (transition, before) => oracle.onDurable(disk, transition, before));
+    const state = new SimulatedStateStore(disk);
     const replica = this.#guarded(
       () =>
         new Replica({
