@@ -1,11 +1,15 @@
-// Bundles the command line into dist/cli, so that `kv` starts from a few files instead of hundreds, and writes
-// oclif.manifest.json, so that it does not load every command to learn their flags. `tsc` has made the library before.
+// Bundles the command line into one file, dist/cli/kv.cjs, with V8's machine code for it beside it, so that `kv` starts fast;
+// and writes oclif.manifest.json, which tells of all commands and their flags. `tsc` has made the library before.
+import { spawnSync } from 'node:child_process';
 import { readdir, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const bundlePath = 'dist/cli/kv.cjs';
+const cachePath = 'dist/cli/kv.cache';
 
 /** Paths of all files in a folder, relative to the root, with forward slashes. */
 async function filesIn(folder) {
@@ -14,53 +18,69 @@ async function filesIn(folder) {
   return files.map((file) => relative(root, join(file.parentPath, file.name)).split(sep).join('/'));
 }
 
-/** One entry per command, so that a command loads only what it needs; what several of them need goes to shared chunks. */
-async function bundle() {
-  const commands = (await filesIn('commands')).filter((file) => file.endsWith('.ts'));
-  const result = await build({
-    absWorkingDir: root,
-    entryPoints: [
-      { in: '@oclif/core', out: 'oclif' },
-      ...commands.map((file) => ({ in: file, out: file.slice(0, -'.ts'.length) })),
-    ],
-    outdir: 'dist/cli',
-    chunkNames: 'chunks/[name]-[hash]',
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    // lmdb finds its native addon beside its own files; ws is small and looks for optional addons.
-    // typescript: oclif asks for it only when it transpiles, which bin/kv.js turns off.
-    external: ['lmdb', 'ws', 'typescript'],
-    // CommonJS packages inside an ES module still call require() for Node's own modules.
-    banner: {
-      js: "import { createRequire as makeRequire } from 'node:module';\nconst require = makeRequire(import.meta.url);",
-    },
-    metafile: true,
-    logLevel: 'warning',
-  });
-  return Object.keys(result.metafile.outputs);
+/** The module that the bundle is made from: every file in commands/ is a command, `commands/a/b.ts` is `kv a b`. */
+function entry(files) {
+  const imports = files.map((file, at) => `import command${at} from './${file}';`);
+  const ids = files.map((file) => file.slice('commands/'.length, -'.ts'.length).replaceAll('/', ':'));
+  return [
+    ...imports,
+    "import { writeFileSync } from 'node:fs';",
+    "import { Plugin, settings } from '@oclif/core';",
+    "import { dispatch } from './src/cli/dispatch.ts';",
+    `export const commands = { ${ids.map((id, at) => `${JSON.stringify(id)}: command${at}`).join(', ')} };`,
+    'export const main = (argv, root) => dispatch(commands, argv, root);',
+    'export const saveCache = (script, path) => writeFileSync(path, script.createCachedData());',
+    'export { Plugin, settings };',
+  ].join('\n');
 }
 
-/** Removes what an earlier build left in dist and this one did not make, so that no deleted command lives on. */
-async function prune(bundled) {
+async function bundle() {
+  const files = (await filesIn('commands')).filter((file) => file.endsWith('.ts')).sort();
+  await build({
+    absWorkingDir: root,
+    stdin: { contents: entry(files), resolveDir: root, sourcefile: 'commands.ts', loader: 'ts' },
+    outfile: bundlePath,
+    bundle: true,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20.19',
+    // lmdb finds its native addon beside its own files; ws does without its two; inquirer is large and rarely needed.
+    // typescript: oclif asks for it only when it transpiles, which is turned off.
+    external: ['lmdb', 'bufferutil', 'utf-8-validate', 'inquirer', 'typescript'],
+    define: { 'import.meta.url': 'moduleUrl' },
+    banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
+    logLevel: 'warning',
+  });
+}
+
+/** Removes what an earlier build left in dist and this one did not make, so that no deleted module lives on. */
+async function prune() {
   const sources = [...(await filesIn('src')), ...(await filesIn('commands'))].filter((file) => file.endsWith('.ts'));
   const emitted = sources.flatMap((file) =>
     ['.js', '.d.ts'].map((end) => `dist/${file.slice(0, -'.ts'.length)}${end}`),
   );
-  const kept = new Set([...bundled, ...emitted]);
+  const kept = new Set([bundlePath, ...emitted]);
   const stale = (await filesIn('dist')).filter((file) => !kept.has(file));
   await Promise.all(stale.map((file) => rm(join(root, file), { force: true })));
 }
 
 async function writeManifest() {
-  const { Plugin, settings } = (await import('../dist/cli/oclif.js')).default;
+  const { Plugin, settings } = createRequire(import.meta.url)(join(root, bundlePath));
   settings.enableAutoTranspile = false;
   const plugin = new Plugin({ root, type: 'core', ignoreManifest: true, errorOnManifestCreate: true });
   await plugin.load();
   await writeFile(join(root, 'oclif.manifest.json'), `${JSON.stringify(plugin.manifest)}\n`);
 }
 
-await prune(await bundle());
+/** Lets V8 see what a command needs, up to the network: nobody listens at the endpoint. */
+function writeCache() {
+  const args = ['get', 'key', '--endpoints', '127.0.0.1:1', '--timeout', '100ms'];
+  const env = { ...process.env, KV_BUILD_CACHE: '1', NODE_OPTIONS: '' };
+  const { error } = spawnSync(process.execPath, [join(root, 'bin/kv.js'), ...args], { env, stdio: 'ignore' });
+  if (error) throw error;
+}
+
+await bundle();
+await prune();
 await writeManifest();
+writeCache();

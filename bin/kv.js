@@ -1,14 +1,34 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { constants, Script } from 'node:vm';
 
-const bundle = new URL('../dist/cli/oclif.js', import.meta.url);
+const root = fileURLToPath(new URL('..', import.meta.url));
+const bundle = fileURLToPath(new URL('../dist/cli/kv.cjs', import.meta.url));
+const cache = fileURLToPath(new URL('../dist/cli/kv.cache', import.meta.url));
 
 if (existsSync(bundle)) {
-  const { execute, settings } = (await import(bundle.href)).default;
-  // Commands come from the bundle, also where NODE_ENV or a tsconfig.json makes oclif look for sources.
-  settings.enableAutoTranspile = false;
-  await execute({ dir: import.meta.url });
+  await load(bundle, cache).main(process.argv.slice(2), root);
 } else {
   process.stderr.write('kv is not built yet: run npm run build\n');
   process.exitCode = 1;
+}
+
+/**
+ * Runs the bundle as the CommonJS module that it is, with the machine code that the build made of it: that halves the time to
+ * start. Where it does not fit (another version of Node) V8 refuses it and compiles anew.
+ */
+function load(filename, cacheFilename) {
+  const wrapped = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'utf8')}\n})`;
+  const script = new Script(wrapped, {
+    filename,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    ...(existsSync(cacheFilename) && { cachedData: readFileSync(cacheFilename) }),
+  });
+  const made = { exports: {} };
+  script.runInThisContext()(made.exports, createRequire(filename), made, filename, dirname(filename));
+  if (process.env.KV_BUILD_CACHE) process.on('exit', () => made.exports.saveCache(script, cacheFilename));
+  return made.exports;
 }

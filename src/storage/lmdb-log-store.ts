@@ -23,7 +23,7 @@ import { DamagedError } from './storage-error.ts';
 import { WriteLedger } from './write-ledger.ts';
 
 /** What of the log stays in memory unless told otherwise. */
-const defaultTailLimits: TailLimits = { entriesMax: 65_536, bytesMax: 64 * 1024 * 1024 };
+const defaultTailLimits: TailLimits = { entriesMax: 16_384, bytesMax: 16 * 1024 * 1024 };
 
 const headKey = 'head';
 const configurationKey = 'configuration';

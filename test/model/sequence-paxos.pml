@@ -19,6 +19,17 @@
 #ifndef CATCH_UP
 #define CATCH_UP 0
 #endif
+/* Who may crash; every node if CRASHER is not given. A slow disk of a node that never crashes (any more) is like a slow
+   network, so it is left out. */
+#if CRASHES == 0
+#define MAY_CRASH(i) 0
+#else
+#ifdef CRASHER
+#define MAY_CRASH(i) (i == CRASHER && crashesLeft > 0)
+#else
+#define MAY_CRASH(i) (crashesLeft > 0)
+#endif
+#endif
 /* Whether a node answers Prepare again while it is in an accept session (Follower.answerPrepare). */
 #ifndef REPREPARE
 #define REPREPARE 0
@@ -90,7 +101,7 @@ short diskLog[NODES];
 byte diskDecided[NODES];
 int waiting[NODES];
 byte crashesLeft = CRASHES;
-#define SURE_PROMISE(i) diskPromised[i]
+#define SURE_PROMISE(i) (MAY_CRASH(i) -> diskPromised[i] : promised[i])
 #define IS_CLEAN(i) (diskPromised[i] == promised[i] && diskRound[i] == round[i] && diskLog[i] == log[i] && \
   diskDecided[i] == decided[i] && durableIndex[i] == LENGTH(log[i]))
 #else
@@ -230,10 +241,14 @@ inline publish(i) {
 inline flush(i) {
   durableIndex[i] = LENGTH(log[i]);
 #if CRASHES > 0
-  diskPromised[i] = promised[i];
-  diskRound[i] = round[i];
-  diskLog[i] = log[i];
-  diskDecided[i] = decided[i];
+  if
+  :: MAY_CRASH(i) ->
+    diskPromised[i] = promised[i];
+    diskRound[i] = round[i];
+    diskLog[i] = log[i];
+    diskDecided[i] = decided[i]
+  :: else -> skip
+  fi;
   if
   :: waiting[i] != 0 -> send(waiting[i]); waiting[i] = 0
   :: else -> skip
@@ -249,17 +264,15 @@ inline report(i, upTo) {
   fi
 }
 
-/* A write is staged. Without crashes a slow disk is like a slow network, so it is on disk at once. */
+/* A write is staged; on the disk of a node that never crashes it is durable at once. */
 inline written(i) {
-#if CRASHES == 0
-  flush(i)
-#else
 #ifdef ACCEPTED_BEFORE_FLUSH
-  report(i, LENGTH(log[i]))
-#else
-  skip
+  report(i, LENGTH(log[i]));
 #endif
-#endif
+  if
+  :: MAY_CRASH(i) -> skip
+  :: else -> flush(i)
+  fi
 }
 
 /* Outbox.sendAfter, for a message that depends on the last write. */
@@ -271,7 +284,7 @@ inline sendWhenDurable(i, m) {
 #ifdef PROMISE_BEFORE_FLUSH
   :: true -> send(m)
 #else
-  :: IS_CLEAN(i) -> send(m)
+  :: !MAY_CRASH(i) || IS_CLEAN(i) -> send(m)
   :: else ->
     if
     :: waiting[i] == 0 -> waiting[i] = m
@@ -570,7 +583,19 @@ inline crash(i) {
   round[i] = diskRound[i];
   log[i] = diskLog[i];
   decided[i] = diskDecided[i];
-  durableIndex[i] = LENGTH(log[i])
+  durableIndex[i] = LENGTH(log[i]);
+  n = 0;
+  do
+  :: crashesLeft == 0 && n < NODES ->
+    /* That was the last crash: from now on every disk is up to date. */
+    flush(n);
+    diskPromised[n] = 0;
+    diskRound[n] = 0;
+    diskLog[n] = 0;
+    diskDecided[n] = 0;
+    n++
+  :: else -> break
+  od
 }
 #endif
 
@@ -598,8 +623,8 @@ active [NODES] proctype Node() {
   :: d_step { role[me] == PREPARING && SURE_PROMISE(me) == promised[me] -> send(PREPARE_OF(me)); forgetDead() }
 #endif
 #if CRASHES > 0
-  :: d_step { !IS_CLEAN(me) || waiting[me] != 0 -> flush(me); forgetDead() }
-  :: d_step { crashesLeft > 0 -> crash(me); forgetDead() }
+  :: d_step { MAY_CRASH(me) && (!IS_CLEAN(me) || waiting[me] != 0) -> flush(me); forgetDead() }
+  :: d_step { MAY_CRASH(me) && crashesLeft > 0 -> crash(me); forgetDead() }
 #endif
   :: atomic {
       if

@@ -16,6 +16,9 @@ interface Target {
 
 const crashPoints: readonly CrashPoint[] = ['beforeRelease', 'afterRelease', 'inFlush', 'afterFlush', 'inJob', 'afterJob'];
 
+/** After so long nobody holds a link to a process that is gone. */
+const settleUs = 5_000_000;
+
 /** Connections of the nemesis, apart from those of clients. */
 export const nemesisConnection = 1_000_000;
 
@@ -29,6 +32,7 @@ export class Nemesis {
   #isStopped = false;
   #reconfigured = 0;
   #lastWipe: SimulatedNode | undefined;
+  readonly #wipedUs = new Map<NodeId, number>();
 
   constructor(world: World, random: Random, nodes: readonly SimulatedNode[]) {
     this.#world = world;
@@ -160,6 +164,7 @@ export class Nemesis {
     if (!this.#mayWipe(target)) return;
     this.#count('wiped disk');
     this.#lastWipe = target;
+    this.#wipedUs.set(target.id, this.#world.queue.nowUs);
     target.crash();
     target.wipe();
     this.#restartLater(target);
@@ -274,7 +279,9 @@ export class Nemesis {
     // One whose disk was emptied is still a member under its old disk: it is taken out first.
     const lost = new Set(configuration.members.filter((member) => this.#disk(member.id) !== member.storageId).map(({ id }) => id));
     const present = configuration.members.map(({ id }) => id).filter((id) => !lost.has(id));
-    const others = this.#nodes.map(({ id }) => id).filter((id) => !present.includes(id) && !lost.has(id));
+    // Others may still hold a link to its former disk, and take that one in.
+    const isFresh = (id: NodeId): boolean => this.#world.queue.nowUs - (this.#wipedUs.get(id) ?? -settleUs) < settleUs;
+    const others = this.#nodes.map(({ id }) => id).filter((id) => !present.includes(id) && !lost.has(id) && !isFresh(id));
     const kept = this.#random.sample(present, this.#random.pick([present.length, present.length, present.length - 1, this.#random.below(present.length + 1)]));
     const taken = this.#random.sample(others, this.#random.pick([0, 1, 1, 2, others.length]));
     return [...kept, ...taken].slice(0, 7);

@@ -45,7 +45,9 @@ export class SimulatedClient {
   readonly #random: Random;
   readonly #record: ClientsRecord;
   readonly #nodes: () => readonly SimulatedNode[];
+  /** By request. */
   readonly #calls = new Map<number, Call>();
+  readonly #live = new Set<Call>();
   readonly #outstanding = new Set<number>();
   #session: number | undefined;
   #nextNumber = 1;
@@ -71,7 +73,7 @@ export class SimulatedClient {
   /** Begins nothing new; calls under way stay without an answer. */
   stop(): void {
     this.#isStopped = true;
-    for (const call of this.#calls.values()) this.#giveUp(call);
+    for (const call of this.#live) this.#giveUp(call);
     this.#calls.clear();
   }
 
@@ -190,6 +192,7 @@ export class SimulatedClient {
       isDone: false,
       then,
     };
+    this.#live.add(call);
     this.#ask(call);
   }
 
@@ -229,6 +232,7 @@ export class SimulatedClient {
   #giveUp(call: Call): void {
     if (call.isDone) return;
     call.isDone = true;
+    this.#live.delete(call);
     const isWrite = call.type === 'put' || call.type === 'delete';
     // An answer "not applied" to each request: then it never will be. A request that is still on its way may be.
     if (isWrite && call.open === 0 && call.attempts > 0) {
@@ -242,6 +246,7 @@ export class SimulatedClient {
 
   #answered(call: Call, from: SimulatedNode, value: string | undefined = call.value): void {
     call.isDone = true;
+    this.#live.delete(call);
     this.#favourite = from;
     this.#record.answered++;
     this.#note(call, this.#world.queue.nowUs, value);

@@ -32,14 +32,16 @@ export class Latencies {
 
   summary(): LatencySummary {
     const ms = (latencyUs: number) => (this.count === 0 ? 0 : latencyUs / 1000);
-    const at = (percentile: number) => ms(this.#histogram.getValueAtPercentile(percentile));
+    const { maxValue } = this.#histogram;
+    // A percentile is the upper end of what is not told apart, which may lie above the largest value.
+    const at = (percentile: number) => ms(Math.min(this.#histogram.getValueAtPercentile(percentile), maxValue));
     return {
       mean: ms(this.#histogram.mean),
       p50: at(50),
       p90: at(90),
       p99: at(99),
       p999: at(99.9),
-      max: ms(this.#histogram.maxValue),
+      max: ms(maxValue),
     };
   }
 }
