@@ -52,7 +52,8 @@ export class BallotLeaderElection {
   #round = 0;
   #ticks = 0;
   #replies = new Map<NodeId, HeartbeatReply>();
-  #isQuorumConnected = false;
+  /** How many, this node included, were in reach in the last whole round. */
+  #reached = 0;
   /** Rounds in a row in which someone who answers was stranded. */
   #strandedRounds = 0;
   #outgoing: BallotMessage[] = [];
@@ -75,7 +76,7 @@ export class BallotLeaderElection {
     if (!recovered && options.isIncumbent) {
       this.#leadAbove([{ leader: this.#ballot }]);
       // As of the last round of the configuration before.
-      this.#isQuorumConnected = true;
+      this.#reached = nodes.length;
     }
     this.#beginRound();
   }
@@ -94,9 +95,9 @@ export class BallotLeaderElection {
     return this.#isHappy;
   }
 
-  /** True if, in the last whole round, a quorum answered. */
-  get isQuorumConnected(): boolean {
-    return this.#isQuorumConnected;
+  /** True if, in the last whole round, so many answered that a leader can have entries decided. */
+  get isAcceptQuorumConnected(): boolean {
+    return this.#reached >= this.#quorum.accept;
   }
 
   /**
@@ -141,7 +142,7 @@ export class BallotLeaderElection {
 
   #endRound(): Ballot {
     const replies = [...this.#replies.values()];
-    this.#isQuorumConnected = replies.length + 1 >= this.#quorum.prepare;
+    this.#reached = replies.length + 1;
     this.#followHighestBallot(replies);
     this.#isHappy = this.#isContentWith(replies);
     if (!this.#isHappy && this.#isQuorumConnected && replies.every((reply) => !reply.happy)) this.#leadAbove(replies);
@@ -149,6 +150,14 @@ export class BallotLeaderElection {
     this.#beginRound();
     this.#followPromise();
     return this.#leader;
+  }
+
+  /**
+   * In reach of both quorums: who reaches a prepare quorum only could recover a log and decide nothing with it, and two of
+   * those would unseat each other for ever.
+   */
+  get #isQuorumConnected(): boolean {
+    return this.#reached >= Math.max(this.#quorum.prepare, this.#quorum.accept);
   }
 
   /** Only ballots of those who answered themselves: what others heard of is not passed on (mistake 5). */

@@ -82,6 +82,11 @@ export class CatchUp {
     return { to: this.#donor, payload: this.#request() };
   }
 
+  /** True while decided entries will not do: those who were asked have trimmed them. */
+  get needsState(): boolean {
+    return this.#stage.name === 'state';
+  }
+
   onLogSegment(from: NodeId, segment: LogSegment): void {
     if (from !== this.#donor || this.#stage.name !== 'log' || this.#patience === 0) return;
     const { decidedIndex } = this.#sink;

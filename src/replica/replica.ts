@@ -7,15 +7,7 @@ import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
 import type { Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
-import type {
-  Announce,
-  LogRequest,
-  LogSegment,
-  PeerHello,
-  PeerMessage,
-  StateChunk,
-  StateRequest,
-} from '../wire/peer-message.ts';
+import type { Announce, LogSegment, PeerHello, PeerMessage, StateChunk, StateRequest } from '../wire/peer-message.ts';
 import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { type DecidedLog, Donor } from './donor.ts';
@@ -45,13 +37,20 @@ export interface ReplicaOptions {
  * What this node is to the cluster.
  *
  * - `forming`: belongs to no cluster yet and waits for the other initial members.
- * - `member`: votes. `catchUp` is set while it lacks more than its leader's log can give it.
+ * - `member`: votes. `catchUp` is set while it lacks more than its leader's log can give it; `announced` is a later
+ *   configuration that it was told of and has not reached in the log. Until it has, it goes on voting in its own: others
+ *   may yet need what it accepted there.
  * - `joining`: is a member of `configuration`, but lacks what was decided before it. It never votes in an older one again.
  * - `standby`: no member; waits to be taken in.
  */
 type Mode =
   | { readonly name: 'forming'; readonly formation: Formation }
-  | { readonly name: 'member'; readonly voter: Voter; catchUp: CatchUp | undefined }
+  | {
+      readonly name: 'member';
+      readonly voter: Voter;
+      catchUp: CatchUp | undefined;
+      announced: Configuration | undefined;
+    }
   | { readonly name: 'joining'; readonly configuration: Configuration; readonly catchUp: CatchUp }
   | { readonly name: 'standby' };
 
@@ -238,7 +237,7 @@ export class Replica {
 
   #votingIn(configuration: Configuration, isIncumbent: boolean): Mode {
     const voter = new Voter(configuration, this.#nodeId, this.#store, this.#settings, isIncumbent);
-    return { name: 'member', voter, catchUp: undefined };
+    return { name: 'member', voter, catchUp: undefined, announced: undefined };
   }
 
   #isMemberOf(configuration: Configuration): boolean {
@@ -458,30 +457,33 @@ export class Replica {
       case 'Announce':
         return this.#onAnnounce(from, payload);
       case 'LogRequest':
+        // Decided entries are for everyone; who does not know this configuration learns of it, too.
+        if (configurationId < this.#configurationId) this.#announce(from);
+        return this.#output.send(from, this.#configurationId, this.#donor.segment(this.#decidedLog(), payload));
       case 'StateRequest':
         // Who does not know this configuration must learn of it first, and stop voting in the older one.
-        return configurationId < this.#configurationId ? this.#announce(from) : this.#serve(from, payload);
+        return configurationId < this.#configurationId ? this.#announce(from) : this.#serveState(from, payload);
       case 'LogSegment':
+        return this.#activeCatchUp()?.onLogSegment(from, this.#upToUnknownStopSign(payload));
       case 'StateChunk':
-        // What comes from behind a StopSign that this node does not know must not reach a log that it votes with.
-        return configurationId > this.#configurationId ? undefined : this.#onDonation(from, payload);
+        // A state from behind a StopSign that this node does not know must not become that of a voter.
+        return configurationId > this.#configurationId ? undefined : this.#onStateChunk(from, payload);
       default:
         return this.#onVoterMessage(from, message);
     }
   }
 
-  /** Catch-up data carries the giver's configuration, so that the taker can tell what may lie in it. */
-  #serve(from: NodeId, request: LogRequest | StateRequest): void {
-    const answer =
-      request.type === 'LogRequest'
-        ? this.#donor.segment(this.#decidedLog(), request)
-        : this.#donor.chunk(from, request);
-    if (answer) this.#output.send(from, this.#configurationId, answer);
+  /** State carries the giver's configuration, so that the taker can tell what may lie in it. */
+  #serveState(from: NodeId, request: StateRequest): void {
+    const chunk = this.#donor.chunk(from, request);
+    if (chunk) this.#output.send(from, this.#configurationId, chunk);
   }
 
-  #onDonation(from: NodeId, donation: LogSegment | StateChunk): void {
-    if (donation.type === 'StateChunk') this.#onStateChunk(from, donation);
-    else this.#activeCatchUp()?.onLogSegment(from, donation);
+  /** What lies behind a StopSign is for those who have entered the configuration that it opens. */
+  #upToUnknownStopSign(segment: LogSegment): LogSegment {
+    const known = this.#configurationId;
+    const at = segment.entries.findIndex((entry) => entry.type === 'StopSign' && entry.stopSign.configId > known);
+    return at < 0 ? segment : { ...segment, entries: segment.entries.slice(0, at + 1) };
   }
 
   #onVoterMessage(from: NodeId, message: PeerMessage): void {
@@ -499,6 +501,7 @@ export class Replica {
     if (mine !== undefined && mine !== clusterId) return;
     if (configuration.configurationId < this.#configurationId) return this.#announce(from);
     if (configuration.configurationId === this.#configurationId) return;
+    if (this.#mode.name === 'member') return this.#onAnnounceToVoter(this.#mode, configuration);
     if (this.#isMemberOf(configuration)) {
       if (mine === undefined) this.#store.bindCluster(clusterId);
       return this.#enter(configuration);
@@ -513,6 +516,16 @@ export class Replica {
     }
     if (mine !== undefined) this.#enter(configuration);
     else if (this.#mode.name === 'forming') this.#mode = { name: 'standby' };
+  }
+
+  /**
+   * A later configuration means that a StopSign is decided that this voter has not reached. It catches up to it, and goes
+   * over by applying it. A leader in office that was not told by its own quorum is a leader of the past: what it alone
+   * accepted was never decided, and its log must not change under its ballot.
+   */
+  #onAnnounceToVoter(mode: Mode & { name: 'member' }, configuration: Configuration): void {
+    if (mode.voter.paxos.isLeaderInAcceptPhase) return this.#enter(configuration);
+    if ((mode.announced?.configurationId ?? 0) < configuration.configurationId) mode.announced = configuration;
   }
 
   #activeCatchUp(): CatchUp | undefined {
@@ -534,15 +547,15 @@ export class Replica {
     for (const { to, chunk } of this.#donor.openWaiting()) this.#output.send(to, this.#configurationId, chunk);
   }
 
-  /** A member catches up when its consensus says so. */
+  /** A member catches up when its consensus says so, or when it was told of a later configuration. */
   #updateMemberCatchUp(mode: Mode & { name: 'member' }): void {
-    const target = mode.voter.paxos.catchUpTarget;
-    if (!target) {
+    const targetIndex = Math.max(mode.voter.paxos.catchUpTarget?.index ?? 0, mode.announced?.startIndex ?? 0);
+    if (targetIndex <= this.#store.state.decidedIndex) {
       if (!this.#isInstalling) mode.catchUp = undefined;
-      return;
-    }
-    if (mode.catchUp) mode.catchUp.retarget(target.index);
-    else mode.catchUp = new CatchUp(mode.voter.paxos, this.#state, this.#settings, target.index);
+    } else if (mode.catchUp) mode.catchUp.retarget(targetIndex);
+    else mode.catchUp = new CatchUp(mode.voter.paxos, this.#state, this.#settings, targetIndex);
+    // The way there by the log is gone. Then a quorum of the later configuration has it all (see #trimLog).
+    if (mode.announced && mode.catchUp?.needsState && !this.#isInstalling) this.#enter(mode.announced);
   }
 
   #onStateChunk(from: NodeId, chunk: StateChunk): void {
@@ -632,7 +645,9 @@ export class Replica {
 
   /** The log below the durable state is only for others: a tail of it stays for those a little behind. */
   #trimLog(): void {
-    const { sequence } = this.#store;
+    const { sequence, state } = this.#store;
+    // Until something is decided in the present configuration, members of the one before may need all of the log to reach it.
+    if (this.#mode.name !== 'member' || state.decidedIndex <= this.#mode.voter.configuration.startIndex) return;
     const keepFrom = Math.min(this.#state.durableIndex - this.#settings.logTailEntries, this.#donor.holdsLogFrom);
     if (keepFrom - sequence.trimmedIndex < Math.min(trimEntriesMin, this.#settings.logTailEntries)) return;
     sequence.trim(keepFrom);

@@ -88,7 +88,7 @@ export class Voter {
     const leader = this.leader;
     if (!leader || this.#paxos.isStopped) return false;
     if (leader.pid !== this.#paxos.pid) return isConnected(leader.pid);
-    return this.#paxos.isLeaderInAcceptPhase && this.#election.isQuorumConnected;
+    return this.#paxos.isLeaderInAcceptPhase && this.#election.isAcceptQuorumConnected;
   }
 
   propose(command: Uint8Array): ProposeResult {
