@@ -21,6 +21,8 @@ interface Progress<T> {
   readonly pid: NodeId;
   status: 'unprepared' | 'promised' | 'synced' | 'behind' | 'lost';
   promise: PromiseMessage<T> | undefined;
+  /** Times that a promise, kept while this leader catches up, was asked for again without an answer. */
+  unansweredRefreshes: number;
   session: number;
   counter: number;
   /** Exclusive end of what was sent in this session. */
@@ -51,6 +53,9 @@ interface Undecided {
   readonly endIndex: number;
   readonly size: number;
 }
+
+/** Resends after which a promiser that no longer answers is left out. */
+const refreshesMax = 3;
 
 /** Most entries of one AcceptDecide, whatever their sizes: bounds what is read at once from a long log. */
 const messageEntriesMax = 4096;
@@ -104,6 +109,7 @@ export class Leader<T> {
     }
     follower.status = 'promised';
     follower.promise = message;
+    follower.unansweredRefreshes = 0;
     this.#tryAdopt();
   }
 
@@ -156,6 +162,7 @@ export class Leader<T> {
   /** Repeats what may have been lost: nothing stays lost (mistake 8). */
   resend(): void {
     const { log, outbox } = this.#context;
+    if (this.#catchUpTarget) this.#refreshPromises();
     for (const follower of this.#followers) {
       if (follower.status === 'unprepared') this.#prepare(follower);
       else if (follower.status === 'behind') this.#sendBehind(follower);
@@ -214,6 +221,25 @@ export class Leader<T> {
       }
       if (follower.sentDecided < decidedIndex) this.#sendDecide(follower, decidedIndex);
     }
+  }
+
+  /**
+   * While it catches up on what one promiser has, that one may be gone for good, and the quorum that is left may do without it:
+   * who does not answer again and again is left out, and the others answer to what this log has become.
+   */
+  #refreshPromises(): void {
+    for (const follower of this.#followers) {
+      if (follower.status !== 'promised') continue;
+      if (follower.unansweredRefreshes >= refreshesMax) {
+        follower.status = 'unprepared';
+        follower.promise = undefined;
+      } else {
+        follower.unansweredRefreshes++;
+        this.#prepare(follower);
+      }
+    }
+    this.#catchUpTarget = undefined;
+    this.#tryAdopt();
   }
 
   #prepare(follower: Progress<T>): void {
@@ -371,6 +397,7 @@ function newProgress<T>(pid: NodeId): Progress<T> {
     pid,
     status: 'unprepared',
     promise: undefined,
+    unansweredRefreshes: 0,
     session: 0,
     counter: 0,
     sentIndex: 0,
