@@ -27,7 +27,7 @@ const workloadsDefault = 'put-1,put-64,put-256,get-1,get-64,get-256';
 const usage = `npm run bench:guard -- [options]
   --base REV        the commit to compare with (HEAD~1)
   --workloads LIST  of ${workloads.map(({ name }) => name).join(',')}; else ${workloadsDefault}
-  --rounds N        pairs of clusters, one of each tree in turn (5)
+  --rounds N        pairs of clusters, one of each tree in turn (6)
   --seconds N       length of one measurement (3)
   --warm-up N       seconds of load before it (1)
   --burn-in N       seconds of load on each new cluster before anything is measured (3)
@@ -71,7 +71,7 @@ function readOptions() {
   return {
     base: values.base ?? 'HEAD~1',
     workloads: workloadsNamed(values.workloads ?? workloadsDefault),
-    rounds: Math.ceil(positiveNumber(values.rounds ?? '5', '--rounds')),
+    rounds: Math.ceil(positiveNumber(values.rounds ?? '6', '--rounds')),
     seconds: positiveNumber(values.seconds ?? '3', '--seconds'),
     warmUpSeconds: positiveNumber(values['warm-up'] ?? '1', '--warm-up'),
     burnInSeconds: positiveNumber(values['burn-in'] ?? '3', '--burn-in'),
@@ -114,15 +114,21 @@ function run(directory, program, ...parameters) {
   }
 }
 
-/** A B A B …: a new cluster of each tree each time, so that neither has the older data or the warmer disk. */
+/**
+ * A B, B A, A B …: a new cluster of each tree each time, so that neither has the older data or the warmer disk, and each is
+ * first as often as second, so that whatever the first leaves behind meets both.
+ */
 async function measurePairs(base, options, signal) {
   const directory = dataDirectory(options.data);
   const pairs = [];
   for (let round = 0; round < options.rounds; round++) {
-    const ofBase = await measureTree(base, join(directory, `base-${round}`), options, signal);
-    const ofTree = await measureTree(root, join(directory, `tree-${round}`), options, signal);
+    const isBaseFirst = round % 2 === 0;
+    const of = {};
+    for (const side of isBaseFirst ? ['base', 'tree'] : ['tree', 'base']) {
+      of[side] = await measureTree(side === 'base' ? base : root, join(directory, `${side}-${round}`), options, signal);
+    }
     for (const { name } of options.workloads) {
-      pairs.push({ round, workload: name, base: ofBase[name], tree: ofTree[name] });
+      pairs.push({ round, workload: name, isBaseFirst, base: of.base[name], tree: of.tree[name] });
       const { base: a, tree: b } = pairs.at(-1);
       const change = `${count(a.operationsPerSecond)}/s → ${count(b.operationsPerSecond)}/s`;
       say(`round ${round + 1} of ${options.rounds}  ${name}  ${change}${errorsOf(a, b)}`);

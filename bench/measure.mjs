@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { removeAtEnd } from './processes.mjs';
+import { removeAtEnd, throwIfEnded } from './processes.mjs';
 
 const run = promisify(execFile);
 
@@ -93,6 +93,7 @@ async function generate(cluster, load, signal) {
     return JSON.parse(stdout);
   } catch (error) {
     signal.throwIfAborted();
+    await throwIfEnded(servers);
     throw new Error(
       `the generator for ${system} (${load.operation}, ${load.outstanding}) failed: ${error.stderr || error.message}`,
     );

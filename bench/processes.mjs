@@ -55,8 +55,7 @@ export async function waitUntil(what, servers, isReady, timeoutMs = 60_000) {
   const deadlineMs = performance.now() + timeoutMs;
   let last;
   while (performance.now() < deadlineMs) {
-    const dead = servers.find((server) => server.hasEnded);
-    if (dead) throw new Error(`${dead.name} ended (${await dead.ended}); it said:\n${tail(dead.logPath)}`);
+    await throwIfEnded(servers);
     try {
       const found = await isReady();
       if (found) return found;
@@ -66,6 +65,12 @@ export async function waitUntil(what, servers, isReady, timeoutMs = 60_000) {
     await delay(pollMs);
   }
   throw new Error(`waited ${timeoutMs} ms until ${what}: ${last?.message ?? 'not so'}\n${tail(servers[0].logPath)}`);
+}
+
+/** Servers are to run until they are stopped: throws what the first that did not has said. */
+export async function throwIfEnded(servers) {
+  const dead = servers.find((server) => server.hasEnded);
+  if (dead) throw new Error(`${dead.name} ended (${await dead.ended}); it said:\n${tail(dead.logPath)}`);
 }
 
 /** Remembers a directory that is to be removed at the end, whatever happens. */

@@ -42,6 +42,8 @@ export interface RunningNode {
 /** Milliseconds between ticks: the resolution of all the replica's timing. */
 const tickMs = 20;
 const electionTimeoutMsDefault = 200;
+/** How long a stop waits for the lead to be handed over and for own clients to be answered. */
+const stopPatienceMs = 2000;
 
 /**
  * Starts a node: opens its directory, recovers, listens, and finds its peers. Rejects with a DataDirectoryError,
@@ -126,9 +128,11 @@ class Node implements RunningNode {
 
   async stop(): Promise<void> {
     if (this.#state !== 'running') return this.closed;
-    this.#receive({ type: 'stopping' });
-    this.#turn();
     this.#state = 'stopping';
+    this.#receive({ type: 'stopping' });
+    await this.#workDone();
+    this.#receive({ type: 'stopped' });
+    this.#turn();
     clearInterval(this.#ticker);
     await this.#gateway.close();
     this.#links.close();
@@ -259,6 +263,21 @@ class Node implements RunningNode {
       this.#dialled.delete(nodeId);
       this.#links.undial(nodeId);
     }
+  }
+
+  /** The lead is handed over and own clients are answered, or that takes too long. */
+  #workDone(): Promise<void> {
+    const deadline = performance.now() + stopPatienceMs;
+    return new Promise((resolve) => {
+      const check = () => {
+        const isDone = this.#state === 'closed' || this.#replica.canStop || performance.now() >= deadline;
+        if (!isDone) return;
+        clearInterval(checker);
+        resolve();
+      };
+      const checker = setInterval(check, tickMs);
+      check();
+    });
   }
 
   /** Everything staged is on the disk and no job runs. */

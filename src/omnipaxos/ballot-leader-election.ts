@@ -133,6 +133,16 @@ export class BallotLeaderElection {
     }
   }
 
+  /**
+   * Takes the lead at once, above every ballot known here: the leader asked for it before it stops. Give the ballot
+   * to `OmniPaxos.handleLeader`. The others follow as soon as they have promised it.
+   */
+  takeOver(): Ballot {
+    const promised = this.#log ? [{ leader: this.#log.promise }] : [];
+    this.#leadAbove(promised);
+    return this.#leader;
+  }
+
   /** Messages to send now. They never wait for a disk. */
   getOutgoingMsgs(): BallotMessage[] {
     const taken = this.#outgoing;

@@ -99,6 +99,16 @@ export class Leader<T> {
     return Math.max(log.decidedIndex, this.#phase.readFloor);
   }
 
+  /** The follower in session that has most of the log on disk: who would take over with the least delay. */
+  get furthestFollower(): NodeId | undefined {
+    let furthest: Progress<T> | undefined;
+    for (const follower of this.#followers) {
+      if (follower.status !== 'synced' || follower.acceptedIndex < (furthest?.acceptedIndex ?? 0)) continue;
+      furthest = follower;
+    }
+    return furthest?.pid;
+  }
+
   onPromise(from: NodeId, message: PromiseMessage<T>): void {
     const follower = this.#follower(from);
     // A duplicate must not open a second session (mistake 18); only an outstanding Prepare can be answered.

@@ -115,6 +115,11 @@ export class OmniPaxos<T> {
     return compareBallots(this.#log.promise, bottomBallot) === 0 ? undefined : this.#log.promise;
   }
 
+  /** Set while this node leads: the follower to hand the lead to, see `BallotLeaderElection.takeOver`. */
+  get furthestFollower(): NodeId | undefined {
+    return this.#role.role === 'leader' ? this.#role.furthestFollower : undefined;
+  }
+
   /** True once a StopSign is accepted here, decided or not. */
   get isStopped(): boolean {
     return this.#log.isStopped;

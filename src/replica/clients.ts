@@ -47,6 +47,11 @@ export class Clients {
     this.#reads = new PendingReads(settings.pendingReadsMax);
   }
 
+  /** True while a write waits for its answer. */
+  get hasPendingWrites(): boolean {
+    return !this.#writes.isEmpty;
+  }
+
   /** Takes a request; `reconfigure` is not among them. */
   receive(connection: ConnectionId, request: Exclude<ClientRequest, { type: 'reconfigure' }>): void {
     switch (request.type) {

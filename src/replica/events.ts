@@ -18,8 +18,10 @@ export type ReplicaEvent =
   | { readonly type: 'flushed' }
   | { readonly type: 'checkpointed' }
   | { readonly type: 'stateInstalled'; readonly index: number }
-  /** The process is about to end: no new work. */
-  | { readonly type: 'stopping' };
+  /** The process is about to end: no new requests; the lead goes to another node. */
+  | { readonly type: 'stopping' }
+  /** It ends now: who still waits is told so. */
+  | { readonly type: 'stopped' };
 
 /** Work on the disk that a turn asks its owner to do; the answer is an event. One of a kind at a time. */
 export type StorageJob =

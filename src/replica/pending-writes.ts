@@ -42,6 +42,10 @@ export class PendingWrites {
     return this.#count;
   }
 
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
   get isFull(): boolean {
     return this.#count >= this.#countMax || this.#bytes >= this.#bytesMax;
   }

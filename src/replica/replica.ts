@@ -164,6 +164,13 @@ export class Replica {
     };
   }
 
+  /** After `stopping`: nothing here is worth waiting for any more. */
+  get canStop(): boolean {
+    const { voter } = this;
+    const isNeeded = voter?.paxos.furthestFollower !== undefined;
+    return !isNeeded && !this.#clients.hasPendingWrites;
+  }
+
   /** For tests and the simulator: a hash of the state at the applied index. */
   stateHash(): string {
     return this.#machine.stateHash();
@@ -276,6 +283,8 @@ export class Replica {
         return this.#onStateInstalled(event.index);
       case 'stopping':
         this.#isStopping = true;
+        return this.#handOverLead();
+      case 'stopped':
         return this.#clients.failAll(failure('shuttingDown', 'notApplied', 'this node is stopping'));
       default:
         return assertNever(event, 'event');
@@ -456,6 +465,8 @@ export class Replica {
     switch (payload.type) {
       case 'Announce':
         return this.#onAnnounce(from, payload);
+      case 'TakeOver':
+        return this.#onTakeOver(from, configurationId);
       case 'LogRequest':
         // Decided entries are for everyone; who does not know this configuration learns of it, too.
         if (configurationId < this.#configurationId) this.#announce(from);
@@ -471,6 +482,17 @@ export class Replica {
       default:
         return this.#onVoterMessage(from, message);
     }
+  }
+
+  /** Whoever is to lead next need not wait for an election timeout, and clients hardly notice. */
+  #handOverLead(): void {
+    const successor = this.voter?.paxos.furthestFollower;
+    if (successor !== undefined) this.#output.send(successor, this.#configurationId, { type: 'TakeOver' });
+  }
+
+  #onTakeOver(from: NodeId, configurationId: number): void {
+    const { voter } = this;
+    if (voter?.configurationId === configurationId && voter.leader?.pid === from && !this.#isStopping) voter.takeOver();
   }
 
   /** State carries the giver's configuration, so that the taker can tell what may lie in it. */

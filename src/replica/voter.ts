@@ -80,6 +80,11 @@ export class Voter {
     }
   }
 
+  /** Takes the lead at once, as the leader asked. */
+  takeOver(): void {
+    this.#paxos.handleLeader(this.#election.takeOver());
+  }
+
   /**
    * True if a proposal or read has a chance now: this node leads and reached a quorum in the last round, or it follows a
    * leader that `isConnected`. Else it is better held back, and reported as not applied when its time is over.

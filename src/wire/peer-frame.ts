@@ -4,6 +4,7 @@ import { decodeClusterId, encodeClusterId } from './cluster-id-codec.ts';
 import { type Codec, unionCodec } from './codec.ts';
 import { entriesBytesMax } from './entries-codec.ts';
 import { decodeFrame, encodeFrames, type FrameShape, versionCodec } from './frame.ts';
+import { leadershipCodecs } from './leadership-codec.ts';
 import { messagesPerFrameMax, peerFrameBytesMax } from './limits.ts';
 import { paxosCodecs } from './paxos-codec.ts';
 import type { PeerMessage, PeerPayload } from './peer-message.ts';
@@ -47,8 +48,9 @@ const payloadCodec: Codec<PeerPayload> = unionCodec<PeerPayload>(
     LogSegment: 21,
     StateRequest: 22,
     StateChunk: 23,
+    TakeOver: 24,
   },
-  { ...ballotCodecs, ...paxosCodecs, ...catchUpCodecs },
+  { ...ballotCodecs, ...paxosCodecs, ...catchUpCodecs, ...leadershipCodecs },
 );
 
 const shape: FrameShape<string | undefined, PeerMessage> = {

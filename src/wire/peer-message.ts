@@ -62,10 +62,16 @@ export interface StateChunk {
   readonly done: boolean;
 }
 
+/** A leader that is about to stop → the follower that is furthest: lead now, above my ballot. */
+export interface TakeOver {
+  readonly type: 'TakeOver';
+}
+
 export type PeerPayload =
   | PaxosPayload<Uint8Array>
   | BallotPayload
   | Announce
+  | TakeOver
   | LogRequest
   | LogSegment
   | StateRequest

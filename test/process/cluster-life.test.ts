@@ -112,6 +112,18 @@ test('SIGTERM ends a node cleanly, and a paused leader does not come back as one
   expect(await cluster.kv('get', 'k')).toMatchObject({ stdout: '2\n' });
 });
 
+test('a leader that is asked to stop hands the lead over before it ends', async () => {
+  cluster = await ProcessCluster.create([1, 2, 3]);
+  await cluster.start(1, 2, 3);
+  const leader = await cluster.leader();
+  expect(await cluster.stop(leader)).toBe(0);
+  // The very first answer names another leader: nobody had to miss the old one.
+  const view = await cluster.status();
+  expect(view.leader).toBeGreaterThan(0);
+  expect(view.leader).not.toBe(leader);
+  expect(await cluster.kv('put', 'k', 'v')).toMatchObject({ code: 0 });
+});
+
 test('an emptied data directory does not come back as the old member', async () => {
   cluster = await ProcessCluster.create([1, 2, 3]);
   await cluster.start(1, 2, 3);

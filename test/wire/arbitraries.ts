@@ -105,6 +105,7 @@ export const payloadFields: Fields<PeerPayload> = {
   ReadIndexReply: fc.record({ readId: integer, readIndex: integer }),
   HeartbeatRequest: fc.record({ round: integer }),
   HeartbeatReply: fc.record({ round: integer, ballot, leader: ballot, happy: fc.boolean() }),
+  TakeOver: fc.constant({}),
   Announce: fc.record({ clusterId, configuration }),
   LogRequest: fc.record({ from: integer, to: integer }),
   LogSegment: fc.record({ from: integer, entries, decidedIndex: integer, trimmedIndex: integer }),
