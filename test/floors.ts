@@ -32,6 +32,8 @@ const floors: Readonly<Record<string, Room>> = {
   cluster: { imports: ['omnipaxos', 'wire'], types: ['kv'], node: true },
   replica: { imports: ['omnipaxos', 'kv', 'wire', 'cluster'], node: false, discipline: 'turn' },
 
+  contracts: { imports: ['omnipaxos'], node: true },
+
   storage: {
     imports: ['omnipaxos', 'kv', 'wire', 'cluster'],
     types: ['replica'],
@@ -70,8 +72,13 @@ const bannedMembers = new Set(['Math.random']);
 
 /** Files from which all others must be reachable. */
 const isEntry = (file: string) =>
-  ['src/index.ts', 'src/server.ts', 'src/omnipaxos/index.ts', 'src/cli/dispatch.ts'].includes(file) ||
-  /^(commands|bin)\//.test(file);
+  [
+    'src/index.ts',
+    'src/server.ts',
+    'src/omnipaxos/index.ts',
+    'src/contracts/store-contract.ts',
+    'src/cli/dispatch.ts',
+  ].includes(file) || /^(commands|bin)\//.test(file);
 
 const vagueNames = /^(utils?|helpers?|common)$/i;
 

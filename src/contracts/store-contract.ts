@@ -380,7 +380,10 @@ class Schedule<T> {
     this.#commit(subject.store);
     const last = this.#images[this.#images.length - 1] as Image;
     this.#flushing = Promise.resolve(subject.flush?.()).then(() => {
-      ok(subject.store.durableWrite() >= last.write, `seed ${this.#seed}: commit ${last.write} is not durable after its flush`);
+      ok(
+        subject.store.durableWrite() >= last.write,
+        `seed ${this.#seed}: commit ${last.write} is not durable after its flush`,
+      );
     });
     if (this.#below(2) === 0) await this.#flushing;
   }
@@ -481,5 +484,7 @@ function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  return Object.fromEntries(members.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, member]) => [name, plain(member)]));
+  return Object.fromEntries(
+    members.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, member]) => [name, plain(member)]),
+  );
 }

@@ -54,6 +54,8 @@ export class BallotLeaderElection {
   #replies = new Map<NodeId, HeartbeatReply>();
   /** How many, this node included, were in reach in the last whole round. */
   #reached = 0;
+  /** Who answered in the last whole round; undefined before the first has ended. */
+  #answered: ReadonlySet<NodeId> | undefined;
   /** Rounds in a row in which someone who answers was stranded. */
   #strandedRounds = 0;
   #outgoing: BallotMessage[] = [];
@@ -93,6 +95,11 @@ export class BallotLeaderElection {
 
   get isHappy(): boolean {
     return this.#isHappy;
+  }
+
+  /** True if `pid` answered in the last whole round, or none has ended yet: a message to it has a chance. */
+  isInReach(pid: NodeId): boolean {
+    return this.#answered?.has(pid) ?? true;
   }
 
   /** True if, in the last whole round, so many answered that a leader can have entries decided. */
@@ -153,6 +160,7 @@ export class BallotLeaderElection {
   #endRound(): Ballot {
     const replies = [...this.#replies.values()];
     this.#reached = replies.length + 1;
+    this.#answered = new Set(this.#replies.keys());
     this.#followHighestBallot(replies);
     this.#isHappy = this.#isContentWith(replies);
     if (!this.#isHappy && this.#isQuorumConnected && replies.every((reply) => !reply.happy)) this.#leadAbove(replies);

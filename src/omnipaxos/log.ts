@@ -34,10 +34,11 @@ export class Log<T> {
       sequence.endIndex >= startIndex,
       `log ends at ${sequence.endIndex}, the configuration starts at ${startIndex}`,
     );
-    if (state.decidedIndex < startIndex) state.decidedIndex = startIndex;
+    // The decided index may be lost in a crash; what was trimmed was decided.
+    state.decidedIndex = Math.max(state.decidedIndex, startIndex, sequence.trimmedIndex);
     // Accepted nothing in this configuration yet: what lies behind is left over from before its StopSign.
-    const kept = Math.max(state.decidedIndex, sequence.trimmedIndex);
-    if (compareBallots(state.acceptedRound, bottomBallot) === 0 && sequence.endIndex > kept) sequence.truncate(kept);
+    const isLeftOver = compareBallots(state.acceptedRound, bottomBallot) === 0;
+    if (isLeftOver && sequence.endIndex > state.decidedIndex) sequence.truncate(state.decidedIndex);
     assert(state.decidedIndex <= sequence.endIndex, 'decided index is past the log that was recovered');
     this.#durableIndex = sequence.endIndex;
     this.#lastWrite = store.commit();

@@ -1,6 +1,13 @@
 import { assertNever } from '../base/assert.ts';
 import { DecodeError, fromByteString, toByteString } from '../base/bytes.ts';
-import { commandProblem, decodeCommand, decodeOrigin, isCommandIntact, keyProblem } from '../kv/command.ts';
+import {
+  type CommandOrigin,
+  commandProblem,
+  decodeCommand,
+  decodeOrigin,
+  isCommandIntact,
+  keyProblem,
+} from '../kv/command.ts';
 import type { Outcome } from '../kv/outcome.ts';
 import type { KvStateMachine } from '../kv/state-machine.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
@@ -137,9 +144,9 @@ export class Clients {
 
   #receiveWrite(connection: ConnectionId, request: WriteRequest): void {
     const { refusal, nowMs } = this.#view;
-    const problem = refusal ?? writeProblem(request.command);
-    if (problem) return this.#output.respond(connection, request.id, problem);
-    const { session, number } = decodeCommand(request.command);
+    const checked = refusal ?? checkedWrite(request.command);
+    if ('type' in checked) return this.#output.respond(connection, request.id, checked);
+    const { session, number } = checked;
     const known = session === 0 ? undefined : this.#machine.answerOf(session, number);
     if (known) return this.#output.respond(connection, request.id, { type: 'outcome', outcome: known });
     const pending = this.#writes.find(session, number);
@@ -189,12 +196,15 @@ export class Clients {
   }
 }
 
-function writeProblem(command: Uint8Array): Failure | undefined {
+/** Whose command it is, or what is wrong with it. */
+function checkedWrite(command: Uint8Array): CommandOrigin | Failure {
   if (!isCommandIntact(command))
     return failure('invalid', 'notApplied', 'the command was damaged on its way: its checksum does not fit');
   try {
-    const problem = commandProblem(decodeCommand(command));
-    return problem === undefined ? undefined : failure('tooLarge', 'notApplied', problem);
+    const decoded = decodeCommand(command);
+    const problem = commandProblem(decoded);
+    const { session, number, acknowledgedBelow } = decoded;
+    return problem === undefined ? { session, number, acknowledgedBelow } : failure('tooLarge', 'notApplied', problem);
   } catch (error) {
     if (error instanceof DecodeError) return failure('invalid', 'notApplied', `not a command: ${error.message}`);
     throw error;

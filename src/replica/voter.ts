@@ -87,12 +87,12 @@ export class Voter {
 
   /**
    * True if a proposal or read has a chance now: this node leads and reached a quorum in the last round, or it follows a
-   * leader that `isConnected`. Else it is better held back, and reported as not applied when its time is over.
+   * leader that `isConnected` and answers heartbeats. Else it is better held back, and reported as not applied when its time is over.
    */
   canReachLeader(isConnected: (nodeId: NodeId) => boolean): boolean {
     const leader = this.leader;
     if (!leader || this.#paxos.isStopped) return false;
-    if (leader.pid !== this.#paxos.pid) return isConnected(leader.pid);
+    if (leader.pid !== this.#paxos.pid) return isConnected(leader.pid) && this.#election.isInReach(leader.pid);
     return this.#paxos.isLeaderInAcceptPhase && this.#election.isAcceptQuorumConnected;
   }
 

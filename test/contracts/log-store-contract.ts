@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Configuration } from '../../src/cluster/configuration.ts';
+import { type StoreUnderTest, storeChecks } from '../../src/contracts/store-contract.ts';
 import { bottomBallot } from '../../src/omnipaxos/ballot.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
 import { MemorySequence } from '../../src/omnipaxos/memory-store.ts';
@@ -47,6 +48,11 @@ export function describeLogStore(name: string, kind: LogStoreKind): void {
 
     afterEach(async () => {
       await subject.dispose();
+    });
+
+    describe('the store within it', () => {
+      const checks = storeChecks({ open: async () => storeWithin(kind, await kind.open()), entry: payload });
+      it.each(checks.map(({ name, run }) => [name, run] as const))('%s', (_name, run) => run());
     });
 
     it('begins empty, at the bottom ballot, bound to no cluster', () => {
@@ -379,6 +385,21 @@ export function describeLogStore(name: string, kind: LogStoreKind): void {
   });
 }
 
+/** The same subject as the checks of `omnikv/contracts` take it. Memory, where half a transition is kept too, has no crash. */
+function storeWithin(kind: LogStoreKind, subject: LogStoreUnderTest): StoreUnderTest<Uint8Array> {
+  const under = (store: LogStore): StoreUnderTest<Uint8Array> => ({
+    store,
+    ...(kind.needsFlush && {
+      flush: async () => {
+        await store.flush();
+      },
+      crash: async () => ({ ...under(await subject.crash()), close: () => undefined }),
+    }),
+    close: () => subject.dispose(),
+  });
+  return under(subject.store);
+}
+
 type Step = {
   readonly type: 'append' | 'truncate' | 'trim' | 'reset' | 'flush' | 'reopen' | 'crash';
   readonly at: number;
@@ -419,13 +440,15 @@ async function makeDurable(store: LogStore): Promise<number> {
   return number;
 }
 
-/** Entries that differ, of lengths that differ. */
 function entries(from: number, to: number): Entry<Uint8Array>[] {
   const made: Entry<Uint8Array>[] = [];
-  for (let n = from; n < to; n++) {
-    const entry = new Uint8Array(n % 40);
-    for (let at = 0; at < entry.length; at++) entry[at] = (n * 31 + at * 7) & 0xff;
-    made.push({ type: 'Normal', entry });
-  }
+  for (let n = from; n < to; n++) made.push({ type: 'Normal', entry: payload(n) });
   return made;
+}
+
+/** Payloads that differ, of lengths that differ. */
+function payload(n: number): Uint8Array {
+  const bytes = new Uint8Array(n % 40);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = (n * 31 + at * 7) & 0xff;
+  return bytes;
 }

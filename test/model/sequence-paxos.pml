@@ -449,11 +449,7 @@ inline syncFollower(i) {
 #ifdef SYNC_IGNORES_ROUND
   :: ROUND(message) != promised[i] ->
 #else
-#ifdef SYNC_IGNORES_DECIDED
-  :: ROUND(message) != promised[i] && ROUND(message) == adoptedRound[i] ->
-#else
   :: ROUND(message) != promised[i] && ROUND(message) == adoptedRound[i] && DECIDED(message) >= adoptedDecided[i] ->
-#endif
 #endif
 #ifdef NO_MIN
     from = INDEX(message)
@@ -474,6 +470,10 @@ inline syncFollower(i) {
   FROM(m) <= LENGTH(log[i]))
 
 inline onAcceptSync(i) {
+#ifdef SEEK_REPLACED_STOPSIGN
+  assert(!(IS_STOPPED(log[i]) && LENGTH(LOG(message)) > 0 && FROM(message) < LENGTH(log[i]) && \
+    TAIL(LOG(message), FROM(message)) != TAIL(log[i], FROM(message))));
+#endif
   from = FROM(message);
   suffix = LOG(message);
   synchronize(i, BALLOT(message), 0);
@@ -514,6 +514,12 @@ inline acceptNext(i) {
 inline followDecided(i) {
   decided[i]++;
   check(i);
+#ifdef SEEK_HANDOVER
+  assert(!(decided[2] == 2 && chosenIn[0] == 1 && chosenIn[1] == 2));
+#endif
+#ifdef SEEK_CRASHED_LEADER
+  assert(!(crashesLeft == 0 && i == 0 && promised[0] == 2 && decided[0] == 1));
+#endif
   written(i)
 }
 
@@ -545,6 +551,10 @@ inline decide(i) {
   :: else -> skip
   fi;
   check(i);
+  /* Not properties: what a run must be able to reach, lest all that holds should hold of nothing. */
+#ifdef SEEK_STOPSIGN
+  assert(!(LENGTH(chosen) == 2 && IS_STOPPED(chosen)));
+#endif
   n = 1;
   do
   :: n <= BALLOTS -> checkAdopted(n); n++
@@ -555,7 +565,7 @@ inline decide(i) {
 
 /* Log.installDecided, entry by entry: from any node that knows it decided; a leader in its accept phase takes none. */
 #define HAS_NEXT_DECIDED(i, v) (v < NODES && decided[v % NODES] > decided[i])
-#define MAY_CATCH_UP(i) (CATCH_UP && role[i] != LEADING && \
+#define MAY_CATCH_UP(i) (role[i] != LEADING && \
   (HAS_NEXT_DECIDED(i, 0) || HAS_NEXT_DECIDED(i, 1) || HAS_NEXT_DECIDED(i, 2) || HAS_NEXT_DECIDED(i, 3) || \
   HAS_NEXT_DECIDED(i, 4)))
 

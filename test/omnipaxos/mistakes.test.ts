@@ -351,6 +351,16 @@ describe('durable before it is sent', () => {
 });
 
 describe('trim, catch-up and the StopSign', () => {
+  it('"the decided index need not be durable": a store that lost it starts at what is trimmed, which was decided', () => {
+    const store = new MemoryStore<string>();
+    store.sequence.reset(5);
+    store.sequence.append([{ type: 'Normal', entry: 'undecided, as far as is known' }]);
+    const ballot = { n: 1, priority: 0, pid: 1 };
+    Object.assign(store.state, { promise: ballot, acceptedRound: ballot });
+    const paxos = new OmniPaxos<string>({ configurationId: 1, pid: 2, peers: [1, 3], store });
+    expect([paxos.trimmedIndex, paxos.decidedIndex, paxos.acceptedIndex]).toEqual([5, 5, 6]);
+  });
+
   it('a node that lacks what is trimmed gets it by catch-up, then the log from there', () => {
     const cluster = new Cluster();
     cluster.lead(1);

@@ -42,8 +42,9 @@ export class SimulatedNetwork {
   #sessions = 0;
   /** More loss and delay for a while. */
   #stormUntilUs = 0;
-  /** Links that are perfect from now on: after the healing. */
+  /** Links without faults from now on, but for a loss: after the healing. */
   readonly #healed = new Set<Link>();
+  #coreLossPercent = 0;
 
   constructor(options: {
     readonly queue: EventQueue;
@@ -86,14 +87,14 @@ export class SimulatedNetwork {
   /** All that a turn has for a peer. */
   send(from: SimulatedNode, to: SimulatedNode, session: Session, messages: readonly PeerMessage[]): void {
     const link = this.#link(from, to);
-    const isPerfect = this.#healed.has(link);
-    for (const frame of this.#frames(from, messages, isPerfect)) {
-      if (!isPerfect && this.#loses()) {
+    const isHealthy = this.#healed.has(link);
+    for (const frame of this.#frames(from, messages, isHealthy)) {
+      if (isHealthy ? this.#random.chance(this.#coreLossPercent) : this.#loses()) {
         this.#counts.add('message lost');
         continue;
       }
-      this.#transmit(link, from, to, session, frame, isPerfect);
-      if (!isPerfect && this.#random.chance(this.#plan.duplicatePercent)) {
+      this.#transmit(link, from, to, session, frame, isHealthy);
+      if (!isHealthy && this.#random.chance(this.#plan.duplicatePercent)) {
         this.#counts.add('message duplicated');
         this.#transmit(link, from, to, session, frame, false);
       }
@@ -121,8 +122,9 @@ export class SimulatedNetwork {
     if (link.session && this.#random.chance(70)) this.#end(link);
   }
 
-  /** A perfect link from now on. */
-  makePerfect(a: SimulatedNode, b: SimulatedNode): void {
+  /** A link from now on that does nothing worse than to lose frames. */
+  makeHealthy(a: SimulatedNode, b: SimulatedNode, lossPercent: number): void {
+    this.#coreLossPercent = lossPercent;
     const link = this.#link(a, b);
     if (link.session) this.#end(link);
     link.cutToA = false;
@@ -188,8 +190,8 @@ export class SimulatedNetwork {
     this.#trace.note(this.#queue.nowUs, 'hello', from.id, to.id, () => `node ${from.id} connects to node ${to.id} (link ${session.id})`);
   }
 
-  #frames(from: SimulatedNode, messages: readonly PeerMessage[], isPerfect: boolean): (readonly PeerMessage[])[] {
-    const frames = this.#plan.splitFrames && !isPerfect ? messages.map((message) => [message]) : [messages];
+  #frames(from: SimulatedNode, messages: readonly PeerMessage[], isHealthy: boolean): (readonly PeerMessage[])[] {
+    const frames = this.#plan.splitFrames && !isHealthy ? messages.map((message) => [message]) : [messages];
     if (!this.#plan.codec) return frames;
     return frames.flatMap((frame) =>
       encodePeerFrames(from.hello().clusterId, frame).map((bytes) => decodePeerFrame(bytes).messages),
@@ -207,11 +209,11 @@ export class SimulatedNetwork {
     to: SimulatedNode,
     session: Session,
     frame: readonly PeerMessage[],
-    isPerfect: boolean,
+    isHealthy: boolean,
   ): void {
-    const delayUs = this.#delayUs(isPerfect);
+    const delayUs = this.#delayUs(isHealthy);
     const arrive = (): void => this.#arrive(link, from, to, session, frame);
-    if (!isPerfect && this.#random.chance(this.#plan.reorderPercent)) {
+    if (!isHealthy && this.#random.chance(this.#plan.reorderPercent)) {
       this.#counts.add('message reordered');
       this.#queue.after(delayUs + this.#random.below(5 * this.#plan.delayUsMax), arrive);
     } else this.#inOrder(link, to, delayUs, arrive);
@@ -234,9 +236,9 @@ export class SimulatedNetwork {
     this.#queue.after(arrivalUs - nowUs, run);
   }
 
-  #delayUs(isPerfect: boolean): number {
+  #delayUs(isHealthy: boolean): number {
     const { delayUsMin, delayUsMax } = this.#plan;
-    if (isPerfect) return this.#random.between(100, 2000);
+    if (isHealthy) return this.#random.between(100, 2000);
     const isStormy = this.#queue.nowUs < this.#stormUntilUs;
     return this.#random.between(delayUsMin, isStormy ? 4 * delayUsMax : delayUsMax);
   }

@@ -65,6 +65,8 @@ export interface Plan {
   readonly operationsMax: number;
   /** After the healing only one node of the core reaches the others. */
   readonly hubCore: boolean;
+  /** Percent of frames that are lost within the healed core: mostly none. */
+  readonly coreLossPercent: number;
 }
 
 export const tickUs = 20_000;
@@ -120,6 +122,7 @@ export function planOf(seed: number): Plan {
     thinkUsMax: random.pick([10_000, 60_000, 150_000]),
     operationsMax: 700,
     hubCore: random.chance(25),
+    coreLossPercent: calm ? 0 : random.pick([0, 0, 0, 20]),
   };
 }
 

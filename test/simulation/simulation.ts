@@ -185,7 +185,7 @@ class Simulation {
         if (hub && a !== hub && b !== hub) {
           this.#network.cut(a, b);
           this.#network.cut(b, a);
-        } else this.#network.makePerfect(a, b);
+        } else this.#network.makeHealthy(a, b, this.#plan.coreLossPercent);
       }
     }
     this.#asked = core;
@@ -194,10 +194,11 @@ class Simulation {
     this.#recoveryUs = answeredUs - healedUs;
     // In a hub nobody but the hub reaches all others: whom the leader does not reach need not converge.
     if (!hub) this.#converge(core);
-    const stableUs = 10 * electionTimeoutUs;
+    // A leader that is not heard may be replaced.
+    if (this.#plan.coreLossPercent > 0) return;
     this.#runUntil(this.#queue.nowUs + 15 * electionTimeoutUs);
     this.#oracle.expectNoLeaderChange('on links that have been stable for 15 election timeouts');
-    this.#runUntil(this.#queue.nowUs + stableUs);
+    this.#runUntil(this.#queue.nowUs + 10 * electionTimeoutUs);
   }
 
   /** One write by a new client on the core. Returns when it was answered. */
@@ -207,7 +208,7 @@ class Simulation {
     this.#clients.push(client);
     let answeredUs: number | undefined;
     client.open(() => client.put('probe', 'written after the healing', () => (answeredUs = this.#queue.nowUs)));
-    const timeouts = isEasy ? 40 : 120;
+    const timeouts = (isEasy ? 40 : 120) * (this.#plan.coreLossPercent > 0 ? 3 : 1);
     const untilUs = healedUs + timeouts * electionTimeoutUs + 3_000_000;
     while (answeredUs === undefined && this.#queue.nowUs < untilUs) this.#step(untilUs);
     require(answeredUs !== undefined, 'a healed core decides', () => {
@@ -217,7 +218,7 @@ class Simulation {
   }
 
   #converge(core: readonly SimulatedNode[]): void {
-    const untilUs = this.#queue.nowUs + 200 * this.#plan.electionTimeoutUs + 5_000_000;
+    const untilUs = this.#queue.nowUs + (this.#plan.coreLossPercent > 0 ? 600 : 200) * this.#plan.electionTimeoutUs + 5_000_000;
     while (!this.#hasConverged(core)) {
       require(this.#queue.nowUs < untilUs, 'a healed core converges', () => this.#describeNodes());
       this.#runUntil(this.#queue.nowUs + this.#plan.tickUs);
