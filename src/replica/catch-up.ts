@@ -23,6 +23,8 @@ type Stage =
 
 /** Most entries asked for at once. */
 const entriesPerRequestMax = 8_192;
+/** Most repeats of a request for rows before the donor, and what it gave, is given up. */
+const repeatsMax = 3;
 /** Ticks to wait after a donor that had nothing. */
 const emptyHandedTicks = 5;
 
@@ -39,6 +41,8 @@ export class CatchUp {
   /** Whom the request that is out went to, or who was asked last. */
   #donor: NodeId | undefined;
   #hasLeft = false;
+  /** How often the request for the next rows was repeated. */
+  #repeats = 0;
   #stage: Stage = { name: 'log' };
   /** Ticks left for the request that is out; 0: ask now. */
   #patience = 0;
@@ -70,7 +74,10 @@ export class CatchUp {
   tick(): void {
     if (this.#patience === 0) return;
     this.#patience--;
-    if (this.#patience === 0) this.#leaveDonor();
+    if (this.#patience > 0) return;
+    // Another donor would mean to begin the snapshot anew: the request or its answer may only have been lost.
+    if (this.#stage.name === 'state' && this.#repeats < repeatsMax) this.#repeats++;
+    else this.#leaveDonor();
   }
 
   /** The request to send now, if any is due. `donors` are the nodes that have a link now, in one order always. */
@@ -120,6 +127,7 @@ export class CatchUp {
     this.#state.installRows(chunk.rows);
     stage.cursor = cursorAfter(chunk.rows) ?? stage.cursor;
     this.#patience = 0;
+    this.#repeats = 0;
     if (!chunk.done) return undefined;
     this.#stage = { name: 'installing', index: chunk.snapshotIndex };
     return chunk.snapshotIndex;
@@ -140,6 +148,7 @@ export class CatchUp {
   #leaveDonor(): void {
     this.#hasLeft = true;
     this.#patience = 0;
+    this.#repeats = 0;
     if (this.#stage.name === 'state') this.#stage = { name: 'log' };
   }
 
