@@ -1,0 +1,89 @@
+import { execFileSync } from 'node:child_process';
+
+/** Why hosts in network namespaces cannot be had here; undefined if they can. */
+export function namespacesProblem(): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root, to make network namespaces';
+  try {
+    const probe = `kv-probe-${process.pid}`;
+    ip('netns', 'add', probe);
+    ip('netns', 'del', probe);
+    return undefined;
+  } catch (error) {
+    return `needs "ip netns" (Debian: iproute2): ${error instanceof Error ? error.message.split('\n')[0] : error}`;
+  }
+}
+
+/** Several hosts on one machine: a network namespace each, on one bridge. Links are cut silently, as a firewall does. */
+export class Hosts {
+  readonly #tag = `kv${process.pid % 10_000}`;
+  readonly #subnet = `10.${100 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}`;
+  readonly #count: number;
+
+  constructor(count: number) {
+    this.#count = count;
+    ip('link', 'add', this.#bridge, 'type', 'bridge');
+    ip('link', 'set', this.#bridge, 'up');
+    ip('addr', 'add', `${this.#subnet}.254/24`, 'dev', this.#bridge);
+    for (const host of this.all()) this.#addHost(host);
+  }
+
+  /** 1 to the count. */
+  all(): number[] {
+    return Array.from({ length: this.#count }, (_, at) => at + 1);
+  }
+
+  address(host: number): string {
+    return `${this.#subnet}.${host}`;
+  }
+
+  /** Words to put before a command so that it runs on `host`. */
+  on(host: number): string[] {
+    return ['ip', 'netns', 'exec', this.#namespace(host)];
+  }
+
+  /** Cuts the links between all pairs for which `isCut` holds, in both directions. */
+  cut(isCut: (a: number, b: number) => boolean): void {
+    for (const a of this.all()) {
+      for (const b of this.all()) if (a !== b && (isCut(a, b) || isCut(b, a))) this.#blackhole('replace', a, b);
+    }
+  }
+
+  heal(): void {
+    for (const a of this.all()) {
+      const routes = ip('-n', this.#namespace(a), 'route', 'show', 'type', 'blackhole');
+      for (const b of this.all()) if (routes.includes(`${this.address(b)} `)) this.#blackhole('del', a, b);
+    }
+  }
+
+  destroy(): void {
+    for (const host of this.all()) ip('netns', 'del', this.#namespace(host));
+    ip('link', 'del', this.#bridge);
+  }
+
+  get #bridge(): string {
+    return `${this.#tag}br`;
+  }
+
+  #namespace(host: number): string {
+    return `${this.#tag}-${host}`;
+  }
+
+  #addHost(host: number): void {
+    const namespace = this.#namespace(host);
+    const outside = `${this.#tag}v${host}`;
+    ip('netns', 'add', namespace);
+    ip('link', 'add', outside, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+    ip('link', 'set', outside, 'master', this.#bridge, 'up');
+    ip('-n', namespace, 'addr', 'add', `${this.address(host)}/24`, 'dev', 'eth0');
+    ip('-n', namespace, 'link', 'set', 'eth0', 'up');
+    ip('-n', namespace, 'link', 'set', 'lo', 'up');
+  }
+
+  #blackhole(verb: 'replace' | 'del', from: number, to: number): void {
+    ip('-n', this.#namespace(from), 'route', verb, 'blackhole', this.address(to));
+  }
+}
+
+function ip(...args: string[]): string {
+  return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
