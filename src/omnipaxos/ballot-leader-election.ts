@@ -52,6 +52,10 @@ export class BallotLeaderElection {
   #round = 0;
   #ticks = 0;
   #replies = new Map<NodeId, HeartbeatReply>();
+  /** The last round that each peer asked in. */
+  readonly #asked = new Map<NodeId, number>();
+  /** What replies say, as of the last change. */
+  #replied: Pick<HeartbeatReply, 'ballot' | 'leader' | 'happy'>;
   /** How many, this node included, were in reach in the last whole round. */
   #reached = 0;
   /** Who answered in the last whole round; undefined before the first has ended. */
@@ -80,6 +84,7 @@ export class BallotLeaderElection {
       // As of the last round of the configuration before.
       this.#reached = nodes.length;
     }
+    this.#replied = { ballot: this.#ballot, leader: this.#leader, happy: this.#isHappy };
     this.#beginRound();
   }
 
@@ -124,16 +129,11 @@ export class BallotLeaderElection {
     if (!this.#peers.includes(from)) return;
     switch (payload.type) {
       case 'HeartbeatRequest':
-        this.#send(from, {
-          type: 'HeartbeatReply',
-          round: payload.round,
-          ballot: this.#ballot,
-          leader: this.#leader,
-          happy: this.#isHappy,
-        });
+        this.#asked.set(from, payload.round);
+        this.#reply(from, payload.round);
         return;
       case 'HeartbeatReply':
-        if (payload.round === this.#round) this.#replies.set(from, payload);
+        this.#onReply(from, payload);
         return;
       default:
         assertNever(payload, 'message');
@@ -167,7 +167,34 @@ export class BallotLeaderElection {
     this.#takeInStranded(replies);
     this.#beginRound();
     this.#followPromise();
+    this.#replyAgain();
     return this.#leader;
+  }
+
+  /** One reply of each counts, the latest. */
+  #onReply(from: NodeId, reply: HeartbeatReply): void {
+    if (reply.round !== this.#round) return;
+    this.#replies.set(from, reply);
+    // It took over: followed at once, so that nobody who asks here takes over as well.
+    if (!reply.happy || compareBallots(reply.ballot, this.#leader) <= 0) return;
+    this.#leader = reply.ballot;
+    this.#isHappy = true;
+    this.#replyAgain();
+  }
+
+  /**
+   * What was answered in a round that goes on elsewhere may hold no more. Left so, two nodes would take over on the same old answers, one
+   * after the other, and unhappiness would need a round more to reach the one that can mend it (a fifth election timeout).
+   */
+  #replyAgain(): void {
+    const before = this.#replied;
+    const isSame =
+      before.happy === this.#isHappy &&
+      compareBallots(before.ballot, this.#ballot) === 0 &&
+      compareBallots(before.leader, this.#leader) === 0;
+    if (isSame) return;
+    this.#replied = { ballot: this.#ballot, leader: this.#leader, happy: this.#isHappy };
+    for (const [peer, round] of this.#asked) this.#reply(peer, round);
   }
 
   /**
@@ -233,6 +260,11 @@ export class BallotLeaderElection {
     this.#replies = new Map();
     this.#round++;
     for (const peer of this.#peers) this.#send(peer, { type: 'HeartbeatRequest', round: this.#round });
+  }
+
+  #reply(to: NodeId, round: number): void {
+    const happy = this.#isHappy;
+    this.#send(to, { type: 'HeartbeatReply', round, ballot: this.#ballot, leader: this.#leader, happy });
   }
 
   #send(to: NodeId, payload: BallotPayload): void {

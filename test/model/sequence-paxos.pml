@@ -518,7 +518,7 @@ inline followDecided(i) {
   assert(!(decided[2] == 2 && chosenIn[0] == 1 && chosenIn[1] == 2));
 #endif
 #ifdef SEEK_CRASHED_LEADER
-  assert(!(crashesLeft == 0 && i == 0 && promised[0] == 2 && decided[0] == 1));
+  assert(!(crashesLeft == 0 && i == 0 && promised[0] == 2 && (adopters & 2) != 0));
 #endif
   written(i)
 }
@@ -586,6 +586,9 @@ inline catchUp(i) {
 /* Back from the disk: what was not flushed is gone, and so is every role (the OmniPaxos constructor). */
 #if CRASHES > 0
 inline crash(i) {
+#ifdef SEEK_LOST_ENTRY
+  assert(!(role[i] == LEADING && LENGTH(diskLog[i]) < LENGTH(log[i]) && diskRound[i] == round[i]));
+#endif
   crashesLeft--;
   leaveRole(i);
   waiting[i] = 0;
@@ -615,26 +618,27 @@ inline crash(i) {
 active [NODES] proctype Node() {
   byte me = _pid;
   do
-  :: d_step { MAY_START(me, 1) -> start(me, 1); forgetDead() }
+  :: d_step { MAY_START(me, 1) -> printf("node %d starts ballot 1\n", me); start(me, 1); forgetDead() }
 #if BALLOTS > 1
-  :: d_step { MAY_START(me, 2) -> start(me, 2); forgetDead() }
+  :: d_step { MAY_START(me, 2) -> printf("node %d starts ballot 2\n", me); start(me, 2); forgetDead() }
 #endif
 #if BALLOTS > 2
-  :: d_step { MAY_START(me, 3) -> start(me, 3); forgetDead() }
+  :: d_step { MAY_START(me, 3) -> printf("node %d starts ballot 3\n", me); start(me, 3); forgetDead() }
 #endif
-  :: d_step { MAY_APPEND(me) -> append(me, promised[me]); forgetDead() }
-  :: d_step { MAY_APPEND(me) -> append(me, 4 + promised[me]); forgetDead() }
-  :: d_step { MAY_ACCEPT(me) -> acceptNext(me); forgetDead() }
-  :: d_step { MAY_FOLLOW_DECIDED(me) -> followDecided(me); forgetDead() }
-  :: d_step { MAY_DECIDE(me) -> decide(me); forgetDead() }
+  :: d_step { MAY_APPEND(me) -> printf("node %d appends an entry\n", me); append(me, promised[me]); forgetDead() }
+  :: d_step { MAY_APPEND(me) -> printf("node %d appends a StopSign\n", me); append(me, 4 + promised[me]); forgetDead() }
+  :: d_step { MAY_ACCEPT(me) -> printf("node %d accepts the next entry\n", me); acceptNext(me); forgetDead() }
+  :: d_step { MAY_FOLLOW_DECIDED(me) -> printf("node %d learns that index %d is decided\n", me, decided[me]); followDecided(me); forgetDead() }
+  :: d_step { MAY_DECIDE(me) -> printf("node %d, leader, decides index %d\n", me, decided[me]); decide(me); forgetDead() }
 #if CATCH_UP
-  :: d_step { MAY_CATCH_UP(me) -> catchUp(me); forgetDead() }
+  :: d_step { MAY_CATCH_UP(me) -> printf("node %d catches up on index %d\n", me, decided[me]); catchUp(me); forgetDead() }
   /* Leader.onCaughtUp: asks again with what it knows now. */
   :: d_step { role[me] == PREPARING && SURE_PROMISE(me) == promised[me] -> send(PREPARE_OF(me)); forgetDead() }
 #endif
 #if CRASHES > 0
-  :: d_step { MAY_CRASH(me) && (!IS_CLEAN(me) || waiting[me] != 0) -> flush(me); forgetDead() }
-  :: d_step { MAY_CRASH(me) && crashesLeft > 0 -> crash(me); forgetDead() }
+  :: d_step { MAY_CRASH(me) && (!IS_CLEAN(me) || waiting[me] != 0) -> printf("node %d: flushed\n", me); flush(me); forgetDead() }
+  :: d_step { MAY_CRASH(me) && (role[me] != FOLLOWER || !IS_CLEAN(me)) ->
+      printf("node %d crashes\n", me); crash(me); forgetDead() }
 #endif
   :: atomic {
       if
@@ -646,6 +650,8 @@ active [NODES] proctype Node() {
 #endif
       fi;
       d_step {
+        printf("node %d gets message type %d of ballot %d (peer %d, round %d, index %d, decided %d, from %d)\n", me, TYPE(message),
+          BALLOT(message), PEER(message), ROUND(message), INDEX(message), DECIDED(message), FROM(message));
         if
         :: TYPE(message) == PREPARE -> onPrepare(me)
         :: TYPE(message) == PROMISE -> onPromise(me)

@@ -27,4 +27,14 @@ export class SeededRandom {
   pick<V>(values: readonly V[]): V {
     return values[this.below(values.length)] as V;
   }
+
+  /** The same values in an order of chance. */
+  shuffle<V>(values: readonly V[]): V[] {
+    const shuffled = [...values];
+    for (let at = shuffled.length - 1; at > 0; at--) {
+      const other = this.below(at + 1);
+      [shuffled[at], shuffled[other]] = [shuffled[other] as V, shuffled[at] as V];
+    }
+    return shuffled;
+  }
 }

@@ -22,7 +22,11 @@ export async function bundleSimulator(outfile, edits = []) {
   const applied = new Set();
   await build({
     absWorkingDir: root,
-    stdin: { contents: `import { main } from './worker.ts'; await main(process.argv.slice(2));`, resolveDir: here, loader: 'ts' },
+    stdin: {
+      contents: `import { main } from './worker.ts'; await main(process.argv.slice(2));`,
+      resolveDir: here,
+      loader: 'ts',
+    },
     outfile,
     bundle: true,
     format: 'esm',
@@ -45,7 +49,8 @@ function plant(bundler, edits, applied) {
     let contents = await readFile(path, 'utf8');
     for (const edit of ofFile) {
       const count = contents.split(edit.find).length - 1;
-      if (count !== 1) throw new Error(`${file} has ${count} places like \`${edit.find}\`, one is due: mend the planted bug`);
+      if (count !== 1)
+        throw new Error(`${file} has ${count} places like \`${edit.find}\`, one is due: mend the planted bug`);
       contents = contents.replace(edit.find, () => edit.replace);
       applied.add(edit);
     }

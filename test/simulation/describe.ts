@@ -1,6 +1,6 @@
+import { decodeCommand } from '../../src/kv/command.ts';
 import type { Ballot } from '../../src/omnipaxos/ballot.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
-import { decodeCommand } from '../../src/kv/command.ts';
 import type { PeerMessage } from '../../src/wire/peer-message.ts';
 
 /** Messages in words for the trace. */
@@ -31,7 +31,8 @@ function describeMessage({ configurationId, payload }: PeerMessage): string {
 
 function describeValue(name: string, value: unknown): string {
   if (value === undefined) return '-';
-  if (name === 'entries' || name === 'suffix') return `(${(value as Entry<Uint8Array>[]).map(describeEntry).join(', ')})`;
+  if (name === 'entries' || name === 'suffix')
+    return `(${(value as Entry<Uint8Array>[]).map(describeEntry).join(', ')})`;
   if (name === 'rows') return `${(value as unknown[]).length} rows`;
   if (isBallot(value)) return describeBallot(value);
   return typeof value === 'object' ? JSON.stringify(value) : String(value);

@@ -14,7 +14,14 @@ interface Target {
   readonly configurationId: number;
 }
 
-const crashPoints: readonly CrashPoint[] = ['beforeRelease', 'afterRelease', 'inFlush', 'afterFlush', 'inJob', 'afterJob'];
+const crashPoints: readonly CrashPoint[] = [
+  'beforeRelease',
+  'afterRelease',
+  'inFlush',
+  'afterFlush',
+  'inJob',
+  'afterJob',
+];
 
 /** After so long nobody holds a link to a process that is gone. */
 const settleUs = 5_000_000;
@@ -57,20 +64,29 @@ export class Nemesis {
   /** Members of configurations that may still come, by what was asked for. */
   openTargets(): NodeId[] {
     const newest = this.#newest()?.configurationId ?? 0;
-    return [...this.#targets.values()].filter((target) => target.configurationId >= newest).flatMap((target) => target.ids);
+    return [...this.#targets.values()]
+      .filter((target) => target.configurationId >= newest)
+      .flatMap((target) => target.ids);
   }
 
   respond(response: ClientResponse): void {
     const target = this.#targets.get(response.id);
     if (!target) return;
     const { trace, queue, oracle } = this.#world;
-    trace.note(queue.nowUs, 'reconfigured', response.id, 0, () => `reconfiguration to ${target.ids.join(' ')}: ${JSON.stringify(response)}`);
+    trace.note(
+      queue.nowUs,
+      'reconfigured',
+      response.id,
+      0,
+      () => `reconfiguration to ${target.ids.join(' ')}: ${JSON.stringify(response)}`,
+    );
     if (response.type === 'reconfigured') {
       this.#reconfigured++;
       this.#targets.delete(response.id);
       const configuration = oracle.configurations[response.configurationId - 1];
       const members = configuration?.members.map(({ id }) => id).join(' ');
-      require(members === [...target.ids].sort((a, b) => a - b).join(' '), 'a reconfiguration that is done is decided', () => {
+      require(members ===
+        [...target.ids].sort((a, b) => a - b).join(' '), 'a reconfiguration that is done is decided', () => {
         return `asked for ${target.ids.join(' ')}, configuration ${response.configurationId} has ${members}`;
       });
     } else if (response.type === 'failed' && response.outcome === 'notApplied') this.#targets.delete(response.id);
@@ -103,7 +119,8 @@ export class Nemesis {
       case 'crash':
         return this.#crash(this.#random.chance(30) ? (this.#leader() ?? node) : node);
       case 'crashMany':
-        for (const one of this.#random.sample(this.#nodes, this.#random.between(1, this.#nodes.length))) this.#crash(one);
+        for (const one of this.#random.sample(this.#nodes, this.#random.between(1, this.#nodes.length)))
+          this.#crash(one);
         return;
       case 'crashAtWrite':
         this.#count('crash at a write');
@@ -193,7 +210,12 @@ export class Nemesis {
     this.#count(bothWays ? 'link cut' : 'link cut one way', pairs.length);
     const cuts = pairs.flatMap(([a, b]): [SimulatedNode, SimulatedNode][] => {
       const oneWay: [SimulatedNode, SimulatedNode] = this.#random.chance(50) ? [a, b] : [b, a];
-      return bothWays ? [[a, b], [b, a]] : [oneWay];
+      return bothWays
+        ? [
+            [a, b],
+            [b, a],
+          ]
+        : [oneWay];
     });
     this.#cutFor(cuts, this.#duration());
   }
@@ -201,7 +223,16 @@ export class Nemesis {
   #isolate(node: SimulatedNode): void {
     this.#count('node isolated');
     const others = this.#nodes.filter((other) => other !== node);
-    this.#cutFor(others.flatMap((other) => [[node, other], [other, node]] as [SimulatedNode, SimulatedNode][]), this.#duration());
+    this.#cutFor(
+      others.flatMap(
+        (other) =>
+          [
+            [node, other],
+            [other, node],
+          ] as [SimulatedNode, SimulatedNode][],
+      ),
+      this.#duration(),
+    );
   }
 
   /** All links are cut but those of a shape: a hub, a chain, a ring, two halves with a bridge or without. */
@@ -239,7 +270,9 @@ export class Nemesis {
       this.#later(at * steps, () => this.#linksOf(node, (from, to) => this.#world.network.cut(from, to)));
     });
     this.#random.shuffled(chosen).forEach((node, at) => {
-      this.#later((chosen.length + at + 1) * steps, () => this.#linksOf(node, (from, to) => this.#world.network.heal(from, to)));
+      this.#later((chosen.length + at + 1) * steps, () =>
+        this.#linksOf(node, (from, to) => this.#world.network.heal(from, to)),
+      );
     });
   }
 
@@ -277,12 +310,19 @@ export class Nemesis {
 
   #nextMembers(configuration: Configuration): NodeId[] {
     // One whose disk was emptied is still a member under its old disk: it is taken out first.
-    const lost = new Set(configuration.members.filter((member) => this.#disk(member.id) !== member.storageId).map(({ id }) => id));
+    const lost = new Set(
+      configuration.members.filter((member) => this.#disk(member.id) !== member.storageId).map(({ id }) => id),
+    );
     const present = configuration.members.map(({ id }) => id).filter((id) => !lost.has(id));
     // Others may still hold a link to its former disk, and take that one in.
     const isFresh = (id: NodeId): boolean => this.#world.queue.nowUs - (this.#wipedUs.get(id) ?? -settleUs) < settleUs;
-    const others = this.#nodes.map(({ id }) => id).filter((id) => !present.includes(id) && !lost.has(id) && !isFresh(id));
-    const kept = this.#random.sample(present, this.#random.pick([present.length, present.length, present.length - 1, this.#random.below(present.length + 1)]));
+    const others = this.#nodes
+      .map(({ id }) => id)
+      .filter((id) => !present.includes(id) && !lost.has(id) && !isFresh(id));
+    const kept = this.#random.sample(
+      present,
+      this.#random.pick([present.length, present.length, present.length - 1, this.#random.below(present.length + 1)]),
+    );
     const taken = this.#random.sample(others, this.#random.pick([0, 1, 1, 2, others.length]));
     return [...kept, ...taken].slice(0, 7);
   }

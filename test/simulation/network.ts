@@ -1,5 +1,5 @@
-import type { PeerHello, PeerMessage } from '../../src/wire/peer-message.ts';
 import { decodePeerFrame, encodePeerFrames } from '../../src/wire/peer-frame.ts';
+import type { PeerHello, PeerMessage } from '../../src/wire/peer-message.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { FaultCounts } from './fault-counts.ts';
 import type { NetworkPlan } from './plan.ts';
@@ -187,7 +187,13 @@ export class SimulatedNetwork {
     this.#inOrder(link, to, this.#delayUs(this.#healed.has(link)), () => {
       if (session.isOpen && link.session === session) to.connected(hello, session);
     });
-    this.#trace.note(this.#queue.nowUs, 'hello', from.id, to.id, () => `node ${from.id} connects to node ${to.id} (link ${session.id})`);
+    this.#trace.note(
+      this.#queue.nowUs,
+      'hello',
+      from.id,
+      to.id,
+      () => `node ${from.id} connects to node ${to.id} (link ${session.id})`,
+    );
   }
 
   #frames(from: SimulatedNode, messages: readonly PeerMessage[], isHealthy: boolean): (readonly PeerMessage[])[] {

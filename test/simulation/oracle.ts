@@ -78,7 +78,8 @@ export class Oracle {
   declareDead(command: Uint8Array): void {
     const id = toByteString(command);
     const [first] = this.reference.outcomesOf(command);
-    require(first === undefined, 'a write that failed as not applied is never decided', () => `it is decided at ${first?.index}`);
+    require(first === undefined, 'a write that failed as not applied is never decided', () =>
+      `it is decided at ${first?.index}`);
     this.#dead.add(id);
   }
 
@@ -126,7 +127,13 @@ export class Oracle {
     for (const change of changes) {
       if (change.kind !== 'append') continue;
       const skipped = Math.max(0, paxos.decidedIndex - change.index);
-      this.#checkRound(disk, configurationId, paxos.acceptedRound, change.index + skipped, change.entries.slice(skipped));
+      this.#checkRound(
+        disk,
+        configurationId,
+        paxos.acceptedRound,
+        change.index + skipped,
+        change.entries.slice(skipped),
+      );
     }
   }
 
@@ -135,7 +142,8 @@ export class Oracle {
     const { log, replica } = node;
     const watched = this.#watched.get(node.id);
     if (!log || !replica || !watched) return;
-    if (this.#configurations.length === 0 && log.configuration?.configurationId === 1) this.#configurations.push(log.configuration);
+    if (this.#configurations.length === 0 && log.configuration?.configurationId === 1)
+      this.#configurations.push(log.configuration);
     const { decidedIndex } = log.state;
     require(decidedIndex >= watched.decidedIndex, 'decided index never goes back', () => {
       return `node ${node.id} went from ${watched.decidedIndex} to ${decidedIndex}`;
@@ -187,18 +195,26 @@ export class Oracle {
       return `node ${nodeId} answered ${JSON.stringify(outcome)} to ${describeEntry({ type: 'Normal', entry: command })}, which nobody decided`;
     });
     const said = JSON.stringify(outcome);
-    require(
-      given.some((one) => JSON.stringify(one.outcome) === said),
-      'every answer is what the decided sequence gives',
-      () => `node ${nodeId} answered ${said} to ${describeEntry({ type: 'Normal', entry: command })}, decided as ${JSON.stringify(given)}`,
-    );
+    require(given.some(
+      (one) => JSON.stringify(one.outcome) === said,
+    ), 'every answer is what the decided sequence gives', () =>
+      `node ${nodeId} answered ${said} to ${describeEntry({ type: 'Normal', entry: command })}, decided as ${JSON.stringify(given)}`);
   }
 
   /** A linearizable read that began when everything below `floor` was acknowledged. Returns the earliest index that explains it. */
-  checkGet(key: string, found: { value: Uint8Array; revision: number } | undefined, floor: number, nodeId: NodeId): number {
+  checkGet(
+    key: string,
+    found: { value: Uint8Array; revision: number } | undefined,
+    floor: number,
+    nodeId: NodeId,
+  ): number {
     for (const moment of this.reference.moments(floor, key)) {
       const { value, revision } = this.reference.at(key, moment);
-      if (found === undefined ? value === undefined : value !== undefined && revision === found.revision && sameBytes(value, found.value)) {
+      if (
+        found === undefined
+          ? value === undefined
+          : value !== undefined && revision === found.revision && sameBytes(value, found.value)
+      ) {
         return moment;
       }
     }
@@ -220,7 +236,10 @@ export class Oracle {
       });
       if (JSON.stringify(present) === said) return moment;
     }
-    throw new Violation('a linearizable listing is the state at one index', `node ${nodeId} listed ${said}, began at ${floor}`);
+    throw new Violation(
+      'a linearizable listing is the state at one index',
+      `node ${nodeId} listed ${said}, began at ${floor}`,
+    );
   }
 
   /** The whole state of a node against the reference, and its hash against that of the others. */
@@ -236,7 +255,8 @@ export class Oracle {
     for (const key of names) {
       const { value, revision } = this.reference.at(key, appliedIndex);
       const pair = found.get(key);
-      const isSame = value === undefined ? pair === undefined : pair?.revision === revision && sameBytes(pair.value, value);
+      const isSame =
+        value === undefined ? pair === undefined : pair?.revision === revision && sameBytes(pair.value, value);
       require(isSame, 'the state is what the decided sequence gives', () => {
         const expected = value === undefined ? 'absent' : `of revision ${revision}`;
         return `node ${node.id} at applied index ${appliedIndex}: ${key} is ${pair ? `of revision ${pair.revision}` : 'absent'}, it must be ${expected}`;
@@ -258,7 +278,8 @@ export class Oracle {
       const entry = entries[at] as Entry<Uint8Array>;
       const known = this.#decided[index];
       if (known === undefined) {
-        require(index === this.#decided.length, 'decided entries are found in order', () => `node ${node.id} decided ${index} after ${this.#decided.length}`);
+        require(index === this.#decided.length, 'decided entries are found in order', () =>
+          `node ${node.id} decided ${index} after ${this.#decided.length}`);
         this.#newlyDecided(node, index, entry);
       } else {
         require(sameEntry(known, entry), 'one decided sequence', () => {
@@ -270,15 +291,19 @@ export class Oracle {
 
   #newlyDecided(node: SimulatedNode, index: number, entry: Entry<Uint8Array>): void {
     const configuration = this.#configurations.at(-1);
-    require(configuration !== undefined, 'entries are decided in a configuration', () => `node ${node.id} decided ${index} in none`);
+    require(configuration !== undefined, 'entries are decided in a configuration', () =>
+      `node ${node.id} decided ${index} in none`);
     this.#checkDurable(node, configuration, index, entry);
     this.#decided.push(entry);
     if (entry.type === 'Normal') {
       const id = toByteString(entry.entry);
-      require(this.#proposed.has(id), 'every decided command was proposed', () => `nobody proposed ${describeEntry(entry)} at ${index}`);
-      require(!this.#dead.has(id), 'a write that failed as not applied is never decided', () => `${describeEntry(entry)} is decided at ${index}`);
+      require(this.#proposed.has(id), 'every decided command was proposed', () =>
+        `nobody proposed ${describeEntry(entry)} at ${index}`);
+      require(!this.#dead.has(id), 'a write that failed as not applied is never decided', () =>
+        `${describeEntry(entry)} is decided at ${index}`);
     } else {
-      require(entry.stopSign.configId === configuration.configurationId + 1, 'a StopSign ends its own configuration', () => {
+      require(entry.stopSign.configId ===
+        configuration.configurationId + 1, 'a StopSign ends its own configuration', () => {
         return `${describeEntry(entry)} is decided at ${index} in configuration ${configuration.configurationId}`;
       });
       this.#configurations.push(configurationOf(entry.stopSign, index));
@@ -295,14 +320,21 @@ export class Oracle {
       if (!disk) continue;
       const { sequence } = disk.log;
       if (disk.state.appliedIndex > index || sequence.trimmedIndex > index) count++;
-      else if (sequence.endIndex > index && sameEntry(sequence.read(index, index + 1)[0] as Entry<Uint8Array>, entry)) count++;
+      else if (sequence.endIndex > index && sameEntry(sequence.read(index, index + 1)[0] as Entry<Uint8Array>, entry))
+        count++;
     }
     require(count >= needed, 'an entry is decided once an accept quorum has it on disk', () => {
       return `node ${node.id} decided ${describeEntry(entry)} at ${index}, ${count} members have it on disk, ${needed} must`;
     });
   }
 
-  #checkRound(disk: SimulatedDisk, configurationId: number, ballot: Ballot, from: number, entries: readonly Entry<Uint8Array>[]): void {
+  #checkRound(
+    disk: SimulatedDisk,
+    configurationId: number,
+    ballot: Ballot,
+    from: number,
+    entries: readonly Entry<Uint8Array>[],
+  ): void {
     if (entries.length === 0) return;
     const key = `${configurationId}/${describeBallot(ballot)}`;
     let round = this.#rounds.get(key);
@@ -334,17 +366,16 @@ export class Oracle {
       });
       return;
     }
-    require(owner === life, 'a ballot is never used again', () => `ballot ${key} was led with by ${owner}, now by ${life}`);
+    require(owner === life, 'a ballot is never used again', () =>
+      `ballot ${key} was led with by ${owner}, now by ${life}`);
   }
 
   #checkPromise(node: SimulatedNode, configurationId: number, ballot: Ballot, what: string): void {
     this.#checkVoter(node, configurationId, what);
     const { paxos, configuration } = node.disk.log;
-    require(
-      configuration?.configurationId === configurationId && compareBallots(paxos.promise, ballot) >= 0,
-      'a promise is durable before it is sent',
-      () => `node ${node.id} sends ${what} for ${describeBallot(ballot)} of configuration ${configurationId}, on its disk is ${describeBallot(paxos.promise)} of ${configuration?.configurationId}`,
-    );
+    require(configuration?.configurationId === configurationId &&
+      compareBallots(paxos.promise, ballot) >= 0, 'a promise is durable before it is sent', () =>
+      `node ${node.id} sends ${what} for ${describeBallot(ballot)} of configuration ${configurationId}, on its disk is ${describeBallot(paxos.promise)} of ${configuration?.configurationId}`);
     const sent = this.#sentPromises.get(node.disk.storageId);
     if (sent?.configurationId === configurationId && compareBallots(sent.ballot, ballot) >= 0) return;
     this.#sentPromises.set(node.disk.storageId, { configurationId, ballot });
@@ -367,7 +398,8 @@ export class Oracle {
   #checkVoter(node: SimulatedNode, configurationId: number, what: string): void {
     const configuration = this.#configurations[configurationId - 1];
     const member = configuration?.members.find(({ id }) => id === node.id);
-    require(member?.storageId === node.disk.storageId, 'only members vote, with the disk that they were taken in with', () => {
+    require(member?.storageId ===
+      node.disk.storageId, 'only members vote, with the disk that they were taken in with', () => {
       return `node ${node.id} with disk ${node.disk.storageId} sends ${what} in configuration ${configurationId}, whose member has ${member?.storageId}`;
     });
   }
@@ -377,7 +409,9 @@ function sameEntry(a: Entry<Uint8Array>, b: Entry<Uint8Array>): boolean {
   if (a === b) return true;
   if (a.type === 'Normal' && b.type === 'Normal') return sameBytes(a.entry, b.entry);
   if (a.type === 'StopSign' && b.type === 'StopSign') {
-    return a.stopSign.configId === b.stopSign.configId && sameBytes(a.stopSign.metadata ?? none, b.stopSign.metadata ?? none);
+    return (
+      a.stopSign.configId === b.stopSign.configId && sameBytes(a.stopSign.metadata ?? none, b.stopSign.metadata ?? none)
+    );
   }
   return false;
 }

@@ -122,7 +122,7 @@ export function planOf(seed: number): Plan {
     thinkUsMax: random.pick([10_000, 60_000, 150_000]),
     operationsMax: 700,
     hubCore: random.chance(25),
-    coreLossPercent: calm ? 0 : random.pick([0, 0, 0, 20]),
+    coreLossPercent: calm ? 0 : random.pick([0, 0, 0, 8]),
   };
 }
 

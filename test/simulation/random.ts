@@ -9,7 +9,8 @@ export class Random {
   #d: number;
 
   constructor(seed: number, stream = 0) {
-    let state = (Math.imul(seed >>> 0, 0x9e3779b1) ^ Math.imul(stream + 1, 0x85ebca6b) ^ Math.floor(seed / 2 ** 32)) >>> 0;
+    let state =
+      (Math.imul(seed >>> 0, 0x9e3779b1) ^ Math.imul(stream + 1, 0x85ebca6b) ^ Math.floor(seed / 2 ** 32)) >>> 0;
     const next = (): number => {
       state = (state + 0x9e3779b9) >>> 0;
       let mixed = state;

@@ -82,7 +82,11 @@ export class Reference {
     if (command.number < session.acknowledgedBelow) return { type: 'refused', reason: 'numberForgotten' };
     const known = session.outcomes.get(command.number);
     if (known) return known;
-    const outcome = this.#change(toByteString(command.key), index + 1, command.kind === 'put' ? command.value : undefined);
+    const outcome = this.#change(
+      toByteString(command.key),
+      index + 1,
+      command.kind === 'put' ? command.value : undefined,
+    );
     session.outcomes.set(command.number, outcome);
     return outcome;
   }

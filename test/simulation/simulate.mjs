@@ -32,7 +32,8 @@ function readOptions() {
 /** The version that the seeds are of: another one may give other traces. */
 function commit() {
   try {
-    const git = (...args) => execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    const git = (...args) =>
+      execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
     return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', 'src') === '' ? '' : ' with changes');
   } catch {
     return 'unknown (no git here)';
@@ -40,7 +41,9 @@ function commit() {
 }
 
 function replay(bundle, seed) {
-  const { status } = spawnSync(process.execPath, ['--enable-source-maps', bundle, 'trace', String(seed)], { stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, ['--enable-source-maps', bundle, 'trace', String(seed)], {
+    stdio: 'inherit',
+  });
   return status ?? 1;
 }
 

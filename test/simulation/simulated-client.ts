@@ -55,7 +55,13 @@ export class SimulatedClient {
   #favourite: SimulatedNode | undefined;
   #isStopped = false;
 
-  constructor(world: World, index: number, random: Random, record: ClientsRecord, nodes: () => readonly SimulatedNode[]) {
+  constructor(
+    world: World,
+    index: number,
+    random: Random,
+    record: ClientsRecord,
+    nodes: () => readonly SimulatedNode[],
+  ) {
     this.index = index;
     this.#world = world;
     this.#random = random;
@@ -98,12 +104,21 @@ export class SimulatedClient {
     this.#calls.delete(response.id);
     if (!call || call.isDone) return;
     const { trace, queue } = this.#world;
-    trace.note(queue.nowUs, 'answer', this.index, from.id, () => `client ${this.index}: node ${from.id} answers ${describe(response)} to ${call.type} ${call.key}`);
+    trace.note(
+      queue.nowUs,
+      'answer',
+      this.index,
+      from.id,
+      () => `client ${this.index}: node ${from.id} answers ${describe(response)} to ${call.type} ${call.key}`,
+    );
     switch (response.type) {
       case 'outcome':
         this.#world.oracle.checkOutcome(commandOf(call), response.outcome, from.id);
         if (response.outcome.type === 'refused') {
-          throw new Violation('a live session is answered', `node ${from.id} refused ${call.type} ${call.number}: ${response.outcome.reason}`);
+          throw new Violation(
+            'a live session is answered',
+            `node ${from.id} refused ${call.type} ${call.number}: ${response.outcome.reason}`,
+          );
         }
         if (response.outcome.type === 'sessionOpened') this.#session = response.outcome.session;
         else this.#acknowledge(response.outcome.revision);
@@ -117,7 +132,8 @@ export class SimulatedClient {
         this.#acknowledge(this.#world.oracle.checkList(response.pairs.map(toPair), call.floor, from.id));
         return this.#answered(call, from);
       case 'failed':
-        require(response.code !== 'invalid' && response.code !== 'tooLarge', 'sound requests are not refused', () => response.message);
+        require(response.code !== 'invalid' && response.code !== 'tooLarge', 'sound requests are not refused', () =>
+          response.message);
         if (response.outcome === 'notApplied') call.open--;
         return this.#again(call);
       default:
@@ -153,7 +169,10 @@ export class SimulatedClient {
     this.#outstanding.add(number);
     const origin = { session: this.#session ?? 0, number, acknowledgedBelow: Math.min(...this.#outstanding) };
     const bytes = fromByteString(key);
-    const command: Command = kind === 'put' ? { kind, ...origin, key: bytes, value: fromByteString(value ?? '') } : { kind, ...origin, key: bytes };
+    const command: Command =
+      kind === 'put'
+        ? { kind, ...origin, key: bytes, value: fromByteString(value ?? '') }
+        : { kind, ...origin, key: bytes };
     const encoded = encodeCommand(command);
     this.#world.oracle.propose(encoded);
     this.#begin({ type: 'write', command: encoded }, kind, key, value, number, attemptsMax, () => {
@@ -207,9 +226,17 @@ export class SimulatedClient {
     call.attempts++;
     call.open++;
     this.#calls.set(id, call);
-    trace.note(queue.nowUs, 'ask', this.index, node.id, () => `client ${this.index} asks node ${node.id}: ${call.type} ${call.key} ${call.value ?? ''} #${call.number}`);
+    trace.note(
+      queue.nowUs,
+      'ask',
+      this.index,
+      node.id,
+      () => `client ${this.index} asks node ${node.id}: ${call.type} ${call.key} ${call.value ?? ''} #${call.number}`,
+    );
     const { attempts } = call;
-    queue.after(this.#random.below(clientDelayUsMax), () => node.requested(this.index, [{ id, timeoutMs, ...call.body }]));
+    queue.after(this.#random.below(clientDelayUsMax), () =>
+      node.requested(this.index, [{ id, timeoutMs, ...call.body }]),
+    );
     queue.after(timeoutMs * 1000 + this.#random.between(20_000, 200_000), () => {
       if (!call.isDone && call.attempts === attempts) this.#again(call);
     });

@@ -1,5 +1,5 @@
-import { MemoryStateDisk } from '../../src/kv/memory-state-store.ts';
 import type { Configuration } from '../../src/cluster/configuration.ts';
+import { MemoryStateDisk } from '../../src/kv/memory-state-store.ts';
 import { bottomBallot } from '../../src/omnipaxos/ballot.ts';
 import { MemorySequence } from '../../src/omnipaxos/memory-store.ts';
 import type { PaxosState } from '../../src/omnipaxos/storage.ts';

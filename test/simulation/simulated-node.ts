@@ -222,7 +222,8 @@ export class SimulatedNode {
 
   connected(hello: PeerHello, session: Session): void {
     this.#post((process) => {
-      if (process.sessions.has(hello.nodeId)) this.#receive(process, { type: 'peerDisconnected', nodeId: hello.nodeId });
+      if (process.sessions.has(hello.nodeId))
+        this.#receive(process, { type: 'peerDisconnected', nodeId: hello.nodeId });
       process.sessions.set(hello.nodeId, session);
       this.#receive(process, { type: 'peerConnected', hello });
     });
@@ -246,7 +247,13 @@ export class SimulatedNode {
         this.#world.counts.add('message of a former link');
       }
       const { trace, queue } = this.#world;
-      trace.note(queue.nowUs, 'arrive', from * 64 + this.id, messages.length, () => `${from} → ${this.id}  ${describeMessages(messages)}`);
+      trace.note(
+        queue.nowUs,
+        'arrive',
+        from * 64 + this.id,
+        messages.length,
+        () => `${from} → ${this.id}  ${describeMessages(messages)}`,
+      );
       this.#receive(process, { type: 'peerMessages', from, messages });
     });
   }
@@ -343,7 +350,8 @@ export class SimulatedNode {
   }
 
   #run(process: Process, job: StorageJob): void {
-    if (process.job) throw new Violation('one storage job at a time', `node ${this.id}: ${job.type} during ${process.job.type}`);
+    if (process.job)
+      throw new Violation('one storage job at a time', `node ${this.id}: ${job.type} during ${process.job.type}`);
     process.job = job;
     this.#guarded(() => void job.run());
     const delayUs = this.#writeUs(100, this.#world.plan.checkpointUsMax);
@@ -358,7 +366,8 @@ export class SimulatedNode {
       process.state.endWork();
       process.job = undefined;
       if (this.#strikes('afterJob')) return;
-      const event: ReplicaEvent = job.type === 'checkpoint' ? { type: 'checkpointed' } : { type: 'stateInstalled', index: job.index };
+      const event: ReplicaEvent =
+        job.type === 'checkpoint' ? { type: 'checkpointed' } : { type: 'stateInstalled', index: job.index };
       this.#note('job', () => `node ${this.id}: ${job.type} is durable`);
       this.#post(() => this.#receive(process, event));
     });
@@ -396,7 +405,10 @@ export class SimulatedNode {
     } catch (error) {
       if (error instanceof Violation) throw error;
       const { name, message, stack } = error as Error;
-      throw new Violation(name === 'InvariantError' ? 'invariant' : 'exception', `node ${this.id}: ${message}\n${stack}`);
+      throw new Violation(
+        name === 'InvariantError' ? 'invariant' : 'exception',
+        `node ${this.id}: ${message}\n${stack}`,
+      );
     }
   }
 

@@ -16,7 +16,12 @@ import type {
 import type { SimulatedDisk } from './simulated-disk.ts';
 
 type Work =
-  | { readonly type: 'checkpoint'; readonly appliedIndex: number; readonly changes: Overlay; readonly sessions: readonly SessionChange[] }
+  | {
+      readonly type: 'checkpoint';
+      readonly appliedIndex: number;
+      readonly changes: Overlay;
+      readonly sessions: readonly SessionChange[];
+    }
   | { readonly type: 'install'; readonly appliedIndex: number };
 
 /**
@@ -116,6 +121,7 @@ export class SimulatedStateStore implements StateStore {
 
   *#innerScan(range: KvRange): Generator<KeyedChange> {
     const everything = { ...range, limit: Number.POSITIVE_INFINITY, bytesMax: Number.POSITIVE_INFINITY };
-    for (const { key, value, revision } of this.#inner.range(everything).pairs) yield { key, change: { value, revision } };
+    for (const { key, value, revision } of this.#inner.range(everything).pairs)
+      yield { key, change: { value, revision } };
   }
 }

@@ -34,6 +34,10 @@ export interface SeedResult {
 
 const eventsMax = 5_000_000;
 const clusterName = 'simulated';
+/** Election timeouts in which a core decides that has nothing to catch up on and no configuration to hand over. */
+const easyTimeoutsMax = 4;
+/** Until new links are up, the answer is back at the client, and writes that were slow before the healing are done. */
+const settleUs = 1_300_000;
 
 /** Runs one seed to its end or to the first check that does not hold. `print` gets a line for everything that happens. */
 export function simulate(seed: number, print?: (line: string) => void): SeedResult {
@@ -54,8 +58,6 @@ class Simulation {
   readonly #nemesis: Nemesis;
   readonly #world: World;
   readonly #random: Random;
-  /** Those whom clients ask. */
-  #asked: readonly SimulatedNode[];
   #recoveryUs: number | undefined;
 
   constructor(plan: Plan, print?: (line: string) => void) {
@@ -80,10 +82,14 @@ class Simulation {
     this.#nodes = this.#makeNodes();
     this.#byId = new Map(this.#nodes.map((node) => [node.id, node]));
     const random = new Random(plan.seed, 4);
-    const { nodes, queue, trace, counts } = { nodes: this.#nodes, queue: this.#queue, trace: this.#trace, counts: this.#counts };
+    const { nodes, queue, trace, counts } = {
+      nodes: this.#nodes,
+      queue: this.#queue,
+      trace: this.#trace,
+      counts: this.#counts,
+    };
     this.#network = new SimulatedNetwork({ queue, random, plan: plan.network, trace, counts, nodes });
     this.#nemesis = new Nemesis(this.#world, new Random(plan.seed, 5), this.#nodes);
-    this.#asked = this.#nodes;
   }
 
   run(): SeedResult {
@@ -129,7 +135,13 @@ class Simulation {
     if (plan.formed) this.#presetConfiguration(plan.formed.quorum);
     for (const node of this.#nodes) this.#queue.after(this.#random.below(100_000), () => node.start());
     for (let index = 0; index < plan.clients; index++) {
-      const client = new SimulatedClient(this.#world, index, new Random(plan.seed, 100 + index), this.#record, () => this.#asked);
+      const client = new SimulatedClient(
+        this.#world,
+        index,
+        new Random(plan.seed, 100 + index),
+        this.#record,
+        () => this.#nodes,
+      );
       this.#clients.push(client);
       this.#queue.after(this.#random.below(500_000), () => client.start(plan.slotsPerClient));
     }
@@ -188,9 +200,8 @@ class Simulation {
         } else this.#network.makeHealthy(a, b, this.#plan.coreLossPercent);
       }
     }
-    this.#asked = core;
     const healedUs = this.#queue.nowUs;
-    const answeredUs = this.#writeOnce(healedUs, isEasy, names);
+    const answeredUs = this.#writeOnce(core, healedUs, isEasy);
     this.#recoveryUs = answeredUs - healedUs;
     // In a hub nobody but the hub reaches all others: whom the leader does not reach need not converge.
     if (!hub) this.#converge(core);
@@ -201,24 +212,29 @@ class Simulation {
     this.#runUntil(this.#queue.nowUs + 10 * electionTimeoutUs);
   }
 
-  /** One write by a new client on the core. Returns when it was answered. */
-  #writeOnce(healedUs: number, isEasy: boolean, names: string): number {
-    const { electionTimeoutUs } = this.#plan;
-    const client = new SimulatedClient(this.#world, 999, new Random(this.#plan.seed, 999), this.#record, () => this.#asked);
-    this.#clients.push(client);
+  /** A new client at each node of the core writes. Returns when the first one was answered. */
+  #writeOnce(core: readonly SimulatedNode[], healedUs: number, isEasy: boolean): number {
+    const { coreLossPercent, electionTimeoutUs, seed } = this.#plan;
     let answeredUs: number | undefined;
-    client.open(() => client.put('probe', 'written after the healing', () => (answeredUs = this.#queue.nowUs)));
-    const timeouts = (isEasy ? 40 : 120) * (this.#plan.coreLossPercent > 0 ? 3 : 1);
-    const untilUs = healedUs + timeouts * electionTimeoutUs + 3_000_000;
+    for (const node of core) {
+      const random = new Random(seed, 1000 + node.id);
+      const client = new SimulatedClient(this.#world, 1000 + node.id, random, this.#record, () => [node]);
+      this.#clients.push(client);
+      client.open(() => (answeredUs ??= this.#queue.nowUs));
+    }
+    const timeouts = coreLossPercent > 0 ? 300 : isEasy ? easyTimeoutsMax : 120;
+    const untilUs = healedUs + timeouts * electionTimeoutUs + settleUs;
     while (answeredUs === undefined && this.#queue.nowUs < untilUs) this.#step(untilUs);
     require(answeredUs !== undefined, 'a healed core decides', () => {
+      const names = core.map(({ id }) => id).join(' ');
       return `no write was decided in ${timeouts} election timeouts by the core ${names}: ${this.#describeNodes()}`;
     });
     return answeredUs;
   }
 
   #converge(core: readonly SimulatedNode[]): void {
-    const untilUs = this.#queue.nowUs + (this.#plan.coreLossPercent > 0 ? 600 : 200) * this.#plan.electionTimeoutUs + 5_000_000;
+    const untilUs =
+      this.#queue.nowUs + (this.#plan.coreLossPercent > 0 ? 600 : 200) * this.#plan.electionTimeoutUs + 5_000_000;
     while (!this.#hasConverged(core)) {
       require(this.#queue.nowUs < untilUs, 'a healed core converges', () => this.#describeNodes());
       this.#runUntil(this.#queue.nowUs + this.#plan.tickUs);
@@ -251,7 +267,8 @@ class Simulation {
     if (!newest) return [...this.#nodes].filter((node) => this.#plan.members.includes(node.id));
     this.#addQuorum(core, newest);
     for (const id of this.#nemesis.openTargets()) core.add(this.#byId.get(id) as SimulatedNode);
-    if (!this.#areAllIn([...core])) for (const configuration of configurations.slice(-3, -1)) this.#addQuorum(core, configuration);
+    if (!this.#areAllIn([...core]))
+      for (const configuration of configurations.slice(-3, -1)) this.#addQuorum(core, configuration);
     return [...core];
   }
 
@@ -296,7 +313,8 @@ class Simulation {
   #checkHistory(): void {
     for (const client of this.#clients) client.stop();
     const verdict = checkHistory(this.#record.operations);
-    require(verdict.ok, 'linearizable histories', () => (verdict.ok ? '' : `key ${verdict.key}: ${verdict.explanation}`));
+    require(verdict.ok, 'linearizable histories', () =>
+      verdict.ok ? '' : `key ${verdict.key}: ${verdict.explanation}`);
   }
 
   #respond(from: SimulatedNode, connection: number, responses: readonly ClientResponse[]): void {
@@ -329,11 +347,15 @@ class Simulation {
       if (!replica) return `node ${node.id} is down`;
       const { state, configurationId, leader, decidedIndex, appliedIndex } = replica.status();
       const paxos = replica.voter?.paxos;
-      const voter = paxos ? `, ${paxos.isLeader ? 'leader' : 'follower'} in ${paxos.phase}, log to ${paxos.acceptedIndex}` : '';
+      const voter = paxos
+        ? `, ${paxos.isLeader ? 'leader' : 'follower'} in ${paxos.phase}, log to ${paxos.acceptedIndex}`
+        : '';
       const paused = node.isPaused ? ', paused' : '';
       return `node ${node.id} is ${state} of ${configurationId}${paused}, follows ${leader ?? 'nobody'}, decided ${decidedIndex}, applied ${appliedIndex}${voter}`;
     });
-    const members = this.#newest()?.members.map(({ id }) => id).join(' ');
+    const members = this.#newest()
+      ?.members.map(({ id }) => id)
+      .join(' ');
     return `newest configuration ${this.#newest()?.configurationId} (${members}), ${this.#oracle.decidedIndex} decided\n  ${lines.join('\n  ')}`;
   }
 

@@ -1,0 +1,39 @@
+// npm run scenarios [-- --seeds 100] [--first 1]    the three cuts of PROTOCOL and more, as a table; ends with 1 if a requirement is broken
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { build } from 'esbuild';
+
+const brokenLinesMax = 20;
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: { seeds: { type: 'string', default: '100' }, first: { type: 'string', default: '1' } },
+  });
+  for (const [name, text] of Object.entries(values)) {
+    if (!/^[1-9][0-9]{0,8}$/.test(text))
+      throw new Error(`--${name} is ${text}: a whole number is due, such as --${name} 100`);
+  }
+  return { seeds: Number(values.seeds), first: Number(values.first) };
+}
+
+/** Node 20 runs no TypeScript by itself. */
+async function load() {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL('table.ts', import.meta.url))],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+  });
+  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+}
+
+const { seeds, first } = readOptions();
+const { runScenarios } = await load();
+const broken = runScenarios(first, seeds, (line) => process.stdout.write(`${line}\n`));
+for (const line of broken.slice(0, brokenLinesMax)) process.stdout.write(`BROKEN ${line}\n`);
+process.stdout.write(
+  broken.length === 0 ? '\nAll requirements hold.\n' : `\n${broken.length} requirements are broken.\n`,
+);
+process.exitCode = broken.length === 0 ? 0 : 1;

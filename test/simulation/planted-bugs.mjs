@@ -1,0 +1,318 @@
+// Bugs to be planted into the source while the simulator is bundled, to see that its checks bite. Nothing of them is in what users
+// install. Each edit names a file, a text that must be in it exactly once, and what comes in its place.
+
+const leader = 'src/omnipaxos/leader.ts';
+const follower = 'src/omnipaxos/follower.ts';
+const omniPaxos = 'src/omnipaxos/omnipaxos.ts';
+const election = 'src/omnipaxos/ballot-leader-election.ts';
+const log = 'src/omnipaxos/log.ts';
+const sync = 'src/omnipaxos/sync.ts';
+const reads = 'src/omnipaxos/read-index.ts';
+const replica = 'src/replica/replica.ts';
+const clients = 'src/replica/clients.ts';
+const catchUp = 'src/replica/catch-up.ts';
+const session = 'src/kv/client-session.ts';
+
+/** `seeds`: how many it may take. */
+export const plantedBugs = [
+  {
+    name: 'acknowledge before the flush',
+    rule: 'the leader counts its own vote once its own disk has it',
+    seeds: 200,
+    edits: [
+      {
+        file: leader,
+        find: 'let count = this.#context.log.durableIndex >= index ? 1 : 0;',
+        replace: 'let count = this.#context.log.acceptedIndex >= index ? 1 : 0;',
+      },
+    ],
+  },
+  {
+    name: 'Accepted before the flush',
+    rule: 'Accepted carries only what is durable',
+    seeds: 50,
+    edits: [
+      {
+        file: follower,
+        find: 'const acceptedIndex = log.durableIndex;',
+        replace: 'const acceptedIndex = log.acceptedIndex;',
+      },
+    ],
+  },
+  {
+    name: 'Promise before the flush',
+    rule: 'a promise is durable before it is sent',
+    seeds: 50,
+    edits: [{ file: follower, find: 'outbox.sendAfter(log.lastWrite, from, {', replace: 'outbox.send(from, {' }],
+  },
+  {
+    name: 'accept quorum less one',
+    rule: 'decided is what an accept quorum has',
+    seeds: 50,
+    edits: [{ file: leader, find: 'return count >= quorum;', replace: 'return count >= Math.max(1, quorum - 1);' }],
+  },
+  {
+    name: 'prepare quorum less one',
+    rule: 'a leader adopts with a prepare quorum',
+    seeds: 400,
+    edits: [
+      {
+        file: leader,
+        find: 'if (promised.length + 1 < options.quorum.prepare) return;',
+        replace: 'if (promised.length + 2 < options.quorum.prepare) return;',
+      },
+    ],
+  },
+  {
+    name: 'adopt by length alone',
+    rule: 'logs are compared by round first, then by length (mistake 1)',
+    seeds: 1000,
+    edits: [
+      {
+        file: sync,
+        find: 'return compareBallots(a.acceptedRound, b.acceptedRound) || a.acceptedIndex - b.acceptedIndex;',
+        replace: 'return a.acceptedIndex - b.acceptedIndex;',
+      },
+    ],
+  },
+  {
+    name: 'AcceptSync without the min',
+    rule: 'a sync starts where both logs are the same for certain (mistake 2)',
+    seeds: 1000,
+    edits: [
+      {
+        file: sync,
+        find: 'Math.min(follower.acceptedIndex, adopted.acceptedIndex)',
+        replace: 'follower.acceptedIndex',
+      },
+    ],
+  },
+  {
+    name: 'an old log keeps its tail',
+    rule: 'an old leader with a longer divergent suffix does not keep it (mistake 3)',
+    seeds: 1000,
+    edits: [
+      {
+        file: log,
+        find: 'if (keep < this.acceptedIndex) sequence.truncate(keep);\n    if (rest.length > 0) sequence.append(rest);\n    state.acceptedRound',
+        replace:
+          'if (rest.length > 0 && keep < this.acceptedIndex) sequence.truncate(keep);\n    if (rest.length > 0) sequence.append(rest);\n    state.acceptedRound',
+      },
+    ],
+  },
+  {
+    name: 'reused ballot after restart',
+    rule: 'a node never comes back as the leader that it was (mistake 4)',
+    seeds: 200,
+    edits: [
+      {
+        file: omniPaxos,
+        find: 'if (!isFresh) follower.recover();',
+        replace:
+          'if (this.#log.promise.pid === pid) this.#role = new Leader(this.#context, this.#log.promise, this.#log.lastWrite);\n    else if (!isFresh) follower.recover();',
+      },
+      {
+        file: election,
+        find: 'this.#ballot = { n: recovered ? 0 : 1, priority, pid };',
+        replace: 'this.#ballot = recovered?.pid === pid ? recovered : { n: recovered ? 0 : 1, priority, pid };',
+      },
+    ],
+  },
+  {
+    name: 'local read served as linearizable',
+    rule: 'a read is served at an index that a quorum confirmed',
+    seeds: 50,
+    edits: [
+      {
+        file: clients,
+        find: "if (request.consistency === 'local') return this.#serve(connection, request);",
+        replace: 'if (request.timeoutMs > 0) return this.#serve(connection, request);',
+      },
+    ],
+  },
+  {
+    name: 'read index taken after the confirmation',
+    rule: 'only a round that began after the read confirms it',
+    seeds: 2000,
+    edits: [
+      {
+        file: reads,
+        find: 'const read = { readId, from, readIndex, round: this.#round + 1, isConfirmedByAsker };',
+        replace: 'const read = { readId, from, readIndex, round: this.#round, isConfirmedByAsker };',
+      },
+    ],
+  },
+  {
+    name: 'reads of an old leader',
+    rule: 'an accept quorum confirms that it has promised nothing higher (mistake 22)',
+    seeds: 500,
+    edits: [{ file: reads, find: 'return count >= options.quorum.accept;', replace: 'return count >= 1;' }],
+  },
+  {
+    name: 'session table not replicated',
+    rule: 'sessions are replicated state: they go with a snapshot',
+    seeds: 300,
+    edits: [
+      {
+        file: catchUp,
+        find: 'this.#state.installRows(chunk.rows);',
+        replace: "this.#state.installRows(chunk.rows.filter((row) => row.type === 'pair'));",
+      },
+    ],
+  },
+  {
+    name: 'a retry is applied twice',
+    rule: 'at most once per session number (mistake 25)',
+    seeds: 100,
+    edits: [
+      {
+        file: session,
+        find: 'return this.#outcomes.get(number);\n  }\n\n  /** Keeps',
+        replace: 'return undefined;\n  }\n\n  /** Keeps',
+      },
+    ],
+  },
+  {
+    name: 'appending after a StopSign',
+    rule: 'nothing is appended after a StopSign',
+    seeds: 300,
+    edits: [
+      { file: leader, find: 'while (!queue.isEmpty && !log.isStopped) {', replace: 'while (!queue.isEmpty) {' },
+      {
+        file: log,
+        find: "assert(this.#stopSignIndex === undefined, 'nothing is appended after a StopSign');",
+        replace: 'this.#stopSignIndex = undefined;',
+      },
+      {
+        file: log,
+        find: "assert(at === entries.length - 1, 'a StopSign is the last entry of its configuration');",
+        replace: '',
+      },
+      { file: omniPaxos, find: "if (this.#log.isStopped) return { ok: false, reason: 'stopped' };", replace: '' },
+      {
+        file: omniPaxos,
+        find: 'const isTaken = this.isLeader && !this.#log.isStopped &&',
+        replace: 'const isTaken = this.isLeader &&',
+      },
+    ],
+  },
+  {
+    name: 'trim by accepted index',
+    rule: 'a node drops only log that its own durable state covers (mistake 17)',
+    seeds: 200,
+    edits: [
+      {
+        file: replica,
+        find: 'this.#state.durableIndex - this.#settings.logTailEntries',
+        replace: 'this.#store.sequence.endIndex - this.#settings.logTailEntries',
+      },
+    ],
+  },
+  {
+    name: 'install of state that merges',
+    rule: 'installing state replaces everything below its index',
+    seeds: 500,
+    edits: [
+      {
+        file: 'src/kv/memory-state-store.ts',
+        find: 'this.#installing = new MemoryTable();\n  }',
+        replace: 'this.#installing = this.#disk.table.writable();\n  }',
+      },
+    ],
+  },
+  {
+    name: 'a gap in a session goes unseen',
+    rule: 'a follower takes the next message of a session and no other',
+    seeds: 300,
+    edits: [
+      {
+        file: follower,
+        find: 'if (message.counter > phase.counter + 1) {\n      this.recover();\n      return false;\n    }\n    phase.counter++;',
+        replace: 'phase.counter = message.counter;',
+      },
+      {
+        file: follower,
+        find: 'const known = log.acceptedIndex - message.startIndex;\n    if (known < 0) {',
+        replace: 'const known = Math.max(0, log.acceptedIndex - message.startIndex);\n    if (known < 0) {',
+      },
+    ],
+  },
+  {
+    name: 'what was asked once is not asked again',
+    rule: 'every kind of message may vanish once, the last one before silence included (mistake 8)',
+    seeds: 500,
+    edits: [
+      {
+        file: follower,
+        find: "if (this.#phase.name === 'recover' || this.#phase.name === 'idle') this.#requestPrepare();",
+        replace: '',
+      },
+      {
+        file: leader,
+        find: "if (follower.status === 'unprepared') this.#prepare(follower);\n      else if (follower.status === 'behind')",
+        replace: "if (follower.status === 'behind')",
+      },
+    ],
+  },
+  {
+    name: 'the last Accepted may stay lost',
+    rule: 'a leader asks in silence whether all has come through (mistake 8)',
+    seeds: 500,
+    edits: [
+      {
+        file: leader,
+        find: "else if (follower.status === 'synced' && !isComplete(",
+        replace: "else if (follower.status === 'lost' && !isComplete(",
+      },
+    ],
+  },
+  {
+    name: 'a wiped disk votes',
+    rule: 'a node whose disk was emptied does not come back as the old member',
+    seeds: 300,
+    edits: [
+      {
+        file: replica,
+        find: 'member.id === nodeId && member.storageId === storageId)',
+        replace: "member.id === nodeId && storageId !== '')",
+      },
+      {
+        file: replica,
+        find: 'if (!member || member.storageId === hello.storageId) return undefined;',
+        replace: "if (!member || hello.storageId !== '') return undefined;",
+      },
+    ],
+  },
+  {
+    name: 'a newcomer votes before it has caught up',
+    rule: 'a new member takes part when it is complete',
+    seeds: 300,
+    edits: [
+      { file: replica, find: "mode.name === 'joining' && mode.catchUp.isComplete", replace: "mode.name === 'joining'" },
+    ],
+  },
+  {
+    name: 'a read is served before its index is applied',
+    rule: 'the read is served once that index is applied',
+    seeds: 100,
+    edits: [
+      {
+        file: 'src/replica/pending-reads.ts',
+        find: 'if (group.readIndex > appliedIndex) waiting.push(group);',
+        replace: 'if (group.readIndex > appliedIndex + 1_000_000) waiting.push(group);',
+      },
+    ],
+  },
+  {
+    name: 'a possible success is called a failure',
+    rule: 'a write that may be applied yet is never reported as not applied',
+    seeds: 100,
+    edits: [
+      {
+        file: clients,
+        find: 'if (proposals === 0) return noMajority();',
+        replace: 'if (proposals >= 0) return noMajority();',
+      },
+    ],
+  },
+];
