@@ -176,7 +176,8 @@ export class BallotLeaderElection {
     if (reply.round !== this.#round) return;
     this.#replies.set(from, reply);
     // It took over: followed at once, so that nobody who asks here takes over as well.
-    if (!reply.happy || compareBallots(reply.ballot, this.#leader) <= 0) return;
+    const leads = reply.happy && compareBallots(reply.leader, reply.ballot) === 0;
+    if (!leads || compareBallots(reply.ballot, this.#leader) <= 0) return;
     this.#leader = reply.ballot;
     this.#isHappy = true;
     this.#replyAgain();

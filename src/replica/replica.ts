@@ -5,18 +5,20 @@ import type { StateStore } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
-import type { Failure, NodeStatus } from '../wire/client-message.ts';
+import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
 import type { Announce, LogSegment, PeerHello, PeerMessage, StateChunk, StateRequest } from '../wire/peer-message.ts';
 import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { type DecidedLog, Donor } from './donor.ts';
-import type { ReplicaEvent, TurnOutput } from './events.ts';
+import type { ConnectionId, ReplicaEvent, TurnOutput } from './events.ts';
 import { Formation, type InitialCluster } from './formation.ts';
 import type { LogStore } from './log-store.ts';
 import { failure, Output } from './output.ts';
+import { Peers, peerProblem } from './peers.ts';
 import { Reconfigurations } from './reconfigurations.ts';
 import type { ReplicaSettings } from './settings.ts';
+import { StateKeeper } from './state-keeper.ts';
 import { configurationOf } from './stop-sign.ts';
 import { Voter } from './voter.ts';
 
@@ -56,9 +58,6 @@ type Mode =
 
 /** Ticks between sweeps of deadlines. */
 const sweepTicks = 5;
-/** A trim drops at least so many entries: small ones are not worth a write. */
-const trimEntriesMin = 10_000;
-
 /**
  * One node of the store, sans I/O. Sockets, disks and timers put events into the inbox with `receive`; `turn` takes all
  * that wait, runs them synchronously, and returns what may leave. Between the two the owner makes the log store's staged
@@ -71,25 +70,16 @@ export class Replica {
   readonly #state: StateStore;
   readonly #machine: KvStateMachine;
   readonly #donor: Donor;
+  readonly #keeper: StateKeeper;
+  readonly #peers = new Peers();
   readonly #output = new Output();
   readonly #clients: Clients;
   readonly #reconfigurations: Reconfigurations;
   readonly #initialMembers: readonly NodeId[];
-  readonly #connected = new Map<NodeId, PeerHello>();
-  /** Highest configuration in which each node was heard on its present link: whom need not be told. */
-  readonly #heard = new Map<NodeId, number>();
-  readonly #announcedTick = new Map<NodeId, number>();
   #mode: Mode;
   #inbox: ReplicaEvent[] = [];
   #tick = 0;
   #nowMs = 0;
-  #checkpointTick = 0;
-  #isCheckpointing = false;
-  /** A complete snapshot that waits to be made the state, and whether one is being made so: nothing is applied meanwhile. */
-  #installIndex: number | undefined;
-  #isInstalling = false;
-  /** The write that made the present configuration so. */
-  #configurationWrite = 0;
   #isStopping = false;
   #hasMoreToDo = false;
   #leaderKey = '';
@@ -104,6 +94,7 @@ export class Replica {
     this.#recoverLog();
     this.#machine = new KvStateMachine(this.#state);
     this.#donor = new Donor(this.#state, this.#settings);
+    this.#keeper = new StateKeeper(this.#machine, this.#state, this.#store, this.#donor, this.#settings);
     const view = this.#view();
     this.#clients = new Clients(this.#machine, this.#settings, this.#output, view);
     this.#reconfigurations = new Reconfigurations(this.#output, view);
@@ -133,7 +124,7 @@ export class Replica {
     this.#hasMoreToDo = false;
     for (const event of events) this.#handle(event);
     this.#advance();
-    return this.#output.take((id) => this.#connected.has(id), this.#hasMoreToDo);
+    return this.#output.take((id) => this.#peers.has(id), this.#hasMoreToDo);
   }
 
   /** Nodes that this one wants a link with, and where they are. */
@@ -204,14 +195,6 @@ export class Replica {
   }
 
   /**
-   * True once the configuration is on the disk. Before that no state of it may be: after a crash this node would vote in the
-   * old configuration with a state from behind its StopSign, not knowing that it was sealed.
-   */
-  get #isConfigurationDurable(): boolean {
-    return this.#store.durableWrite() >= this.#configurationWrite;
-  }
-
-  /**
    * The state may be ahead of the log on disk, which then holds entries of no account below it: they were decided, and
    * their effect is in the state. The log goes on from there; votes at and above that index stand.
    */
@@ -259,26 +242,19 @@ export class Replica {
       case 'peerConnected':
         return this.#onPeerConnected(event.hello);
       case 'peerDisconnected':
-        this.#connected.delete(event.nodeId);
-        return;
+        return this.#peers.disconnect(event.nodeId);
       case 'peerMessages':
-        if (!this.#connected.has(event.from)) return;
+        if (!this.#peers.has(event.from)) return;
         for (const message of event.messages) this.#onPeerMessage(event.from, message);
         return;
       case 'requests':
-        for (const request of event.requests) {
-          if (request.type === 'reconfigure' && !this.#refusal())
-            this.#reconfigurations.receive(event.connection, request);
-          else if (request.type === 'reconfigure')
-            this.#output.respond(event.connection, request.id, this.#refusal() as Failure);
-          else this.#clients.receive(event.connection, request);
-        }
+        for (const request of event.requests) this.#onRequest(event.connection, request);
         return;
       case 'flushed':
         return;
       case 'checkpointed':
-        this.#isCheckpointing = false;
-        return this.#trimLog();
+        this.#keeper.onCheckpointed();
+        return this.voter && this.#keeper.trimLog(this.voter.configuration);
       case 'stateInstalled':
         return this.#onStateInstalled(event.index);
       case 'stopping':
@@ -289,6 +265,13 @@ export class Replica {
       default:
         return assertNever(event, 'event');
     }
+  }
+
+  #onRequest(connection: ConnectionId, request: ClientRequest): void {
+    if (request.type !== 'reconfigure') return this.#clients.receive(connection, request);
+    const refusal = this.#refusal();
+    if (refusal) this.#output.respond(connection, request.id, refusal);
+    else this.#reconfigurations.receive(connection, request);
   }
 
   #onTick(elapsedMs: number): void {
@@ -311,8 +294,7 @@ export class Replica {
     this.#exchange();
     this.#clients.serveReads();
     this.#advanceCatchUp();
-    this.#startInstall();
-    this.#startCheckpoint();
+    this.#keeper.advance(this.#tick, this.#output);
   }
 
   /** Messages out, decided entries in, until the configuration stays the same. */
@@ -339,7 +321,7 @@ export class Replica {
   #applyDecided(): boolean {
     const mode = this.#mode;
     if (mode.name !== 'member' && mode.name !== 'joining') return false;
-    if (this.#isInstalling) return false;
+    if (this.#keeper.isInstalling) return false;
     const { decidedIndex } = this.#store.state;
     const from = this.#machine.appliedIndex;
     if (from >= decidedIndex) return false;
@@ -380,10 +362,9 @@ export class Replica {
     this.#store.setConfiguration(next);
     // What lies behind is of an older configuration and can never be decided now.
     if (sequence.endIndex > state.decidedIndex) sequence.truncate(state.decidedIndex);
-    this.#configurationWrite = this.#store.commit();
+    this.#keeper.onConfiguration(this.#store.commit());
     this.#mode = this.#modeIn(next, isIncumbent);
-    this.#heard.clear();
-    this.#announcedTick.clear();
+    this.#peers.beginConfiguration();
     this.#clients.onConfigurationEnd();
     this.#describe(next);
     const newcomers = next.members.filter((member) => !before?.members.some(({ id }) => id === member.id));
@@ -406,15 +387,14 @@ export class Replica {
   }
 
   #onPeerConnected(hello: PeerHello): void {
-    const refusal = this.#peerProblem(hello);
+    const { identity, configuration } = this.#store;
+    const refusal = peerProblem(hello, { identity, configuration, clusterName: this.#options.initial.name });
     if (refusal) {
       this.#output.notice('warn', `refused node ${hello.nodeId} at ${hello.address}: ${refusal}`);
       this.#output.refuse(hello.nodeId, refusal);
       return;
     }
-    this.#connected.set(hello.nodeId, hello);
-    this.#heard.delete(hello.nodeId);
-    this.#announcedTick.delete(hello.nodeId);
+    this.#peers.connect(hello);
     const mode = this.#mode;
     if (mode.name === 'forming') this.#meet(mode.formation, hello);
     if (mode.name === 'member') {
@@ -422,24 +402,6 @@ export class Replica {
       if (mode.voter.leader?.pid === hello.nodeId) this.#clients.proposeAgain();
     }
     if (hello.clusterId === undefined) this.#announce(hello.nodeId);
-  }
-
-  #peerProblem(hello: PeerHello): string | undefined {
-    const { nodeId, clusterId } = this.#store.identity;
-    if (hello.nodeId === nodeId) return `it says that it is node ${nodeId}, which is this node`;
-    if (hello.clusterName !== this.#options.initial.name) {
-      return `it is of cluster "${hello.clusterName}", this node of "${this.#options.initial.name}"`;
-    }
-    if (clusterId !== undefined && hello.clusterId !== undefined && clusterId !== hello.clusterId) {
-      return `its data is of cluster ${hello.clusterId}, this node's of ${clusterId}`;
-    }
-    const member = this.#configuration?.members.find(({ id }) => id === hello.nodeId);
-    if (!member || member.storageId === hello.storageId) return undefined;
-    return (
-      `node ${hello.nodeId} votes with data directory ${member.storageId}, but came with ${hello.storageId}: ` +
-      'an emptied or replaced directory does not come back as the old member; ' +
-      `take node ${hello.nodeId} out with \`kv reconfigure\`, then in again`
-    );
   }
 
   #meet(formation: Formation, hello: PeerHello): void {
@@ -456,12 +418,12 @@ export class Replica {
     this.#store.bindCluster(formed.clusterId);
     this.#output.notice('info', `cluster ${formed.clusterId} is formed`);
     this.#enter({ configurationId: 1, startIndex: 0, members: formed.members });
-    for (const nodeId of this.#connected.keys()) this.#announce(nodeId);
+    for (const nodeId of this.#peers.ids()) this.#announce(nodeId);
   }
 
   #onPeerMessage(from: NodeId, message: PeerMessage): void {
     const { configurationId, payload } = message;
-    if (configurationId > (this.#heard.get(from) ?? 0)) this.#heard.set(from, configurationId);
+    this.#peers.heard(from, configurationId);
     switch (payload.type) {
       case 'Announce':
         return this.#onAnnounce(from, payload);
@@ -563,9 +525,9 @@ export class Replica {
       this.#hasMoreToDo = true;
       return;
     }
-    const request = this.#activeCatchUp()?.nextRequest([...this.#connected.keys()]);
+    const request = this.#activeCatchUp()?.nextRequest(this.#peers.ids());
     if (request) this.#output.send(request.to, this.#configurationId, request.payload);
-    if (this.#isCheckpointing) return;
+    if (this.#keeper.isCheckpointing) return;
     for (const { to, chunk } of this.#donor.openWaiting()) this.#output.send(to, this.#configurationId, chunk);
   }
 
@@ -573,38 +535,25 @@ export class Replica {
   #updateMemberCatchUp(mode: Mode & { name: 'member' }): void {
     const targetIndex = Math.max(mode.voter.paxos.catchUpTarget?.index ?? 0, mode.announced?.startIndex ?? 0);
     if (targetIndex <= this.#store.state.decidedIndex) {
-      if (!this.#isInstalling) mode.catchUp = undefined;
+      if (!this.#keeper.isInstalling) mode.catchUp = undefined;
     } else if (mode.catchUp) mode.catchUp.retarget(targetIndex);
     else mode.catchUp = new CatchUp(mode.voter.paxos, this.#state, this.#settings, targetIndex);
-    // The way there by the log is gone. Then a quorum of the later configuration has it all (see #trimLog).
-    if (mode.announced && mode.catchUp?.needsState && !this.#isInstalling) this.#enter(mode.announced);
+    // The way there by the log is gone. Then a quorum of the later configuration has it all (see StateKeeper.trimLog).
+    if (mode.announced && mode.catchUp?.needsState && !this.#keeper.isInstalling) this.#enter(mode.announced);
   }
 
   #onStateChunk(from: NodeId, chunk: StateChunk): void {
     const catchUp = this.#activeCatchUp();
     // A snapshot that is being installed must not be mixed with another one's rows.
-    if (catchUp === undefined || this.#isInstalling) return;
+    if (catchUp === undefined || this.#keeper.isInstalling) return;
     const index = catchUp.onStateChunk(from, chunk);
     if (index === undefined) return;
-    if (index <= this.#machine.appliedIndex) {
-      catchUp.abandonState();
-      return;
-    }
-    this.#installIndex = index;
-    this.#isInstalling = true;
-  }
-
-  /** The store does one thing at a time: an install waits for the checkpoint that is being written, and for the configuration. */
-  #startInstall(): void {
-    const index = this.#installIndex;
-    if (index === undefined || this.#isCheckpointing || !this.#isConfigurationDurable) return;
-    this.#installIndex = undefined;
-    this.#output.job({ type: 'finishInstall', index, run: () => this.#state.finishInstall(index) });
+    if (index <= this.#machine.appliedIndex) catchUp.abandonState();
+    else this.#keeper.install(index);
   }
 
   #onStateInstalled(index: number): void {
-    this.#isInstalling = false;
-    this.#machine.reload();
+    this.#keeper.onInstalled();
     const catchUp = this.#activeCatchUp();
     if (catchUp) catchUp.onInstalled(index);
     // Whoever asked for it has moved on meanwhile; the log must still begin where the state ends.
@@ -626,17 +575,14 @@ export class Replica {
     const configuration = this.#store.configuration;
     if (!configuration || this.#mode.name === 'joining') return;
     for (const { id } of configuration.members) {
-      if ((this.#heard.get(id) ?? 0) < configuration.configurationId) this.#announce(id);
+      if (!this.#peers.knows(id, configuration.configurationId)) this.#announce(id);
     }
   }
 
   #announce(to: NodeId): void {
     const { clusterId } = this.#store.identity;
     const configuration = this.#store.configuration;
-    if (!clusterId || !configuration || to === this.#nodeId || !this.#connected.has(to)) return;
-    // Once a tick is enough, however many messages of the past arrive.
-    if (this.#announcedTick.get(to) === this.#tick) return;
-    this.#announcedTick.set(to, this.#tick);
+    if (!clusterId || !configuration || !this.#peers.mayAnnounce(to, this.#tick)) return;
     this.#output.send(to, configuration.configurationId, { type: 'Announce', clusterId, configuration });
   }
 
@@ -651,29 +597,7 @@ export class Replica {
   }
 
   #knownLeader(voter: Voter): NodeId | undefined {
-    return voter.canReachLeader((id) => this.#connected.has(id)) ? voter.leader?.pid : undefined;
-  }
-
-  #startCheckpoint(): void {
-    if (this.#isCheckpointing || this.#isInstalling || !this.#isConfigurationDurable) return;
-    if (this.#machine.appliedIndex === this.#state.durableIndex) return;
-    const isDue = this.#tick - this.#checkpointTick >= this.#settings.checkpointTicks;
-    if (!isDue && this.#state.stagedBytes < this.#settings.checkpointBytesMax) return;
-    this.#checkpointTick = this.#tick;
-    this.#isCheckpointing = true;
-    const { appliedIndex, sessions } = this.#machine.takeCheckpoint();
-    this.#output.job({ type: 'checkpoint', run: () => this.#state.checkpoint(appliedIndex, sessions) });
-  }
-
-  /** The log below the durable state is only for others: a tail of it stays for those a little behind. */
-  #trimLog(): void {
-    const { sequence, state } = this.#store;
-    // Until something is decided in the present configuration, members of the one before may need all of the log to reach it.
-    if (this.#mode.name !== 'member' || state.decidedIndex <= this.#mode.voter.configuration.startIndex) return;
-    const keepFrom = Math.min(this.#state.durableIndex - this.#settings.logTailEntries, this.#donor.holdsLogFrom);
-    if (keepFrom - sequence.trimmedIndex < Math.min(trimEntriesMin, this.#settings.logTailEntries)) return;
-    sequence.trim(keepFrom);
-    this.#store.commit();
+    return voter.canReachLeader((id) => this.#peers.has(id)) ? voter.leader?.pid : undefined;
   }
 
   /** Why this node takes no requests of clients, if it does not. */
@@ -710,8 +634,8 @@ export class Replica {
         return replica.#nowMs;
       },
       resendTicks: this.#settings.resendTicks,
-      isConnected: (nodeId: NodeId) => this.#connected.has(nodeId),
-      helloOf: (nodeId: NodeId) => this.#connected.get(nodeId),
+      isConnected: (nodeId: NodeId) => this.#peers.has(nodeId),
+      helloOf: (nodeId: NodeId) => this.#peers.helloOf(nodeId),
       knownAddress: (nodeId: NodeId) =>
         this.#options.initial.nodes.get(nodeId) ?? this.#options.defaultAddress?.(nodeId),
       status: () => this.status(),

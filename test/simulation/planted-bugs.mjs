@@ -9,6 +9,8 @@ const log = 'src/omnipaxos/log.ts';
 const sync = 'src/omnipaxos/sync.ts';
 const reads = 'src/omnipaxos/read-index.ts';
 const replica = 'src/replica/replica.ts';
+const stateKeeper = 'src/replica/state-keeper.ts';
+const peers = 'src/replica/peers.ts';
 const clients = 'src/replica/clients.ts';
 const catchUp = 'src/replica/catch-up.ts';
 const session = 'src/kv/client-session.ts';
@@ -202,7 +204,7 @@ export const plantedBugs = [
     seeds: 200,
     edits: [
       {
-        file: replica,
+        file: stateKeeper,
         find: 'this.#state.durableIndex - this.#settings.logTailEntries',
         replace: 'this.#store.sequence.endIndex - this.#settings.logTailEntries',
       },
@@ -277,7 +279,7 @@ export const plantedBugs = [
         replace: "member.id === nodeId && storageId !== '')",
       },
       {
-        file: replica,
+        file: peers,
         find: 'if (!member || member.storageId === hello.storageId) return undefined;',
         replace: "if (!member || hello.storageId !== '') return undefined;",
       },

@@ -1,0 +1,82 @@
+import type { Configuration, Identity } from '../cluster/configuration.ts';
+import type { NodeId } from '../omnipaxos/ballot.ts';
+import type { PeerHello } from '../wire/peer-message.ts';
+
+/** The nodes that this one has a link with, and what each is known to know. */
+export class Peers {
+  readonly #hellos = new Map<NodeId, PeerHello>();
+  /** Highest configuration in which each node was heard on its present link. */
+  readonly #heard = new Map<NodeId, number>();
+  readonly #announcedTick = new Map<NodeId, number>();
+
+  connect(hello: PeerHello): void {
+    this.#hellos.set(hello.nodeId, hello);
+    this.#heard.delete(hello.nodeId);
+    this.#announcedTick.delete(hello.nodeId);
+  }
+
+  disconnect(nodeId: NodeId): void {
+    this.#hellos.delete(nodeId);
+  }
+
+  has(nodeId: NodeId): boolean {
+    return this.#hellos.has(nodeId);
+  }
+
+  helloOf(nodeId: NodeId): PeerHello | undefined {
+    return this.#hellos.get(nodeId);
+  }
+
+  ids(): NodeId[] {
+    return [...this.#hellos.keys()];
+  }
+
+  /** A message of this configuration came from it. */
+  heard(nodeId: NodeId, configurationId: number): void {
+    if (configurationId > (this.#heard.get(nodeId) ?? 0)) this.#heard.set(nodeId, configurationId);
+  }
+
+  /** True if it was heard in this configuration or a later one: it need not be told. */
+  knows(nodeId: NodeId, configurationId: number): boolean {
+    return (this.#heard.get(nodeId) ?? 0) >= configurationId;
+  }
+
+  /** There is a new configuration to tell of. */
+  beginConfiguration(): void {
+    this.#heard.clear();
+    this.#announcedTick.clear();
+  }
+
+  /** True once a tick for each node: telling it more often is no use, however many messages of the past arrive. */
+  mayAnnounce(nodeId: NodeId, tick: number): boolean {
+    if (!this.#hellos.has(nodeId) || this.#announcedTick.get(nodeId) === tick) return false;
+    this.#announcedTick.set(nodeId, tick);
+    return true;
+  }
+}
+
+/** What a node checks others against. */
+export interface Self {
+  readonly identity: Identity;
+  readonly clusterName: string;
+  readonly configuration: Configuration | undefined;
+}
+
+/** Why the node that says `hello` is not to be linked with, or undefined. */
+export function peerProblem(hello: PeerHello, self: Self): string | undefined {
+  const { nodeId, clusterId } = self.identity;
+  if (hello.nodeId === nodeId) return `it says that it is node ${nodeId}, which is this node`;
+  if (hello.clusterName !== self.clusterName) {
+    return `it is of cluster "${hello.clusterName}", this node of "${self.clusterName}"`;
+  }
+  if (clusterId !== undefined && hello.clusterId !== undefined && clusterId !== hello.clusterId) {
+    return `its data is of cluster ${hello.clusterId}, this node's of ${clusterId}`;
+  }
+  const member = self.configuration?.members.find(({ id }) => id === hello.nodeId);
+  if (!member || member.storageId === hello.storageId) return undefined;
+  return (
+    `node ${hello.nodeId} votes with data directory ${member.storageId}, but came with ${hello.storageId}: ` +
+    'an emptied or replaced directory does not come back as the old member; ' +
+    `take node ${hello.nodeId} out with \`kv reconfigure\`, then in again`
+  );
+}
