@@ -3,7 +3,7 @@ import type { Store } from '../omnipaxos/storage.ts';
 
 /**
  * The replica's durable log: the algorithm's two seams, and beside them, in the same atomic writes, the configuration
- * and the identity of the directory. Implementations: LMDB and memory (storage/), simulated disk (test/).
+ * and the identity of the directory. Implementations: files and memory (storage/), simulated disk (test/).
  */
 export interface LogStore extends Store<Uint8Array> {
   readonly identity: Identity;

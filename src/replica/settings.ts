@@ -40,7 +40,7 @@ const mebibyte = 1024 * 1024;
 export const defaultReplicaSettings: ReplicaSettings = {
   electionTimeoutTicks: 10,
   resendTicks: 10,
-  checkpointTicks: 50,
+  checkpointTicks: 500,
   checkpointBytesMax: 4 * mebibyte,
   logTailEntries: 100_000,
   inboxMax: 100_000,

@@ -6,6 +6,7 @@ import { markClosed, markOpened, wasClosed } from './clean-close.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { syncDirectory } from './durable-file.ts';
+import { FileLogStore } from './file-log-store.ts';
 import {
   beginCreation,
   type DirectoryIdentity,
@@ -14,11 +15,11 @@ import {
   readIdentity,
 } from './identity-file.ts';
 import { dataFileName } from './lmdb-environment.ts';
-import { LmdbLogStore } from './lmdb-log-store.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
 import type { TailLimits } from './log-tail.ts';
 import { probeEnvironment } from './probe.ts';
 import { DamagedError, messageOf } from './storage-error.ts';
+import { listSegments } from './wal-files.ts';
 
 /** Which directory, and for whom. */
 export interface DataDirectoryOptions {
@@ -37,7 +38,7 @@ export interface DataDirectoryOptions {
 export interface DataDirectory {
   /** As it was when the directory was opened; `logStore.identity` follows a later binding. */
   readonly identity: Identity;
-  readonly logStore: LmdbLogStore;
+  readonly logStore: FileLogStore;
   readonly stateStore: LmdbStateStore;
   /** Closes both stores and gives the lock back. Rejects if a write under way failed; the lock is given back all the same. */
   close(): Promise<void>;
@@ -47,11 +48,11 @@ export interface DataDirectory {
  * Opens a data directory: takes its lock, checks whose it is, and recovers what is in it.
  *
  *   identity   whose it is            lock-…   who has it open
- *   log/       LMDB: the log          closed   was it closed in good order
+ *   log/       segments of the log    closed   was the state closed in good order
  *   state/     LMDB: the state
  *
  * Rejects with a {@link DataDirectoryError} whose code says why; a directory that is refused stays as it is.
- * After a close that was not in good order it is first read in a child process, since a broken LMDB file kills by signal.
+ * After a close that was not in good order the state is first read in a child process, since a broken LMDB file kills by signal.
  */
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
   const path = resolve(options.path);
@@ -76,10 +77,10 @@ function userOf({ nodeId, clusterName = 'default' }: DataDirectoryOptions): Dire
 
 async function openLocked(path: string, lock: DirectoryLock, options: DataDirectoryOptions): Promise<DataDirectory> {
   const paths = { log: join(path, 'log'), state: join(path, 'state') };
-  const files = [join(paths.log, dataFileName), join(paths.state, dataFileName)];
+  const stateFile = join(paths.state, dataFileName);
   // Read again: another process may have made the directory while this one waited for the lock.
   const known = readIdentity(path, userOf(options));
-  if (known !== undefined) await checkFiles(path, files, lock);
+  if (known !== undefined) await checkFiles(path, paths.log, stateFile, lock);
   const identity = known ?? beginCreation(path, userOf(options));
   const stores = await openStores(paths, identity, options);
   markOpened(path);
@@ -90,7 +91,7 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
     close: async () => {
       try {
         await closeStores(stores);
-        markClosed(path, files);
+        markClosed(path, [stateFile]);
       } finally {
         lock.release();
       }
@@ -99,7 +100,7 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
 }
 
 interface Stores {
-  readonly logStore: LmdbLogStore;
+  readonly logStore: FileLogStore;
   readonly stateStore: LmdbStateStore;
 }
 
@@ -108,7 +109,7 @@ async function openStores(
   identity: DirectoryIdentity,
   options: DataDirectoryOptions,
 ): Promise<Stores> {
-  const logStore = await LmdbLogStore.open({
+  const logStore = await FileLogStore.open({
     path: paths.log,
     ...identity,
     ...(options.clusterId === undefined ? {} : { clusterId: options.clusterId }),
@@ -138,16 +139,16 @@ async function closeStores({ logStore, stateStore }: Stores): Promise<void> {
   }
 }
 
-/** Refuses data files that are missing, or that cannot be read after a close that was not in good order. */
-async function checkFiles(path: string, files: readonly string[], lock: DirectoryLock): Promise<void> {
-  for (const file of files) {
-    if (!existsSync(file)) throw damaged(file, 'it is missing');
-  }
-  if (!lock.wasAbandoned && wasClosed(path, files)) return;
-  for (const file of files) {
-    const problem = await probeEnvironment(dirname(file));
-    if (problem !== undefined) throw damaged(file, problem);
-  }
+/**
+ * Refuses a log that is missing, and a state that is, or that cannot be read after a close that was not in good order.
+ * What is in the log's files is checked as they are read.
+ */
+async function checkFiles(path: string, logPath: string, stateFile: string, lock: DirectoryLock): Promise<void> {
+  if (listSegments(logPath).length === 0) throw damaged(logPath, 'it has no segment of the log');
+  if (!existsSync(stateFile)) throw damaged(stateFile, 'it is missing');
+  if (!lock.wasAbandoned && wasClosed(path, [stateFile])) return;
+  const problem = await probeEnvironment(dirname(stateFile));
+  if (problem !== undefined) throw damaged(stateFile, problem);
 }
 
 function damaged(file: string, problem: string): DataDirectoryError {

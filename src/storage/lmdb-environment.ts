@@ -107,8 +107,3 @@ async function causeOf(error: unknown): Promise<unknown> {
     return cause;
   }
 }
-
-/** `bytes` as a plain array: LMDB's own buffers carry odd properties. */
-export function plainBytes(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-}

@@ -628,15 +628,19 @@ active [NODES] proctype Node() {
   :: d_step { MAY_APPEND(me) -> printf("node %d appends an entry\n", me); append(me, promised[me]); forgetDead() }
   :: d_step { MAY_APPEND(me) -> printf("node %d appends a StopSign\n", me); append(me, 4 + promised[me]); forgetDead() }
   :: d_step { MAY_ACCEPT(me) -> printf("node %d accepts the next entry\n", me); acceptNext(me); forgetDead() }
-  :: d_step { MAY_FOLLOW_DECIDED(me) -> printf("node %d learns that index %d is decided\n", me, decided[me]); followDecided(me); forgetDead() }
-  :: d_step { MAY_DECIDE(me) -> printf("node %d, leader, decides index %d\n", me, decided[me]); decide(me); forgetDead() }
+  :: d_step { MAY_FOLLOW_DECIDED(me) ->
+      printf("node %d learns that index %d is decided\n", me, decided[me]); followDecided(me); forgetDead() }
+  :: d_step { MAY_DECIDE(me) ->
+      printf("node %d, leader, decides index %d\n", me, decided[me]); decide(me); forgetDead() }
 #if CATCH_UP
-  :: d_step { MAY_CATCH_UP(me) -> printf("node %d catches up on index %d\n", me, decided[me]); catchUp(me); forgetDead() }
+  :: d_step { MAY_CATCH_UP(me) ->
+      printf("node %d catches up on index %d\n", me, decided[me]); catchUp(me); forgetDead() }
   /* Leader.onCaughtUp: asks again with what it knows now. */
   :: d_step { role[me] == PREPARING && SURE_PROMISE(me) == promised[me] -> send(PREPARE_OF(me)); forgetDead() }
 #endif
 #if CRASHES > 0
-  :: d_step { MAY_CRASH(me) && (!IS_CLEAN(me) || waiting[me] != 0) -> printf("node %d: flushed\n", me); flush(me); forgetDead() }
+  :: d_step { MAY_CRASH(me) && (!IS_CLEAN(me) || waiting[me] != 0) ->
+      printf("node %d: flushed\n", me); flush(me); forgetDead() }
   :: d_step { MAY_CRASH(me) && (role[me] != FOLLOWER || !IS_CLEAN(me)) ->
       printf("node %d crashes\n", me); crash(me); forgetDead() }
 #endif

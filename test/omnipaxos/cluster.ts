@@ -25,6 +25,10 @@ export interface ClusterOptions {
   readonly electionTimeoutTicks?: number;
   /** False: disks write only when the test says so. Default true: whatever is staged is flushed before messages are taken. */
   readonly flushes?: boolean;
+  /** Default 1. */
+  readonly configurationId?: number;
+  /** Stores of nodes that go on from a configuration before. */
+  readonly stores?: ReadonlyMap<NodeId, CrashStore<string>>;
   /** False: catch-up is done by the test. Default true. */
   readonly catchesUp?: boolean;
   readonly replica?: Partial<Omit<OmniPaxosOptions<string>, 'pid' | 'peers' | 'store' | 'quorum'>>;
@@ -75,7 +79,7 @@ export class Cluster {
     this.#options = options;
     this.ids = typeof nodes === 'number' ? Array.from({ length: nodes }, (_, at) => at + 1) : nodes;
     for (const pid of this.ids) {
-      const store = new CrashStore<string>();
+      const store = options.stores?.get(pid) ?? new CrashStore<string>();
       const started = { store, ...this.#start(pid, store, 0) };
       this.nodes.set(pid, {
         pid,
@@ -295,9 +299,9 @@ export class Cluster {
   }
 
   #start(pid: NodeId, store: CrashStore<string>, restarts: number) {
-    const { quorum, priorities, replica } = this.#options;
+    const { quorum, priorities, replica, configurationId = 1 } = this.#options;
     const peers = this.ids.filter((id) => id !== pid);
-    const shared = { configurationId: 1, pid, peers, ...(quorum && { quorum }) };
+    const shared = { configurationId, pid, peers, ...(quorum && { quorum }) };
     const paxos = new OmniPaxos<string>({
       resendTicks: 2,
       firstReadId: 1 + restarts * 1_000_000,

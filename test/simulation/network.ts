@@ -89,7 +89,7 @@ export class SimulatedNetwork {
     const link = this.#link(from, to);
     const isHealthy = this.#healed.has(link);
     for (const frame of this.#frames(from, messages, isHealthy)) {
-      if (isHealthy ? this.#random.chance(this.#coreLossPercent) : this.#loses()) {
+      if (isHealthy ? this.#losesInCore(frame) : this.#loses()) {
         this.#counts.add('message lost');
         continue;
       }
@@ -202,6 +202,13 @@ export class SimulatedNetwork {
     return frames.flatMap((frame) =>
       encodePeerFrames(from.hello().clusterId, frame).map((bytes) => decodePeerFrame(bytes).messages),
     );
+  }
+
+  /** Heartbeats come through, so that no new leader mends what the present one must mend. */
+  #losesInCore(frame: readonly PeerMessage[]): boolean {
+    if (frame.some(({ payload }) => payload.type === 'HeartbeatRequest' || payload.type === 'HeartbeatReply'))
+      return false;
+    return this.#random.chance(this.#coreLossPercent);
   }
 
   #loses(): boolean {

@@ -69,7 +69,7 @@ export interface Plan {
   readonly coreLossPercent: number;
 }
 
-export const tickUs = 20_000;
+const tickUs = 20_000;
 
 const none: FaultWeights = {
   crash: 0,
@@ -143,6 +143,7 @@ function flexibleQuorum(random: Random, count: number): QuorumSizes {
 }
 
 function settingsOf(random: Random, electionTimeoutTicks: number): ReplicaSettings {
+  const donorTimeoutTicks = random.between(3, 20);
   const undecidedBytesMax = random.pick([150, 600, 4000]);
   return {
     ...defaultReplicaSettings,
@@ -157,8 +158,9 @@ function settingsOf(random: Random, electionTimeoutTicks: number): ReplicaSettin
     syncBytesMax: undecidedBytesMax + random.pick([1, 100, 1000, 100_000]),
     catchUpBytesMax: random.pick([50, 200, 2000]),
     appliedPerTurnMax: random.pick([1, 7, 20_000]),
-    donorTimeoutTicks: random.between(3, 20),
-    snapshotIdleTicks: random.pick([5, 30, 200]),
+    donorTimeoutTicks,
+    // A donor must not give up its snapshot while the other end waits for an answer that was lost.
+    snapshotIdleTicks: donorTimeoutTicks * random.pick([3, 10]),
   };
 }
 

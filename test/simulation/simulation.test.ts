@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Random } from './random.ts';
 import { simulate } from './simulation.ts';
 import { main } from './worker.ts';
@@ -22,8 +22,17 @@ describe('the simulator', () => {
     ]);
   });
 
-  it('is told what to do by its process', () => {
-    expect(main).toBeTypeOf('function');
+  it('prints a result a line in its own process', async () => {
+    const lines: string[] = [];
+    const write = vi.spyOn(process.stdout, 'write').mockImplementation((line: unknown, written: unknown) => {
+      lines.push(String(line));
+      if (typeof written === 'function') written();
+      return true;
+    });
+    await main(['run', '6', '9', '2']);
+    write.mockRestore();
+    expect(lines.map((line) => JSON.parse(line).seed)).toEqual([6, 8]);
+    expect(JSON.parse(lines[0] ?? '')).toEqual(JSON.parse(JSON.stringify(simulate(6))));
   });
 
   it(`holds every check in ${seeds} seeds`, { timeout: 180_000 }, () => {

@@ -205,8 +205,6 @@ class Simulation {
     this.#recoveryUs = answeredUs - healedUs;
     // In a hub nobody but the hub reaches all others: whom the leader does not reach need not converge.
     if (!hub) this.#converge(core);
-    // A leader that is not heard may be replaced.
-    if (this.#plan.coreLossPercent > 0) return;
     this.#runUntil(this.#queue.nowUs + 15 * electionTimeoutUs);
     this.#oracle.expectNoLeaderChange('on links that have been stable for 15 election timeouts');
     this.#runUntil(this.#queue.nowUs + 10 * electionTimeoutUs);

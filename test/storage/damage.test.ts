@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LmdbLogStore } from '../../src/storage/lmdb-log-store.ts';
+import { FileLogStore } from '../../src/storage/file-log-store.ts';
 import { LmdbStateStore } from '../../src/storage/lmdb-state-store.ts';
 
 import { Scratch } from './scratch.ts';
@@ -21,9 +21,11 @@ afterEach(() => {
   scratch.remove();
 });
 
-/** Flips one bit, `offset` bytes from each place where `text` is in the data file. */
-function flipBit(text: string, offset: number): void {
-  const file = join(path, 'data.mdb');
+const segmentFile = () => join(path, '00000000000000000001.wal');
+const stateFile = () => join(path, 'data.mdb');
+
+/** Flips one bit, `offset` bytes from each place where `text` is in `file`. */
+function flipBit(file: string, text: string, offset: number): void {
   const data = readFileSync(file);
   let count = 0;
   for (let at = data.indexOf(text); at >= 0; at = data.indexOf(text, at + text.length)) {
@@ -39,7 +41,7 @@ describe('a bit that changed on disk', () => {
   it.each([-1, 0, marker.length - 1, marker.length, marker.length + 3])(
     'is noticed in the log, %i bytes from the start of an entry',
     async (offset) => {
-      const store = await LmdbLogStore.open({ path, ...owner });
+      const store = await FileLogStore.open({ path, ...owner });
       store.sequence.append([
         { type: 'Normal', entry: Buffer.from('first') },
         { type: 'Normal', entry: Buffer.from(marker) },
@@ -48,39 +50,40 @@ describe('a bit that changed on disk', () => {
       store.commit();
       await store.flush();
       await store.close();
-      flipBit(marker, offset);
-      const opening = LmdbLogStore.open({ path, ...owner });
+      flipBit(segmentFile(), marker, offset);
+      const opening = FileLogStore.open({ path, ...owner });
       await expect(opening).rejects.toMatchObject({
         name: 'DamagedError',
-        message: expect.stringContaining(`${path}/data.mdb is damaged at log entry 1`),
+        message: expect.stringContaining(`${segmentFile()} is damaged at log entry 1`),
       });
     },
   );
 
   it('is noticed when an entry that is not in memory is read', async () => {
     const tail = { entriesMax: 1, bytesMax: 1 };
-    const store = await LmdbLogStore.open({ path, ...owner, tail });
+    const store = await FileLogStore.open({ path, ...owner, tail });
     for (const text of [marker, 'second', 'third']) {
       store.sequence.append([{ type: 'Normal', entry: Buffer.from(text) }]);
       store.commit();
       await store.flush();
     }
+    flipBit(segmentFile(), marker, 3);
+    expect(() => store.sequence.read(0, 3)).toThrow(`${segmentFile()} is damaged at log entry 0`);
+    expect(store.sequence.read(1, 3)).toHaveLength(2);
     await store.close();
-    flipBit(marker, 3);
-    const again = await LmdbLogStore.open({ path, ...owner, tail });
-    expect(() => again.sequence.read(0, 3)).toThrow(`${path}/data.mdb is damaged at log entry 0`);
-    expect(again.sequence.read(1, 3)).toHaveLength(2);
-    await again.close();
+    await expect(FileLogStore.open({ path, ...owner })).rejects.toThrow(`${segmentFile()} is damaged at log entry 0`);
   });
 
   it('is noticed in what the flush wrote beside the log', async () => {
-    const store = await LmdbLogStore.open({ path, ...owner });
+    const store = await FileLogStore.open({ path, ...owner });
     store.bindCluster(marker);
     store.commit();
     await store.flush();
     await store.close();
-    flipBit(marker, 5);
-    await expect(LmdbLogStore.open({ path, ...owner })).rejects.toThrow(`damaged at the record 'cluster'`);
+    flipBit(segmentFile(), marker, 5);
+    await expect(FileLogStore.open({ path, ...owner })).rejects.toThrow(
+      `${segmentFile()} is damaged at a record (offset`,
+    );
   });
 
   // The revision before the value, its first and last byte.
@@ -90,7 +93,7 @@ describe('a bit that changed on disk', () => {
     store.put('another', Buffer.from('fine'), 6);
     await store.checkpoint(6, [{ id: 9, bytes: Buffer.from(`session ${marker}`) }]);
     await store.close();
-    flipBit(marker, offset);
+    flipBit(stateFile(), marker, offset);
     const again = await LmdbStateStore.open(path);
     const problem = `${path}/data.mdb is damaged at key "a key": the checksum does not fit`;
     expect(() => again.get('a key')).toThrow(problem);
@@ -105,7 +108,7 @@ describe('a bit that changed on disk', () => {
     store.put(marker, Buffer.from('value'), 5);
     await store.checkpoint(6, []);
     await store.close();
-    flipBit(marker, 0);
+    flipBit(stateFile(), marker, 0);
     const again = await LmdbStateStore.open(path);
     expect(() => again.range({ prefix: '', limit: 10, bytesMax: 1000 })).toThrow('the checksum does not fit');
     await again.close();

@@ -100,7 +100,7 @@ describe('a new directory', () => {
   it('is begun afresh after a crash that cut its making short', async () => {
     mkdirSync(join(path, 'log'), { recursive: true });
     writeFileSync(join(path, 'creating'), '');
-    writeFileSync(join(path, 'log', 'data.mdb'), 'half');
+    writeFileSync(join(path, 'log', '00000000000000000001.wal'), 'half');
     await make();
     expect(readdirSync(path).toSorted()).toEqual(['closed', 'identity', 'log', 'state']);
   });
@@ -144,22 +144,28 @@ describe('a directory is refused, unchanged,', () => {
     expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
   });
 
-  it.each(['identity', 'log', 'state', 'log/data.mdb', 'state/data.mdb'])('without its %s', async (name) => {
-    await make();
-    rmSync(join(path, name), { recursive: true });
-    const before = contents();
-    expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
-    expect(contents()).toEqual(before);
-  });
+  it.each(['identity', 'log', 'state', 'log/00000000000000000001.wal', 'state/data.mdb'])(
+    'without its %s',
+    async (name) => {
+      await make();
+      rmSync(join(path, name), { recursive: true });
+      const before = contents();
+      expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
+      expect(contents()).toEqual(before);
+    },
+  );
 
-  it.each(['log', 'state'])('with a cut or zeroed file of the %s, which kill by signal', async (name) => {
+  it.each([
+    { name: 'state/data.mdb', cut: ' is damaged (reading it ends the process with SIG' },
+    { name: 'log/00000000000000000001.wal', cut: ' is damaged at a record (offset 0): the file has 8192 bytes' },
+  ])('with a cut or zeroed $name', async ({ name, cut }) => {
     await make();
-    const file = join(path, name, 'data.mdb');
+    const file = join(path, name);
     const whole = readFileSync(file);
     truncateSync(file, 8192);
     const refused = await refusalOf({ path, nodeId: 1 });
     expect(refused.code).toBe('damaged');
-    expect(refused.message).toContain(`${name}/data.mdb is damaged (reading it ends the process with SIG`);
+    expect(refused.message).toContain(`${file}${cut}`);
     writeFileSync(file, Buffer.alloc(whole.length));
     expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
     writeFileSync(file, '');

@@ -5,9 +5,9 @@ import { BundledChild } from './bundled-child.ts';
 import { Scratch } from './scratch.ts';
 
 /** strace makes a system call of the child fail; it needs the package of that name and the right to trace. */
-const canTrace = spawnSync('strace', ['-e', 'inject=fdatasync:error=EIO', 'true']).status === 0;
+const canTrace = spawnSync('strace', ['-e', 'inject=fdatasync,pwrite64:error=EIO', 'true']).status === 0;
 
-describe.skipIf(!canTrace)('a disk whose fdatasync fails (needs strace)', () => {
+describe.skipIf(!canTrace)('a disk that fails (needs strace)', () => {
   let scratch: Scratch;
   let writer: BundledChild;
 
@@ -28,20 +28,19 @@ describe.skipIf(!canTrace)('a disk whose fdatasync fails (needs strace)', () => 
   });
 
   it.each([
-    { mode: 'log', line: 'flushed ' },
-    { mode: 'state', line: 'checkpoint ' },
+    // The log's files are written through: the write itself says what the device said.
+    { mode: 'log', line: 'flushed ', call: 'pwrite64', file: 'log/00000000000000000001.wal', error: 'EIO' },
+    { mode: 'state', line: 'checkpoint ', call: 'fdatasync', file: 'state/data.mdb', error: 'Input/output' },
   ])(
     'ends the $mode store: the write rejects, every later call throws, what was durable stays',
-    async ({ mode, line }) => {
+    async ({ mode, line, call, file, error }) => {
       const path = scratch.fresh();
       await (await openDataDirectory({ path, nodeId: 1 })).close();
-      const inject = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=fdatasync:error=EIO:when=12+'];
+      const inject = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${call}:error=EIO:when=12+`];
       const child = writer.start([path, mode], inject);
       const { code, stderr } = await child.ended;
       const failed = child.lines.findIndex((each) => each.startsWith('failed'));
-      expect(child.lines[failed]).toContain(
-        `failed DiskFailedError: a write to ${path}/${mode}/data.mdb failed (Input/output`,
-      );
+      expect(child.lines[failed]).toContain(`failed DiskFailedError: a write to ${path}/${file} failed (${error}`);
       expect(child.lines.slice(failed + 1)).toEqual(Array(6).fill('refused'));
       // No rejection goes unhandled: that alone would have ended the process.
       expect({ code, unhandled: stderr.includes('UnhandledPromiseRejection') }).toEqual({ code: 0, unhandled: false });

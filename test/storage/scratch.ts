@@ -15,8 +15,14 @@ export class Scratch {
   /** A copy of a directory as it is now: what a crash at this moment leaves, if no write is under way. */
   copyOf(directory: string): string {
     const copy = this.fresh();
-    cpSync(directory, copy, { recursive: true });
-    return copy;
+    try {
+      cpSync(directory, copy, { recursive: true });
+      return copy;
+    } catch (error) {
+      // A file that its store renamed meanwhile: the next attempt sees it under its new name.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+      return this.copyOf(directory);
+    }
   }
 
   remove(): void {
