@@ -41,6 +41,7 @@ export class CatchUp {
   /** Whom the request that is out went to, or who was asked last. */
   #donor: NodeId | undefined;
   #hasLeft = false;
+  #decidedElsewhere = 0;
   /** How often the request for the next rows was repeated. */
   #repeats = 0;
   #stage: Stage = { name: 'log' };
@@ -94,7 +95,13 @@ export class CatchUp {
     return this.#stage.name === 'state';
   }
 
+  /** The highest decided index that a donor told of. */
+  get decidedElsewhere(): number {
+    return this.#decidedElsewhere;
+  }
+
   onLogSegment(from: NodeId, segment: LogSegment): void {
+    this.#decidedElsewhere = Math.max(this.#decidedElsewhere, segment.decidedIndex);
     if (from !== this.#donor || this.#stage.name !== 'log' || this.#patience === 0) return;
     const { decidedIndex } = this.#sink;
     if (segment.entries.length > 0 && segment.from <= decidedIndex) {

@@ -51,11 +51,19 @@ type Mode =
       readonly name: 'member';
       readonly voter: Voter;
       catchUp: CatchUp | undefined;
-      announced: Configuration | undefined;
+      announced: Announced | undefined;
     }
   | { readonly name: 'joining'; readonly configuration: Configuration; readonly catchUp: CatchUp }
   | { readonly name: 'standby' };
 
+/** A later configuration that a voter was told of, and when. */
+interface Announced {
+  readonly configuration: Configuration;
+  readonly tick: number;
+}
+
+/** Election timeouts in which the members of a sealed configuration may decide its StopSign once more. */
+const timeoutsToDecideAgain = 20;
 /** Ticks between sweeps of deadlines. */
 const sweepTicks = 5;
 /**
@@ -509,7 +517,8 @@ export class Replica {
    */
   #onAnnounceToVoter(mode: Mode & { name: 'member' }, configuration: Configuration): void {
     if (mode.voter.paxos.isLeaderInAcceptPhase) return this.#enter(configuration);
-    if ((mode.announced?.configurationId ?? 0) < configuration.configurationId) mode.announced = configuration;
+    const known = mode.announced?.configuration.configurationId ?? 0;
+    if (known < configuration.configurationId) mode.announced = { configuration, tick: this.#tick };
   }
 
   #activeCatchUp(): CatchUp | undefined {
@@ -533,13 +542,30 @@ export class Replica {
 
   /** A member catches up when its consensus says so, or when it was told of a later configuration. */
   #updateMemberCatchUp(mode: Mode & { name: 'member' }): void {
-    const targetIndex = Math.max(mode.voter.paxos.catchUpTarget?.index ?? 0, mode.announced?.startIndex ?? 0);
+    const targetIndex = Math.max(
+      mode.voter.paxos.catchUpTarget?.index ?? 0,
+      mode.announced?.configuration.startIndex ?? 0,
+    );
     if (targetIndex <= this.#store.state.decidedIndex) {
       if (!this.#keeper.isInstalling) mode.catchUp = undefined;
     } else if (mode.catchUp) mode.catchUp.retarget(targetIndex);
     else mode.catchUp = new CatchUp(mode.voter.paxos, this.#state, this.#settings, targetIndex);
-    // The way there by the log is gone. Then a quorum of the later configuration has it all (see StateKeeper.trimLog).
-    if (mode.announced && mode.catchUp?.needsState && !this.#keeper.isInstalling) this.#enter(mode.announced);
+    const { announced } = mode;
+    if (!announced || !mode.catchUp?.needsState || this.#keeper.isInstalling) return;
+    if (this.#mayLeaveVote(announced, mode.catchUp.decidedElsewhere)) this.#enter(announced.configuration);
+  }
+
+  /**
+   * The way by the log to the StopSign is gone, so this voter has to take state from behind it, and to give up its vote first.
+   * It may if that vote is no part of what sealed the configuration, or if a quorum of the later one has it all.
+   * Else the members that are left may need it to decide the StopSign among them once more: they get some time.
+   */
+  #mayLeaveVote({ configuration, tick }: Announced, decidedElsewhere: number): boolean {
+    const { startIndex } = configuration;
+    const hasSealed = this.#store.sequence.endIndex >= startIndex;
+    const isTaken = decidedElsewhere > startIndex;
+    const isOverdue = this.#tick - tick > this.#settings.electionTimeoutTicks * timeoutsToDecideAgain;
+    return !hasSealed || isTaken || isOverdue;
   }
 
   #onStateChunk(from: NodeId, chunk: StateChunk): void {
