@@ -36,9 +36,9 @@ const troubleFor = 20;
 const healthyFor = 15;
 
 /** PROTOCOL: "progress within 4 election timeouts in each". */
-export const downtimeMost = 4;
+const downtimeMost = 4;
 /** "No gap when the links come back": a pause that a client could tell from the ordinary would be longer than this. */
-export const gapMost = 0.5;
+const gapMost = 0.5;
 
 const heal = (cluster: VirtualCluster) => cluster.healAll();
 
