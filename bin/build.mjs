@@ -9,7 +9,6 @@ import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bundlePath = 'dist/cli/kv.cjs';
-const cachePath = 'dist/cli/kv.cache';
 
 /** Paths of all files in a folder, relative to the root, with forward slashes. */
 async function filesIn(folder) {
