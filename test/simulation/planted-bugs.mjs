@@ -259,7 +259,7 @@ export const plantedBugs = [
   {
     name: 'the last Accepted may stay lost',
     rule: 'a leader asks in silence whether all has come through (mistake 8)',
-    seeds: 500,
+    seeds: 1500,
     edits: [
       {
         file: leader,
