@@ -12,7 +12,7 @@ const usage = 'usage: npm run model [-- --quick | --sound | --planted]';
 /** Memory that one verifier may take, and the longest path; over either, the run fails. */
 const memoryMbMax = 5000;
 const depthMax = 100_000;
-const runTimeoutMs = 280_000;
+const runTimeoutMs = 600_000;
 const workersMax = 2;
 
 const execute = promisify(execFile);

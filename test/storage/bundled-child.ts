@@ -85,10 +85,15 @@ export class RunningChild {
       const found = this.lines.find((line) => starts.some((start) => line.startsWith(start)));
       if (found !== undefined) return found;
       if (this.#hasEnded) throw new Error(`no line '${starts}': ${this.lines.join('\n')} ${(await this.ended).stderr}`);
-      await new Promise<void>((resolve) => {
-        this.#onLine = resolve;
-      });
+      await this.more();
     }
+  }
+
+  /** Resolves with the next line or the end. One caller at a time. */
+  more(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onLine = resolve;
+    });
   }
 
   kill(): void {

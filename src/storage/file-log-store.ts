@@ -1,0 +1,266 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { assert } from '../base/assert.ts';
+import type { Configuration, Identity } from '../cluster/configuration.ts';
+import { bottomBallot } from '../omnipaxos/ballot.ts';
+import type { PaxosState, Sequence } from '../omnipaxos/storage.ts';
+import type { LogStore } from '../replica/log-store.ts';
+import { BlockIndex } from './block-index.ts';
+import { otherClusterError } from './data-directory-error.ts';
+import { syncDirectory } from './durable-file.ts';
+import { FileLog } from './file-log.ts';
+import type { LogHead } from './log-head.ts';
+import type { TailLimits } from './log-tail.ts';
+import { StagedPaxosState } from './staged-paxos-state.ts';
+import { Wal } from './wal.ts';
+import { createSegment } from './wal-files.ts';
+import { encodeRecord, type LogChange, type LogOwner, ownerBytesMax, recordBytesMax } from './wal-record.ts';
+import { type RecoveredLog, recoverLog } from './wal-recovery.ts';
+import { WriteLedger } from './write-ledger.ts';
+
+/** What of the log stays in memory unless told otherwise. */
+const defaultTailLimits: TailLimits = { entriesMax: 16_384, bytesMax: 16 * 1024 * 1024 };
+
+/** Size of a segment's file unless told otherwise. */
+const defaultSegmentBytes = 16 * 1024 * 1024;
+
+const emptyHead: LogHead = {
+  trimmedIndex: 0,
+  endIndex: 0,
+  decidedIndex: 0,
+  promise: bottomBallot,
+  acceptedRound: bottomBallot,
+};
+
+const unchanged: LogOwner = { configuration: undefined, clusterId: undefined };
+
+/** Which directory, whose, and how much of the log to keep in memory. */
+export interface FileLogStoreOptions {
+  /** Directory of the log's files; made if absent. It must be locked by this process. */
+  readonly path: string;
+  readonly nodeId: number;
+  readonly storageId: string;
+  /** If given, a store that belongs to another cluster is refused, unchanged. */
+  readonly clusterId?: string;
+  readonly tail?: TailLimits;
+  /** Size of new segments; a larger record gets one of its own size. */
+  readonly segmentBytes?: number;
+}
+
+/** What goes into a record. */
+interface RecordParts {
+  readonly change: LogChange;
+  readonly endBefore: number;
+  readonly changedOwner: LogOwner;
+  readonly hasBase: boolean;
+}
+
+/**
+ * The log store on a write-ahead log of its own. A flush writes everything committed since the last one as one record,
+ * with one write that one flush of the device makes durable. The format is in wal-record.ts, recovery in wal-recovery.ts.
+ *
+ * `flush()` must not be called in the middle of a transition. Once it has rejected, every later call throws the same
+ * {@link import('./storage-error.ts').DiskFailedError}: the process must end. Reads throw a
+ * {@link import('./storage-error.ts').DamagedError} where the disk does not hold what was written.
+ */
+export class FileLogStore implements LogStore {
+  readonly sequence: Sequence<Uint8Array>;
+  readonly state: PaxosState;
+  readonly incarnation: number;
+  readonly #wal: Wal;
+  readonly #log: FileLog;
+  readonly #ledger = new WriteLedger();
+  #identity: Identity;
+  #configuration: Configuration | undefined;
+  /** What of configuration and cluster id the next flush writes. */
+  #changedOwner = unchanged;
+  /** At least what configuration and cluster id take in a record. */
+  #ownerBytes: number;
+  /** What is on disk. */
+  #durable: { readonly head: LogHead; readonly owner: LogOwner };
+  #flushing: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+  #failure: Error | undefined;
+
+  /** Opens the store and recovers what the last flush left. Counts the opening durably. Throws a `DamagedError`. */
+  static async open(options: FileLogStoreOptions): Promise<FileLogStore> {
+    const { path, clusterId, segmentBytes = defaultSegmentBytes } = options;
+    const recovered = recoverLog(path) ?? (await createLog(path, segmentBytes));
+    const bound = recovered.owner.clusterId;
+    if (bound !== undefined && bound !== (clusterId ?? bound)) throw otherClusterError(bound, clusterId ?? bound);
+    const wal = new Wal(path, recovered, segmentBytes);
+    try {
+      const store = new FileLogStore(wal, recovered, options);
+      await wal.tidy(recovered);
+      await store.#write(true);
+      return store;
+    } catch (error) {
+      await wal.close();
+      throw error;
+    }
+  }
+
+  private constructor(wal: Wal, recovered: RecoveredLog, options: FileLogStoreOptions) {
+    const { head, owner } = recovered;
+    this.#wal = wal;
+    this.#durable = { head, owner };
+    this.#ownerBytes = ownerBytesMax(owner);
+    this.#configuration = owner.configuration;
+    this.incarnation = recovered.incarnation;
+    this.#identity = { nodeId: options.nodeId, storageId: options.storageId, clusterId: owner.clusterId };
+    const onStage = () => {
+      this.#assertUsable();
+      this.#ledger.stage();
+    };
+    const onRead = () => this.#assertUsable();
+    const tail = options.tail ?? defaultTailLimits;
+    this.#log = new FileLog(wal, recovered.blocks, head, tail, { onRead, onStage });
+    this.sequence = this.#log;
+    this.state = new StagedPaxosState(head, onStage, onRead);
+  }
+
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  get configuration(): Configuration | undefined {
+    return this.#configuration;
+  }
+
+  get hasStagedWrites(): boolean {
+    return this.#ledger.hasStagedWrites;
+  }
+
+  bindCluster(clusterId: string): void {
+    this.#assertUsable();
+    const bound = this.#identity.clusterId;
+    if (bound === clusterId) return;
+    if (bound !== undefined) throw otherClusterError(bound, clusterId);
+    this.#identity = { ...this.#identity, clusterId };
+    this.#stageOwner({ clusterId });
+  }
+
+  setConfiguration(configuration: Configuration): void {
+    this.#assertUsable();
+    if (configuration.configurationId !== this.#configuration?.configurationId) {
+      this.state.promise = bottomBallot;
+      this.state.acceptedRound = bottomBallot;
+    }
+    this.#configuration = configuration;
+    this.#stageOwner({ configuration });
+  }
+
+  commit(): number {
+    this.#assertUsable();
+    return this.#ledger.commit();
+  }
+
+  durableWrite(): number {
+    this.#assertUsable();
+    return this.#ledger.durableWrite();
+  }
+
+  async flush(): Promise<number> {
+    this.#assertUsable();
+    if (this.#ledger.beginFlush()) {
+      this.#flushing = this.#write(false);
+      await this.#flushing;
+      this.#ledger.endFlush();
+    }
+    return this.#ledger.durableWrite();
+  }
+
+  /** Waits for a flush under way, then closes. What was never flushed is lost, except a lone change of the decided index. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#flushing;
+      if (this.#failure === undefined) await this.#writeClosing();
+    } finally {
+      this.#failure ??= new Error('the log store is closed');
+      await this.#wal.close();
+    }
+  }
+
+  /** Writes all that is staged as one record: no `await` before the write is issued, unless that begins a segment. */
+  async #write(hasBase: boolean): Promise<void> {
+    try {
+      const endBefore = this.#log.diskEnd;
+      const change = this.#log.takeChange();
+      const changedOwner = this.#changedOwner;
+      this.#changedOwner = unchanged;
+      const after = { head: this.#head(), owner: this.#owner() };
+      await this.#writeRecord({ change, endBefore, changedOwner, hasBase }, after);
+      this.#log.written();
+    } catch (error) {
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+      throw error;
+    }
+  }
+
+  /**
+   * A record behind all others, so that damage to any of those is in the middle of the log. It has the decided index;
+   * what was staged and never flushed it leaves out.
+   */
+  async #writeClosing(): Promise<void> {
+    if (!this.hasStagedWrites) return this.#write(false);
+    const endBefore = this.#durable.head.endIndex;
+    const change = { cut: undefined, from: endBefore, entries: [] };
+    await this.#writeRecord({ change, endBefore, changedOwner: unchanged, hasBase: false }, this.#durable);
+  }
+
+  async #writeRecord(
+    { change, endBefore, changedOwner, hasBase }: RecordParts,
+    after: { readonly head: LogHead; readonly owner: LogOwner },
+  ): Promise<void> {
+    const bytesMax = recordBytesMax(change, this.#ownerBytes);
+    const place = this.#wal.place(bytesMax);
+    const segmentBytes = place.newSegmentBytes ?? this.#wal.presentBytes;
+    const base = hasBase || place.newSegmentBytes !== undefined ? { segmentBytes, endBefore } : undefined;
+    const owner = base === undefined ? changedOwner : after.owner;
+    const parts = { bytesMax, base, head: after.head, owner, change };
+    const record = encodeRecord(place.id, parts, place.offset, this.#log.blocks);
+    const oldestSegment = this.#log.oldestSegment ?? place.id.segment;
+    await this.#wal.write(place, record);
+    this.#durable = after;
+    this.#wal.dropBelow(oldestSegment);
+  }
+
+  #head(): LogHead {
+    const { trimmedIndex, endIndex } = this.#log;
+    const { promise, acceptedRound, decidedIndex } = this.state;
+    return { trimmedIndex, endIndex, decidedIndex, promise, acceptedRound };
+  }
+
+  #owner(): LogOwner {
+    return { configuration: this.#configuration, clusterId: this.#identity.clusterId };
+  }
+
+  #stageOwner(changed: Partial<LogOwner>): void {
+    this.#ledger.stage();
+    this.#changedOwner = { ...this.#changedOwner, ...changed };
+    this.#ownerBytes = Math.max(this.#ownerBytes, ownerBytesMax(this.#owner()));
+  }
+
+  #assertUsable(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+/** Makes the first segment with a first record: a log is there from the moment that file has its name. */
+async function createLog(path: string, segmentBytes: number): Promise<RecoveredLog> {
+  if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) syncDirectory(dirname(path));
+  const change = { cut: undefined, from: 0, entries: [] };
+  const bytesMax = recordBytesMax(change, ownerBytesMax(unchanged));
+  const parts = { bytesMax, base: { segmentBytes, endBefore: 0 }, head: emptyHead, owner: unchanged, change };
+  const id = { lineage: randomBytes(8), segment: 1, number: 1, incarnation: 0 };
+  await createSegment(path, 1, segmentBytes, encodeRecord(id, parts, 0, new BlockIndex()));
+  const recovered = recoverLog(path);
+  assert(recovered !== undefined, 'a log that was just made is not there');
+  return recovered;
+}

@@ -1,0 +1,228 @@
+import { closeSync, rmSync } from 'node:fs';
+import { assert } from '../base/assert.ts';
+import { DiskFailedError } from './storage-error.ts';
+import {
+  createSegment,
+  listUnfinished,
+  openSegment,
+  readAt,
+  recycleSegment,
+  segmentFile,
+  writeDurably,
+} from './wal-files.ts';
+import { encodeMark, markBytesMax, type RecordId } from './wal-record.ts';
+import type { RecoveredLog } from './wal-recovery.ts';
+
+/** Most segments kept ready for use: more than that, dropped ones are removed. */
+const readyMax = 4;
+
+/** Where the next record goes. */
+export interface RecordPlace {
+  readonly id: RecordId;
+  readonly offset: number;
+  /** Size of the segment's file if the record is its first. */
+  readonly newSegmentBytes: number | undefined;
+}
+
+interface Segment {
+  readonly segment: number;
+  readonly bytes: number;
+}
+
+/**
+ * The files behind the log: where records are written, one at a time, and read. The next segment is made ready, or a
+ * dropped one renamed to it, while the present one is written to, so that in steady state a write allocates nothing.
+ */
+export class Wal {
+  readonly #directory: string;
+  readonly #lineage: Uint8Array;
+  readonly #incarnation: number;
+  readonly #segmentBytes: number;
+  #present: Segment;
+  #file: number;
+  #offset: number;
+  #number: number;
+  /** Segments before the present one that are still there, ascending. */
+  #older: Segment[];
+  /** Files made ready for the segments after the present one. */
+  readonly #ready = new Set<number>();
+  /** Highest segment number whose file is ready or being made. */
+  #lastAllotted: number;
+  /** What is done to other files than the present one; never rejects. */
+  #background: Promise<void> = Promise.resolve();
+  #reader: { readonly segment: number; readonly file: number } | undefined;
+
+  constructor(directory: string, recovered: RecoveredLog, segmentBytes: number) {
+    this.#directory = directory;
+    this.#lineage = recovered.lineage;
+    this.#incarnation = recovered.incarnation + 1;
+    this.#segmentBytes = segmentBytes;
+    this.#older = recovered.segments.slice(0, -1);
+    this.#present = recovered.segments.at(-1) as Segment;
+    this.#lastAllotted = this.#present.segment;
+    this.#offset = recovered.offset;
+    this.#number = recovered.number;
+    this.#file = openSegment(directory, this.#present.segment);
+  }
+
+  /** Size of the present segment's file. */
+  get presentBytes(): number {
+    return this.#present.bytes;
+  }
+
+  /** Puts the files in order after recovery: what a crash left undone or half done. */
+  async tidy(recovered: RecoveredLog): Promise<void> {
+    for (const file of listUnfinished(this.#directory)) rmSync(file);
+    await this.#writeAgain(recovered.lastOffset, recovered.offset);
+    const { unmarked } = recovered;
+    if (unmarked !== undefined) await this.#mark(unmarked.segment, unmarked.offset, unmarked.number);
+    for (const { segment, bytes } of recovered.unused) {
+      if (segment === this.#lastAllotted + 1 && bytes === this.#segmentBytes && this.#ready.size < readyMax) {
+        this.#ready.add(segment);
+        this.#lastAllotted = segment;
+      } else {
+        rmSync(segmentFile(this.#directory, segment));
+      }
+    }
+    this.#prepareNext();
+  }
+
+  /** Where a record of at most `bytesMax` bytes goes. */
+  place(bytesMax: number): RecordPlace {
+    const fits = this.#offset + bytesMax + markBytesMax <= this.#present.bytes;
+    const segment = fits ? this.#present.segment : this.#present.segment + 1;
+    return {
+      id: { lineage: this.#lineage, segment, number: this.#number, incarnation: this.#incarnation },
+      offset: fits ? this.#offset : 0,
+      newSegmentBytes: fits ? undefined : Math.max(this.#segmentBytes, bytesMax + markBytesMax),
+    };
+  }
+
+  /** Writes the record for the place that `place` gave last. Rejects with a {@link DiskFailedError}: then all is over. */
+  async write(place: RecordPlace, record: Uint8Array): Promise<void> {
+    try {
+      if (place.newSegmentBytes !== undefined) return await this.#writeFirst(place, place.newSegmentBytes, record);
+      assert(place.offset + record.length + markBytesMax <= this.#present.bytes, 'a record is larger than was said');
+      await writeDurably(this.#file, record, place.offset);
+      this.#offset = place.offset + record.length;
+      this.#number++;
+    } catch (error) {
+      throw new DiskFailedError(segmentFile(this.#directory, place.id.segment), error);
+    }
+  }
+
+  /** Nothing in the segments before `segment` is needed any more. */
+  dropBelow(segment: number): void {
+    let count = 0;
+    while (count < this.#older.length && (this.#older[count] as Segment).segment < segment) count++;
+    if (count === 0) return;
+    for (const dropped of this.#older.splice(0, count)) this.#drop(dropped);
+  }
+
+  /** Bytes of a segment. Fewer if its file ends before. */
+  read(segment: number, offset: number, length: number): Uint8Array {
+    if (segment === this.#present.segment) return readAt(this.#file, offset, length);
+    if (this.#reader?.segment !== segment) {
+      this.#closeReader();
+      this.#reader = { segment, file: openSegment(this.#directory, segment) };
+    }
+    return readAt(this.#reader.file, offset, length);
+  }
+
+  /** The file of a segment, to be named in errors. */
+  fileOf(segment: number): string {
+    return segmentFile(this.#directory, segment);
+  }
+
+  /** Waits for what is under way beside writes, then closes. */
+  async close(): Promise<void> {
+    await this.#background;
+    this.#closeReader();
+    closeSync(this.#file);
+  }
+
+  /** The first record of a new segment. It counts once the segment before says so: a loss of the file is then noticed. */
+  async #writeFirst(place: RecordPlace, bytes: number, record: Uint8Array): Promise<void> {
+    const { segment } = place.id;
+    await this.#takeNext(segment, bytes);
+    const file = openSegment(this.#directory, segment);
+    try {
+      await writeDurably(file, record, 0);
+      await writeDurably(this.#file, encodeMark({ ...place.id, segment: this.#present.segment }), this.#offset);
+    } catch (error) {
+      closeSync(file);
+      throw error;
+    }
+    closeSync(this.#file);
+    this.#older.push(this.#present);
+    this.#present = { segment, bytes };
+    this.#file = file;
+    this.#offset = record.length;
+    this.#number++;
+    this.#prepareNext();
+  }
+
+  /** Sees to it that the file of the next segment is there. */
+  async #takeNext(segment: number, bytes: number): Promise<void> {
+    if (!this.#ready.has(segment)) await this.#background;
+    const isReady = this.#ready.delete(segment);
+    this.#lastAllotted = Math.max(this.#lastAllotted, segment);
+    if (!isReady || bytes !== this.#segmentBytes) await createSegment(this.#directory, segment, bytes);
+  }
+
+  #prepareNext(): void {
+    if (this.#lastAllotted > this.#present.segment) return;
+    const segment = ++this.#lastAllotted;
+    this.#inBackground(async () => {
+      await createSegment(this.#directory, segment, this.#segmentBytes);
+      this.#ready.add(segment);
+    });
+  }
+
+  #drop({ segment, bytes }: Segment): void {
+    if (this.#reader?.segment === segment) this.#closeReader();
+    if (bytes !== this.#segmentBytes || this.#lastAllotted - this.#present.segment >= readyMax) {
+      this.#inBackground(() => Promise.resolve(rmSync(segmentFile(this.#directory, segment))));
+      return;
+    }
+    const next = ++this.#lastAllotted;
+    this.#inBackground(async () => {
+      await recycleSegment(this.#directory, segment, next);
+      this.#ready.add(next);
+    });
+  }
+
+  /** A failure here, such as a full disk, counts only if the file is needed: it is then made again, from the start. */
+  #inBackground(task: () => Promise<void>): void {
+    this.#background = this.#background.then(task).catch(() => undefined);
+  }
+
+  /**
+   * The last record may have been read from the system's cache alone: its process was killed, or the device refused it.
+   * Those before it were durable when it was written.
+   */
+  async #writeAgain(offset: number, end: number): Promise<void> {
+    try {
+      await writeDurably(this.#file, readAt(this.#file, offset, end - offset), offset);
+    } catch (error) {
+      throw new DiskFailedError(segmentFile(this.#directory, this.#present.segment), error);
+    }
+  }
+
+  async #mark(segment: number, offset: number, number: number): Promise<void> {
+    const file = openSegment(this.#directory, segment);
+    try {
+      const id = { lineage: this.#lineage, segment, number, incarnation: this.#incarnation };
+      await writeDurably(file, encodeMark(id), offset);
+    } catch (error) {
+      throw new DiskFailedError(segmentFile(this.#directory, segment), error);
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  #closeReader(): void {
+    if (this.#reader !== undefined) closeSync(this.#reader.file);
+    this.#reader = undefined;
+  }
+}
