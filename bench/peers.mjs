@@ -114,7 +114,7 @@ function systemsNamed(list) {
 }
 
 function ownVersion() {
-  if (existsSync(join(root, 'dist/cli/oclif.js'))) return 'this tree';
+  if (existsSync(join(root, 'dist/cli/kv.cjs'))) return 'this tree';
   throw new Error('this tree is not built yet: npm run build');
 }
 
