@@ -294,6 +294,35 @@ export const plantedBugs = [
     ],
   },
   {
+    name: 'a state outlives its configuration',
+    rule: 'every member persists the configuration that a StopSign opens before anything that lies behind it',
+    seeds: 2000,
+    edits: [
+      {
+        file: stateKeeper,
+        find: 'if (this.#isCheckpointing || !this.#isConfigurationDurable) return;',
+        replace: 'if (this.#isCheckpointing) return;',
+      },
+    ],
+  },
+  {
+    name: 'a voter takes state from behind a StopSign',
+    rule: 'what comes from behind a StopSign that a voter does not know must not reach it',
+    seeds: 2000,
+    edits: [
+      {
+        file: replica,
+        find: 'return configurationId < this.#configurationId ? this.#announce(from) : this.#serveState(from, payload);',
+        replace: 'return this.#serveState(from, payload);',
+      },
+      {
+        file: replica,
+        find: 'return configurationId > this.#configurationId ? undefined : this.#onStateChunk(from, payload);',
+        replace: 'return this.#onStateChunk(from, payload);',
+      },
+    ],
+  },
+  {
     name: 'a read is served before its index is applied',
     rule: 'the read is served once that index is applied',
     seeds: 100,
