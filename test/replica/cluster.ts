@@ -1,0 +1,497 @@
+import { fromByteString, toByteString } from '../../src/base/bytes.ts';
+import { type Command, encodeCommand } from '../../src/kv/command.ts';
+import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import type { ReplicaEvent, StorageJob, TurnOutput } from '../../src/replica/events.ts';
+import { Replica } from '../../src/replica/replica.ts';
+import { defaultReplicaSettings, type ReplicaSettings } from '../../src/replica/settings.ts';
+import type { ClientResponse, RequestBody, ResponseBody } from '../../src/wire/client-message.ts';
+import type { PeerMessage, PeerPayload } from '../../src/wire/peer-message.ts';
+import { SimulatedDisk } from '../simulation/simulated-disk.ts';
+import { SimulatedLogStore } from '../simulation/simulated-log-store.ts';
+import { SimulatedStateStore } from '../simulation/simulated-state-store.ts';
+
+/** A message that left a node. */
+export interface Sent {
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly message: PeerMessage;
+}
+
+/** What a request came to: read `answer` after the cluster has moved on. */
+export interface Ask {
+  readonly answer: ResponseBody | undefined;
+}
+
+/** How the log's disk of a node behaves: `stalled` writes do not end, a `failing` one ends its node. */
+type DiskHealth = 'sound' | 'stalled' | 'failing';
+
+interface Process {
+  readonly replica: Replica;
+  readonly log: SimulatedLogStore;
+  readonly state: SimulatedStateStore;
+  readonly links: Set<NodeId>;
+  isFlushing: boolean;
+  isTurnDue: boolean;
+  job: StorageJob | undefined;
+}
+
+interface Node {
+  readonly id: NodeId;
+  disk: SimulatedDisk;
+  wipes: number;
+  health: DiskHealth;
+  process: Process | undefined;
+}
+
+const tickMs = 10;
+const turnsMax = 100_000;
+const clusterSettings: ReplicaSettings = {
+  ...defaultReplicaSettings,
+  electionTimeoutTicks: 5,
+  resendTicks: 5,
+  donorTimeoutTicks: 10,
+  checkpointTicks: 10,
+};
+
+/**
+ * Real replicas on simulated disks, driven by hand as `src/server.ts` drives one: nothing happens but in `tick` and `settle`.
+ * Links are FIFO and come back by themselves on a tick unless they are cut. Writes of the log end at once, work of the state
+ * store with the next tick.
+ */
+export class Cluster {
+  /** Everything that left any node, in order. */
+  readonly sent: Sent[] = [];
+  /** Told of each message just before it arrives. */
+  onArrival: (sent: Sent) => void = () => {};
+  readonly #members: ReadonlyMap<NodeId, string>;
+  readonly #settings: ReplicaSettings;
+  readonly #nodes = new Map<NodeId, Node>();
+  readonly #cut = new Set<string>();
+  readonly #timeless = new Set<NodeId>();
+  readonly #answers = new Map<number, ResponseBody>();
+  #network: Sent[] = [];
+  #requests = 0;
+
+  /** `members` are the nodes of the first configuration. All are started. */
+  constructor(members: readonly NodeId[], settings: Partial<ReplicaSettings> = {}) {
+    this.#members = new Map(members.map((id) => [id, addressOf(id)]));
+    this.#settings = { ...clusterSettings, ...settings };
+    for (const id of members) this.start(id);
+  }
+
+  /** Starts a node on what its disk holds, an empty one at first. */
+  start(id: NodeId): void {
+    const node = this.#nodes.get(id) ?? this.#newNode(id);
+    if (node.process) throw new Error(`node ${id} runs already`);
+    node.health = 'sound';
+    const log = new SimulatedLogStore(node.disk);
+    const state = new SimulatedStateStore(node.disk);
+    const replica = new Replica({
+      initial: { name: 'story', nodes: this.#members },
+      address: addressOf(id),
+      logStore: log,
+      stateStore: state,
+      settings: this.#settings,
+      tickMs,
+      defaultAddress: addressOf,
+    });
+    node.process = {
+      replica,
+      log,
+      state,
+      links: new Set(),
+      isFlushing: false,
+      isTurnDue: true,
+      job: undefined,
+    };
+  }
+
+  /** The process is gone, and with it all that was not on the disk. */
+  crash(id: NodeId): void {
+    const node = this.#node(id);
+    const process = this.#process(id);
+    process.log.crash(false);
+    process.replica.close();
+    node.process = undefined;
+    for (const other of process.links) this.#unlink(other, id);
+    this.#network = this.#network.filter(({ from, to }) => from !== id && to !== id);
+  }
+
+  /** Empties the data directory of a node that is down. */
+  wipe(id: NodeId): void {
+    const node = this.#node(id);
+    node.wipes++;
+    node.disk = new SimulatedDisk(id, `d${id}.${node.wipes}`);
+  }
+
+  /** Writes of the log that begin from now on do not end until `freeDisk`. */
+  stallDisk(id: NodeId): void {
+    this.#node(id).health = 'stalled';
+  }
+
+  /** The write of the log that is under way, or else the next, fails, and its node ends. */
+  failDisk(id: NodeId): void {
+    const node = this.#node(id);
+    node.health = 'failing';
+    if (node.process?.isFlushing) this.crash(id);
+  }
+
+  /** The node feels no time pass; messages still reach it. */
+  stopTimer(id: NodeId): void {
+    this.#timeless.add(id);
+  }
+
+  startTimer(id: NodeId): void {
+    this.#timeless.delete(id);
+  }
+
+  freeDisk(id: NodeId): void {
+    const node = this.#node(id);
+    node.health = 'sound';
+    if (node.process?.isFlushing) this.#endFlush(node.process);
+  }
+
+  /** Cuts the links between each of `some` and each of `others`, with what is on them. */
+  cut(some: readonly NodeId[], others: readonly NodeId[]): void {
+    for (const a of some) {
+      for (const b of others) {
+        if (a === b) continue;
+        this.#cut.add(pair(a, b));
+        this.#disconnect(a, b);
+      }
+    }
+  }
+
+  /** Cuts a node off from all others. */
+  isolate(id: NodeId): void {
+    this.cut([id], [...this.#nodes.keys()]);
+  }
+
+  /** Links that were cut come back with the next tick. */
+  heal(): void {
+    this.#cut.clear();
+  }
+
+  /** Lets `count` ticks pass on all nodes. */
+  tick(count = 1): void {
+    for (let passed = 0; passed < count; passed++) {
+      this.#dial();
+      for (const { process } of this.#nodes.values()) if (process) this.#endJob(process);
+      for (const { id, process } of this.#nodes.values()) {
+        if (process && !this.#timeless.has(id)) this.#receive(process, { type: 'tick' });
+      }
+      this.settle();
+    }
+  }
+
+  /** Lets election timeouts pass. */
+  timeouts(count: number): void {
+    this.tick(count * this.#settings.electionTimeoutTicks);
+  }
+
+  /** Ticks until `isSo`; fails if that takes too long. */
+  until(what: string, isSo: () => boolean): void {
+    for (let passed = 0; passed < 2000; passed++) {
+      if (isSo()) return;
+      this.tick();
+    }
+    throw new Error(`it did not come to this: ${what}`);
+  }
+
+  /** Runs turns and messages until nothing is left to do. */
+  settle(): void {
+    for (let turns = 0; turns < turnsMax; turns++) {
+      const due = [...this.#nodes.values()].find(({ process }) => process?.isTurnDue);
+      if (due) this.#turn(due);
+      else if (!this.#deliver()) return;
+    }
+    throw new Error('the cluster does not come to rest');
+  }
+
+  /** Waits until one of the running nodes leads, and all that can reach it follow it. */
+  elect(): NodeId {
+    this.until('somebody leads', () => this.leaders.length === 1 && this.#isFollowed(this.leaders[0] as NodeId));
+    return this.leaders[0] as NodeId;
+  }
+
+  /** Nodes that believe themselves in office. */
+  get leaders(): NodeId[] {
+    return this.running.filter((id) => this.replica(id).voter?.paxos.isLeaderInAcceptPhase);
+  }
+
+  get running(): NodeId[] {
+    return [...this.#nodes.values()].filter(({ process }) => process).map(({ id }) => id);
+  }
+
+  isRunning(id: NodeId): boolean {
+    return this.#node(id).process !== undefined;
+  }
+
+  replica(id: NodeId): Replica {
+    return this.#process(id).replica;
+  }
+
+  log(id: NodeId): SimulatedLogStore {
+    return this.#process(id).log;
+  }
+
+  state(id: NodeId): SimulatedStateStore {
+    return this.#process(id).state;
+  }
+
+  /** What of a node survives its crash. */
+  disk(id: NodeId): SimulatedDisk {
+    return this.#node(id).disk;
+  }
+
+  /** Payloads of one type that left `from`. */
+  sentBy<T extends PeerPayload['type']>(from: NodeId, type: T): (PeerPayload & { readonly type: T })[] {
+    const payloads = this.sent.filter((sent) => sent.from === from).map(({ message }) => message.payload);
+    return payloads.filter((payload): payload is PeerPayload & { readonly type: T } => payload.type === type);
+  }
+
+  /** Payloads of one type that were sent to `to`. */
+  sentTo<T extends PeerPayload['type']>(to: NodeId, type: T): (PeerPayload & { readonly type: T })[] {
+    const payloads = this.sent.filter((sent) => sent.to === to).map(({ message }) => message.payload);
+    return payloads.filter((payload): payload is PeerPayload & { readonly type: T } => payload.type === type);
+  }
+
+  /** Puts a request into a node's inbox. */
+  ask(id: NodeId, body: RequestBody, timeoutMs = 1000): Ask {
+    const request = ++this.#requests;
+    this.#receive(this.#process(id), {
+      type: 'requests',
+      connection: 1,
+      requests: [{ id: request, timeoutMs, ...body }],
+    });
+    const answers = this.#answers;
+    return {
+      get answer() {
+        return answers.get(request);
+      },
+    };
+  }
+
+  /** Asks, and lets the cluster come to rest. */
+  askNow(id: NodeId, body: RequestBody, timeoutMs?: number): ResponseBody | undefined {
+    const ask = this.ask(id, body, timeoutMs);
+    this.settle();
+    return ask.answer;
+  }
+
+  /** A linearizable read through a node. */
+  get(id: NodeId, key: string, timeoutMs?: number): Ask {
+    return this.ask(id, { type: 'get', consistency: 'linearizable', key: fromByteString(key) }, timeoutMs);
+  }
+
+  /** What a node's own state holds under a key. */
+  localValue(id: NodeId, key: string): string | undefined {
+    return textOf(this.askNow(id, { type: 'get', consistency: 'local', key: fromByteString(key) }));
+  }
+
+  reconfigure(id: NodeId, members: readonly NodeId[], timeoutMs?: number): Ask {
+    const nodes = members.map((member) => ({ id: member, address: addressOf(member) }));
+    return this.ask(id, { type: 'reconfigure', nodes }, timeoutMs);
+  }
+
+  /** Reconfigures, and waits until every member votes in the new configuration. */
+  reconfigureTo(id: NodeId, members: readonly NodeId[]): void {
+    const ask = this.reconfigure(id, members, 60_000);
+    this.until(`the members are ${members.join(', ')}`, () => ask.answer !== undefined);
+    if (ask.answer?.type !== 'reconfigured') throw new Error(`not reconfigured: ${JSON.stringify(ask.answer)}`);
+    const { configurationId } = ask.answer;
+    const votes = (member: NodeId) =>
+      !this.isRunning(member) || this.replica(member).voter?.configurationId === configurationId;
+    this.until('they all vote', () => members.every(votes));
+  }
+
+  /** Waits until these nodes have applied the same, and that is all that is decided. */
+  converge(...ids: readonly NodeId[]): void {
+    this.until('all have applied all', () => {
+      const ends = ids.flatMap((id) => [this.replica(id).appliedIndex, this.replica(id).status().decidedIndex]);
+      return Math.min(...ends) === Math.max(...ends);
+    });
+  }
+
+  #newNode(id: NodeId): Node {
+    const disk = new SimulatedDisk(id, `d${id}.0`);
+    const node: Node = { id, disk, wipes: 0, health: 'sound', process: undefined };
+    this.#nodes.set(id, node);
+    return node;
+  }
+
+  #isFollowed(leader: NodeId): boolean {
+    const others = this.running.filter((id) => this.replica(id).voter && !this.#cut.has(pair(id, leader)));
+    return others.every((id) => this.replica(id).status().leader === leader);
+  }
+
+  #receive(process: Process, event: ReplicaEvent): void {
+    process.replica.receive(event);
+    process.isTurnDue = true;
+  }
+
+  #turn(node: Node): void {
+    const process = this.#process(node.id);
+    process.isTurnDue = false;
+    const output = process.replica.turn();
+    this.#release(node, process, output);
+    if (output.hasMore) process.isTurnDue = true;
+    if (process.isFlushing || !process.log.hasStagedWrites) return;
+    process.isFlushing = true;
+    process.log.beginFlush();
+    if (node.health === 'sound') this.#endFlush(process);
+    else if (node.health === 'failing') this.crash(node.id);
+  }
+
+  #release(node: Node, process: Process, output: TurnOutput): void {
+    for (const [to, messages] of output.messages) {
+      if (!process.links.has(to)) continue;
+      for (const message of messages) {
+        const sent = { from: node.id, to, message };
+        this.sent.push(sent);
+        this.#network.push(sent);
+      }
+    }
+    for (const responses of output.responses.values()) for (const response of responses) this.#answer(response);
+    for (const { nodeId } of output.refusals) this.#disconnect(node.id, nodeId);
+    for (const job of output.jobs) {
+      if (process.job) throw new Error(`node ${node.id}: ${job.type} during ${process.job.type}`);
+      process.job = job;
+      void job.run();
+    }
+  }
+
+  #answer({ id, ...body }: ClientResponse): void {
+    if (this.#answers.has(id)) throw new Error(`request ${id} was answered twice`);
+    this.#answers.set(id, body);
+  }
+
+  #endFlush(process: Process): void {
+    process.log.endFlush();
+    process.isFlushing = false;
+    this.#receive(process, { type: 'flushed' });
+  }
+
+  #endJob(process: Process): void {
+    const { job } = process;
+    if (!job) return;
+    process.state.endWork();
+    process.job = undefined;
+    this.#receive(
+      process,
+      job.type === 'checkpoint' ? { type: 'checkpointed' } : { type: 'stateInstalled', index: job.index },
+    );
+  }
+
+  #deliver(): boolean {
+    const next = this.#network.shift();
+    if (!next) return false;
+    this.onArrival(next);
+    const { from, to, message } = next;
+    const process = this.#nodes.get(to)?.process;
+    if (process) this.#receive(process, { type: 'peerMessages', from, messages: [message] });
+    return true;
+  }
+
+  #dial(): void {
+    for (const { id, process } of this.#nodes.values()) {
+      for (const other of process?.replica.peersToDial().keys() ?? []) this.#connect(id, other);
+    }
+  }
+
+  #connect(a: NodeId, b: NodeId): void {
+    const one = this.#nodes.get(a)?.process;
+    const other = this.#nodes.get(b)?.process;
+    if (!one || !other || one.links.has(b) || this.#cut.has(pair(a, b))) return;
+    one.links.add(b);
+    other.links.add(a);
+    const hello = one.replica.hello();
+    this.#receive(one, { type: 'peerConnected', hello: other.replica.hello() });
+    this.#receive(other, { type: 'peerConnected', hello });
+  }
+
+  #disconnect(a: NodeId, b: NodeId): void {
+    this.#unlink(a, b);
+    this.#unlink(b, a);
+    this.#network = this.#network.filter(({ from, to }) => pair(from, to) !== pair(a, b));
+  }
+
+  #unlink(id: NodeId, other: NodeId): void {
+    const process = this.#nodes.get(id)?.process;
+    if (process?.links.delete(other)) this.#receive(process, { type: 'peerDisconnected', nodeId: other });
+  }
+
+  #node(id: NodeId): Node {
+    const node = this.#nodes.get(id);
+    if (!node) throw new Error(`no node ${id}`);
+    return node;
+  }
+
+  #process(id: NodeId): Process {
+    const { process } = this.#node(id);
+    if (!process) throw new Error(`node ${id} is down`);
+    return process;
+  }
+}
+
+/** A client with a session, which numbers its commands by itself. */
+export class Client {
+  readonly #cluster: Cluster;
+  readonly #session: number;
+  #next = 1;
+
+  /** Opens the session through node `id`. */
+  constructor(cluster: Cluster, id: NodeId, random = 1) {
+    this.#cluster = cluster;
+    const command = encodeCommand({ kind: 'openSession', session: 0, number: random, acknowledgedBelow: 0 });
+    const ask = cluster.ask(id, { type: 'write', command });
+    cluster.until('the session is open', () => ask.answer !== undefined);
+    const answer = ask.answer;
+    if (answer?.type !== 'outcome' || answer.outcome.type !== 'sessionOpened') throw new Error(JSON.stringify(answer));
+    this.#session = answer.outcome.session;
+  }
+
+  /** The bytes of a new command: whoever gives them to several nodes gives the same command. */
+  command(kind: 'put' | 'delete', key: string, value = ''): Uint8Array {
+    const origin = { session: this.#session, number: this.#next++, acknowledgedBelow: 0 };
+    const bytes = fromByteString(key);
+    const command: Command =
+      kind === 'put' ? { kind, ...origin, key: bytes, value: fromByteString(value) } : { kind, ...origin, key: bytes };
+    return encodeCommand(command);
+  }
+
+  /** Puts the request into a node's inbox. */
+  put(id: NodeId, key: string, value: string, timeoutMs?: number): Ask {
+    return this.#cluster.ask(id, { type: 'write', command: this.command('put', key, value) }, timeoutMs);
+  }
+
+  /** Waits until it is acknowledged; returns its revision: its log index + 1. */
+  putAcknowledged(id: NodeId, key: string, value: string): number {
+    return this.#acknowledged(this.put(id, key, value, 60_000));
+  }
+
+  deleteAcknowledged(id: NodeId, key: string): number {
+    return this.#acknowledged(this.#cluster.ask(id, { type: 'write', command: this.command('delete', key) }, 60_000));
+  }
+
+  #acknowledged(ask: Ask): number {
+    this.#cluster.until('the write is answered', () => ask.answer !== undefined);
+    const { answer } = ask;
+    if (answer?.type !== 'outcome' || !('revision' in answer.outcome)) throw new Error(JSON.stringify(answer));
+    return answer.outcome.revision;
+  }
+}
+
+/** The text of a found record; undefined if there is none. Throws if `answer` is something else. */
+export function textOf(answer: ResponseBody | undefined): string | undefined {
+  if (answer?.type !== 'record') throw new Error(`no record: ${JSON.stringify(answer)}`);
+  return answer.record && toByteString(answer.record.value);
+}
+
+function addressOf(id: NodeId): string {
+  return `node-${id}:7000`;
+}
+
+function pair(a: NodeId, b: NodeId): string {
+  return a < b ? `${a}-${b}` : `${b}-${a}`;
+}
