@@ -32,6 +32,8 @@ export interface ClientsView {
   readonly nowMs: number;
   /** Why this node takes no requests, if it does not. */
   readonly refusal: Failure | undefined;
+  /** What to tell clients whose time is over while no leader was in reach. */
+  readonly whyNoLeader: string;
   isConnected(nodeId: NodeId): boolean;
   status(): NodeStatus;
 }
@@ -131,14 +133,15 @@ export class Clients {
 
   /** Answers requests whose time is over, and proposes again what may have been lost on the way. */
   sweep(): void {
-    const { nowMs, tick, voter } = this.#view;
+    const { nowMs, tick, voter, whyNoLeader } = this.#view;
     const leads = voter?.paxos.isLeader ?? false;
     // A leader's own log loses nothing while it leads: no second proposal there.
     for (const write of this.#writes.sweep(nowMs, tick, !leads)) {
-      this.#output.respond(write.connection, write.requestId, writeTimeout(write.proposals));
+      this.#output.respond(write.connection, write.requestId, writeTimeout(write.proposals, whyNoLeader));
     }
     const { expired, abandoned } = this.#reads.sweep(nowMs);
-    for (const { connection, request } of expired) this.#output.respond(connection, request.id, noMajority());
+    for (const { connection, request } of expired)
+      this.#output.respond(connection, request.id, noMajority(whyNoLeader));
     for (const readId of abandoned) voter?.paxos.cancelRead(readId);
   }
 
@@ -220,13 +223,13 @@ function busy(what: string): Failure {
   return failure('busy', 'notApplied', `too many ${what} are waiting on this node: try again, or ask another node`);
 }
 
-function noMajority(): Failure {
-  return failure('noMajority', 'notApplied', 'no leader with a majority of the members was in reach');
+function noMajority(why: string): Failure {
+  return failure('noMajority', 'notApplied', why);
 }
 
 /** A write that never went to a leader has no effect and never will. */
-function writeTimeout(proposals: number): Failure {
-  if (proposals === 0) return noMajority();
+function writeTimeout(proposals: number, whyNoLeader: string): Failure {
+  if (proposals === 0) return noMajority(whyNoLeader);
   const code: FailureCode = 'timeout';
   return failure(code, 'unknown', 'the command was proposed but not decided in time: it may yet be applied');
 }

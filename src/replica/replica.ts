@@ -287,6 +287,7 @@ export class Replica {
     this.#nowMs += elapsedMs;
     const mode = this.#mode;
     if (mode.name === 'forming') this.#form(mode.formation);
+    if (this.#mode.name === 'forming' && this.#tick === 1) this.#output.notice('info', this.#whyNoLeader());
     if (mode.name === 'member') mode.voter.tick();
     if (mode.name === 'member' || mode.name === 'joining') mode.catchUp?.tick();
     this.#donor.tick();
@@ -626,6 +627,13 @@ export class Replica {
     return voter.canReachLeader((id) => this.#peers.has(id)) ? voter.leader?.pid : undefined;
   }
 
+  #whyNoLeader(): string {
+    if (this.#mode.name !== 'forming') return 'no leader with a majority of the members was in reach';
+    const { missing } = this.#mode.formation;
+    const nodes = `node${missing.length > 1 ? 's' : ''} ${missing.join(', ')}`;
+    return `a new cluster forms once all its first members have met: waiting for ${nodes}`;
+  }
+
   /** Why this node takes no requests of clients, if it does not. */
   #refusal(): Failure | undefined {
     if (this.#isStopping) return failure('shuttingDown', 'notApplied', 'this node is stopping');
@@ -655,6 +663,9 @@ export class Replica {
       },
       get refusal(): Failure | undefined {
         return replica.#refusal();
+      },
+      get whyNoLeader(): string {
+        return replica.#whyNoLeader();
       },
       get nowMs(): number {
         return replica.#nowMs;

@@ -151,3 +151,17 @@ test('a data directory of another cluster is refused, and left as it was', async
     await cluster.destroy();
   }
 });
+
+test('a new cluster waits for all its first members, and says for whom', async () => {
+  const cluster = await ProcessCluster.create([1, 2, 3]);
+  try {
+    await cluster.start(1);
+    const result = await cluster.kv('put', 'k', 'v', '--timeout', '1s', '--endpoints', cluster.address(1));
+    expect(result).toMatchObject({ code: 5 });
+    expect(cluster.stderr(1)).toContain('waiting for nodes 2, 3');
+    await cluster.start(2, 3);
+    expect(await cluster.kv('put', 'k', 'v')).toMatchObject({ code: 0 });
+  } finally {
+    await cluster.destroy();
+  }
+});
