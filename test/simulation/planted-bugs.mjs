@@ -341,8 +341,8 @@ export const plantedBugs = [
     edits: [
       {
         file: clients,
-        find: 'if (proposals === 0) return noMajority();',
-        replace: 'if (proposals >= 0) return noMajority();',
+        find: 'if (proposals === 0) return noMajority(whyNoLeader);',
+        replace: 'if (proposals >= 0) return noMajority(whyNoLeader);',
       },
     ],
   },
