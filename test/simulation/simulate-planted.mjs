@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundleSimulator, makeScratch } from './bundle.mjs';
-import { plantedBugs } from './planted-bugs.mjs.mts';
+import { plantedBugs } from './planted-bugs.mjs';
 import { runSeeds } from './workers.mjs';
 
 const { values } = parseArgs({ options: { only: { type: 'string' } } });
