@@ -1,8 +1,9 @@
 import { assertNever } from '../base/assert.ts';
 import type { Ballot, NodeId } from './ballot.ts';
 import { bottomBallot, compareBallots } from './ballot.ts';
+import { Candidacy } from './candidacy.ts';
 import { nodesProblem } from './configuration.ts';
-import type { BallotMessage, BallotPayload, HeartbeatReply } from './messages.ts';
+import type { BallotMessage, BallotPayload, HeartbeatReply, HeartbeatRequest } from './messages.ts';
 import type { QuorumSizes } from './quorum.ts';
 import { majority, quorumProblem } from './quorum.ts';
 
@@ -30,6 +31,9 @@ export interface BallotLeaderElectionOptions {
    */
   readonly isIncumbent?: boolean;
 }
+
+/** What was heard of a ballot: one that someone follows, and that someone's own. */
+type Heard = Pick<HeartbeatReply, 'leader'> & Partial<Pick<HeartbeatReply, 'ballot'>>;
 
 /** Heartbeat rounds that a peer must be stranded before its leader takes a higher ballot for it. */
 const strandedRounds = 3;
@@ -62,6 +66,9 @@ export class BallotLeaderElection {
   #answered: ReadonlySet<NodeId> | undefined;
   /** Rounds in a row in which someone who answers was stranded. */
   #strandedRounds = 0;
+  readonly #candidacy: Candidacy;
+  /** Took over within a round: the owner is told at the next tick, if it did not take it from `handle`. */
+  #hasTakenOver = false;
   #outgoing: BallotMessage[] = [];
 
   constructor(options: BallotLeaderElectionOptions) {
@@ -75,6 +82,7 @@ export class BallotLeaderElection {
     this.#configurationId = options.configurationId;
     this.#electionTimeoutTicks = options.electionTimeoutTicks ?? 1;
     this.#log = log;
+    this.#candidacy = new Candidacy(this.#electionTimeoutTicks);
     const recovered = log && compareBallots(log.promise, bottomBallot) > 0 ? log.promise : undefined;
     // A node that comes back with a promise is never again the leader that it was (mistake 4).
     this.#ballot = { n: recovered ? 0 : 1, priority, pid };
@@ -113,30 +121,34 @@ export class BallotLeaderElection {
   }
 
   /**
-   * One step of time. At the end of a round returns the leader, to be given to `OmniPaxos.handleLeader`; else undefined.
+   * One step of time. At the end of a round, and once this node has taken over, returns the leader, to be given to
+   * `OmniPaxos.handleLeader`; else undefined.
    */
   tick(): Ballot | undefined {
+    this.#candidacy.tick();
     this.#ticks++;
-    if (this.#ticks < this.#electionTimeoutTicks) return undefined;
+    const isNews = this.#hasTakenOver;
+    this.#hasTakenOver = false;
+    if (this.#ticks < this.#electionTimeoutTicks) return isNews ? this.#leader : undefined;
     this.#ticks = 0;
     return this.#endRound();
   }
 
-  /** Takes in a message. One of another configuration or round is ignored; a sender counts once a round. */
-  handle(message: BallotMessage): void {
+  /**
+   * Takes in a message. One of another configuration or round is ignored; a sender counts once a round. Returns the leader
+   * if this made it the node itself, so that `OmniPaxos.handleLeader` need not wait for the next tick; else undefined.
+   */
+  handle(message: BallotMessage): Ballot | undefined {
     const { from, payload } = message;
-    if (message.configurationId !== this.#configurationId || message.to !== this.#pid) return;
-    if (!this.#peers.includes(from)) return;
+    if (message.configurationId !== this.#configurationId || message.to !== this.#pid) return undefined;
+    if (!this.#peers.includes(from)) return undefined;
     switch (payload.type) {
       case 'HeartbeatRequest':
-        this.#asked.set(from, payload.round);
-        this.#reply(from, payload.round);
-        return;
+        return this.#onRequest(from, payload);
       case 'HeartbeatReply':
-        this.#onReply(from, payload);
-        return;
+        return this.#onReply(from, payload);
       default:
-        assertNever(payload, 'message');
+        return assertNever(payload, 'message');
     }
   }
 
@@ -163,24 +175,85 @@ export class BallotLeaderElection {
     this.#answered = new Set(this.#replies.keys());
     this.#followHighestBallot(replies);
     this.#isHappy = this.#isContentWith(replies);
-    if (!this.#isHappy && this.#isQuorumConnected && replies.every((reply) => !reply.happy)) this.#leadAbove(replies);
+    if (this.#isHappy) this.#candidacy.settle();
+    this.#candidacy.withdraw();
     this.#takeInStranded(replies);
     this.#beginRound();
+    if (this.#mayTakeOver(replies)) this.#stand(replies);
     this.#followPromise();
     this.#replyAgain();
     return this.#leader;
   }
 
+  /** A round begins elsewhere, or someone stands in it. */
+  #onRequest(from: NodeId, { round, stands }: HeartbeatRequest): undefined {
+    this.#asked.set(from, round);
+    const stood = this.#candidacy.ballot !== undefined;
+    const isYielding = stands !== undefined && this.#mayYieldTo(stands) && this.#candidacy.yields(from, stands);
+    this.#reply(from, round, isYielding ? stands : undefined);
+    if (stands === undefined) this.#onWithdrawn(from);
+    // Those who yielded to this node are free to yield to the other one.
+    if (stood && isYielding) this.#ask();
+  }
+
+  /** Who asks without standing stands no more. */
+  #onWithdrawn(from: NodeId): void {
+    const next = this.#candidacy.release(from);
+    const round = next && this.#asked.get(next.pid);
+    if (next && round !== undefined && this.#mayYieldTo(next.ballot)) this.#reply(next.pid, round, next.ballot);
+  }
+
+  #mayYieldTo(stands: Ballot): boolean {
+    return !this.#isHappy && compareBallots(stands, this.#leader) > 0;
+  }
+
   /** One reply of each counts, the latest. */
-  #onReply(from: NodeId, reply: HeartbeatReply): void {
-    if (reply.round !== this.#round) return;
+  #onReply(from: NodeId, reply: HeartbeatReply): Ballot | undefined {
+    if (reply.round !== this.#round) return undefined;
     this.#replies.set(from, reply);
     // It took over: followed at once, so that nobody who asks here takes over as well.
     const leads = reply.happy && compareBallots(reply.leader, reply.ballot) === 0;
-    if (!leads || compareBallots(reply.ballot, this.#leader) <= 0) return;
-    this.#leader = reply.ballot;
+    if (leads && compareBallots(reply.ballot, this.#leader) > 0) return this.#followNew(reply.ballot);
+    if (reply.happy) this.#candidacy.withdraw();
+    if (reply.yieldsTo && this.#candidacy.onYield(from, reply.yieldsTo) >= this.#quorumToLead) return this.#takeOver();
+    return this.#standEarly();
+  }
+
+  #followNew(leader: Ballot): undefined {
+    this.#leader = leader;
     this.#isHappy = true;
+    this.#candidacy.settle();
     this.#replyAgain();
+  }
+
+  /** Rule 3: unhappy, and so is everyone who replied, and they are a quorum. */
+  #mayTakeOver(replies: readonly HeartbeatReply[]): boolean {
+    const isQuorum = replies.length + 1 >= this.#quorumToLead;
+    return !this.#isHappy && isQuorum && replies.every((reply) => !reply.happy) && !this.#candidacy.hasYielded;
+  }
+
+  /** The last of those who answered in the round before has become unhappy: no need to wait for the end of this one. */
+  #standEarly(): Ballot | undefined {
+    if (this.#isHappy || this.#candidacy.ballot || !this.#answered || !this.#isQuorumConnected) return undefined;
+    for (const pid of this.#answered) if (!this.#replies.has(pid)) return undefined;
+    const replies = [...this.#replies.values()];
+    return this.#mayTakeOver(replies) ? this.#stand(replies) : undefined;
+  }
+
+  /** Asks the others to let this node take over. Alone it need not ask. */
+  #stand(replies: readonly HeartbeatReply[]): Ballot | undefined {
+    if (this.#quorumToLead === 1) return this.#takeOver();
+    const stands = this.#ballotAbove(replies);
+    this.#candidacy.stand(stands);
+    this.#ask(stands);
+    return undefined;
+  }
+
+  #takeOver(): Ballot {
+    this.#leadAbove([...this.#replies.values()]);
+    this.#hasTakenOver = true;
+    this.#replyAgain();
+    return this.#leader;
   }
 
   /**
@@ -203,7 +276,11 @@ export class BallotLeaderElection {
    * those would unseat each other for ever.
    */
   get #isQuorumConnected(): boolean {
-    return this.#reached >= Math.max(this.#quorum.prepare, this.#quorum.accept);
+    return this.#reached >= this.#quorumToLead;
+  }
+
+  get #quorumToLead(): number {
+    return Math.max(this.#quorum.prepare, this.#quorum.accept);
   }
 
   /** Only ballots of those who answered themselves: what others heard of is not passed on (mistake 5). */
@@ -226,28 +303,34 @@ export class BallotLeaderElection {
 
   /**
    * A peer that promised a ballot above mine, whose owner it cannot reach (or is dead), can follow nobody while the rest is
-   * happy with me. If I am in office, with a majority that follows me, I go on under a ballot above that one. With
-   * stable links it happens once: only one node can have such a majority, and then nobody who answers it follows higher.
+   * happy with me. If I am in office, with a majority that follows me or everyone in reach, I go on under a ballot above that one. With
+   * stable links it happens once: only one node can have such a majority, and then nobody who answers it follows higher. (Everyone in
+   * reach: an accept quorum may be less than a majority, and then a leader may go on without one.)
    */
   #takeInStranded(replies: readonly HeartbeatReply[]): void {
     const stranded = replies.filter((reply) => compareBallots(reply.leader, this.#ballot) > 0 && !reply.happy);
     const followers = replies.filter((reply) => compareBallots(reply.leader, this.#ballot) === 0).length;
     const isFollowedByMajority = followers + 1 > (this.#peers.length + 1) / 2;
-    const inOffice =
-      compareBallots(this.#leader, this.#ballot) === 0 && isFollowedByMajority && this.#isQuorumConnected;
+    const isSafe = isFollowedByMajority || replies.length === this.#peers.length;
+    const inOffice = compareBallots(this.#leader, this.#ballot) === 0 && isSafe && this.#isQuorumConnected;
     this.#strandedRounds = inOffice && stranded.length > 0 ? this.#strandedRounds + 1 : 0;
     if (this.#strandedRounds < strandedRounds) return;
     this.#strandedRounds = 0;
     this.#leadAbove(stranded);
   }
 
-  /** Above what unhappy repliers follow too, or they could not follow me. When to take over does not depend on it. */
-  #leadAbove(unhappy: readonly Pick<HeartbeatReply, 'leader'>[]): void {
-    let { n } = this.#leader;
-    for (const { leader } of unhappy) n = Math.max(n, leader.n);
-    this.#ballot = { ...this.#ballot, n: n + 1 };
+  #leadAbove(unhappy: readonly Heard[]): void {
+    this.#ballot = this.#ballotAbove(unhappy);
     this.#leader = this.#ballot;
     this.#isHappy = true;
+    this.#candidacy.settle();
+  }
+
+  /** Above what unhappy repliers own and follow too, or they could not follow me. When to take over does not depend on it. */
+  #ballotAbove(unhappy: readonly Heard[]): Ballot {
+    let n = Math.max(this.#leader.n, this.#ballot.n);
+    for (const { ballot, leader } of unhappy) n = Math.max(n, leader.n, ballot?.n ?? 0);
+    return { ...this.#ballot, n: n + 1 };
   }
 
   #followPromise(): void {
@@ -260,12 +343,17 @@ export class BallotLeaderElection {
   #beginRound(): void {
     this.#replies = new Map();
     this.#round++;
-    for (const peer of this.#peers) this.#send(peer, { type: 'HeartbeatRequest', round: this.#round });
+    this.#ask();
   }
 
-  #reply(to: NodeId, round: number): void {
-    const happy = this.#isHappy;
-    this.#send(to, { type: 'HeartbeatReply', round, ballot: this.#ballot, leader: this.#leader, happy });
+  #ask(stands?: Ballot): void {
+    const request = { type: 'HeartbeatRequest', round: this.#round, ...(stands && { stands }) } as const;
+    for (const peer of this.#peers) this.#send(peer, request);
+  }
+
+  #reply(to: NodeId, round: number, yieldsTo?: Ballot): void {
+    const state = { ballot: this.#ballot, leader: this.#leader, happy: this.#isHappy };
+    this.#send(to, { type: 'HeartbeatReply', round, ...state, ...(yieldsTo && { yieldsTo }) });
   }
 
   #send(to: NodeId, payload: BallotPayload): void {

@@ -166,19 +166,21 @@ export type PaxosPayload<T> =
 /** A message of sequence consensus. */
 export type PaxosMessage<T> = Envelope & { readonly payload: PaxosPayload<T> };
 
-/** BLE, to all: a round of heartbeats begins. */
+/** BLE, to all: a round of heartbeats begins. `stands`: the sender wants to take over with this ballot; does the other yield? */
 export interface HeartbeatRequest {
   readonly type: 'HeartbeatRequest';
   readonly round: number;
+  readonly stands?: Ballot;
 }
 
-/** BLE: the replier's own ballot, the leader it follows, and whether it is happy with it. */
+/** BLE: the replier's own ballot, the leader it follows, and whether it is happy with it. `yieldsTo`: the ballot that it lets go first. */
 export interface HeartbeatReply {
   readonly type: 'HeartbeatReply';
   readonly round: number;
   readonly ballot: Ballot;
   readonly leader: Ballot;
   readonly happy: boolean;
+  readonly yieldsTo?: Ballot;
 }
 
 export type BallotPayload = HeartbeatRequest | HeartbeatReply;

@@ -74,7 +74,8 @@ export class Voter {
     const { configurationId, payload } = message;
     const envelope = { from, to, configurationId };
     if (payload.type === 'HeartbeatRequest' || payload.type === 'HeartbeatReply') {
-      this.#election.handle({ ...envelope, payload });
+      const leader = this.#election.handle({ ...envelope, payload });
+      if (leader) this.#paxos.handleLeader(leader);
     } else {
       this.#paxos.handle({ ...envelope, payload: payload as PaxosPayload<Uint8Array> });
     }

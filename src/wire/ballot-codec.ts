@@ -1,7 +1,7 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import type { Ballot } from '../omnipaxos/ballot.ts';
 import type { BallotPayload } from '../omnipaxos/messages.ts';
-import { readFlag, type UnionCodecs, writeFlag } from './codec.ts';
+import { optionalCodec, readFlag, type UnionCodecs, writeFlag } from './codec.ts';
 
 /** A ballot: n · priority · pid (varuints). */
 export function encodeBallot(writer: ByteWriter, ballot: Ballot): void {
@@ -12,13 +12,20 @@ export function decodeBallot(reader: ByteReader): Ballot {
   return { n: reader.varuint(), priority: reader.varuint(), pid: reader.varuint() };
 }
 
+const optionalBallotCodec = optionalCodec({ encode: encodeBallot, decode: decodeBallot });
+
 /** Messages of ballot leader election, fields in the order of their interfaces. */
 export const ballotCodecs: UnionCodecs<BallotPayload> = {
   HeartbeatRequest: {
     encode: (writer, payload) => {
       writer.varuint(payload.round);
+      optionalBallotCodec.encode(writer, payload.stands);
     },
-    decode: (reader) => ({ type: 'HeartbeatRequest', round: reader.varuint() }),
+    decode: (reader) => {
+      const round = reader.varuint();
+      const stands = optionalBallotCodec.decode(reader);
+      return { type: 'HeartbeatRequest', round, ...(stands && { stands }) };
+    },
   },
   HeartbeatReply: {
     encode: (writer, payload) => {
@@ -26,13 +33,15 @@ export const ballotCodecs: UnionCodecs<BallotPayload> = {
       encodeBallot(writer, payload.ballot);
       encodeBallot(writer, payload.leader);
       writeFlag(writer, payload.happy);
+      optionalBallotCodec.encode(writer, payload.yieldsTo);
     },
-    decode: (reader) => ({
-      type: 'HeartbeatReply',
-      round: reader.varuint(),
-      ballot: decodeBallot(reader),
-      leader: decodeBallot(reader),
-      happy: readFlag(reader),
-    }),
+    decode: (reader) => {
+      const round = reader.varuint();
+      const ballot = decodeBallot(reader);
+      const leader = decodeBallot(reader);
+      const happy = readFlag(reader);
+      const yieldsTo = optionalBallotCodec.decode(reader);
+      return { type: 'HeartbeatReply', round, ballot, leader, happy, ...(yieldsTo && { yieldsTo }) };
+    },
   },
 };

@@ -204,8 +204,10 @@ export class Cluster {
     const node = this.nodes.get(message.to);
     if (!node?.isUp || this.isCut(message.from, message.to)) return;
     this.trace.push(describe(message));
-    if (isBallotMessage(message)) node.election.handle(message);
-    else node.paxos.handle(message);
+    if (isBallotMessage(message)) {
+      const leader = node.election.handle(message);
+      if (leader) node.paxos.handleLeader(leader);
+    } else node.paxos.handle(message);
     this.#check(node);
   }
 

@@ -193,8 +193,10 @@ export class VirtualCluster {
   #receive(message: Message, link: string, connection: number): void {
     const node = this.#node(message.to);
     if (!node.isUp || this.#cut.has(link) || (this.#connection.get(link) ?? 0) !== connection) return;
-    if (isBallotMessage(message)) node.election.handle(message);
-    else node.paxos.handle(message);
+    if (isBallotMessage(message)) {
+      const leader = node.election.handle(message);
+      if (leader) node.paxos.handleLeader(leader);
+    } else node.paxos.handle(message);
     this.#turn(node);
   }
 

@@ -103,8 +103,11 @@ export const payloadFields: Fields<PeerPayload> = {
   ConfirmRequest: fc.record({ ballot, round: integer }),
   Confirm: fc.record({ ballot, round: integer }),
   ReadIndexReply: fc.record({ readId: integer, readIndex: integer }),
-  HeartbeatRequest: fc.record({ round: integer }),
-  HeartbeatReply: fc.record({ round: integer, ballot, leader: ballot, happy: fc.boolean() }),
+  HeartbeatRequest: fc.record({ round: integer, stands: ballot }, { requiredKeys: ['round'] }),
+  HeartbeatReply: fc.record(
+    { round: integer, ballot, leader: ballot, happy: fc.boolean(), yieldsTo: ballot },
+    { requiredKeys: ['round', 'ballot', 'leader', 'happy'] },
+  ),
   TakeOver: fc.constant({}),
   Announce: fc.record({ clusterId, configuration }),
   LogRequest: fc.record({ from: integer, to: integer }),
