@@ -14,8 +14,8 @@ import { CrashStore } from '../simulation/crash-store.ts';
 
 export type Message = PaxosMessage<string> | BallotMessage;
 
-/** What the network does to one message. */
-export type Fate = 'deliver' | 'drop' | 'duplicate' | 'hold';
+/** What the network does to one message. `swap`: it comes back to its own sender, as if from the one it was for. */
+export type Fate = 'deliver' | 'drop' | 'duplicate' | 'hold' | 'swap';
 
 export interface ClusterOptions {
   /** A count (ids from 1) or the ids. Default 3. */
@@ -71,12 +71,15 @@ export class Cluster {
   readonly trace: string[] = [];
   /** Decides over each message as it is sent. */
   fate: (message: Message) => Fate = () => 'deliver';
+  /** False: disks write only when the test says so. */
+  flushes: boolean;
   readonly #cut = new Set<string>();
   readonly #options: ClusterOptions;
 
   constructor(options: ClusterOptions = {}) {
     const { nodes = 3 } = options;
     this.#options = options;
+    this.flushes = options.flushes ?? true;
     this.ids = typeof nodes === 'number' ? Array.from({ length: nodes }, (_, at) => at + 1) : nodes;
     for (const pid of this.ids) {
       const store = options.stores?.get(pid) ?? new CrashStore<string>();
@@ -181,7 +184,7 @@ export class Cluster {
     if (this.#options.catchesUp ?? true) this.catchUp(node);
     // Twice: what must wait for the disk is staged by then.
     const outgoing: Message[] = node.paxos.getOutgoingMsgs();
-    if (this.#options.flushes ?? true) {
+    if (this.flushes) {
       node.store.flush();
       for (const message of node.paxos.getOutgoingMsgs()) outgoing.push(message);
     }
@@ -198,6 +201,7 @@ export class Cluster {
     if (fate === 'deliver' || fate === 'duplicate') this.inFlight.push(message);
     if (fate === 'duplicate') this.inFlight.push(message);
     if (fate === 'hold') this.held.push(message);
+    if (fate === 'swap') this.inFlight.push({ ...message, from: message.to, to: message.from });
   }
 
   deliver(message: Message): void {

@@ -31,11 +31,15 @@ export function runTranscript(text: string): string {
 /** A cluster that tells what happens. */
 class TellingCluster extends Cluster {
   readonly #told = new Map<NodeId, readonly string[]>();
+  /** How many messages of each type each node has sent. */
+  readonly #sent = new Map<string, number>();
   #lines: string[] = [];
 
   override send(message: Message): void {
     const before = this.trace.length;
     super.send(message);
+    const sent = `${message.from} ${message.payload.type}`;
+    this.#sent.set(sent, (this.#sent.get(sent) ?? 0) + 1);
     const [fate] = this.trace.slice(before)[0]?.split(':') ?? [];
     if (fate !== undefined && !isHeartbeat(message)) {
       const cut = this.isCut(message.from, message.to);
@@ -81,6 +85,11 @@ class TellingCluster extends Cluster {
     if (news.length > 0 && before.length > 0) this.#lines.push(`      ${node.pid}: ${news.join(', ')}`);
   }
 
+  /** How many messages of `type` node `pid` has sent so far. */
+  sentBy(pid: NodeId, type: string): number {
+    return this.#sent.get(`${pid} ${type}`) ?? 0;
+  }
+
   takeLines(): string[] {
     const taken = this.#lines;
     this.#lines = [];
@@ -88,7 +97,16 @@ class TellingCluster extends Cluster {
   }
 }
 
-const fates: Readonly<Record<Fate, string>> = { deliver: '', drop: 'lost', duplicate: 'twice', hold: 'held back' };
+const fates: Readonly<Record<Fate, string>> = {
+  deliver: '',
+  drop: 'lost',
+  duplicate: 'twice',
+  hold: 'held back',
+  swap: 'sender and receiver swapped',
+};
+
+/** What is to happen to a message, by the step that says so. */
+const plannedFates: Readonly<Record<string, Fate>> = { lose: 'drop', double: 'duplicate', hold: 'hold', swap: 'swap' };
 
 const isHeartbeat = ({ payload }: Message) => payload.type.startsWith('Heartbeat');
 
@@ -148,7 +166,7 @@ class Scene {
       case 'quorum':
         return this.#set({ quorum: { prepare: first, accept: second } });
       case 'disks':
-        return this.#set({ flushes: words.join(' ') !== 'wait' });
+        return this.#setDisks(words.join(' ') !== 'wait');
       case 'limit':
         return this.#set({ replica: { undecidedSizeMax: first, syncSizeMax: second } });
       case 'quietly':
@@ -167,6 +185,8 @@ class Scene {
         return this.#handOver(first);
       case 'lead':
         return this.#lead(first, words.length > 1 ? second : this.#nextRound());
+      case 'takeover':
+        return this.#takeOver(this.#scene.node(first));
       case 'propose':
         return this.#propose(first, words.slice(1));
       case 'reconfigure':
@@ -178,7 +198,8 @@ class Scene {
       case 'lose':
       case 'double':
       case 'hold':
-        return this.#plan({ lose: 'drop', double: 'duplicate', hold: 'hold' }[verb] as Fate, words);
+      case 'swap':
+        return this.#plan(plannedFates[verb] as Fate, words);
       case 'release':
         return this.#release();
       case 'cut':
@@ -194,9 +215,11 @@ class Scene {
       case 'timeouts':
         return this.#scene.timeouts(first);
       case 'flush':
-        return this.#scene.node(first).store.flush();
+        return flush(this.#scene.node(first), second || Number.POSITIVE_INFINITY);
       case 'trim':
         return this.#trim(first, second);
+      case 'install':
+        return this.#install(this.#scene.node(first), second);
       case 'must':
         return this.#must(words);
       default:
@@ -216,6 +239,11 @@ class Scene {
   #set(options: ClusterOptions): void {
     if (this.#cluster) throw new Error('comes before all that happens');
     this.#options = { ...this.#options, ...options };
+  }
+
+  #setDisks(flushes: boolean): void {
+    if (this.#cluster) this.#cluster.flushes = flushes;
+    else this.#set({ flushes });
   }
 
   /**
@@ -244,6 +272,12 @@ class Scene {
     const scene = this.#scene;
     scene.paxos(pid).handleLeader({ n, priority: 0, pid });
     scene.tell(scene.node(pid));
+  }
+
+  /** The node's own election is asked for a ballot to lead with. */
+  #takeOver(node: TestNode): void {
+    node.paxos.handleLeader(node.election.takeOver());
+    this.#scene.tell(node);
   }
 
   #propose(pid: NodeId, entries: readonly string[]): void {
@@ -287,25 +321,42 @@ class Scene {
     this.#scene.tell(this.#scene.node(pid));
   }
 
-  /** `must 1 2 decide a b`, `must 1 lead`, `must 1 not lead`, `must 2 serve 1` (that many reads). */
+  #install(node: TestNode, index: number): void {
+    node.paxos.installState(index);
+    this.#scene.tell(node);
+  }
+
+  /** `must 1 2 decide a b`; the demands are in `transcripts/README.md`. */
   #must(words: readonly string[]): void {
     if (this.#planned.length > 0)
-      throw new Error(`no ${this.#planned[0]?.type} came that could be lost, doubled or held`);
+      throw new Error(`no ${this.#planned[0]?.type} came that could be lost, doubled, held or swapped`);
     const split = words.findIndex((word) => Number.isNaN(Number(word)));
     const [verb, ...rest] = words.slice(split);
     for (const pid of words.slice(0, split).map(Number)) this.#mustOne(pid, verb, rest);
   }
 
   #mustOne(pid: NodeId, verb: string | undefined, rest: readonly string[]): void {
-    const { paxos, ready } = this.#scene.node(pid);
-    const demands: Readonly<Record<string, () => string>> = {
-      decide: () => this.#scene.decidedOf(pid).join(' '),
-      lead: () => (paxos.isLeader ? '' : 'it follows'),
-      follow: () => (paxos.isLeader ? 'it leads' : ''),
-      serve: () => String(ready.size),
-    };
-    const actual = demands[verb ?? '']?.();
-    if (actual === undefined) throw new Error(`no such demand: ${verb}`);
+    const demand = demands[verb ?? ''];
+    if (!demand) throw new Error(`no such demand: ${verb}`);
+    const actual = demand(this.#scene, this.#scene.node(pid), rest);
     if (actual !== rest.join(' ')) throw new Error(`node ${pid}: ${verb} ${rest.join(' ')} was due, it is: ${actual}`);
   }
+}
+
+/** What a demand asks of a node, as it is: the words that would meet it. */
+type Demand = (scene: TellingCluster, node: TestNode, words: readonly string[]) => string;
+
+const demands: Readonly<Record<string, Demand>> = {
+  decide: (scene, { pid }) => scene.decidedOf(pid).join(' '),
+  keep: (_, { paxos }) => paxos.readEntries(paxos.trimmedIndex, paxos.acceptedIndex).map(name).join(' '),
+  lead: (_, { paxos }) => (paxos.isLeader ? '' : 'it follows'),
+  follow: (_, { paxos }) => (paxos.isLeader ? 'it leads' : ''),
+  regain: (_, { returned }) => returned.map(name).join(' '),
+  send: (scene, { pid }, [, type = '']) => `${scene.sentBy(pid, type)} ${type}`,
+  serve: (_, { ready }) => (ready.size > 0 ? `at ${[...ready.values()].join(' ')}` : 'nothing'),
+};
+
+/** The disk of a node makes `writes` more transitions durable. */
+function flush({ store }: TestNode, writes: number): void {
+  store.flush(Math.min(store.durableWrite() + writes, store.lastWrite));
 }
