@@ -8,10 +8,16 @@ import { ballotInWords, inWords } from './words.ts';
  * what came of it, and is written by the machine. `transcripts/README.md` has the words.
  */
 
+/** What plays steps, each a line, and tells what came of them. */
+export interface Player {
+  play(step: string): void;
+  /** What came of the steps since the last call, indented lines. */
+  takeTrace(): string[];
+}
+
 /** Runs the steps of `text` and returns it with their traces as they are now. Throws, with the line, what a step throws. */
-export function runTranscript(text: string): string {
+export function runTranscript(text: string, scene: Player = new Scene()): string {
   const output: string[] = [];
-  const scene = new Scene();
   for (const [at, line] of text.split('\n').entries()) {
     if (line.startsWith(' ')) continue;
     output.push(line);
@@ -147,7 +153,7 @@ interface Planned {
 }
 
 /** Plays steps. */
-class Scene {
+class Scene implements Player {
   #options: ClusterOptions = { nodes: 3 };
   #cluster: TellingCluster | undefined;
   #planned: Planned[] = [];

@@ -1,22 +1,12 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { runTranscript } from './transcript.ts';
+import { expectRecorded, transcriptsIn } from './transcript-file.ts';
 
 const folder = new URL('transcripts/', import.meta.url);
-const linesMax = 62;
 
 describe('transcripts: UPDATE_TRANSCRIPTS=1 records them anew', () => {
-  const files = readdirSync(folder).filter((file) => file.endsWith('.txt'));
-
-  it.each(files)('%s', (file) => {
-    const path = new URL(file, folder);
-    const text = readFileSync(path, 'utf8');
-    const now = runTranscript(text);
-    if (process.env['UPDATE_TRANSCRIPTS'] === '1') writeFileSync(path, now);
-    else expect(now).toBe(text);
-    expect(now.split('\n').length, 'short enough to be read').toBeLessThan(linesMax);
-    expect(now, 'says which rule it is about').toMatch(/^# /);
-    expect(now, 'demands something').toMatch(/^must /m);
+  it.each(transcriptsIn(folder))('%s', (file) => {
+    expectRecorded(new URL(file, folder), runTranscript);
   });
 
   it('a demand that is not met fails with its line', () => {
