@@ -17,6 +17,13 @@ export interface Sent {
   readonly message: PeerMessage;
 }
 
+/** A link that a node closed at once, and why. */
+export interface Refusal {
+  readonly by: NodeId;
+  readonly of: NodeId;
+  readonly reason: string;
+}
+
 /** What a request came to: read `answer` after the cluster has moved on. */
 export interface Ask {
   readonly answer: ResponseBody | undefined;
@@ -61,8 +68,12 @@ const clusterSettings: ReplicaSettings = {
 export class Cluster {
   /** Everything that left any node, in order. */
   readonly sent: Sent[] = [];
+  /** Links that were refused, in order. */
+  readonly refusals: Refusal[] = [];
   /** Told of each message just before it arrives. */
   onArrival: (sent: Sent) => void = () => {};
+  /** Told of each message that has arrived, before its node makes anything of it. */
+  onArrived: (sent: Sent) => void = () => {};
   readonly #members: ReadonlyMap<NodeId, string>;
   readonly #settings: ReplicaSettings;
   readonly #nodes = new Map<NodeId, Node>();
@@ -175,12 +186,17 @@ export class Cluster {
   /** Lets `count` ticks pass on all nodes. */
   tick(count = 1): void {
     for (let passed = 0; passed < count; passed++) {
-      this.#dial();
-      for (const { process } of this.#nodes.values()) if (process) this.#endJob(process);
-      for (const { id, process } of this.#nodes.values()) {
-        if (process && !this.#timeless.has(id)) this.#receive(process, { type: 'tick' });
-      }
+      this.beginTick();
       this.settle();
+    }
+  }
+
+  /** A tick, of which the nodes make nothing before `settle` runs, or goes on. */
+  beginTick(): void {
+    this.#dial();
+    for (const { process } of this.#nodes.values()) if (process) this.#endJob(process);
+    for (const { id, process } of this.#nodes.values()) {
+      if (process && !this.#timeless.has(id)) this.#receive(process, { type: 'tick' });
     }
   }
 
@@ -219,6 +235,11 @@ export class Cluster {
     return this.running.filter((id) => this.replica(id).voter?.paxos.isLeaderInAcceptPhase);
   }
 
+  /** All nodes that ever ran, in the order of their first start. */
+  get nodes(): NodeId[] {
+    return [...this.#nodes.keys()];
+  }
+
   get running(): NodeId[] {
     return [...this.#nodes.values()].filter(({ process }) => process).map(({ id }) => id);
   }
@@ -242,12 +263,6 @@ export class Cluster {
   /** What of a node survives its crash. */
   disk(id: NodeId): SimulatedDisk {
     return this.#node(id).disk;
-  }
-
-  /** Payloads of one type that left `from`. */
-  sentBy<T extends PeerPayload['type']>(from: NodeId, type: T): (PeerPayload & { readonly type: T })[] {
-    const payloads = this.sent.filter((sent) => sent.from === from).map(({ message }) => message.payload);
-    return payloads.filter((payload): payload is PeerPayload & { readonly type: T } => payload.type === type);
   }
 
   /** Payloads of one type that were sent to `to`. */
@@ -353,7 +368,10 @@ export class Cluster {
       }
     }
     for (const responses of output.responses.values()) for (const response of responses) this.#answer(response);
-    for (const { nodeId } of output.refusals) this.#disconnect(node.id, nodeId);
+    for (const { nodeId, reason } of output.refusals) {
+      this.refusals.push({ by: node.id, of: nodeId, reason });
+      this.#disconnect(node.id, nodeId);
+    }
     for (const job of output.jobs) {
       if (process.job) throw new Error(`node ${node.id}: ${job.type} during ${process.job.type}`);
       process.job = job;
@@ -390,6 +408,7 @@ export class Cluster {
     const { from, to, message } = next;
     const process = this.#nodes.get(to)?.process;
     if (process) this.#receive(process, { type: 'peerMessages', from, messages: [message] });
+    this.onArrived(next);
     return true;
   }
 
@@ -467,14 +486,7 @@ export class Client {
 
   /** Waits until it is acknowledged; returns its revision: its log index + 1. */
   putAcknowledged(id: NodeId, key: string, value: string): number {
-    return this.#acknowledged(this.put(id, key, value, 60_000));
-  }
-
-  deleteAcknowledged(id: NodeId, key: string): number {
-    return this.#acknowledged(this.#cluster.ask(id, { type: 'write', command: this.command('delete', key) }, 60_000));
-  }
-
-  #acknowledged(ask: Ask): number {
+    const ask = this.put(id, key, value, 60_000);
     this.#cluster.until('the write is answered', () => ask.answer !== undefined);
     const { answer } = ask;
     if (answer?.type !== 'outcome' || !('revision' in answer.outcome)) throw new Error(JSON.stringify(answer));
@@ -483,7 +495,7 @@ export class Client {
 }
 
 /** The text of a found record; undefined if there is none. Throws if `answer` is something else. */
-export function textOf(answer: ResponseBody | undefined): string | undefined {
+function textOf(answer: ResponseBody | undefined): string | undefined {
   if (answer?.type !== 'record') throw new Error(`no record: ${JSON.stringify(answer)}`);
   return answer.record && toByteString(answer.record.value);
 }
