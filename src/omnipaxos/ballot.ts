@@ -16,5 +16,7 @@ export const bottomBallot: Ballot = { n: 0, priority: 0, pid: 0 };
 
 /** Negative if `a` is lower, positive if higher, 0 if they are the same ballot. */
 export function compareBallots(a: Ballot, b: Ballot): number {
+  // Mostly it is the very same object.
+  if (a === b) return 0;
   return a.n - b.n || a.priority - b.priority || a.pid - b.pid;
 }

@@ -7,6 +7,7 @@ import type { CatchUpTarget } from './follower.ts';
 import type { Accepted, Prepare, PromiseMessage } from './messages.ts';
 import { entriesSize, entrySize, type ProposalQueue } from './proposals.ts';
 import { acceptSyncIndex, comparePositions, type DecidedPosition, suffixFor } from './sync.ts';
+import { Undecided } from './undecided.ts';
 
 /**
  * What the leader knows of one follower.
@@ -48,12 +49,6 @@ interface AcceptPhase {
   readonly readFloor: number;
 }
 
-/** Entries on their way to being decided, by the index at which each append ended. */
-interface Undecided {
-  readonly endIndex: number;
-  readonly size: number;
-}
-
 /** Resends after which a promiser that no longer answers is left out. */
 const refreshesMax = 3;
 
@@ -70,8 +65,9 @@ export class Leader<T> {
   readonly #promiseWrite: number;
   #phase: PreparePhase | AcceptPhase = { name: 'prepare' };
   #catchUpTarget: CatchUpTarget | undefined;
-  #undecided: Undecided[] = [];
-  #undecidedSize = 0;
+  readonly #undecided = new Undecided();
+  /** What was appended last, mostly what is to be sent next: it need not be read again. */
+  #appended: (SharedEntries<T> & { readonly size: number }) | undefined;
 
   /** The promise for `ballot` is staged as write `promiseWrite`. */
   constructor(context: Context<T>, ballot: Ballot, promiseWrite: number) {
@@ -187,18 +183,13 @@ export class Leader<T> {
   acceptProposals(queue: ProposalQueue<T>): void {
     const { log, options } = this.#context;
     while (!queue.isEmpty && !log.isStopped) {
-      const room = options.undecidedSizeMax - this.#undecidedSize;
+      const room = options.undecidedSizeMax - this.#undecided.size;
       if (room <= 0) return;
       const { entries, size } = queue.take(room);
+      this.#appended = { from: log.acceptedIndex, entries, size };
       log.append(entries);
-      this.#countUndecided(size);
+      this.#undecided.add(log.acceptedIndex, size);
     }
-  }
-
-  /** The log ends here now, and grew by `size`. */
-  #countUndecided(size: number): void {
-    this.#undecided.push({ endIndex: this.#context.log.acceptedIndex, size });
-    this.#undecidedSize += size;
   }
 
   /** Decides what an accept quorum has on disk, this node's own disk included. */
@@ -213,9 +204,7 @@ export class Leader<T> {
     }
     if (best === decided) return;
     log.decide(best);
-    while (this.#undecided.length > 0 && (this.#undecided[0] as Undecided).endIndex <= best) {
-      this.#undecidedSize -= (this.#undecided.shift() as Undecided).size;
-    }
+    this.#undecided.decide(best);
   }
 
   /** Sends new entries and the decided index to everyone in session. */
@@ -307,7 +296,7 @@ export class Leader<T> {
     this.#catchUpTarget = undefined;
     this.#phase = { name: 'accept', adopted, readFloor: log.acceptedIndex };
     const undecided = log.read(log.decidedIndex, log.acceptedIndex);
-    this.#countUndecided(entriesSize(undecided, options.sizeOf));
+    this.#undecided.add(log.acceptedIndex, entriesSize(undecided, options.sizeOf));
     for (const follower of this.#followers) {
       if (follower.status === 'promised' && follower.promise) this.#sync(follower, follower.promise, adopted);
     }
@@ -373,6 +362,9 @@ export class Leader<T> {
   /** The entries of the next AcceptDecide from `from` on: one array for all followers that are equally far. */
   #nextMessageEntries(from: number, to: number): SharedEntries<T> {
     const { log, options } = this.#context;
+    const appended = this.#appended;
+    if (appended?.from === from && from + appended.entries.length === to && this.#fitsInMessage(appended))
+      return appended;
     const entries = log.read(from, Math.min(to, from + messageEntriesMax));
     let size = 0;
     let count = 0;
@@ -382,6 +374,10 @@ export class Leader<T> {
       count++;
     }
     return { from, entries: count === entries.length ? entries : entries.slice(0, count) };
+  }
+
+  #fitsInMessage({ entries, size }: { readonly entries: readonly Entry<T>[]; readonly size: number }): boolean {
+    return entries.length <= messageEntriesMax && size <= this.#context.options.messageSizeMax;
   }
 
   #isAcceptedByQuorum(index: number, quorum: number): boolean {

@@ -44,6 +44,10 @@ export class OmniPaxos<T> {
   #ticksToResend: number;
   #lastPromise: Ballot;
   #lastDecided: number;
+  /** Something happened since `getOutgoingMsgs` was called; false lets a call that has nothing to do end at once. */
+  #hasNews = true;
+  /** The last durable write that `getOutgoingMsgs` has seen. */
+  #seenWrite = -1;
 
   constructor(options: OmniPaxosOptions<T>) {
     this.#options = resolveOptions(options);
@@ -149,7 +153,7 @@ export class OmniPaxos<T> {
     this.#outbox.dropWaiting();
     this.#role = new Leader(this.#context, ballot, write);
     this.#reads.onLeaderChange(this.#readView());
-    this.#checkInvariants();
+    this.#checked();
   }
 
   /** Proposes an entry. Entries of one node keep their order unless one is returned. */
@@ -180,12 +184,13 @@ export class OmniPaxos<T> {
     if (message.configurationId !== this.configurationId || message.to !== this.pid) return;
     if (!this.#peers.has(message.from)) return;
     this.#dispatch(message);
-    this.#checkInvariants();
+    this.#checked();
   }
 
   /** A link to `pid` is new: whatever was under way on the old one is lost. */
   reconnected(pid: NodeId): void {
     if (!this.#peers.has(pid)) return;
+    this.#hasNews = true;
     if (this.#role.role === 'leader') this.#role.onReconnected(pid);
     else if (this.#log.promise.pid === pid || this.#role.phase === 'recover') this.#role.onReconnected();
   }
@@ -195,6 +200,7 @@ export class OmniPaxos<T> {
     this.#ticksToResend--;
     if (this.#ticksToResend > 0) return;
     this.#ticksToResend = this.#options.resendTicks;
+    this.#hasNews = true;
     this.#role.resend();
     this.#reads.resend(this.#readView());
   }
@@ -204,6 +210,8 @@ export class OmniPaxos<T> {
    * Those that depend on a write that is not durable yet stay here.
    */
   getOutgoingMsgs(): PaxosMessage<T>[] {
+    const durableWrite = this.#log.durableWrite();
+    if (!this.#hasNews && durableWrite === this.#seenWrite) return [];
     this.#handOverProposals();
     const role = this.#role;
     this.#log.refreshDurable();
@@ -214,7 +222,10 @@ export class OmniPaxos<T> {
     }
     if (this.#reads.isRoundDue) this.#reads.pump(this.#readView());
     this.#checkInvariants();
-    return this.#outbox.take(this.#log.durableWrite());
+    // What found no room may find it next time.
+    this.#hasNews = !this.#queue.isEmpty;
+    this.#seenWrite = this.#log.durableWrite();
+    return this.#outbox.take(this.#seenWrite);
   }
 
   /** Decided entries from `from` (default: the first still in the log) to the decided index. */
@@ -256,7 +267,7 @@ export class OmniPaxos<T> {
     const stopSignAt = entries.findIndex((entry) => entry.type === 'StopSign');
     this.#log.installDecided(from, stopSignAt < 0 ? entries : entries.slice(0, stopSignAt + 1));
     this.#role.onCaughtUp();
-    this.#checkInvariants();
+    this.#checked();
   }
 
   /**
@@ -267,7 +278,7 @@ export class OmniPaxos<T> {
     if (this.isLeaderInAcceptPhase) return;
     this.#log.installState(index);
     this.#role.onCaughtUp();
-    this.#checkInvariants();
+    this.#checked();
   }
 
   /**
@@ -275,6 +286,7 @@ export class OmniPaxos<T> {
    * index is applied. One id can stand for many reads that began before this call. Undefined: too many are waiting.
    */
   requestRead(): number | undefined {
+    this.#hasNews = true;
     return this.#reads.request(this.#readView());
   }
 
@@ -293,6 +305,7 @@ export class OmniPaxos<T> {
   #propose(entry: Entry<T>): ProposeResult {
     if (this.#log.isStopped) return { ok: false, reason: 'stopped' };
     if (!this.#queue.add(this.pid, entry)) return { ok: false, reason: 'full' };
+    this.#hasNews = true;
     return proposed;
   }
 
@@ -300,22 +313,23 @@ export class OmniPaxos<T> {
     const { from, payload } = message;
     const role = this.#role;
     switch (payload.type) {
-      case 'Prepare':
-        return this.#onPrepare(from, payload);
-      case 'AcceptSync':
-        return this.#asFollower(from, payload.ballot)?.onAcceptSync(payload);
+      // The most frequent first.
       case 'AcceptDecide':
         return this.#asFollower(from, payload.ballot)?.onAcceptDecide(payload);
       case 'Decide':
         return this.#asFollower(from, payload.ballot)?.onDecide(payload);
+      case 'Accepted':
+        return role.role === 'leader' ? role.onAccepted(from, payload) : undefined;
+      case 'Prepare':
+        return this.#onPrepare(from, payload);
+      case 'AcceptSync':
+        return this.#asFollower(from, payload.ballot)?.onAcceptSync(payload);
       case 'Probe':
         return this.#asFollower(from, payload.ballot)?.onProbe(payload);
       case 'Behind':
         return this.#asFollower(from, payload.ballot)?.onBehind(from, payload);
       case 'Promise':
         return role.role === 'leader' ? role.onPromise(from, payload) : undefined;
-      case 'Accepted':
-        return role.role === 'leader' ? role.onAccepted(from, payload) : undefined;
       case 'NotAccepted':
         return role.role === 'leader' ? role.onNotAccepted(from, payload.ballot) : undefined;
       case 'PrepareRequest':
@@ -402,6 +416,12 @@ export class OmniPaxos<T> {
     const readIndex = role.role === 'leader' ? role.readIndex : undefined;
     if (role.role !== 'leader' || readIndex === undefined) return { leading: undefined };
     return { leading: { ballot: role.ballot, readIndex } };
+  }
+
+  /** An event was handled: there may be something to send. */
+  #checked(): void {
+    this.#hasNews = true;
+    this.#checkInvariants();
   }
 
   /** What must hold after every event, in production too. */

@@ -18,7 +18,9 @@ interface Waiting<T> {
 export class Outbox<T> {
   readonly #pid: NodeId;
   readonly #configurationId: number;
-  #ready: PaxosMessage<T>[] = [];
+  /** What leaves with the next `take()`: the first `#readyCount` of it. The array is kept, since it is filled over and over. */
+  readonly #ready: (PaxosMessage<T> | undefined)[] = [];
+  #readyCount = 0;
   /** In order of their writes, since writes are numbered in order. */
   #waiting: Waiting<T>[] = [];
 
@@ -29,7 +31,7 @@ export class Outbox<T> {
 
   /** Leaves with the next `take()`. */
   send(to: NodeId, payload: PaxosPayload<T>): void {
-    this.#ready.push({ from: this.#pid, to, configurationId: this.#configurationId, payload });
+    this.#release({ from: this.#pid, to, configurationId: this.#configurationId, payload });
   }
 
   /** Leaves once `write` is durable. Nothing is added for a node that one waits for already: that one repeats it all. */
@@ -46,14 +48,25 @@ export class Outbox<T> {
 
   /** All that may leave, given the last durable write. */
   take(durableWrite: number): PaxosMessage<T>[] {
+    if (this.#waiting.length > 0) this.#releaseWaiting(durableWrite);
+    if (this.#readyCount === 0) return [];
+    const taken = this.#ready.slice(0, this.#readyCount) as PaxosMessage<T>[];
+    this.#ready.fill(undefined, 0, this.#readyCount);
+    this.#readyCount = 0;
+    return taken;
+  }
+
+  #releaseWaiting(durableWrite: number): void {
     let count = 0;
     while (count < this.#waiting.length && (this.#waiting[count] as Waiting<T>).write <= durableWrite) {
-      this.#ready.push((this.#waiting[count] as Waiting<T>).message);
+      this.#release((this.#waiting[count] as Waiting<T>).message);
       count++;
     }
     if (count > 0) this.#waiting.splice(0, count);
-    const taken = this.#ready;
-    this.#ready = [];
-    return taken;
+  }
+
+  #release(message: PaxosMessage<T>): void {
+    this.#ready[this.#readyCount] = message;
+    this.#readyCount++;
   }
 }

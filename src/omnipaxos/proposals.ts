@@ -3,9 +3,12 @@ import type { Entry } from './entry.ts';
 
 /** Proposals of one node, in its order. */
 export interface ProposalChunk<T> {
-  readonly from: NodeId;
-  readonly entries: Entry<T>[];
+  from: NodeId;
+  entries: Entry<T>[];
 }
+
+/** Replaced before anything is added. */
+const noEntries: never[] = [];
 
 /** Proposals that wait for a leader, for the end of its prepare phase, or for the turn to end. Bounded by size. */
 export class ProposalQueue<T> {
@@ -13,6 +16,7 @@ export class ProposalQueue<T> {
   readonly #sizeMax: number;
   #chunks: ProposalChunk<T>[] = [];
   #size = 0;
+  #stopSigns = 0;
 
   constructor(sizeOf: (entry: T) => number, sizeMax: number) {
     this.#sizeOf = sizeOf;
@@ -20,24 +24,31 @@ export class ProposalQueue<T> {
   }
 
   get isEmpty(): boolean {
-    return this.#chunks.length === 0;
+    // A lone chunk may be there without entries: it is kept for the next ones.
+    const [first] = this.#chunks;
+    return first === undefined || (this.#chunks.length === 1 && first.entries.length === 0);
   }
 
   /** False, and nothing kept, if the queue is full. */
   add(from: NodeId, entry: Entry<T>): boolean {
     if (this.#size >= this.#sizeMax) return false;
     this.#size += entrySize(entry, this.#sizeOf);
+    if (isStopSign(entry)) this.#stopSigns++;
     const last = this.#chunks[this.#chunks.length - 1];
-    if (last?.from === from) last.entries.push(entry);
+    if (last?.entries.length === 0) {
+      last.from = from;
+      last.entries = [entry];
+    } else if (last?.from === from) last.entries.push(entry);
     else this.#chunks.push({ from, entries: [entry] });
     return true;
   }
 
   /** Takes out everything. */
   takeAll(): ProposalChunk<T>[] {
-    const taken = this.#chunks;
+    const taken = this.isEmpty ? [] : this.#chunks;
     this.#chunks = [];
     this.#size = 0;
+    this.#stopSigns = 0;
     return taken;
   }
 
@@ -47,10 +58,12 @@ export class ProposalQueue<T> {
    */
   take(sizeMax: number): { readonly entries: Entry<T>[]; readonly size: number } {
     const first = this.#chunks[0];
-    if (this.#chunks.length === 1 && first && this.#size <= sizeMax && !first.entries.some(isStopSign)) {
+    if (this.#chunks.length === 1 && first && this.#size <= sizeMax && this.#stopSigns === 0) {
+      const { entries } = first;
       const size = this.#size;
-      this.takeAll();
-      return { entries: first.entries, size };
+      first.entries = noEntries;
+      this.#size = 0;
+      return { entries, size };
     }
     return this.#takeOneByOne(sizeMax);
   }
@@ -69,6 +82,7 @@ export class ProposalQueue<T> {
         size += next;
         taken++;
         stopped = isStopSign(entry);
+        if (stopped) this.#stopSigns--;
       }
       if (taken < chunk.entries.length) {
         chunk.entries.splice(0, taken);
