@@ -76,7 +76,8 @@ export default class Bench extends ClientCommand {
     // Loaded here, so that no other command, nor --help, pays for it.
     const { runBench } = await import('../src/cli/bench/run.ts');
     const { KvClient } = await import('../src/client/client.ts');
-    const { LiveLine, progressLine } = await import('../src/cli/bench/live-line.ts');
+    const { progressLine } = await import('../src/cli/bench/progress-line.ts');
+    const { LiveLine } = await import('../src/cli/live-line.ts');
     const line = new LiveLine();
     try {
       return await runBench(plan, {

@@ -149,6 +149,9 @@ class Node implements RunningNode {
         this.#handles.delete(nodeId);
         this.#receive({ type: 'peerDisconnected', nodeId });
       },
+      onUnreached: (nodeId, reason, isRefusal) => {
+        this.#receive({ type: 'peerUnreached', nodeId, reason, isRefusal });
+      },
       onMessages: (from, messages) => this.#receive({ type: 'peerMessages', from, messages }),
       log: log ?? ignore,
     });

@@ -16,6 +16,7 @@ export const exitCodes = {
   unknown: { code: 6, meaning: 'timed out: outcome unknown' },
   refused: { code: 7, meaning: 'refused (auth)' },
   overLimit: { code: 8, meaning: 'over a limit or quota: not applied' },
+  incomplete: { code: 10, meaning: 'the members are changed, but a newcomer is not complete in time' },
 } as const satisfies Record<string, { code: number; meaning: string }>;
 
 export type ExitName = keyof typeof exitCodes;
@@ -56,18 +57,22 @@ const exitOfNodeError: Readonly<Record<string, ExitName>> = {
   DiskFailedError: 'internal',
 };
 
+/** What became of the change that was asked for; `applied`: it was made, though the command failed. */
+export type CommandOutcome = 'notApplied' | 'unknown' | 'applied';
+
 /** A command that ends with a code of its own choice, with one line for people. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly exit: ExitName;
   /** For `--json`. */
   readonly code: string;
-  readonly outcome = 'notApplied';
+  readonly outcome: CommandOutcome;
 
-  constructor(exit: ExitName, code: string, message: string) {
+  constructor(exit: ExitName, code: string, message: string, outcome: CommandOutcome = 'notApplied') {
     super(message);
     this.exit = exit;
     this.code = code;
+    this.outcome = outcome;
   }
 }
 
@@ -76,7 +81,7 @@ export interface FailureReport {
   readonly exit: ExitName;
   readonly code: string;
   readonly message: string;
-  readonly outcome: 'notApplied' | 'unknown';
+  readonly outcome: CommandOutcome;
 }
 
 /** What to tell about `error`; `undefined` if nobody planned for it: a defect. */

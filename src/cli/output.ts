@@ -23,6 +23,11 @@ export function printJson(value: unknown): Promise<void> {
   return printLine(JSON.stringify(value, undefined, process.stdout.isTTY ? 2 : undefined));
 }
 
+/** One JSON document on one line, wherever it goes: for streams of them. */
+export function printJsonLine(value: unknown): Promise<void> {
+  return printLine(JSON.stringify(value));
+}
+
 /** True if a person sees what goes to standard output. */
 export function isTerminalOutput(): boolean {
   return process.stdout.isTTY === true;

@@ -3,7 +3,8 @@ import type { ListedNode } from '../cluster/node-list.ts';
 /** What a reconfiguration starts from. */
 export interface CurrentMembers {
   readonly configurationId: number;
-  readonly members: readonly { readonly id: number; readonly address: string }[];
+  /** Those that are members, and others, which do not count. */
+  readonly members: readonly { readonly id: number; readonly address: string; readonly isMember: boolean }[];
 }
 
 /** What a reconfiguration is going to change. */
@@ -27,7 +28,8 @@ export function planReconfiguration(
   wanted: readonly ListedNode[],
   known: ReadonlyMap<number, string>,
 ): ReconfigurationPlan {
-  const addresses = new Map(current.members.map(({ id, address }) => [id, address]));
+  const members = current.members.filter(({ isMember }) => isMember);
+  const addresses = new Map(members.map(({ id, address }) => [id, address]));
   const nodes = wanted.map((node) => (addresses.has(node.id) ? node : withAddress(node, known.get(node.id))));
   const wantedIds = new Set(nodes.map(({ id }) => id));
   return {
@@ -52,8 +54,13 @@ export function describePlan(plan: ReconfigurationPlan): string[] {
     ...plan.added.map(({ id, address }) => `  added: ${id}${address === undefined ? '' : ` at ${address}`}`),
     ...plan.removed.map((id) => `  removed: ${id} (stands by from then on)`),
     ...plan.moved.map(({ id, from, to }) => `  moved: ${id} from ${from} to ${to}`),
-    `  fault tolerance: ${tolerance(after.length)} (was ${tolerance(plan.before.length)})`,
+    `  fault tolerance: ${describeTolerance(after.length)} (was ${describeTolerance(plan.before.length)})`,
   ];
+}
+
+/** True if it asks for what is there already. */
+export function changesNothing({ added, removed, moved }: ReconfigurationPlan): boolean {
+  return added.length + removed.length + moved.length === 0;
 }
 
 /** How many of `memberCount` nodes may fail. */
@@ -61,7 +68,8 @@ export function faultTolerance(memberCount: number): number {
   return Math.max(0, Math.ceil(memberCount / 2) - 1);
 }
 
-function tolerance(memberCount: number): string {
+/** The same for people. */
+export function describeTolerance(memberCount: number): string {
   const count = faultTolerance(memberCount);
   return `${count === 0 ? 'no node' : count === 1 ? '1 node' : `${count} nodes`} of ${memberCount} may fail`;
 }

@@ -53,6 +53,11 @@ export interface ReadOptions extends CallOptions {
   readonly consistency?: Consistency;
 }
 
+export interface ReconfigureOptions extends CallOptions {
+  /** Only if this is the present configuration; error `reconfiguring` if there is a later one. */
+  readonly ifConfigurationId?: number;
+}
+
 export interface ListOptions extends ReadOptions {
   /** Most pairs, at most 100,000. */
   readonly limit?: number;
@@ -170,12 +175,19 @@ export class KvClient {
   /**
    * Makes these nodes the members of the next configuration, and waits until it has begun. Without an address, the one that
    * is known is meant, else the default one. It is never sent twice: if the connection is lost the outcome is unknown.
+   * Newcomers are members from then on; that they have all the data is seen in their status. Errors: `reconfiguring`
+   * (another one is under way or was first), `unreachable` (a newcomer, or a majority of these nodes, cannot take part).
    */
   async reconfigure(
     nodes: readonly (number | TargetNode)[],
-    options?: CallOptions,
+    options?: ReconfigureOptions,
   ): Promise<{ readonly configurationId: number }> {
-    const body: RequestBody = { type: 'reconfigure', nodes: checkedNodes(nodes) };
+    const { ifConfigurationId } = options ?? {};
+    const body: RequestBody = {
+      type: 'reconfigure',
+      nodes: checkedNodes(nodes),
+      ...(ifConfigurationId !== undefined && { ifConfigurationId }),
+    };
     return this.#ask(body, traits.reconfiguration, this.#timeoutOf(options), (answer) =>
       answer.type === 'reconfigured' ? { configurationId: answer.configurationId } : undefined,
     );

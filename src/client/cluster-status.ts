@@ -1,4 +1,4 @@
-import type { NodeRole, NodeStatus } from '../wire/client-message.ts';
+import type { CatchUpStatus, ConfigurationSummary, LogHeld, NodeRole, NodeStatus } from '../wire/client-message.ts';
 
 /** A node as the cluster has it. */
 export interface MemberStatus {
@@ -8,6 +8,22 @@ export interface MemberStatus {
   /** Undefined where the node does not answer. */
   readonly decidedIndex: number | undefined;
   readonly appliedIndex: number | undefined;
+  /** True for a member of the configuration, false for another node that answered. */
+  readonly isMember: boolean;
+  /** What the node says that it does; undefined where it does not answer. */
+  readonly state: NodeStatus['state'] | undefined;
+  /** The configuration that it knows. */
+  readonly configurationId: number | undefined;
+  /** Decided entries that it does not know to be decided, against the node that knows of the most. */
+  readonly lag: number | undefined;
+  /** True if a member came with another data directory than it votes with: it takes no part. */
+  readonly hasOtherDirectory: boolean;
+  /** Below this its log is trimmed. */
+  readonly trimmedIndex: number | undefined;
+  /** Nodes that it has a link with. */
+  readonly connected: readonly number[] | undefined;
+  readonly catchUp: CatchUpStatus | undefined;
+  readonly logHeld: LogHeld | undefined;
 }
 
 /** The cluster as its nodes see it, put together. Each index is an exclusive end: a count of entries. */
@@ -18,6 +34,8 @@ export interface ClusterStatus {
   readonly leader: number | undefined;
   /** The members of the configuration, then the other nodes that answered, each ascending by id. */
   readonly members: readonly MemberStatus[];
+  /** The last configurations that the nodes know of, the oldest first and the present one last. */
+  readonly history: readonly ConfigurationSummary[];
 }
 
 /** Asks one node; `undefined` if it does not answer in time. */
@@ -50,15 +68,23 @@ function summary(found: ReadonlyMap<number, NodeStatus>): ClusterStatus {
   const view = newest(found);
   const leader = leaderOf(found, view);
   const memberIds = new Set(view.members.map((member) => member.id));
+  const decidedIndex = Math.max(...[...found.values()].map((status) => status.decidedIndex));
   const members = [...view.members]
     .sort((a, b) => a.id - b.id)
-    .map(({ id, address }) => memberStatus(id, address, found.get(id), roleOf(id, leader, found.get(id))));
+    .map(({ id, address, storageId }) => {
+      const status = found.get(id);
+      return {
+        ...memberStatus(id, address, status, roleOf(id, leader, status), decidedIndex),
+        isMember: true,
+        hasOtherDirectory: storageId !== undefined && status?.storageId !== undefined && storageId !== status.storageId,
+      };
+    });
   const others = [...found.values()]
     .filter((status) => !memberIds.has(status.nodeId))
     .sort((a, b) => a.nodeId - b.nodeId)
-    .map((status) => memberStatus(status.nodeId, status.address, status, 'standby'));
-  const { clusterId, configurationId } = view;
-  return { clusterId, configurationId, leader, members: [...members, ...others] };
+    .map((status) => memberStatus(status.nodeId, status.address, status, 'standby', decidedIndex));
+  const { clusterId, configurationId, history = [] } = view;
+  return { clusterId, configurationId, leader, members: [...members, ...others], history };
 }
 
 /** A member that does not know itself to be one, such as one with an emptied directory, takes no part. */
@@ -67,10 +93,29 @@ function roleOf(id: number, leader: number | undefined, status: NodeStatus | und
   return status?.state === 'member' || status?.state === 'joining' ? 'follower' : 'standby';
 }
 
-function memberStatus(id: number, address: string, status: NodeStatus | undefined, role: NodeRole): MemberStatus {
-  if (status === undefined)
-    return { id, address, role: 'unreachable', decidedIndex: undefined, appliedIndex: undefined };
-  return { id, address, role, decidedIndex: status.decidedIndex, appliedIndex: status.appliedIndex };
+function memberStatus(
+  id: number,
+  address: string,
+  status: NodeStatus | undefined,
+  role: NodeRole,
+  decidedIndex: number,
+): MemberStatus {
+  return {
+    id,
+    address,
+    role: status === undefined ? 'unreachable' : role,
+    decidedIndex: status?.decidedIndex,
+    appliedIndex: status?.appliedIndex,
+    isMember: false,
+    state: status?.state,
+    configurationId: status?.configurationId,
+    lag: status && decidedIndex - status.decidedIndex,
+    hasOtherDirectory: false,
+    trimmedIndex: status?.trimmedIndex,
+    connected: status?.connected,
+    catchUp: status?.catchUp,
+    logHeld: status?.logHeld,
+  };
 }
 
 /** Who claims to lead the newest configuration; else whom most of its members follow, if that one is not known to be down. */

@@ -1,5 +1,6 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { QuorumSizes } from '../omnipaxos/quorum.ts';
+import { pastConfigurationsMax } from '../wire/limits.ts';
 
 /** One member of a configuration. */
 export interface Member {
@@ -20,6 +21,31 @@ export interface Configuration {
   readonly members: readonly Member[];
   /** Undefined: majorities. */
   readonly quorum?: QuorumSizes;
+  /** Those before it that are still known, the oldest first, at most {@link pastConfigurationsMax}: for people to look at. */
+  readonly past?: readonly PastConfiguration[];
+}
+
+/** A configuration that is over. */
+export interface PastConfiguration {
+  readonly configurationId: number;
+  readonly startIndex: number;
+  readonly memberIds: readonly NodeId[];
+}
+
+/** `next` with what is known of its past: what it came with, else `before` and the past of that. */
+export function withPast(next: Configuration, before: Configuration | undefined): Configuration {
+  if (next.past !== undefined || before === undefined) return next;
+  const past = [...(before.past ?? []), pastOf(before)].slice(-pastConfigurationsMax);
+  return { ...next, past };
+}
+
+/** The configurations that are known, the oldest first and the present one last. */
+export function historyOf(configuration: Configuration): PastConfiguration[] {
+  return [...(configuration.past ?? []), pastOf(configuration)];
+}
+
+function pastOf({ configurationId, startIndex, members }: Configuration): PastConfiguration {
+  return { configurationId, startIndex, memberIds: members.map((member) => member.id) };
 }
 
 /** What a data directory is bound to. Written once each; a directory is refused under any other identity. */

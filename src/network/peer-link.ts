@@ -38,6 +38,7 @@ export class PeerLink {
   #tcp: Socket | undefined;
   #ended = false;
   #lastError: string | undefined;
+  #endCode: number | undefined;
 
   constructor(socket: WebSocket, tcp: Socket | undefined, options: PeerLinkOptions) {
     this.dialledNodeId = options.dialledNodeId;
@@ -67,6 +68,11 @@ export class PeerLink {
     return this.#socket.bufferedAmount;
   }
 
+  /** True once one end said why it will not have the other, or does not understand it. */
+  get isRefused(): boolean {
+    return this.#endCode === closeCodes.refused || this.#endCode === closeCodes.malformed;
+  }
+
   get isOpen(): boolean {
     return !this.#ended && this.#socket.readyState === this.#socket.OPEN;
   }
@@ -78,6 +84,7 @@ export class PeerLink {
   /** Ends the link and tells the other node why. */
   end(code: number, reason: string): void {
     if (this.#ended) return;
+    this.#endCode = code;
     closeWithReason(this.#socket, code, reason);
     this.#finish(reason);
   }
@@ -104,6 +111,7 @@ export class PeerLink {
     });
     socket.on('close', (code, reason) => {
       clearTimeout(timer);
+      this.#endCode ??= code;
       this.#finish(reason.length > 0 ? `the other node says: ${reason}` : (this.#lastError ?? `closed (${code})`));
     });
   }

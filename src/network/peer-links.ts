@@ -50,6 +50,8 @@ export interface PeerLinksOptions {
   readonly onConnected: (hello: PeerHello, link: PeerHandle) => void;
   /** The link is gone. May be called from within `send`. Comes once for each `onConnected` but refused ones. */
   readonly onDisconnected: (nodeId: number) => void;
+  /** An attempt to reach a node that is to be dialled failed. `isRefusal`: one of the two will not have the other. */
+  readonly onUnreached?: (nodeId: number, reason: string, isRefusal: boolean) => void;
   /** All messages of one frame, in order. Byte arrays in them are views into the frame. */
   readonly onMessages: (nodeId: number, messages: PeerMessage[]) => void;
   readonly log: Log;
@@ -247,7 +249,7 @@ export class PeerLinks {
     if (wasUp) this.#links.delete(nodeId);
     this.#forgetAttempt(link);
     if (this.#closed) return;
-    if (wasStranger) this.#logFailure(link, reason);
+    if (wasStranger) this.#noticeFailure(link, reason);
     if (wasUp) {
       this.#log('info', 'peer disconnected', { node: nodeId, reason });
       this.#options.onDisconnected(nodeId);
@@ -274,6 +276,14 @@ export class PeerLinks {
       target.timer = undefined;
       this.#attempt(target);
     }, target.backoff.nextMs());
+  }
+
+  #noticeFailure(link: PeerLink, reason: string): void {
+    this.#logFailure(link, reason);
+    const { dialledNodeId } = link;
+    // Another link to it may be up: then this one is the second, and no failure.
+    if (dialledNodeId === undefined || this.#links.has(dialledNodeId)) return;
+    this.#options.onUnreached?.(dialledNodeId, reason, link.isRefused);
   }
 
   #logFailure(link: PeerLink, reason: string): void {

@@ -1,6 +1,7 @@
 import type { SnapshotCursor, SnapshotRow, StateStore } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
+import type { CatchUpStatus } from '../wire/client-message.ts';
 import type { LogSegment, PeerPayload, StateChunk } from '../wire/peer-message.ts';
 import type { ReplicaSettings } from './settings.ts';
 
@@ -45,6 +46,8 @@ export class CatchUp {
   /** How often the request for the next rows was repeated. */
   #repeats = 0;
   #stage: Stage = { name: 'log' };
+  readonly #fromIndex: number;
+  readonly #bytesFrom = new Map<NodeId, number>();
   /** Ticks left for the request that is out; 0: ask now. */
   #patience = 0;
 
@@ -53,6 +56,7 @@ export class CatchUp {
     this.#state = state;
     this.#settings = settings;
     this.#targetIndex = targetIndex;
+    this.#fromIndex = sink.decidedIndex;
   }
 
   get isComplete(): boolean {
@@ -65,6 +69,18 @@ export class CatchUp {
 
   get targetIndex(): number {
     return this.#targetIndex;
+  }
+
+  /** For people: how far it is. */
+  status(): CatchUpStatus {
+    const donors = [...this.#bytesFrom].map(([id, bytes]) => ({ id, bytes })).sort((a, b) => a.id - b.id);
+    return {
+      stage: this.#stage.name === 'installing' ? 'install' : this.#donor === undefined ? 'plan' : this.#stage.name,
+      bytesReceived: donors.reduce((sum, { bytes }) => sum + bytes, 0),
+      fromIndex: this.#fromIndex,
+      targetIndex: this.#targetIndex,
+      donors,
+    };
   }
 
   /** The goal moved on. */
@@ -105,6 +121,7 @@ export class CatchUp {
     if (from !== this.#donor || this.#stage.name !== 'log' || this.#patience === 0) return;
     const { decidedIndex } = this.#sink;
     if (segment.entries.length > 0 && segment.from <= decidedIndex) {
+      this.#count(from, bytesOfEntries(segment.entries));
       this.#patience = 0;
       this.#sink.installDecided(segment.from, segment.entries);
     } else if (segment.trimmedIndex > decidedIndex) {
@@ -132,6 +149,7 @@ export class CatchUp {
       stage.snapshotIndex = chunk.snapshotIndex;
     }
     this.#state.installRows(chunk.rows);
+    this.#count(from, bytesOfRows(chunk.rows));
     stage.cursor = cursorAfter(chunk.rows) ?? stage.cursor;
     this.#patience = 0;
     this.#repeats = 0;
@@ -168,6 +186,10 @@ export class CatchUp {
     this.#hasLeft = false;
   }
 
+  #count(from: NodeId, bytes: number): void {
+    this.#bytesFrom.set(from, (this.#bytesFrom.get(from) ?? 0) + bytes);
+  }
+
   #restart(): void {
     this.#stage = { name: 'log' };
     this.#patience = 0;
@@ -181,6 +203,18 @@ export class CatchUp {
     const from = this.#sink.decidedIndex;
     return { type: 'LogRequest', from, to: from + entriesPerRequestMax };
   }
+}
+
+function bytesOfEntries(entries: readonly Entry<Uint8Array>[]): number {
+  let bytes = 0;
+  for (const entry of entries) if (entry.type === 'Normal') bytes += entry.entry.length;
+  return bytes;
+}
+
+function bytesOfRows(rows: readonly SnapshotRow[]): number {
+  let bytes = 0;
+  for (const row of rows) if (row.type === 'pair') bytes += row.key.length + row.value.length;
+  return bytes;
 }
 
 function cursorAfter(rows: readonly SnapshotRow[]): SnapshotCursor | undefined {

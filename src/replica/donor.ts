@@ -1,6 +1,7 @@
 import type { StateSnapshot, StateStore } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
+import type { LogHeld } from '../wire/client-message.ts';
 import type { LogRequest, LogSegment, StateChunk, StateRequest } from '../wire/peer-message.ts';
 import type { ReplicaSettings } from './settings.ts';
 
@@ -13,6 +14,7 @@ export interface DecidedLog {
 
 interface OpenSnapshot {
   readonly snapshot: StateSnapshot;
+  readonly readers: Set<NodeId>;
   idleTicks: number;
 }
 
@@ -38,6 +40,13 @@ export class Donor {
     return Math.min(Number.POSITIVE_INFINITY, ...this.#snapshots.keys());
   }
 
+  /** Who keeps the log from being trimmed, if anyone does. */
+  get logHeld(): LogHeld | undefined {
+    if (this.#snapshots.size === 0) return undefined;
+    const readers = new Set([...this.#snapshots.values()].flatMap((open) => [...open.readers]));
+    return { fromIndex: this.holdsLogFrom, readers: [...readers].sort((a, b) => a - b) };
+  }
+
   /** Decided entries as asked, as many as fit. */
   segment(log: DecidedLog, request: LogRequest): LogSegment {
     const { decidedIndex, trimmedIndex } = log;
@@ -57,6 +66,7 @@ export class Donor {
     const { snapshotIndex, cursor } = request;
     if (!open) return { type: 'StateChunk', snapshotIndex, cursor, rows: undefined, done: false };
     open.idleTicks = 0;
+    open.readers.add(from);
     const { rows, done } = open.snapshot.read(cursor, this.#settings.catchUpBytesMax);
     return { type: 'StateChunk', snapshotIndex, cursor, rows, done };
   }
@@ -65,7 +75,7 @@ export class Donor {
   openWaiting(): { readonly to: NodeId; readonly chunk: StateChunk }[] {
     if (this.#waiting.length === 0) return [];
     const index = this.#state.durableIndex;
-    if (!this.#snapshots.has(index)) this.#snapshots.set(index, { snapshot: this.#state.openSnapshot(), idleTicks: 0 });
+    if (!this.#snapshots.has(index)) this.#open(index);
     const request: StateRequest = { type: 'StateRequest', snapshotIndex: index, cursor: undefined };
     const answers = [];
     for (const to of this.#waiting) {
@@ -74,6 +84,10 @@ export class Donor {
     }
     this.#waiting = [];
     return answers;
+  }
+
+  #open(index: number): void {
+    this.#snapshots.set(index, { snapshot: this.#state.openSnapshot(), readers: new Set(), idleTicks: 0 });
   }
 
   /** Lets go of snapshots that nobody reads any more. */

@@ -12,6 +12,8 @@ export type ReplicaEvent =
   /** A link is new. Comes before any message on it. */
   | { readonly type: 'peerConnected'; readonly hello: PeerHello }
   | { readonly type: 'peerDisconnected'; readonly nodeId: NodeId }
+  /** A node that was to be dialled could not be: `isRefusal` if one end said why it will not have the other. */
+  | { readonly type: 'peerUnreached'; readonly nodeId: NodeId; readonly reason: string; readonly isRefusal: boolean }
   | { readonly type: 'peerMessages'; readonly from: NodeId; readonly messages: readonly PeerMessage[] }
   | { readonly type: 'requests'; readonly connection: ConnectionId; readonly requests: readonly ClientRequest[] }
   /** The log store made more writes durable. */

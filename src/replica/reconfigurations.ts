@@ -1,32 +1,49 @@
 import type { Configuration, Member } from '../cluster/configuration.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import { nodesProblem } from '../omnipaxos/configuration.ts';
-import type { ClientRequest, TargetNode } from '../wire/client-message.ts';
-import { membersMax } from '../wire/limits.ts';
+import type { ClientRequest, Failure, TargetNode } from '../wire/client-message.ts';
+import { membersMax, protocolVersion } from '../wire/limits.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
 import type { ConnectionId } from './events.ts';
 import { failure, type Output } from './output.ts';
 import { encodeMembers } from './stop-sign.ts';
 import type { Voter } from './voter.ts';
 
+/** Why a node could not be reached. */
+interface Unreached {
+  readonly reason: string;
+  /** True if one of the two will not have the other: waiting does not help. */
+  readonly isRefusal: boolean;
+}
+
+/** Election timeouts in which a newcomer, and a majority of the next members, must have been met. */
+const timeoutsToMeet = 15;
+
 interface PendingReconfiguration {
   readonly connection: ConnectionId;
   readonly requestId: number;
   readonly nodes: readonly TargetNode[];
-  /** The configuration that it is to end. */
-  readonly configurationId: number;
+  /** The configuration that it is to end; undefined until there is one. */
+  configurationId: number | undefined;
   readonly deadlineMs: number;
-  /** Leader ballot and tick of the last proposal. */
+  /** When this node, being in that configuration, began to look whether it can be done. */
+  sinceTick: number | undefined;
+  /** Tick of the last proposal. */
   proposedTick: number | undefined;
+  proposals: number;
+  /** Proposals that came back: they are not decided and never will be. */
+  returned: number;
 }
 
 /** What a reconfiguration needs to know of the node. */
 export interface ReconfigurationsView {
+  readonly nodeId: NodeId;
   readonly voter: Voter | undefined;
   readonly configuration: Configuration | undefined;
   readonly tick: number;
   readonly nowMs: number;
   readonly resendTicks: number;
+  readonly electionTimeoutTicks: number;
   /** Address of a node that is no member: the cluster file's. */
   knownAddress(nodeId: NodeId): string | undefined;
   /** The hello of a node that is connected. */
@@ -34,10 +51,15 @@ export interface ReconfigurationsView {
   isConnected(nodeId: NodeId): boolean;
 }
 
-/** The reconfiguration that a client of this node asked for: one at a time. */
+/**
+ * The reconfiguration that a client of this node asked for: one at a time. Commands look before they ask, but they race; so it
+ * is this node that proposes only what it knows to be sound: that every newcomer is there, speaks this version and belongs to
+ * no other cluster, and that a majority of the next members is within its reach.
+ */
 export class Reconfigurations {
   readonly #output: Output;
   readonly #view: ReconfigurationsView;
+  readonly #unreached = new Map<NodeId, Unreached>();
   #pending: PendingReconfiguration | undefined;
 
   constructor(output: Output, view: ReconfigurationsView) {
@@ -59,17 +81,34 @@ export class Reconfigurations {
     const problem = this.#problem(request.nodes);
     if (problem) return this.#output.respond(connection, request.id, failure('invalid', 'notApplied', problem));
     if (this.#pending || this.#view.voter?.paxos.isStopped) {
-      const message = 'a reconfiguration is under way: wait until it is done, then look at `kv status`';
-      return this.#output.respond(connection, request.id, failure('reconfiguring', 'notApplied', message));
+      return this.#output.respond(
+        connection,
+        request.id,
+        failure('reconfiguring', 'notApplied', this.#whatIsUnderWay()),
+      );
     }
+    this.#unreached.clear();
     this.#pending = {
       connection,
       requestId: request.id,
       nodes: request.nodes,
-      configurationId: this.#view.configuration?.configurationId ?? 0,
+      configurationId: request.ifConfigurationId ?? this.#view.configuration?.configurationId,
       deadlineMs: this.#view.nowMs + request.timeoutMs,
+      sinceTick: undefined,
       proposedTick: undefined,
+      proposals: 0,
+      returned: 0,
     };
+  }
+
+  /** A node could not be dialled, or was refused, or refused us. */
+  onUnreached(nodeId: NodeId, reason: string, isRefusal: boolean): void {
+    if (this.#pending?.nodes.some(({ id }) => id === nodeId)) this.#unreached.set(nodeId, { reason, isRefusal });
+  }
+
+  /** A StopSign that this node proposed came back: another one was first, or whom it was sent to does not lead. */
+  onReturned(): void {
+    if (this.#pending) this.#pending.returned++;
   }
 
   /** Proposes when everyone new has been met and a leader is in reach; answers when the outcome is known. */
@@ -82,29 +121,85 @@ export class Reconfigurations {
       const { configurationId } = configuration;
       return this.#answer(pending, { type: 'reconfigured', configurationId });
     }
-    if (configuration.configurationId !== pending.configurationId) {
-      const message = `another reconfiguration came first: the members are ${ids(configuration)} now`;
+    pending.configurationId ??= configuration.configurationId;
+    if (configuration.configurationId > pending.configurationId) {
+      const { configurationId } = configuration;
+      const message = `another reconfiguration came first: configuration ${configurationId} has the members ${ids(configuration)}`;
       return this.#answer(pending, failure('reconfiguring', 'notApplied', message));
     }
     if (nowMs >= pending.deadlineMs) return this.#expire(pending);
+    // The one who asked knows of a later configuration: this node will hear of it.
+    if (configuration.configurationId < pending.configurationId) return;
+    if (!isOut(pending)) {
+      const refusal = this.#refusal(pending, configuration);
+      if (refusal) return this.#answer(pending, refusal);
+      if (this.#reachProblem(pending.nodes) !== undefined) return;
+    }
     if (!voter?.canReachLeader((id) => this.#view.isConnected(id))) return;
     const isDue = pending.proposedTick === undefined || tick - pending.proposedTick >= this.#view.resendTicks;
     const members = this.#nextMembers(pending.nodes);
     if (!isDue || !members) return;
     const nodeIds = members.map((member) => member.id);
-    if (voter.paxos.proposeReconfiguration(nodeIds, encodeMembers(members)).ok) pending.proposedTick = tick;
+    if (!voter.paxos.proposeReconfiguration(nodeIds, encodeMembers(members)).ok) return;
+    pending.proposedTick = tick;
+    pending.proposals++;
+  }
+
+  /** Why what is not on its way had better not be. Refusals of the network are final; what may only be slow gets some time. */
+  #refusal(pending: PendingReconfiguration, configuration: Configuration): Failure | undefined {
+    if (this.#view.voter?.paxos.isStopped) return failure('reconfiguring', 'notApplied', this.#whatIsUnderWay());
+    const { tick, electionTimeoutTicks } = this.#view;
+    pending.sinceTick ??= tick;
+    const isPatient = tick - pending.sinceTick < timeoutsToMeet * electionTimeoutTicks;
+    const problem =
+      this.#unfitProblem(pending.nodes, configuration) ??
+      (isPatient ? undefined : (this.#missingProblem(pending.nodes) ?? this.#reachProblem(pending.nodes)));
+    return problem === undefined ? undefined : failure('unreachable', 'notApplied', problem);
+  }
+
+  /** A newcomer that can be no member, however long one waits. */
+  #unfitProblem(nodes: readonly TargetNode[], configuration: Configuration): string | undefined {
+    for (const { id } of nodes.filter((node) => !this.#member(node.id))) {
+      const hello = this.#view.helloOf(id);
+      const unreached = this.#unreached.get(id);
+      if (hello) {
+        const problem = newcomerProblem(hello, configuration);
+        if (problem !== undefined) return problem;
+      } else if (unreached?.isRefusal) return `node ${id} cannot be a member: ${unreached.reason}`;
+    }
+    return undefined;
+  }
+
+  #missingProblem(nodes: readonly TargetNode[]): string | undefined {
+    const [first] = this.#missing(nodes);
+    if (first === undefined) return undefined;
+    const { id } = first;
+    const reason = this.#unreached.get(id)?.reason;
+    const why = reason === undefined ? '' : ` (${reason})`;
+    return `node ${id} does not answer at ${this.#addressOf(first) ?? 'any known address'}${why}: start it with \`kv start --id ${id}\``;
+  }
+
+  /** Nothing would go on in a configuration of which no majority is there. */
+  #reachProblem(nodes: readonly TargetNode[]): string | undefined {
+    const away = nodes.filter(({ id }) => id !== this.#view.nodeId && !this.#view.isConnected(id));
+    if (2 * (nodes.length - away.length) > nodes.length) return undefined;
+    const names = away.map(({ id }) => id).join(', ');
+    return `of the next ${nodes.length} members no majority is within the reach of node ${this.#view.nodeId}: it has no link to ${names}`;
+  }
+
+  #whatIsUnderWay(): string {
+    const target = this.#pending?.nodes.map(({ id }) => id).join(', ');
+    const what = target === undefined ? 'a reconfiguration' : `a reconfiguration to the members ${target}`;
+    return `${what} is under way: wait until it is done, then look at \`kv status\``;
   }
 
   #expire(pending: PendingReconfiguration): void {
-    const missing = this.#missing(pending.nodes);
-    if (pending.proposedTick !== undefined) {
+    const missing = this.#missingProblem(pending.nodes);
+    if (isOut(pending)) {
       const message = 'the reconfiguration was proposed but not decided in time: look at `kv status`';
       this.#answer(pending, failure('timeout', 'unknown', message));
-    } else if (missing.length > 0) {
-      const [first] = missing;
-      const address = first && this.#addressOf(first);
-      const message = `node ${first?.id} does not answer at ${address ?? 'any known address'}: start it with \`kv start --id ${first?.id}\``;
-      this.#answer(pending, failure('unreachable', 'notApplied', message));
+    } else if (missing !== undefined) {
+      this.#answer(pending, failure('unreachable', 'notApplied', missing));
     } else {
       this.#answer(
         pending,
@@ -154,6 +249,24 @@ export class Reconfigurations {
       this.#view.helloOf(node.id)?.address
     );
   }
+}
+
+/** True while a proposal may yet be decided. */
+function isOut(pending: PendingReconfiguration): boolean {
+  return pending.proposals > pending.returned;
+}
+
+/** The link has seen to it that it is of this cluster or of none: see `peerProblem`. */
+function newcomerProblem(hello: PeerHello, configuration: Configuration): string | undefined {
+  const { nodeId, storageId } = hello;
+  if (hello.protocolVersion !== protocolVersion) {
+    return `node ${nodeId} speaks protocol version ${hello.protocolVersion}, the members ${protocolVersion}: run the same release of kv`;
+  }
+  const namesake = configuration.members.find((member) => member.storageId === storageId);
+  return (
+    namesake &&
+    `node ${nodeId} came with data directory ${storageId}, which node ${namesake.id} votes with: start it with one of its own`
+  );
 }
 
 function isTarget(configuration: Configuration, nodes: readonly TargetNode[]): boolean {

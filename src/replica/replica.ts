@@ -1,5 +1,5 @@
 import { assert, assertNever } from '../base/assert.ts';
-import type { Configuration } from '../cluster/configuration.ts';
+import { type Configuration, historyOf, withPast } from '../cluster/configuration.ts';
 import { KvStateMachine } from '../kv/state-machine.ts';
 import type { StateStore } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
@@ -64,6 +64,8 @@ interface Announced {
 
 /** Election timeouts in which the members of a sealed configuration may decide its StopSign once more. */
 const timeoutsToDecideAgain = 20;
+/** Most links that a status tells of. */
+const connectedToldMax = 256;
 /** Ticks between sweeps of deadlines. */
 const sweepTicks = 5;
 /**
@@ -148,7 +150,7 @@ export class Replica {
     const mode = this.#mode;
     const configuration = this.#configuration;
     const members = configuration
-      ? configuration.members.map(({ id, address }) => ({ id, address }))
+      ? configuration.members.map(({ id, address, storageId }) => ({ id, address, storageId }))
       : [...this.#options.initial.nodes].map(([id, address]) => ({ id, address }));
     return {
       clusterId: this.#store.identity.clusterId,
@@ -160,6 +162,23 @@ export class Replica {
       decidedIndex: this.#store.state.decidedIndex,
       appliedIndex: this.#machine.appliedIndex,
       members,
+      storageId: this.#store.identity.storageId,
+      trimmedIndex: this.#store.sequence.trimmedIndex,
+      connected: this.#peers.ids().slice(0, connectedToldMax),
+      ...this.#progressStatus(configuration),
+    };
+  }
+
+  /** What of the status is there only at times: the past, the way of a newcomer, and who holds the log. */
+  #progressStatus(configuration: Configuration | undefined): Partial<NodeStatus> {
+    const catchUp = this.#activeCatchUp();
+    const { logHeld } = this.#donor;
+    return {
+      ...(configuration && {
+        history: historyOf(configuration).map(({ memberIds, ...rest }) => ({ ...rest, members: memberIds })),
+      }),
+      ...(catchUp && { catchUp: catchUp.status() }),
+      ...(logHeld && { logHeld }),
     };
   }
 
@@ -251,6 +270,8 @@ export class Replica {
         return this.#onPeerConnected(event.hello);
       case 'peerDisconnected':
         return this.#peers.disconnect(event.nodeId);
+      case 'peerUnreached':
+        return this.#reconfigurations.onUnreached(event.nodeId, event.reason, event.isRefusal);
       case 'peerMessages':
         if (!this.#peers.has(event.from)) return;
         for (const message of event.messages) this.#onPeerMessage(event.from, message);
@@ -323,6 +344,7 @@ export class Replica {
     for (const { readId, readIndex } of voter.paxos.takeReadyReads()) this.#clients.onReadReady(readId, readIndex);
     for (const entry of voter.paxos.takeReturnedProposals()) {
       if (entry.type === 'Normal') this.#clients.onReturned(entry.entry);
+      else this.#reconfigurations.onReturned();
     }
   }
 
@@ -361,11 +383,12 @@ export class Replica {
   }
 
   /**
-   * Takes up `next` as the present configuration, in one write. From here on this node takes no part in any older one: it
-   * votes in `next` if all that was decided before it is here, else catches up first; or it stands by.
+   * Takes up `entered` as the present configuration, in one write. From here on this node takes no part in any older one: it
+   * votes in it if all that was decided before it is here, else catches up first; or it stands by.
    */
-  #enter(next: Configuration): void {
+  #enter(entered: Configuration): void {
     const before = this.#configuration;
+    const next = withPast(entered, before);
     const isIncumbent = this.#mode.name === 'member' && this.#mode.voter.paxos.isLeaderInAcceptPhase;
     const { sequence, state } = this.#store;
     this.#store.setConfiguration(next);
@@ -401,6 +424,7 @@ export class Replica {
     if (refusal) {
       this.#output.notice('warn', `refused node ${hello.nodeId} at ${hello.address}: ${refusal}`);
       this.#output.refuse(hello.nodeId, refusal);
+      this.#reconfigurations.onUnreached(hello.nodeId, refusal, true);
       return;
     }
     this.#peers.connect(hello);
@@ -655,6 +679,7 @@ export class Replica {
       get voter(): Voter | undefined {
         return replica.voter;
       },
+      nodeId: this.#nodeId,
       get configuration(): Configuration | undefined {
         return replica.#configuration;
       },
@@ -671,6 +696,7 @@ export class Replica {
         return replica.#nowMs;
       },
       resendTicks: this.#settings.resendTicks,
+      electionTimeoutTicks: this.#settings.electionTimeoutTicks,
       isConnected: (nodeId: NodeId) => this.#peers.has(nodeId),
       helloOf: (nodeId: NodeId) => this.#peers.helloOf(nodeId),
       knownAddress: (nodeId: NodeId) =>

@@ -32,7 +32,12 @@ export type RequestBody =
       readonly limit: number;
     }
   | { readonly type: 'status' }
-  | { readonly type: 'reconfigure'; readonly nodes: readonly TargetNode[] };
+  | {
+      readonly type: 'reconfigure';
+      readonly nodes: readonly TargetNode[];
+      /** Only if this is the present configuration: refused as `reconfiguring` once there is a later one. */
+      readonly ifConfigurationId?: number;
+    };
 
 /** Why a request failed. The exit code of a command follows from it. */
 export type FailureCode =
@@ -96,5 +101,59 @@ export interface NodeStatus {
   readonly leader: number | undefined;
   readonly decidedIndex: number;
   readonly appliedIndex: number;
-  readonly members: readonly { readonly id: number; readonly address: string }[];
+  readonly members: readonly {
+    readonly id: number;
+    readonly address: string;
+    /** The data directory that it votes with; undefined while no cluster has formed. */
+    readonly storageId?: string;
+  }[];
+  /** The id of this node's own data directory. */
+  readonly storageId?: string;
+  /** Below this the log is gone: only state is left of it. */
+  readonly trimmedIndex?: number;
+  /** Nodes that this one has a link with. */
+  readonly connected?: readonly number[];
+  /** The last configurations, the oldest first and the present one last. */
+  readonly history?: readonly ConfigurationSummary[];
+  /** Set while this node catches up. */
+  readonly catchUp?: CatchUpStatus;
+  /** Set while readers of snapshots keep this node from trimming its log. */
+  readonly logHeld?: LogHeld;
+}
+
+/** One configuration of a cluster's history. */
+export interface ConfigurationSummary {
+  readonly configurationId: number;
+  /** Index of its first entry. */
+  readonly startIndex: number;
+  readonly members: readonly number[];
+}
+
+/**
+ * How far a node is that catches up.
+ *
+ * - `plan`: it finds out who has what.
+ * - `state`: it receives the rows of a snapshot.
+ * - `install`: it has all of them and makes them its state.
+ * - `log`: it receives decided entries.
+ */
+export interface CatchUpStatus {
+  readonly stage: 'plan' | 'state' | 'install' | 'log';
+  readonly bytesReceived: number;
+  /** Bytes that there are to receive, where that is known. */
+  readonly bytesTotal?: number;
+  /** Where its log ended when it began. */
+  readonly fromIndex: number;
+  /** It is complete when its log has reached this. */
+  readonly targetIndex: number;
+  /** Who gave how much. */
+  readonly donors: readonly { readonly id: number; readonly bytes: number }[];
+}
+
+/** What keeps a log from being trimmed. */
+export interface LogHeld {
+  /** Nothing from here on is dropped. */
+  readonly fromIndex: number;
+  /** The nodes that read. */
+  readonly readers: readonly number[];
 }

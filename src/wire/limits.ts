@@ -13,6 +13,8 @@ export const messagesPerFrameMax = 65_536;
 export const entriesPerMessageMax = 262_144;
 /** Most nodes in a configuration. */
 export const membersMax = 31;
+/** Most configurations of the past that are kept beside the present one. */
+export const pastConfigurationsMax = 15;
 /** Most pairs in one answer to a listing. */
 export const pairsPerAnswerMax = 10_000;
 /** Most bytes of keys and values in one answer to a listing (one pair may exceed it). */

@@ -1,10 +1,13 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
-import type { NodeStatus } from './client-message.ts';
+import type { CatchUpStatus, ConfigurationSummary, LogHeld, NodeStatus } from './client-message.ts';
+import { storageIdBytesMax } from './configuration-codec.ts';
 import { JsonFields } from './json-fields.ts';
-import { addressBytesMax, membersMax } from './limits.ts';
+import { addressBytesMax, membersMax, pastConfigurationsMax } from './limits.ts';
 
 const statusTextMax = 64 * 1024;
 const clusterIdTextMax = 64;
+/** Most nodes that a node tells of in one list: members of now and before, and standbys. */
+const nodesMax = 1024;
 
 /** A status travels as JSON text: it is rare, and people read it in traces. */
 export function encodeNodeStatus(writer: ByteWriter, status: NodeStatus): void {
@@ -26,6 +29,48 @@ export function decodeNodeStatus(reader: ByteReader): NodeStatus {
     members: fields.objects('members', membersMax).map((member) => ({
       id: member.integer('id', 1),
       address: member.text('address', addressBytesMax),
+      ...optional('storageId', member.optionalText('storageId', storageIdBytesMax)),
     })),
+    ...optional('storageId', fields.optionalText('storageId', storageIdBytesMax)),
+    ...optional('trimmedIndex', fields.optionalInteger('trimmedIndex')),
+    ...(fields.has('connected') && { connected: fields.nodeIds('connected', nodesMax) }),
+    ...(fields.has('history') && {
+      history: fields.objects('history', pastConfigurationsMax + 1).map(decodeSummary),
+    }),
+    ...optional('catchUp', decodeCatchUp(fields.optionalObject('catchUp'))),
+    ...optional('logHeld', decodeLogHeld(fields.optionalObject('logHeld'))),
   };
+}
+
+function decodeSummary(fields: JsonFields): ConfigurationSummary {
+  return {
+    configurationId: fields.integer('configurationId'),
+    startIndex: fields.integer('startIndex'),
+    members: fields.nodeIds('members', membersMax),
+  };
+}
+
+function decodeCatchUp(fields: JsonFields | undefined): CatchUpStatus | undefined {
+  return (
+    fields && {
+      stage: fields.word('stage', ['plan', 'state', 'install', 'log']),
+      bytesReceived: fields.integer('bytesReceived'),
+      ...optional('bytesTotal', fields.optionalInteger('bytesTotal')),
+      fromIndex: fields.integer('fromIndex'),
+      targetIndex: fields.integer('targetIndex'),
+      donors: fields.objects('donors', nodesMax).map((donor) => ({
+        id: donor.integer('id', 1),
+        bytes: donor.integer('bytes'),
+      })),
+    }
+  );
+}
+
+function decodeLogHeld(fields: JsonFields | undefined): LogHeld | undefined {
+  return fields && { fromIndex: fields.integer('fromIndex'), readers: fields.nodeIds('readers', nodesMax) };
+}
+
+/** A field that is left out where nothing is known. */
+function optional<Name extends string, Value>(name: Name, value: Value | undefined): { [Key in Name]?: Value } {
+  return value === undefined ? {} : ({ [name]: value } as { [Key in Name]?: Value });
 }

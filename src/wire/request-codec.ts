@@ -34,6 +34,13 @@ const targetNodesCodec: Codec<readonly TargetNode[]> = listCodec(
   membersMax,
 );
 
+const optionalIdCodec: Codec<number | undefined> = optionalCodec({
+  encode: (writer: ByteWriter, id: number) => {
+    writer.varuint(id);
+  },
+  decode: (reader: ByteReader) => reader.varuint(),
+});
+
 const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
   { write: 0, get: 1, list: 2, status: 3, reconfigure: 4 },
   {
@@ -67,8 +74,15 @@ const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
     },
     status: { encode: () => {}, decode: () => ({ type: 'status' }) },
     reconfigure: {
-      encode: (writer, body) => targetNodesCodec.encode(writer, body.nodes),
-      decode: (reader) => ({ type: 'reconfigure', nodes: targetNodesCodec.decode(reader) }),
+      encode: (writer, body) => {
+        targetNodesCodec.encode(writer, body.nodes);
+        optionalIdCodec.encode(writer, body.ifConfigurationId);
+      },
+      decode: (reader) => {
+        const nodes = targetNodesCodec.decode(reader);
+        const ifConfigurationId = optionalIdCodec.decode(reader);
+        return { type: 'reconfigure', nodes, ...(ifConfigurationId !== undefined && { ifConfigurationId }) };
+      },
     },
   },
 );

@@ -38,6 +38,8 @@ const entry: fc.Arbitrary<Entry<Uint8Array>> = fc.oneof(
 );
 const entries = fc.array(entry, { maxLength: 6 });
 
+const ascendingIds = fc.uniqueArray(id, { minLength: 1, maxLength: 31 }).map((ids) => ids.sort((a, b) => a - b));
+
 const configuration: fc.Arbitrary<Configuration> = fc.uniqueArray(id, { minLength: 1, maxLength: 31 }).chain((ids) =>
   fc.record(
     {
@@ -49,6 +51,9 @@ const configuration: fc.Arbitrary<Configuration> = fc.uniqueArray(id, { minLengt
           .map((member) => fc.record({ id: fc.constant(member), address, storageId: clusterId })),
       ),
       quorum: fc.record({ prepare: fc.constant(ids.length), accept: fc.integer({ min: 1, max: ids.length }) }),
+      past: fc.array(fc.record({ configurationId: integer, startIndex: integer, memberIds: ascendingIds }), {
+        maxLength: 15,
+      }),
     },
     { requiredKeys: ['configurationId', 'startIndex', 'members'] },
   ),
@@ -146,9 +151,13 @@ export const request: fc.Arbitrary<ClientRequest> = fc
       get: fc.record({ consistency, key: bytes }),
       list: fc.record({ consistency, prefix: bytes, after: fc.option(bytes, { nil: undefined }), limit: integer }),
       status: fc.record({}),
-      reconfigure: fc.record({
-        nodes: fc.array(fc.record({ id, address }, { requiredKeys: ['id'] }), { maxLength: 31 }),
-      }),
+      reconfigure: fc.record(
+        {
+          nodes: fc.array(fc.record({ id, address }, { requiredKeys: ['id'] }), { maxLength: 31 }),
+          ifConfigurationId: integer,
+        },
+        { requiredKeys: ['nodes'] },
+      ),
     } as unknown as Fields<ClientRequest>),
   )
   .map(([head, body]) => ({ ...body, ...head }));
@@ -162,17 +171,45 @@ const outcome = union<Outcome>({
   }),
 });
 
-const status: fc.Arbitrary<NodeStatus> = fc.record({
-  clusterId: fc.option(clusterId, { nil: undefined }),
-  nodeId: id,
-  address,
-  state: fc.constantFrom('forming', 'member', 'joining', 'standby'),
-  configurationId: integer,
-  leader: fc.option(id, { nil: undefined }),
-  decidedIndex: integer,
-  appliedIndex: integer,
-  members: fc.array(fc.record({ id, address }), { maxLength: 5 }),
-});
+const status: fc.Arbitrary<NodeStatus> = fc.record(
+  {
+    clusterId: fc.option(clusterId, { nil: undefined }),
+    nodeId: id,
+    address,
+    state: fc.constantFrom('forming', 'member', 'joining', 'standby'),
+    configurationId: integer,
+    leader: fc.option(id, { nil: undefined }),
+    decidedIndex: integer,
+    appliedIndex: integer,
+    members: fc.array(fc.record({ id, address, storageId: clusterId }, { requiredKeys: ['id', 'address'] }), {
+      maxLength: 5,
+    }),
+    storageId: clusterId,
+    trimmedIndex: integer,
+    connected: ascendingIds,
+    history: fc.array(fc.record({ configurationId: integer, startIndex: integer, members: ascendingIds }), {
+      maxLength: 16,
+    }),
+    catchUp: fc.record(
+      {
+        stage: fc.constantFrom('plan', 'state', 'install', 'log'),
+        bytesReceived: integer,
+        bytesTotal: integer,
+        fromIndex: integer,
+        targetIndex: integer,
+        donors: fc.array(fc.record({ id, bytes: integer }), { maxLength: 5 }),
+      },
+      { requiredKeys: ['stage', 'bytesReceived', 'fromIndex', 'targetIndex', 'donors'] },
+    ),
+    logHeld: fc.record({ fromIndex: integer, readers: ascendingIds }),
+  },
+  {
+    requiredKeys: [
+      ...(['clusterId', 'nodeId', 'address', 'state', 'configurationId', 'leader'] as const),
+      ...(['decidedIndex', 'appliedIndex', 'members'] as const),
+    ],
+  },
+);
 
 export const response: fc.Arbitrary<ClientResponse> = fc
   .tuple(

@@ -1,19 +1,6 @@
 import { count, ms } from './numbers.ts';
 import type { BenchProgress } from './run.ts';
 
-/** One line on standard error that is written over again and again; nothing where that is no terminal. */
-export class LiveLine {
-  readonly #isSeen = process.stderr.isTTY === true;
-
-  show(text: string): void {
-    if (this.#isSeen) process.stderr.write(`\r\x1b[K${text}`);
-  }
-
-  clear(): void {
-    if (this.#isSeen) process.stderr.write('\r\x1b[K');
-  }
-}
-
 /** What the line says. */
 export function progressLine(progress: BenchProgress): string {
   if (progress.phase === 'fill') return `fill in keys: ${count(progress.done)} of ${count(progress.keys)}`;

@@ -1,0 +1,141 @@
+import type { KvClient } from '../../client/client.ts';
+import type { ClusterStatus } from '../../client/cluster-status.ts';
+import { defaultAddress } from '../../cluster/address.ts';
+import type { ClusterDescription } from '../../cluster/cluster-file.ts';
+import { CommandError } from '../exit-codes.ts';
+import { printMessage } from '../output.ts';
+import { askYesNo, canAsk } from '../prompt.ts';
+import {
+  changesNothing,
+  describePlan,
+  faultTolerance,
+  planReconfiguration,
+  type ReconfigurationPlan,
+} from '../reconfiguration-plan.ts';
+import { askNodes } from './ask-nodes.ts';
+import { awaitComplete } from './await-complete.ts';
+import { findProblems, stopAt } from './checks.ts';
+import { MembershipReport, type OutputMode } from './report.ts';
+import type { Target } from './target.ts';
+
+export interface MembershipSession {
+  readonly client: Pick<KvClient, 'clusterStatus' | 'statusOf' | 'reconfigure'>;
+  readonly cluster: ClusterDescription;
+  /** The time that the decision may take, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+export interface ChangeOptions {
+  readonly isForced: boolean;
+  readonly isDryRun: boolean;
+  /** A person is asked first, where there is one. */
+  readonly mayAsk: boolean;
+  /** How long to wait for newcomers to be complete; undefined: not at all. */
+  readonly waitTimeoutMs: number | undefined;
+  readonly output: OutputMode;
+}
+
+/** What is to come about. */
+export interface MembershipChange {
+  readonly configurationId: number;
+  readonly members: readonly number[];
+  readonly added: readonly number[];
+  readonly removed: readonly number[];
+  /** How many of the next members may fail. */
+  readonly faultTolerance: number;
+  /** What speaks against it, where `--force` goes on. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Changes the members: looks, shows, asks, proposes, and waits until the newcomers are complete. Throws a
+ * {@link CommandError} or a KvError.
+ */
+export async function changeMembers(
+  { client, cluster, timeoutMs }: MembershipSession,
+  target: Target,
+  options: ChangeOptions,
+): Promise<void> {
+  const status = await client.clusterStatus({ timeoutMs });
+  const plan = planReconfiguration(
+    status,
+    target(status.members.filter(({ isMember }) => isMember)),
+    addressesKnown(cluster, status),
+  );
+  const warnings = await look(client, plan, status, timeoutMs, options);
+  const change = changeOf(plan, warnings);
+  const report = new MembershipReport(options.output);
+  if (options.isDryRun) return report.dryRun(change);
+  if (changesNothing(plan)) return report.done(change, true);
+  if (options.mayAsk && canAsk() && !(await askYesNo('Change the members?'))) {
+    throw new CommandError('conditionFailed', 'declined', 'nothing was changed');
+  }
+  await report.proposed(change);
+  // What was looked at is what is changed: not what somebody else made of it meanwhile.
+  const ifConfigurationId = plan.configurationId;
+  const { configurationId } = await client.reconfigure([...plan.nodes], { timeoutMs, ifConfigurationId });
+  const decided = { ...change, configurationId };
+  if (options.waitTimeoutMs === undefined) return report.done(decided, change.added.length === 0);
+  await report.decided(decided);
+  await wait(client, decided, options.waitTimeoutMs, report);
+  await report.done(decided, true);
+}
+
+/** Throws if the change is not sound; gives the warnings that are left, shown to people. */
+async function look(
+  client: MembershipSession['client'],
+  plan: ReconfigurationPlan,
+  status: ClusterStatus,
+  timeoutMs: number,
+  { isForced }: ChangeOptions,
+): Promise<string[]> {
+  const problems = findProblems(plan, status, await askNodes(client, plan, timeoutMs));
+  if (changesNothing(plan)) return [];
+  const warnings = stopAt(problems, isForced);
+  for (const line of describePlan(plan)) printMessage(line);
+  for (const warning of warnings) printMessage(`  warning: ${warning}`);
+  return warnings;
+}
+
+async function wait(
+  client: MembershipSession['client'],
+  { configurationId, added }: MembershipChange,
+  timeoutMs: number,
+  report: MembershipReport,
+): Promise<void> {
+  try {
+    await awaitComplete(client, {
+      configurationId,
+      newcomers: added,
+      timeoutMs,
+      onProgress: (progress) => report.progress(progress),
+    });
+  } finally {
+    report.clear();
+  }
+}
+
+/** Where newcomers are if nobody says: as the cluster file has it, or by the rule that nodes without a file follow. */
+function addressesKnown(cluster: ClusterDescription, status: ClusterStatus): ReadonlyMap<number, string> {
+  if (cluster.path !== undefined) return cluster.nodes;
+  const isDefault = status.members.every(({ id, address }) => address === defaultAddress(id));
+  return isDefault ? new DefaultAddresses() : new Map();
+}
+
+/** As a map, the default address of every node. */
+class DefaultAddresses extends Map<number, string> {
+  override get(id: number): string | undefined {
+    return defaultAddress(id);
+  }
+}
+
+function changeOf(plan: ReconfigurationPlan, warnings: readonly string[]): MembershipChange {
+  return {
+    configurationId: changesNothing(plan) ? plan.configurationId : plan.configurationId + 1,
+    members: plan.nodes.map(({ id }) => id),
+    added: plan.added.map(({ id }) => id),
+    removed: plan.removed,
+    faultTolerance: faultTolerance(plan.nodes.length),
+    warnings,
+  };
+}

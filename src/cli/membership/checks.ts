@@ -1,0 +1,123 @@
+import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts';
+import type { NodeStatus } from '../../wire/client-message.ts';
+import { CommandError, type ExitName } from '../exit-codes.ts';
+import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
+
+/** What a node that is to come, or to move, answered at its address. */
+export interface Answer {
+  readonly id: number;
+  readonly address: string;
+  readonly status: NodeStatus | undefined;
+  /** Why there is no status. */
+  readonly reason: string | undefined;
+}
+
+/** Something that speaks against a reconfiguration. */
+export interface Problem {
+  /** True: it would do harm or come to nothing, whatever anybody says. False: `--force` goes on. */
+  readonly isUnsafe: boolean;
+  readonly exit: ExitName;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What speaks against carrying out `plan` now, the gravest first. `answers` are of those who were asked. */
+export function findProblems(plan: ReconfigurationPlan, status: ClusterStatus, answers: readonly Answer[]): Problem[] {
+  const staying = status.members.filter((member) => member.isMember && isIn(plan, member.id));
+  return [
+    ...leaderProblems(status),
+    ...answers.filter(({ id }) => isAdded(plan, id)).flatMap((answer) => newcomerProblems(answer, status)),
+    ...majorityProblems(plan, staying, answers),
+    ...staying.flatMap(stayerProblems),
+    ...answers.filter(({ id }) => !isAdded(plan, id)).flatMap(movedProblems),
+  ];
+}
+
+/** Throws a {@link CommandError} for what stops the command; returns, for people, what `isForced` goes on in spite of. */
+export function stopAt(problems: readonly Problem[], isForced: boolean): string[] {
+  const stopping = problems.filter(({ isUnsafe }) => isUnsafe || !isForced);
+  const [first] = stopping;
+  if (first === undefined) return problems.map(({ message }) => message);
+  const hint = first.isUnsafe ? '' : '; --force goes on all the same';
+  throw new CommandError(first.exit, first.code, stopping.map(({ message }) => message).join('; ') + hint);
+}
+
+function leaderProblems({ leader, configurationId }: ClusterStatus): Problem[] {
+  if (leader !== undefined) return [];
+  const message = `configuration ${configurationId} has no leader with a majority in reach: nothing can be changed`;
+  return [unsafe('notReached', 'noMajority', message)];
+}
+
+function newcomerProblems({ id, address, status, reason }: Answer, cluster: ClusterStatus): Problem[] {
+  if (status === undefined) {
+    const message = `node ${id} does not answer at ${address} (${reason}): start it with \`kv start --id ${id}\``;
+    return [unsafe('notReached', 'unreachable', message)];
+  }
+  if (status.nodeId !== id) {
+    return [unsafe('conditionFailed', 'otherNode', `at ${address} is node ${status.nodeId}, not node ${id}`)];
+  }
+  if (status.clusterId !== undefined && status.clusterId !== cluster.clusterId) {
+    const message = `node ${id} at ${address} has data of cluster ${status.clusterId}, this one is ${cluster.clusterId}: start it with an empty data directory`;
+    return [unsafe('conditionFailed', 'otherCluster', message)];
+  }
+  return [];
+}
+
+function majorityProblems(
+  plan: ReconfigurationPlan,
+  staying: readonly MemberStatus[],
+  answers: readonly Answer[],
+): Problem[] {
+  const away = plan.nodes.filter(({ id }) => {
+    const answer = answers.find((one) => one.id === id);
+    if (answer) return answer.status?.nodeId !== id;
+    const member = staying.find((one) => one.id === id);
+    // Whoever is not known here is for the node that proposes to find.
+    return member !== undefined && !takesPart(member);
+  });
+  const count = plan.nodes.length;
+  if (2 * (count - away.length) > count) return [];
+  const names = away.map(({ id }) => id).join(', ');
+  const message = `of the next ${count} members only ${count - away.length} would take part, which is no majority: ${names} would not`;
+  return [unsafe('notReached', 'noMajority', message)];
+}
+
+function stayerProblems(member: MemberStatus): Problem[] {
+  const { id, address, state } = member;
+  if (state === undefined) {
+    return [risky('memberDown', `node ${id} at ${address}, which stays, does not answer: start it, or take it out`)];
+  }
+  if (member.hasOtherDirectory) {
+    const message = `node ${id}, which stays, came with another data directory than it votes with, and takes no part`;
+    return [risky('memberDown', message)];
+  }
+  if (state === 'joining') return [risky('memberIncomplete', `node ${id}, which stays, is still catching up`)];
+  return [];
+}
+
+function movedProblems({ id, address, status, reason }: Answer): Problem[] {
+  if (status === undefined)
+    return [risky('memberDown', `node ${id} does not answer at its new address ${address} (${reason})`)];
+  if (status.nodeId === id) return [];
+  return [unsafe('conditionFailed', 'otherNode', `at ${address} is node ${status.nodeId}, not node ${id}`)];
+}
+
+function takesPart(member: MemberStatus): boolean {
+  return member.state !== undefined && !member.hasOtherDirectory;
+}
+
+function isIn(plan: ReconfigurationPlan, id: number): boolean {
+  return plan.nodes.some((node) => node.id === id);
+}
+
+function isAdded(plan: ReconfigurationPlan, id: number): boolean {
+  return plan.added.some((node) => node.id === id);
+}
+
+function unsafe(exit: ExitName, code: string, message: string): Problem {
+  return { isUnsafe: true, exit, code, message };
+}
+
+function risky(code: string, message: string): Problem {
+  return { isUnsafe: false, exit: 'conditionFailed', code, message };
+}

@@ -1,0 +1,71 @@
+import { formatBytes } from '../byte-size.ts';
+import { LiveLine } from '../live-line.ts';
+import { printJson, printJsonLine, printLine, printMessage } from '../output.ts';
+import type { CatchUpProgress } from './catch-up-meter.ts';
+import type { MembershipChange } from './change-members.ts';
+import { progressBar } from './progress-bar.ts';
+
+/** `text`: a line at the end; `json`: an object at the end; `events`: an object a line all the time, the last one the result. */
+export type OutputMode = 'text' | 'json' | 'events';
+
+/** Milliseconds between two `progress` events. */
+const eventIntervalMs = 500;
+
+/** Tells people and scripts how a change of members goes on. The bar is for people at a terminal, and gone at the end. */
+export class MembershipReport {
+  readonly #mode: OutputMode;
+  readonly #line = new LiveLine();
+  #lastEventMs = Number.NEGATIVE_INFINITY;
+  #latest: CatchUpProgress | undefined;
+
+  constructor(mode: OutputMode) {
+    this.#mode = mode;
+  }
+
+  /** All that was looked at is sound, and nothing more is done. */
+  async dryRun(change: MembershipChange): Promise<void> {
+    const result = { ...change, dryRun: true };
+    if (this.#mode === 'json') return printJson(result);
+    if (this.#mode === 'events') return printJsonLine({ event: 'checked', ...result });
+    await printLine(`${describe(change)} would be next: nothing was changed`);
+  }
+
+  async proposed(change: MembershipChange): Promise<void> {
+    if (this.#mode === 'events') await printJsonLine({ event: 'proposed', ...change });
+  }
+
+  async decided(change: MembershipChange): Promise<void> {
+    if (this.#mode === 'events') await printJsonLine({ event: 'decided', ...change });
+    else if (change.added.length > 0 && !this.#line.isSeen) {
+      printMessage(`${describe(change)} is decided: waiting until ${change.added.join(', ')} is complete`);
+    }
+  }
+
+  progress(progress: CatchUpProgress): void {
+    this.#latest = progress;
+    this.#line.show(progressBar(progress));
+    const nowMs = performance.now();
+    if (this.#mode !== 'events' || nowMs - this.#lastEventMs < eventIntervalMs) return;
+    this.#lastEventMs = nowMs;
+    void printJsonLine({ event: 'progress', ...progress });
+  }
+
+  /** Takes the bar away. */
+  clear(): void {
+    this.#line.clear();
+  }
+
+  /** The end. `isComplete`: every newcomer has all data and votes. */
+  async done(change: MembershipChange, isComplete: boolean): Promise<void> {
+    const result = { ...change, complete: isComplete };
+    if (this.#mode === 'json') return printJson(result);
+    if (this.#mode === 'events') return printJsonLine({ event: isComplete ? 'complete' : 'decided', ...result });
+    const received = this.#latest?.bytesReceived ?? 0;
+    if (received > 0) printMessage(`received by ${change.added.join(', ')}: ${formatBytes(received)}`);
+    await printLine(describe(change));
+  }
+}
+
+function describe({ configurationId, members }: MembershipChange): string {
+  return `configuration ${configurationId} with members ${members.join(', ')}`;
+}
