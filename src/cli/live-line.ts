@@ -5,7 +5,7 @@ export class LiveLine {
 
   /** Shows `text`, cut where the terminal ends. */
   show(text: string): void {
-    if (this.isSeen) process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+    if (this.isSeen) process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns || 80) - 1)}`);
   }
 
   clear(): void {

@@ -1,4 +1,5 @@
-import type { NodeRole } from '../wire/client-message.ts';
+import type { CatchUpStatus, ConfigurationSummary, LogHeld, NodeRole } from '../wire/client-message.ts';
+import { formatBytes } from './byte-size.ts';
 import { formatTable } from './output.ts';
 
 /** What is known of a cluster: what `kv status --json` writes, field for field. */
@@ -7,17 +8,32 @@ export interface StatusReport {
   readonly configurationId: number;
   readonly leader: number | undefined;
   readonly members: readonly StatusOfNode[];
+  /** The last configurations, the oldest first and the present one last. */
+  readonly history: readonly ConfigurationSummary[];
 }
 
-/** One node in a {@link StatusReport}. */
+/** One node in a {@link StatusReport}. What is undefined is not known, mostly since the node did not answer. */
 export interface StatusOfNode {
   readonly id: number;
   readonly address: string;
   readonly role: NodeRole;
-  /** Undefined where the node did not answer. */
   readonly decidedIndex: number | undefined;
   readonly appliedIndex: number | undefined;
+  readonly isMember: boolean;
+  readonly state: 'forming' | 'member' | 'joining' | 'standby' | undefined;
+  /** Decided entries that it lacks. */
+  readonly lag: number | undefined;
+  readonly hasOtherDirectory: boolean;
+  readonly trimmedIndex: number | undefined;
+  readonly connected: readonly number[] | undefined;
+  readonly catchUp: CatchUpStatus | undefined;
+  readonly logHeld: LogHeld | undefined;
 }
+
+/** So many entries behind is the way of things under load. */
+const lagToTell = 1000;
+/** Configurations of the past that people are shown. */
+const historyShown = 5;
 
 /** The report as JSON has it: what is not known is `null`, so that every field is always there. */
 export function statusJson(report: StatusReport) {
@@ -25,17 +41,26 @@ export function statusJson(report: StatusReport) {
     clusterId: report.clusterId ?? null,
     configurationId: report.configurationId,
     leader: report.leader ?? null,
-    members: report.members.map(({ id, address, role, decidedIndex, appliedIndex }) => ({
-      id,
-      address,
-      role,
-      decidedIndex: decidedIndex ?? null,
-      appliedIndex: appliedIndex ?? null,
+    members: report.members.map((node) => ({
+      id: node.id,
+      address: node.address,
+      role: node.role,
+      decidedIndex: node.decidedIndex ?? null,
+      appliedIndex: node.appliedIndex ?? null,
+      member: node.isMember,
+      state: node.state ?? null,
+      lag: node.lag ?? null,
+      otherDirectory: node.hasOtherDirectory,
+      trimmedIndex: node.trimmedIndex ?? null,
+      connected: node.connected ?? null,
+      catchUp: node.catchUp ?? null,
+      logHeld: node.logHeld ?? null,
     })),
+    history: report.history,
   };
 }
 
-/** The report for people, a line each. */
+/** The report for people: a table, then what is not as it should be and who holds what back, then the past. */
 export function describeStatus(report: StatusReport): string[] {
   const leader = report.leader === undefined ? 'no leader' : `leader ${report.leader}`;
   const rows = report.members.map((node) => [
@@ -48,5 +73,47 @@ export function describeStatus(report: StatusReport): string[] {
   return [
     `cluster ${report.clusterId ?? '(not formed yet)'}, configuration ${report.configurationId}, ${leader}`,
     ...formatTable([['ID', 'ADDRESS', 'ROLE', 'DECIDED', 'APPLIED'], ...rows], [0, 3, 4]),
+    ...report.members.flatMap((node) => remarksOn(node, report)),
+    ...describeHistory(report.history),
   ];
+}
+
+function remarksOn(node: StatusOfNode, report: StatusReport): string[] {
+  const { id, catchUp, logHeld, lag = 0 } = node;
+  const leader = report.members.find((one) => one.id === report.leader);
+  const isUnlinked = node.isMember && id !== leader?.id && leader?.connected?.includes(id) === false;
+  const remarks: string[] = [];
+  if (node.hasOtherDirectory)
+    remarks.push(`node ${id} came with another data directory than it votes with, and takes no part`);
+  if (catchUp !== undefined) remarks.push(`node ${id} is catching up: ${describeCatchUp(node, catchUp)}`);
+  else if (node.isMember && lag >= lagToTell) remarks.push(`node ${id} is ${lag} entries behind`);
+  if (isUnlinked) remarks.push(`node ${id} has no link with leader ${leader?.id}`);
+  if (logHeld !== undefined)
+    remarks.push(`node ${id} keeps its log from ${logHeld.fromIndex} on for ${readersOf(logHeld)}`);
+  return remarks;
+}
+
+function describeCatchUp({ decidedIndex }: StatusOfNode, catchUp: CatchUpStatus): string {
+  const { stage, bytesReceived, bytesTotal, targetIndex, donors } = catchUp;
+  const total = bytesTotal === undefined ? '' : ` of ${formatBytes(bytesTotal)}`;
+  const from = donors.length === 0 ? '' : `, from ${nodes(donors.map(({ id }) => id))}`;
+  return `${stage}, at ${decidedIndex ?? '-'} of ${targetIndex}, received ${formatBytes(bytesReceived)}${total}${from}`;
+}
+
+function readersOf({ readers }: LogHeld): string {
+  return readers.length === 0 ? 'readers of a snapshot' : nodes(readers);
+}
+
+function nodes(ids: readonly number[]): string {
+  return `${ids.length > 1 ? 'nodes' : 'node'} ${ids.join(', ')}`;
+}
+
+/** The present one stands in the first line: only what came before it is told, the newest first. */
+function describeHistory(history: readonly ConfigurationSummary[]): string[] {
+  const past = history.slice(0, -1).reverse().slice(0, historyShown);
+  const ends = history.slice(1).reverse();
+  return past.map(({ configurationId, startIndex, members }, at) => {
+    const end = ends[at]?.startIndex;
+    return `before: configuration ${configurationId} with members ${members.join(', ')}, from index ${startIndex} to ${end}`;
+  });
 }

@@ -3,7 +3,6 @@ import Delete from '../../commands/delete.ts';
 import Get from '../../commands/get.ts';
 import List from '../../commands/list.ts';
 import Put from '../../commands/put.ts';
-import Reconfigure from '../../commands/reconfigure.ts';
 import Start from '../../commands/start.ts';
 import Status from '../../commands/status.ts';
 import { KvError } from '../../src/client/errors.ts';
@@ -14,7 +13,6 @@ class FakeClient {
   readonly records = new Map<string, { value: Uint8Array; revision: number }>();
   readonly connections: unknown[] = [];
   readonly reads: unknown[] = [];
-  readonly reconfigurations: unknown[] = [];
   revision = 0;
   closeCount = 0;
   failure: Error | undefined;
@@ -51,14 +49,10 @@ class FakeClient {
 
   async clusterStatus() {
     const members = [1, 2, 3].map((id) => {
-      return { id, address: `h:${id}`, role: id === 2 ? 'leader' : 'follower', decidedIndex: 7, appliedIndex: 7 };
+      const head = { id, address: `h:${id}`, role: id === 2 ? 'leader' : 'follower', decidedIndex: 7, appliedIndex: 7 };
+      return { ...head, isMember: true, state: 'member', lag: 0, hasOtherDirectory: false };
     });
-    return { clusterId: 'c0ffee', configurationId: 1, leader: 2, members };
-  }
-
-  async reconfigure(nodes: unknown) {
-    this.reconfigurations.push(nodes);
-    return { configurationId: 2 };
+    return { clusterId: 'c0ffee', configurationId: 1, leader: 2, members, history: [] };
   }
 
   async close() {
@@ -83,7 +77,6 @@ afterEach(() => vi.unstubAllEnvs());
 const put = (...argv: string[]) => runCommand(Put, 'put', ...argv);
 const get = (...argv: string[]) => runCommand(Get, 'get', ...argv);
 const list = (...argv: string[]) => runCommand(List, 'list', ...argv);
-const reconfigure = (...argv: string[]) => runCommand(Reconfigure, 'reconfigure', ...argv);
 
 describe('put', () => {
   test.each([
@@ -188,27 +181,14 @@ test('list prints keys, values if wanted, and JSON', async () => {
   expect((await list('--limit', '0')).stderr).toMatch(/^kv list: Parsing --limit .*see kv list --help\n$/);
 });
 
-describe('reconfigure', () => {
-  test('shows what changes and does it, without a question where there is no terminal', async () => {
-    const result = await reconfigure('1,2,4=10.0.0.4:7004');
-    expect(result.stdout).toBe('configuration 2 with members 1, 2, 4\n');
-    expect(result.stderr).toContain('  added: 4 at 10.0.0.4:7004\n  removed: 3 (stands by from then on)\n');
-    expect(fake.reconfigurations).toEqual([[{ id: 1 }, { id: 2 }, { id: 4, address: '10.0.0.4:7004' }]]);
-  });
-
-  test.each(['1,,2', '1,1', '0', 'a', ''])('refuses the list %j and asks nobody', async (nodes) => {
-    const result = await reconfigure(nodes, '--yes');
-    expect(result).toMatchObject({ stdout: '', exitCode: 2 });
-    expect(result.stderr).toMatch(/^kv reconfigure: [^\n]+\n$/);
-    expect(fake.connections).toEqual([]);
-  });
-});
-
 test('status is a table, and exactly the promised fields with --json', async () => {
   expect((await runCommand(Status, 'status')).stdout).toContain(' 2  h:2      leader *        7        7\n');
   const status = JSON.parse((await runCommand(Status, 'status', '--json')).stdout);
-  expect(Object.keys(status)).toEqual(['clusterId', 'configurationId', 'leader', 'members']);
-  expect(Object.keys(status.members[0])).toEqual(['id', 'address', 'role', 'decidedIndex', 'appliedIndex']);
+  expect(Object.keys(status)).toEqual(['clusterId', 'configurationId', 'leader', 'members', 'history']);
+  expect(Object.keys(status.members[0])).toEqual([
+    ...['id', 'address', 'role', 'decidedIndex', 'appliedIndex', 'member', 'state', 'lag', 'otherDirectory'],
+    ...['trimmedIndex', 'connected', 'catchUp', 'logHeld'],
+  ]);
 });
 
 describe('a failure', () => {

@@ -80,6 +80,6 @@ test('bad input, a missing key and an unforeseen error', () => {
 
 test('README.md shows this very table', () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  const rows = [...readme.matchAll(/^\| ([0-9]) \| (.+) \|$/gm)].map((row) => [Number(row[1]), row[2]]);
+  const rows = [...readme.matchAll(/^\| ([0-9]+) \| (.+) \|$/gm)].map((row) => [Number(row[1]), row[2]]);
   expect(rows).toEqual(Object.values(exitCodes).map(({ code, meaning }) => [code, meaning]));
 });

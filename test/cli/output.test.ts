@@ -74,15 +74,30 @@ test('columns are as wide as their widest cell', () => {
 });
 
 describe('a status', () => {
+  const quiet = { hasOtherDirectory: false, trimmedIndex: 0, catchUp: undefined, logHeld: undefined } as const;
+  const leader = {
+    ...({
+      ...quiet,
+      id: 1,
+      address: 'h:1',
+      role: 'leader',
+      decidedIndex: 12,
+      appliedIndex: 11,
+      isMember: true,
+    } as const),
+    ...({ state: 'member', lag: 0, connected: [4, 5] } as const),
+  };
+  const silent = {
+    ...({ ...quiet, id: 4, address: 'h:4', role: 'unreachable', isMember: true, decidedIndex: undefined } as const),
+    ...{ appliedIndex: undefined, state: undefined, lag: undefined, trimmedIndex: undefined, connected: undefined },
+  };
   const report = {
     clusterId: 'c0ffee',
     configurationId: 2,
     leader: 1,
-    members: [
-      { id: 1, address: 'h:1', role: 'leader', decidedIndex: 12, appliedIndex: 11 },
-      { id: 4, address: 'h:4', role: 'unreachable', decidedIndex: undefined, appliedIndex: undefined },
-    ],
-  } as const;
+    members: [leader, silent],
+    history: [{ configurationId: 2, startIndex: 9, members: [1, 4] }],
+  };
 
   test('for people is a table that marks the leader', () => {
     expect(describeStatus(report)).toEqual([
@@ -101,10 +116,50 @@ describe('a status', () => {
       configurationId: 2,
       leader: null,
       members: [
-        { id: 1, address: 'h:1', role: 'leader', decidedIndex: 12, appliedIndex: 11 },
-        { id: 4, address: 'h:4', role: 'unreachable', decidedIndex: null, appliedIndex: null },
+        {
+          ...{
+            id: 1,
+            address: 'h:1',
+            role: 'leader',
+            decidedIndex: 12,
+            appliedIndex: 11,
+            member: true,
+            state: 'member',
+          },
+          ...{ lag: 0, otherDirectory: false, trimmedIndex: 0, connected: [4, 5], catchUp: null, logHeld: null },
+        },
+        {
+          ...{ id: 4, address: 'h:4', role: 'unreachable', decidedIndex: null, appliedIndex: null, member: true },
+          ...{ state: null, lag: null, otherDirectory: false, trimmedIndex: null, connected: null, catchUp: null },
+          logHeld: null,
+        },
+      ],
+      history: [{ configurationId: 2, startIndex: 9, members: [1, 4] }],
+    });
+  });
+
+  test('says who is behind, who is not linked, who holds the log, and who the members were', () => {
+    const catchUp = {
+      ...({ stage: 'state', bytesReceived: 3 * 1024 * 1024, bytesTotal: 12 * 1024 * 1024, fromIndex: 0 } as const),
+      ...{ targetIndex: 9000, donors: [1, 4].map((id) => ({ id, bytes: 1 })) },
+    };
+    const joining = { ...leader, id: 5, role: 'follower', state: 'joining', decidedIndex: 4000, catchUp } as const;
+    const behind = { ...leader, id: 6, role: 'follower', lag: 4321 } as const;
+    const lines = describeStatus({
+      ...report,
+      members: [{ ...leader, logHeld: { fromIndex: 7000, readers: [5] } }, silent, joining, behind],
+      history: [
+        { configurationId: 1, startIndex: 0, members: [1] },
+        { configurationId: 2, startIndex: 9, members: [1, 4, 5, 6] },
       ],
     });
+    expect(lines.slice(6)).toEqual([
+      'node 1 keeps its log from 7000 on for node 5',
+      'node 5 is catching up: state, at 4000 of 9000, received 3.0 MiB of 12.0 MiB, from nodes 1, 4',
+      'node 6 is 4321 entries behind',
+      'node 6 has no link with leader 1',
+      'before: configuration 1 with members 1, from index 0 to 9',
+    ]);
   });
 });
 

@@ -4,9 +4,11 @@ import { describePlan, faultTolerance, planReconfiguration } from '../../src/cli
 const current = {
   configurationId: 1,
   members: [
-    { id: 1, address: 'h:1' },
-    { id: 2, address: 'h:2' },
-    { id: 3, address: 'h:3' },
+    { id: 1, address: 'h:1', isMember: true },
+    { id: 2, address: 'h:2', isMember: true },
+    { id: 3, address: 'h:3', isMember: true },
+    // Answers, but is none of them: that it is left out is no change.
+    { id: 9, address: 'h:9', isMember: false },
   ],
 };
 

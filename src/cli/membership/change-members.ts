@@ -14,7 +14,7 @@ import {
 } from '../reconfiguration-plan.ts';
 import { askNodes } from './ask-nodes.ts';
 import { awaitComplete } from './await-complete.ts';
-import { findProblems, stopAt } from './checks.ts';
+import { findProblems, pauseNote, stopAt } from './checks.ts';
 import { MembershipReport, type OutputMode } from './report.ts';
 import type { Target } from './target.ts';
 
@@ -43,7 +43,7 @@ export interface MembershipChange {
   readonly removed: readonly number[];
   /** How many of the next members may fail. */
   readonly faultTolerance: number;
-  /** What speaks against it, where `--force` goes on. */
+  /** What speaks against it, where `--force` goes on, and what one should know. */
   readonly warnings: readonly string[];
 }
 
@@ -91,7 +91,8 @@ async function look(
 ): Promise<string[]> {
   const problems = findProblems(plan, status, await askNodes(client, plan, timeoutMs));
   if (changesNothing(plan)) return [];
-  const warnings = stopAt(problems, isForced);
+  const note = pauseNote(plan, status);
+  const warnings = [...stopAt(problems, isForced), ...(note === undefined ? [] : [note])];
   for (const line of describePlan(plan)) printMessage(line);
   for (const warning of warnings) printMessage(`  warning: ${warning}`);
   return warnings;

@@ -26,11 +26,23 @@ export function findProblems(plan: ReconfigurationPlan, status: ClusterStatus, a
   const staying = status.members.filter((member) => member.isMember && isIn(plan, member.id));
   return [
     ...leaderProblems(status),
+    ...addressProblems(plan, status),
     ...answers.filter(({ id }) => isAdded(plan, id)).flatMap((answer) => newcomerProblems(answer, status)),
     ...majorityProblems(plan, staying, answers),
     ...staying.flatMap(stayerProblems),
     ...answers.filter(({ id }) => !isAdded(plan, id)).flatMap(movedProblems),
   ];
+}
+
+/** What one should know beforehand, though nothing speaks against it: a configuration decides by its own majority. */
+export function pauseNote(plan: ReconfigurationPlan, status: ClusterStatus): string | undefined {
+  const count = plan.nodes.length;
+  const complete = status.members.filter(
+    (member) => member.isMember && isIn(plan, member.id) && takesPart(member) && member.state === 'member',
+  ).length;
+  const needed = Math.floor(count / 2) + 1 - complete;
+  if (needed <= 0) return undefined;
+  return `nothing can be written until ${needed} of the members that lack data are complete`;
 }
 
 /** Throws a {@link CommandError} for what stops the command; returns, for people, what `isForced` goes on in spite of. */
@@ -46,6 +58,16 @@ function leaderProblems({ leader, configurationId }: ClusterStatus): Problem[] {
   if (leader !== undefined) return [];
   const message = `configuration ${configurationId} has no leader with a majority in reach: nothing can be changed`;
   return [unsafe('notReached', 'noMajority', message)];
+}
+
+/** A node that is linked with this one has told its address. */
+function addressProblems(plan: ReconfigurationPlan, status: ClusterStatus): Problem[] {
+  const unknown = plan.added.filter(
+    ({ id, address }) => address === undefined && !status.members.some(({ connected }) => connected?.includes(id)),
+  );
+  return unknown.map(({ id }) =>
+    unsafe('usage', 'badInput', `no address is known for node ${id}: write ${id}=host:port`),
+  );
 }
 
 function newcomerProblems({ id, address, status, reason }: Answer, cluster: ClusterStatus): Problem[] {

@@ -37,13 +37,15 @@ export class MembershipReport {
   async decided(change: MembershipChange): Promise<void> {
     if (this.#mode === 'events') await printJsonLine({ event: 'decided', ...change });
     else if (change.added.length > 0 && !this.#line.isSeen) {
-      printMessage(`${describe(change)} is decided: waiting until ${change.added.join(', ')} is complete`);
+      const { added } = change;
+      const areComplete = `${added.join(', ')} ${added.length > 1 ? 'are' : 'is'} complete`;
+      printMessage(`${describe(change)} is decided: waiting until ${areComplete}`);
     }
   }
 
   progress(progress: CatchUpProgress): void {
     this.#latest = progress;
-    this.#line.show(progressBar(progress));
+    if (progress.newcomers.some(({ isComplete }) => !isComplete)) this.#line.show(progressBar(progress));
     const nowMs = performance.now();
     if (this.#mode !== 'events' || nowMs - this.#lastEventMs < eventIntervalMs) return;
     this.#lastEventMs = nowMs;

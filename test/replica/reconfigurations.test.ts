@@ -1,0 +1,185 @@
+import { describe, expect, it } from 'vitest';
+import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import { Client, Cluster } from './cluster.ts';
+
+/** Election timeouts after which the proposing node waits no longer for who is to be a member. */
+const patience = 16;
+
+const others = (cluster: Cluster, leader: NodeId) => cluster.running.filter((id) => id !== leader);
+
+function stopSigns(cluster: Cluster, id: NodeId): number {
+  const { sequence } = cluster.log(id);
+  return sequence.read(sequence.trimmedIndex, sequence.endIndex).filter(({ type }) => type === 'StopSign').length;
+}
+
+describe('the node that proposes a reconfiguration looks for itself', () => {
+  it('refuses at once a newcomer that one of the two will not have, and says why', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const ask = cluster.reconfigure(leader, [1, 2, 3, 4], 60_000);
+    cluster.settle();
+    expect(ask.answer).toBeUndefined();
+    const reason = 'node 4 is of cluster "theirs", node 1 of "story"';
+    cluster.replica(leader).receive({ type: 'peerUnreached', nodeId: 4, reason, isRefusal: true });
+    cluster.tick();
+    const message = `node 4 cannot be a member: ${reason}`;
+    expect(ask.answer).toEqual({ type: 'failed', code: 'unreachable', outcome: 'notApplied', message });
+    expect(stopSigns(cluster, leader)).toBe(0);
+  });
+
+  it('gives one that does not answer some time, not all of the time that the client has', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const ask = cluster.reconfigure(leader, [1, 2, 3, 4], 600_000);
+    cluster.tick();
+    cluster
+      .replica(leader)
+      .receive({ type: 'peerUnreached', nodeId: 4, reason: 'connection refused', isRefusal: false });
+    cluster.timeouts(5);
+    expect(ask.answer).toBeUndefined();
+    cluster.timeouts(patience);
+    expect(ask.answer).toMatchObject({ type: 'failed', code: 'unreachable', outcome: 'notApplied' });
+    expect(ask.answer).toMatchObject({
+      message: expect.stringMatching(/node 4 .* node-4:7000 \(connection refused\)/),
+    });
+    // It takes the next one.
+    cluster.start(4);
+    cluster.reconfigureTo(leader, [1, 2, 3, 4]);
+  });
+
+  it('one that comes up meanwhile is taken in', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const ask = cluster.reconfigure(leader, [1, 2, 3, 4], 600_000);
+    cluster.timeouts(5);
+    cluster.start(4);
+    cluster.until('it is answered', () => ask.answer !== undefined);
+    expect(ask.answer).toEqual({ type: 'reconfigured', configurationId: 2 });
+  });
+
+  it('proposes nothing of which no majority is in its reach', () => {
+    const cluster = new Cluster([1, 2, 3, 4, 5]);
+    const leader = cluster.elect();
+    const [first, second, third, fourth] = others(cluster, leader) as [NodeId, NodeId, NodeId, NodeId];
+    cluster.crash(third);
+    cluster.crash(fourth);
+    // The present majority stands; of the next one only the leader would.
+    const ask = cluster.reconfigure(leader, [leader, third, fourth], 600_000);
+    cluster.timeouts(patience);
+    expect(ask.answer).toMatchObject({ type: 'failed', code: 'unreachable', outcome: 'notApplied' });
+    expect(ask.answer).toMatchObject({ message: expect.stringContaining(`${third}, ${fourth}`) });
+    expect(stopSigns(cluster, leader)).toBe(0);
+    cluster.reconfigureTo(leader, [leader, first, second]);
+  });
+
+  it('refuses what was meant for a configuration that is over', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    cluster.start(4);
+    cluster.reconfigureTo(leader, [1, 2, 3, 4]);
+    const nodes = [1, 2, 3].map((id) => ({ id }));
+    const stale = cluster.askNow(cluster.elect(), { type: 'reconfigure', nodes, ifConfigurationId: 1 });
+    expect(stale).toMatchObject({ type: 'failed', code: 'reconfiguring', outcome: 'notApplied' });
+    expect(stale).toMatchObject({ message: expect.stringContaining('configuration 2 has the members 1, 2, 3, 4') });
+    const fresh = cluster.ask(cluster.elect(), { type: 'reconfigure', nodes, ifConfigurationId: 2 });
+    cluster.until('it is answered', () => fresh.answer !== undefined);
+    expect(fresh.answer).toEqual({ type: 'reconfigured', configurationId: 3 });
+  });
+
+  it('a second one is refused at once, by the node that has the first', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const first = cluster.reconfigure(leader, [1, 2, 3, 4], 60_000);
+    const second = cluster.reconfigure(leader, [1, 2], 60_000);
+    cluster.settle();
+    expect(first.answer).toBeUndefined();
+    expect(second.answer).toMatchObject({ type: 'failed', code: 'reconfiguring', outcome: 'notApplied' });
+    expect(second.answer).toMatchObject({ message: expect.stringContaining('to the members 1, 2, 3, 4 is under way') });
+  });
+
+  it('a second one through another node is refused at once while the first is not decided', () => {
+    const cluster = new Cluster([1, 2, 3, 4, 5]);
+    const leader = cluster.elect();
+    const [companion, ...rest] = others(cluster, leader) as [NodeId, ...NodeId[]];
+    // The StopSign reaches the companion, and no majority.
+    cluster.cut([leader, companion], rest);
+    const first = cluster.reconfigure(leader, [leader, companion], 60_000);
+    cluster.settle();
+    expect(stopSigns(cluster, companion)).toBe(1);
+    const second = cluster.reconfigure(companion, [1, 2, 3], 60_000);
+    cluster.settle();
+    expect(first.answer).toBeUndefined();
+    expect(second.answer).toMatchObject({ type: 'failed', code: 'reconfiguring', outcome: 'notApplied' });
+  });
+
+  it('of two through two nodes one comes about, and the other is told so long before its time is over', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const [one, other] = others(cluster, leader) as [NodeId, NodeId];
+    cluster.start(4);
+    cluster.start(5);
+    cluster.tick();
+    const asks = [cluster.reconfigure(one, [1, 2, 3, 4], 600_000), cluster.reconfigure(other, [1, 2, 3, 5], 600_000)];
+    cluster.until('both are answered', () => asks.every(({ answer }) => answer !== undefined));
+    const types = asks.map(({ answer }) => answer?.type).sort();
+    expect(types).toEqual(['failed', 'reconfigured']);
+    const refused = asks.find(({ answer }) => answer?.type === 'failed')?.answer;
+    expect(refused).toMatchObject({ code: 'reconfiguring', outcome: 'notApplied' });
+    expect(cluster.replica(leader).status().configurationId).toBe(2);
+  });
+});
+
+describe('a status tells', () => {
+  it('of the last 16 configurations, to a newcomer too, and after a restart', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    cluster.elect();
+    cluster.start(4);
+    for (let round = 0; round < 18; round++) {
+      const members = round % 2 === 0 ? [1, 2, 3, 4] : [1, 2, 3];
+      cluster.reconfigureTo(cluster.elect(), members);
+    }
+    cluster.start(5);
+    cluster.reconfigureTo(cluster.elect(), [1, 2, 3, 5]);
+    cluster.converge(1, 2, 3, 5);
+    const { history } = cluster.replica(5).status();
+    expect(history).toHaveLength(16);
+    expect(history?.map(({ configurationId }) => configurationId)).toEqual(
+      Array.from({ length: 16 }, (_, at) => at + 5),
+    );
+    expect(history?.at(-1)).toMatchObject({ configurationId: 20, members: [1, 2, 3, 5] });
+    expect(history?.at(-2)).toMatchObject({ configurationId: 19, members: [1, 2, 3] });
+    for (const id of [1, 2, 3]) expect(cluster.replica(id).status().history).toEqual(history);
+    cluster.crash(5);
+    cluster.start(5);
+    expect(cluster.replica(5).status().history).toEqual(history);
+  });
+
+  it('how far a newcomer is, from whom, and who holds the log for it', () => {
+    const cluster = new Cluster([1, 2, 3], { checkpointTicks: 5, logTailEntries: 1, catchUpBytesMax: 200 });
+    const leader = cluster.elect();
+    const client = new Client(cluster, leader);
+    for (let at = 0; at < 100; at++) {
+      client.putAcknowledged(leader, `k${at}`, 'v'.repeat(50));
+      cluster.tick();
+    }
+    cluster.start(4);
+    const ask = cluster.reconfigure(leader, [1, 2, 3, 4], 60_000);
+    const stages = new Set<string>();
+    let held = 0;
+    let received = 0;
+    cluster.onArrival = () => {
+      const { catchUp } = cluster.replica(4).status();
+      if (catchUp === undefined) return;
+      stages.add(catchUp.stage);
+      expect(catchUp.bytesReceived).toBeGreaterThanOrEqual(received);
+      received = catchUp.bytesReceived;
+      expect(catchUp.donors.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(received);
+      for (const id of [1, 2, 3]) if (cluster.replica(id).status().logHeld?.readers.includes(4)) held++;
+    };
+    cluster.until('it votes', () => cluster.replica(4).voter !== undefined && ask.answer !== undefined);
+    expect(stages).toContain('state');
+    expect(received).toBeGreaterThan(100 * 50);
+    expect(held).toBeGreaterThan(0);
+    expect(cluster.replica(4).status().catchUp).toBeUndefined();
+  });
+});
