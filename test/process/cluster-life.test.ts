@@ -70,7 +70,7 @@ test('a member that slept through a reconfiguration comes back and finds its pla
   await cluster.start(1, 2, 3, 4);
   await cluster.kv('put', 'before', '1');
   await cluster.kill(3);
-  expect(await cluster.kv('reconfigure', `1,2,3,4=${cluster.address(4)}`)).toMatchObject({ code: 0 });
+  expect(await cluster.kv('reconfigure', `1,2,3,4=${cluster.address(4)}`, '--force')).toMatchObject({ code: 0 });
   await cluster.kill(2);
   // Two of the four members are down: nothing goes on until one that slept has caught up.
   await cluster.start(3);

@@ -158,7 +158,10 @@ export interface ClusterView {
     readonly role: string;
     readonly decidedIndex: number | null;
     readonly appliedIndex: number | null;
+    readonly member: boolean;
+    readonly state: string | null;
   }[];
+  readonly history: readonly { readonly configurationId: number; readonly members: readonly number[] }[];
 }
 
 /** Runs a `kv` command to its end. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { KvClient } from '../../client/client.ts';
 import type { ClusterStatus } from '../../client/cluster-status.ts';
 import { defaultAddress } from '../../cluster/address.ts';
@@ -17,6 +18,10 @@ import { awaitComplete } from './await-complete.ts';
 import { findProblems, pauseNote, stopAt } from './checks.ts';
 import { MembershipReport, type OutputMode } from './report.ts';
 import type { Target } from './target.ts';
+
+/** How long the election of a leader may take. */
+const leaderPatienceMs = 5000;
+const pollMs = 100;
 
 export interface MembershipSession {
   readonly client: Pick<KvClient, 'clusterStatus' | 'statusOf' | 'reconfigure'>;
@@ -56,7 +61,7 @@ export async function changeMembers(
   target: Target,
   options: ChangeOptions,
 ): Promise<void> {
-  const status = await client.clusterStatus({ timeoutMs });
+  const status = await statusWithLeader(client, timeoutMs);
   const plan = planReconfiguration(
     status,
     target(status.members.filter(({ isMember }) => isMember)),
@@ -79,6 +84,16 @@ export async function changeMembers(
   await report.decided(decided);
   await wait(client, decided, options.waitTimeoutMs, report);
   await report.done(decided, true);
+}
+
+/** Right after a leader has gone there is none for a moment: that is no reason to give up. */
+async function statusWithLeader(client: MembershipSession['client'], timeoutMs: number): Promise<ClusterStatus> {
+  const deadlineMs = performance.now() + Math.min(timeoutMs, leaderPatienceMs);
+  for (;;) {
+    const status = await client.clusterStatus({ timeoutMs });
+    if (status.leader !== undefined || performance.now() >= deadlineMs) return status;
+    await delay(pollMs);
+  }
 }
 
 /** Throws if the change is not sound; gives the warnings that are left, shown to people. */

@@ -1,0 +1,191 @@
+import { describe, expect, test } from 'vitest';
+import { CatchUpMeter } from '../../src/cli/membership/catch-up-meter.ts';
+import { type Answer, findProblems, pauseNote, stopAt } from '../../src/cli/membership/checks.ts';
+import { progressBar } from '../../src/cli/membership/progress-bar.ts';
+import { byAdding, byRemoving, byReplacing, parseNodes, toExactly } from '../../src/cli/membership/target.ts';
+import { planReconfiguration } from '../../src/cli/reconfiguration-plan.ts';
+import type { ClusterStatus, MemberStatus } from '../../src/client/cluster-status.ts';
+import type { CatchUpStatus, NodeStatus } from '../../src/wire/client-message.ts';
+
+const clusterId = '00112233aabbccdd';
+
+function member(id: number, changes: Partial<MemberStatus> = {}): MemberStatus {
+  return {
+    ...{ id, address: `h:${id}`, role: 'follower', decidedIndex: 9, appliedIndex: 9, isMember: true, state: 'member' },
+    ...{ configurationId: 1, lag: 0, hasOtherDirectory: false, trimmedIndex: 0, connected: [] },
+    ...{ catchUp: undefined, logHeld: undefined },
+    ...changes,
+  } as MemberStatus;
+}
+
+const down: Partial<MemberStatus> = { role: 'unreachable', state: undefined, decidedIndex: undefined };
+
+function status(...members: MemberStatus[]): ClusterStatus {
+  return { clusterId, configurationId: 1, leader: 1, members, history: [] };
+}
+
+function answer(id: number, changes: Partial<NodeStatus> = {}): Answer {
+  const told: NodeStatus = {
+    ...{
+      clusterId: undefined,
+      nodeId: id,
+      address: `h:${id}`,
+      state: 'standby',
+      configurationId: 0,
+      leader: undefined,
+    },
+    ...{ decidedIndex: 0, appliedIndex: 0, members: [] },
+    ...changes,
+  };
+  return { id, address: `h:${id}`, status: told, reason: undefined };
+}
+
+const silent = (id: number): Answer => ({ id, address: `h:${id}`, status: undefined, reason: 'connection refused' });
+
+/** What the checks say of `list`, in the words of their codes; unsafe ones with an exclamation mark. */
+function codes(cluster: ClusterStatus, list: string, answers: readonly Answer[] = []): string[] {
+  const plan = planReconfiguration(cluster, parseNodes([list]), new Map());
+  return findProblems(plan, cluster, answers).map(({ isUnsafe, code }) => (isUnsafe ? `${code}!` : code));
+}
+
+describe('who the members are to be', () => {
+  const present = [1, 2, 3].map((id) => ({ id }));
+
+  test('adding, removing and replacing keep the rest', () => {
+    expect(byAdding(parseNodes(['5', '4=h:4']))(present)).toEqual([...present, { id: 4, address: 'h:4' }, { id: 5 }]);
+    expect(byAdding(parseNodes(['5,4']))(present).map(({ id }) => id)).toEqual([1, 2, 3, 4, 5]);
+    expect(byRemoving(parseNodes(['1', '3']))(present)).toEqual([{ id: 2 }]);
+    expect(byReplacing([{ id: 3 }], [{ id: 4, address: 'h:4' }])(present)).toEqual([
+      { id: 1 },
+      { id: 2 },
+      { id: 4, address: 'h:4' },
+    ]);
+    expect(toExactly(parseNodes(['7']))(present)).toEqual([{ id: 7 }]);
+  });
+
+  test.each([
+    ['who is one already', () => byAdding([{ id: 3 }])(present), 'node 3 is a member already'],
+    [
+      'who is none',
+      () => byRemoving([{ id: 8 }, { id: 9 }])(present),
+      'nodes 8, 9 are no members: the members are 1, 2, 3',
+    ],
+    ['all of them', () => byRemoving(present)(present), 'at least one member'],
+    ['in the place of a stranger', () => byReplacing([{ id: 9 }], [{ id: 4 }])(present), 'node 9 is no member'],
+    ['by one who is there', () => byReplacing([{ id: 1 }], [{ id: 2 }])(present), 'node 2 is a member already'],
+    ['by itself', () => byReplacing([{ id: 1 }], [{ id: 1 }]), 'node 1 cannot take its own place'],
+    ['two at once', () => byReplacing(parseNodes(['1,2']), [{ id: 4 }]), 'write OLD NEW'],
+    ['with an address', () => byRemoving([{ id: 1, address: 'h:1' }]), 'write its id alone'],
+    ['a flag that is none', () => parseNodes(['4', '--froce']), 'there is no flag --froce'],
+  ])('refused: %s', (_, run, message) => {
+    expect(run).toThrow(message);
+  });
+});
+
+describe('before anything is changed', () => {
+  const sound = status(member(1), member(2), member(3));
+
+  test('nothing speaks against what is sound', () => {
+    expect(codes(sound, '1,2,4=h:4', [answer(4)])).toEqual([]);
+    expect(codes(sound, '1,2,4=h:4', [answer(4, { clusterId })])).toEqual([]);
+    expect(codes(sound, '1,2')).toEqual([]);
+    // Whoever goes may be down.
+    expect(codes(status(member(1), member(2), member(3, down)), '1,2,4=h:4', [answer(4)])).toEqual([]);
+  });
+
+  test.each<[string, ClusterStatus, string, Answer[], string[]]>([
+    ['no leader', { ...sound, leader: undefined }, '1,2', [], ['noMajority!']],
+    ['a newcomer is silent', sound, '1,2,4=h:4', [silent(4)], ['unreachable!']],
+    ['another node is there', sound, '1,2,4=h:4', [answer(4, { nodeId: 5 })], ['otherNode!']],
+    ['of another cluster', sound, '1,2,4=h:4', [answer(4, { clusterId: 'ffeeddccbbaa9988' })], ['otherCluster!']],
+    ['nobody knows where', sound, '1,2,4', [], ['badInput!']],
+    ['a silent one stays', status(member(1), member(2), member(3, down)), '1,2,3,4=h:4', [answer(4)], ['memberDown']],
+    [
+      'one without its directory stays',
+      status(member(1), member(2), member(3, { hasOtherDirectory: true })),
+      ...(['1,2,3,4=h:4', [answer(4)], ['memberDown']] as [string, Answer[], string[]]),
+    ],
+    [
+      'one that is not complete',
+      status(member(1), member(2), member(3, { state: 'joining' })),
+      '1,2,3',
+      [],
+      ['memberIncomplete'],
+    ],
+    [
+      'no majority of the next',
+      status(member(1), member(2), member(3, down)),
+      '1,3',
+      [],
+      ['noMajority!', 'memberDown'],
+    ],
+    ['a silent new address', sound, '1,2,3=h:33', [{ ...silent(3), address: 'h:33' }], ['memberDown']],
+    ['somebody else at a new address', sound, '1,2,3=h:33', [answer(3, { nodeId: 8 })], ['otherNode!']],
+  ])('%s', (_, cluster, list, answers, expected) => {
+    expect(codes(cluster, list, answers)).toEqual(expected);
+  });
+
+  test('a node that a member is linked with is left to the nodes: they know its address', () => {
+    expect(codes(status(member(1, { connected: [4] }), member(2), member(3)), '1,2,4')).toEqual([]);
+  });
+
+  test('--force goes on where nothing is unsafe, and tells what it goes on in spite of', () => {
+    const risky = { isUnsafe: false, exit: 'conditionFailed', code: 'memberDown', message: 'node 3 is down' } as const;
+    const unsafe = { isUnsafe: true, exit: 'notReached', code: 'noMajority', message: 'no majority' } as const;
+    expect(stopAt([risky], true)).toEqual(['node 3 is down']);
+    expect(() => stopAt([risky], false)).toThrow('node 3 is down; --force goes on all the same');
+    for (const isForced of [true, false]) expect(() => stopAt([unsafe, risky], isForced)).toThrow(/^no majority/);
+    expect(stopAt([], false)).toEqual([]);
+  });
+
+  test('it is told when newcomers are needed for a majority', () => {
+    const one = status(member(1));
+    const plan = (list: string) => planReconfiguration(one, parseNodes([list]), new Map());
+    expect(pauseNote(plan('1,2=h:2,3=h:3'), one)).toContain('until 1 of the members that lack data');
+    expect(pauseNote(plan('2=h:2,3=h:3,4=h:4'), one)).toContain('until 2 of');
+    const three = planReconfiguration(sound, parseNodes(['1,2,4=h:4']), new Map());
+    expect(pauseNote(three, sound)).toBeUndefined();
+  });
+});
+
+describe('how far newcomers are', () => {
+  const mebibyte = 1024 * 1024;
+
+  function catchingUp(received: number, total: number | undefined, decidedIndex: number): ClusterStatus {
+    const catchUp: CatchUpStatus = {
+      ...({ stage: 'state', bytesReceived: received * mebibyte, fromIndex: 0, targetIndex: 100 } as const),
+      ...{ donors: [{ id: 1, bytes: received * mebibyte }] },
+      ...(total !== undefined && { bytesTotal: total * mebibyte }),
+    };
+    return status(member(1), member(4, { state: 'joining', decidedIndex, catchUp }));
+  }
+
+  test('bytes, rate and time left where the total is known', () => {
+    const meter = new CatchUpMeter([4], 2);
+    meter.measure(catchingUp(10, 50, 0), 0);
+    const progress = meter.measure(catchingUp(20, 50, 0), 1000);
+    expect(progress).toMatchObject({ bytesReceived: 20 * mebibyte, bytesPerSecond: 10 * mebibyte, share: 0.4 });
+    expect(progress.secondsLeft).toBe(3);
+    expect(progressBar(progress)).toBe(
+      'node 4: state  [########------------] 40 %  20.0 MiB of 50.0 MiB  10.0 MiB/s  3 s left',
+    );
+  });
+
+  test('else the log tells how far', () => {
+    const meter = new CatchUpMeter([4], 2);
+    meter.measure(catchingUp(1, undefined, 10), 0);
+    const progress = meter.measure(catchingUp(2, undefined, 30), 1000);
+    expect(progress).toMatchObject({ bytesTotal: null, share: 0.3, secondsLeft: 4 });
+    expect(progressBar(progress)).toBe('node 4: state  [######--------------] 30 %  2.0 MiB  1.0 MiB/s  4 s left');
+  });
+
+  test('a node is complete when it votes in that configuration, and silent ones are not', () => {
+    const meter = new CatchUpMeter([4, 5], 2);
+    meter.measure(catchingUp(50, undefined, 99), 0);
+    const now = status(member(1), member(4, { configurationId: 2 }), member(5, down));
+    const { newcomers } = meter.measure(now, 100);
+    expect(newcomers.map(({ isComplete }) => isComplete)).toEqual([true, false]);
+    expect(newcomers[0]).toMatchObject({ bytesReceived: 50 * mebibyte, bytesTotal: 50 * mebibyte });
+    expect(meter.measure(status(member(4, { configurationId: 1 })), 200).newcomers[0]?.isComplete).toBe(false);
+  });
+});

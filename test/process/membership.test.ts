@@ -1,0 +1,186 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { KvClient } from '../../src/client/client.ts';
+import { KvError } from '../../src/client/errors.ts';
+import type { TargetNode } from '../../src/wire/client-message.ts';
+import { type ClusterView, type CommandResult, ProcessCluster } from './cluster.ts';
+import { Load } from './load.ts';
+
+let cluster: ProcessCluster;
+
+afterEach(() => cluster.destroy());
+
+/** `4=127.0.0.1:7004`. */
+const at = (id: number) => `${id}=${cluster.address(id)}`;
+
+const memberIds = (view: ClusterView) => view.members.filter(({ member }) => member).map(({ id }) => id);
+
+/** One line that names the trouble, and the exit code; what changes may have been shown before it. */
+function expectRefusal(result: CommandResult, code: number, ...words: (string | RegExp)[]): void {
+  const line = result.stderr.trim().split('\n').at(-1) ?? '';
+  for (const word of words) expect(line).toMatch(word);
+  expect(result.code, result.stderr).toBe(code);
+}
+
+test('one node grows to three, five, seven and shrinks again; one, a majority and all are replaced, under load', async () => {
+  cluster = await ProcessCluster.create([1], [2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  await cluster.start(1, 2, 3, 4, 5, 6, 7, 8);
+  const all = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+  const load = await Load.start(
+    all.map((id) => cluster.address(id)),
+    8,
+  );
+  await load.progress(2000);
+
+  let configurationId = 1;
+  const endpoints = ['--endpoints', all.map((id) => cluster.address(id)).join(',')];
+  /** Changes the members, and sees to it that they are complete when the command returns, and that work goes on. */
+  const change = async (words: string[], expected: number[]): Promise<void> => {
+    const result = await cluster.kv(...words, ...endpoints, '--yes', '--json');
+    expect(result.code, result.stderr).toBe(0);
+    configurationId++;
+    expect(JSON.parse(result.stdout)).toMatchObject({ configurationId, members: expected, complete: true });
+    const view = JSON.parse((await cluster.kv('status', '--json', ...endpoints)).stdout) as ClusterView;
+    expect(memberIds(view)).toEqual(expected);
+    for (const member of view.members.filter(({ id }) => expected.includes(id))) expect(member.state).toBe('member');
+    await load.progress(300);
+  };
+
+  await change(['member', 'add', at(2), at(3)], [1, 2, 3]);
+  await change(['member', 'add', at(4), at(5)], [1, 2, 3, 4, 5]);
+  await change(['member', 'add', at(6), at(7)], [1, 2, 3, 4, 5, 6, 7]);
+  await change(['member', 'remove', '6', '7'], [1, 2, 3, 4, 5]);
+  await change(['member', 'remove', '4', '5'], [1, 2, 3]);
+  // One that is dead.
+  await cluster.kill(3);
+  await change(['member', 'replace', '3', at(8)], [1, 2, 8]);
+  // A majority, by nodes that were members before, and have some of it.
+  await change(['reconfigure', `1,${at(4)},${at(5)}`], [1, 4, 5]);
+  // All, one of them new.
+  await cluster.start(9, 10);
+  await change(['reconfigure', `${at(2)},${at(9)},${at(10)}`], [2, 9, 10]);
+  await change(['member', 'remove', '2', '9'], [10]);
+
+  const { operations, lost, verdict } = await load.stop();
+  expect(operations).toBeGreaterThan(4000);
+  expect(lost).toEqual([]);
+  expect(verdict).toEqual({ ok: true });
+}, 120_000);
+
+describe('kv member', () => {
+  test('says what would change, and changes it: with events for scripts', async () => {
+    cluster = await ProcessCluster.create([1, 2, 3], [4]);
+    await cluster.start(1, 2, 3, 4);
+    expect(await cluster.kv('put', 'k', 'v')).toMatchObject({ code: 0 });
+    const before = await cluster.status();
+    const dry = await cluster.kv('member', 'replace', '3', at(4), '--dry-run');
+    expect(dry).toMatchObject({ code: 0, stdout: expect.stringContaining('nothing was changed') });
+    expect(dry.stderr).toContain('fault tolerance: 1 node of 3 may fail');
+    expect((await cluster.status()).configurationId).toBe(before.configurationId);
+
+    const done = await cluster.kv('member', 'replace', '3', at(4), '--json', '--progress');
+    expect(done.code, done.stderr).toBe(0);
+    const events = done.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(events.map(({ event }) => event).filter((event) => event !== 'progress')).toEqual([
+      ...['proposed', 'decided', 'complete'],
+    ]);
+    expect(events.at(-1)).toMatchObject({
+      configurationId: 2,
+      members: [1, 2, 4],
+      added: [4],
+      removed: [3],
+      complete: true,
+    });
+
+    const list = JSON.parse((await cluster.kv('member', 'list', '--json')).stdout);
+    expect(list).toMatchObject({ configurationId: 2, faultTolerance: 1 });
+    expect(list.members.map(({ id }: { id: number }) => id)).toEqual([1, 2, 4]);
+    const { history } = await cluster.status();
+    expect(history.map(({ configurationId, members }) => [configurationId, members])).toEqual([
+      [1, [1, 2, 3]],
+      [2, [1, 2, 4]],
+    ]);
+    // What is so already is no reason to do anything.
+    expect(await cluster.kv('reconfigure', '1,2,4', '--json')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('"configurationId":2'),
+    });
+  });
+
+  test('does not take in a node of another cluster, nor one that is not there, whatever --force says', async () => {
+    cluster = await ProcessCluster.create([1, 2, 3], [4, 5]);
+    const other = await ProcessCluster.create([4]);
+    try {
+      await cluster.start(1, 2, 3);
+      await other.start(4);
+      await other.kv('put', 'k', 'theirs');
+      const theirs = `4=${other.address(4)}`;
+      for (const flags of [[], ['--force'], ['--dry-run']]) {
+        expectRefusal(await cluster.kv('member', 'add', theirs, ...flags), 4, /node 4 .*has data of cluster/);
+        const absent = await cluster.kv('member', 'add', at(5), ...flags);
+        expectRefusal(absent, 5, /node 5 does not answer at .* \(connection refused\).*kv start --id 5/);
+      }
+      // A command of another make would not have looked: the node that proposes does, and at once.
+      const asked = performance.now();
+      const refused = await reconfigureUnseen([{ id: 1 }, { id: 2 }, { id: 3 }, { id: 4, address: other.address(4) }]);
+      expect(refused).toMatchObject({ code: 'unreachable', outcome: 'notApplied' });
+      expect(refused.message).toMatch(/node 4 cannot be a member: .*cluster/);
+      expect(performance.now() - asked).toBeLessThan(5000);
+      expect((await cluster.status()).configurationId).toBe(1);
+      expect(await other.kv('get', 'k')).toMatchObject({ stdout: 'theirs\n' });
+    } finally {
+      await other.destroy();
+    }
+  });
+
+  test('goes on without a member that stays only with --force, and never without a majority of the next ones', async () => {
+    cluster = await ProcessCluster.create([1, 2, 3], [4]);
+    await cluster.start(1, 2, 3, 4);
+    await cluster.kv('put', 'k', 'v');
+    await cluster.kill(3);
+    expectRefusal(await cluster.kv('member', 'add', at(4)), 4, /node 3 .*which stays, does not answer.*--force/);
+    expectRefusal(await cluster.kv('member', 'add', at(4), '--dry-run'), 4, /node 3/);
+    expectRefusal(await cluster.kv('reconfigure', '1,3', '--force'), 5, /no majority/);
+    expectRefusal(await cluster.kv('member', 'add', '1'), 4, /node 1 is a member already/);
+    expectRefusal(await cluster.kv('member', 'remove', '9'), 4, /node 9 is no member: the members are 1, 2, 3/);
+    expectRefusal(await cluster.kv('member', 'remove', '1,2', '3'), 4, /at least one member/);
+    expect((await cluster.status()).configurationId).toBe(1);
+    expect(await cluster.kv('member', 'add', at(4), '--force')).toMatchObject({ code: 0 });
+    expect(memberIds(await cluster.status())).toEqual([1, 2, 3, 4]);
+    expect(await cluster.kv('get', 'k')).toMatchObject({ stdout: 'v\n' });
+  });
+
+  test('that does not wait, or not long enough, leaves the rest to the nodes: the change stands', async () => {
+    cluster = await ProcessCluster.create([1, 2, 3], [4, 5]);
+    await cluster.start(1, 2, 3, 4, 5);
+    await cluster.kv('put', 'k', 'v');
+    const isMember = (id: number) => (view: ClusterView) =>
+      view.members.some((one) => one.id === id && one.state === 'member');
+    const late = await cluster.kv('member', 'add', at(4), '--wait-timeout', '1ms', '--json', '--progress');
+    expectRefusal(late, 10, /configuration 2 stands, but node 4 is not complete/);
+    expect(JSON.parse(late.stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({
+      error: { code: 'incomplete', outcome: 'applied' },
+    });
+    await cluster.until(isMember(4));
+    const quick = await cluster.kv('member', 'add', at(5), '--no-wait', '--json');
+    expect(JSON.parse(quick.stdout)).toMatchObject({ configurationId: 3, members: [1, 2, 3, 4, 5], complete: false });
+    expect(quick.code).toBe(0);
+    await cluster.until(isMember(5));
+  });
+});
+
+/** What a node answers to whom has not looked before. */
+async function reconfigureUnseen(nodes: readonly TargetNode[]): Promise<KvError> {
+  const client = await KvClient.connect({ endpoints: cluster.endpoints, timeoutMs: 60_000 });
+  try {
+    await client.reconfigure(nodes);
+  } catch (error) {
+    if (error instanceof KvError) return error;
+    throw error;
+  } finally {
+    await client.close();
+  }
+  throw new Error('it was not refused');
+}
