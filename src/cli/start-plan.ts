@@ -83,7 +83,7 @@ function unknownNode(nodeId: number, cluster: ClusterDescription): string {
   const ids = [...cluster.nodes.keys()].join(', ');
   return (
     `node ${nodeId} is not in ${cluster.path}, which has the nodes ${ids}: ` +
-    'start one of these, or give --address host:port to stand by until a kv reconfigure takes it in'
+    'start one of these, or give --address host:port to stand by until kv member add takes it in'
   );
 }
 

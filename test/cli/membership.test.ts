@@ -141,7 +141,7 @@ describe('before anything is changed', () => {
   test('it is told when newcomers are needed for a majority', () => {
     const one = status(member(1));
     const plan = (list: string) => planReconfiguration(one, parseNodes([list]), new Map());
-    expect(pauseNote(plan('1,2=h:2,3=h:3'), one)).toContain('until 1 of the members that lack data');
+    expect(pauseNote(plan('1,2=h:2,3=h:3'), one)).toContain('until 1 of those that lack data has it all');
     expect(pauseNote(plan('2=h:2,3=h:3,4=h:4'), one)).toContain('until 2 of');
     const three = planReconfiguration(sound, parseNodes(['1,2,4=h:4']), new Map());
     expect(pauseNote(three, sound)).toBeUndefined();

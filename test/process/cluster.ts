@@ -86,6 +86,15 @@ export class ProcessCluster {
     return this.#nodes.get(id)?.stderr ?? '';
   }
 
+  /** Nodes that ended though nobody killed or stopped them, with the last that they said. */
+  deaths(): string[] {
+    return [...this.#nodes].flatMap(([id, { child, stderr }]) =>
+      child.exitCode === null && child.signalCode === null
+        ? []
+        : [`node ${id} ended (${child.signalCode ?? child.exitCode}): ${stderr.slice(-500)}`],
+    );
+  }
+
   /** Runs `kv` with the cluster's file; other endpoints by `--endpoints`. */
   kv(...args: string[]): Promise<CommandResult> {
     return runKv(args, this.directory);

@@ -23,7 +23,7 @@ export class Load {
   }
 
   static async start(endpoints: readonly string[], writers: number): Promise<Load> {
-    return new Load(await KvClient.connect({ endpoints, timeoutMs: 30_000 }), writers);
+    return new Load(await KvClient.connect({ endpoints, timeoutMs: 60_000 }), writers);
   }
 
   /** Waits until so many more operations are done: the cluster works. */

@@ -7,7 +7,11 @@ import { Load } from './load.ts';
 
 let cluster: ProcessCluster;
 
-afterEach(() => cluster.destroy());
+afterEach(async () => {
+  const deaths = cluster.deaths();
+  await cluster.destroy();
+  expect(deaths).toEqual([]);
+});
 
 /** `4=127.0.0.1:7004`. */
 const at = (id: number) => `${id}=${cluster.address(id)}`;
@@ -27,9 +31,9 @@ test('one node grows to three, five, seven and shrinks again; one, a majority an
   const all = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
   const load = await Load.start(
     all.map((id) => cluster.address(id)),
-    8,
+    4,
   );
-  await load.progress(2000);
+  await load.progress(1000);
 
   let configurationId = 1;
   const endpoints = ['--endpoints', all.map((id) => cluster.address(id)).join(',')];
@@ -42,7 +46,7 @@ test('one node grows to three, five, seven and shrinks again; one, a majority an
     const view = JSON.parse((await cluster.kv('status', '--json', ...endpoints)).stdout) as ClusterView;
     expect(memberIds(view)).toEqual(expected);
     for (const member of view.members.filter(({ id }) => expected.includes(id))) expect(member.state).toBe('member');
-    await load.progress(300);
+    await load.progress(200);
   };
 
   await change(['member', 'add', at(2), at(3)], [1, 2, 3]);
@@ -61,10 +65,10 @@ test('one node grows to three, five, seven and shrinks again; one, a majority an
   await change(['member', 'remove', '2', '9'], [10]);
 
   const { operations, lost, verdict } = await load.stop();
-  expect(operations).toBeGreaterThan(4000);
+  expect(operations).toBeGreaterThan(2500);
   expect(lost).toEqual([]);
   expect(verdict).toEqual({ ok: true });
-}, 120_000);
+}, 180_000);
 
 describe('kv member', () => {
   test('says what would change, and changes it: with events for scripts', async () => {

@@ -16,6 +16,7 @@ import {
 import { askNodes } from './ask-nodes.ts';
 import { awaitComplete } from './await-complete.ts';
 import { findProblems, pauseNote, stopAt } from './checks.ts';
+import type { MembershipChange } from './membership-change.ts';
 import { MembershipReport, type OutputMode } from './report.ts';
 import type { Target } from './target.ts';
 
@@ -38,18 +39,6 @@ export interface ChangeOptions {
   /** How long to wait for newcomers to be complete; undefined: not at all. */
   readonly waitTimeoutMs: number | undefined;
   readonly output: OutputMode;
-}
-
-/** What is to come about. */
-export interface MembershipChange {
-  readonly configurationId: number;
-  readonly members: readonly number[];
-  readonly added: readonly number[];
-  readonly removed: readonly number[];
-  /** How many of the next members may fail. */
-  readonly faultTolerance: number;
-  /** What speaks against it, where `--force` goes on, and what one should know. */
-  readonly warnings: readonly string[];
 }
 
 /**

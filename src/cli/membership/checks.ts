@@ -42,7 +42,7 @@ export function pauseNote(plan: ReconfigurationPlan, status: ClusterStatus): str
   ).length;
   const needed = Math.floor(count / 2) + 1 - complete;
   if (needed <= 0) return undefined;
-  return `nothing can be written until ${needed} of the members that lack data are complete`;
+  return `nothing can be written until ${needed} of those that lack data ${needed > 1 ? 'have' : 'has'} it all`;
 }
 
 /** Throws a {@link CommandError} for what stops the command; returns, for people, what `isForced` goes on in spite of. */

@@ -2,7 +2,7 @@ import { formatBytes } from '../byte-size.ts';
 import { LiveLine } from '../live-line.ts';
 import { printJson, printJsonLine, printLine, printMessage } from '../output.ts';
 import type { CatchUpProgress } from './catch-up-meter.ts';
-import type { MembershipChange } from './change-members.ts';
+import type { MembershipChange } from './membership-change.ts';
 import { progressBar } from './progress-bar.ts';
 
 /** `text`: a line at the end; `json`: an object at the end; `events`: an object a line all the time, the last one the result. */
