@@ -52,8 +52,10 @@ async function tour(folder) {
   say(`Node 4 takes the place of node ${dead}`);
   await startNode(setup, 4, setup.newcomerArguments);
   const members = [1, 2, 3, 4].filter((id) => id !== dead);
-  const wanted = members.map((id) => (id === 4 ? setup.newcomer : `${id}`)).join(',');
-  expectMatch(await kv(setup, ['reconfigure', wanted, '--yes']), /^configuration 2 with members /);
+  expectMatch(
+    await kv(setup, ['member', 'replace', `${dead}`, setup.newcomer, '--yes']),
+    /^configuration 2 with members /m,
+  );
   await statusWhen(setup, 'the new members are complete', (status) => isComplete(status, members));
 
   say('Everything is there, on the new members too');

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { KvClient } from '../../src/client/client.ts';
+import { KvClient, type KvClientOptions } from '../../src/client/client.ts';
 import { KvError } from '../../src/client/errors.ts';
 import type { TargetNode } from '../../src/wire/client-message.ts';
 import { type ClusterView, type CommandResult, ProcessCluster } from './cluster.ts';
@@ -156,6 +156,24 @@ describe('kv member', () => {
     expect(await cluster.kv('get', 'k')).toMatchObject({ stdout: 'v\n' });
   });
 
+  test('changes nothing where no majority is, whoever asks', async () => {
+    cluster = await ProcessCluster.create([1, 2, 3]);
+    await cluster.start(1, 2, 3);
+    await cluster.kv('put', 'k', 'v');
+    for (const id of [2, 3]) cluster.signal(id, 'SIGSTOP');
+    const alone = ['--endpoints', cluster.address(1)];
+    await cluster.until(({ leader }) => leader === null);
+    const forced = await cluster.kv('member', 'remove', '2', '3', '--force', '--timeout', '2s', ...alone);
+    expectRefusal(forced, 5, /no leader with a majority/);
+    const unseen = await reconfigureUnseen([{ id: 1 }], { endpoints: [cluster.address(1)], timeoutMs: 1000 });
+    expect(unseen).toMatchObject({ code: 'noMajority', outcome: 'notApplied' });
+    for (const id of [2, 3]) cluster.signal(id, 'SIGCONT');
+    await cluster.leader();
+    expect(await cluster.kv('get', 'k')).toMatchObject({ stdout: 'v\n' });
+    const { configurationId, history } = await cluster.status();
+    expect([configurationId, history.length]).toEqual([1, 1]);
+  });
+
   test('that does not wait, or not long enough, leaves the rest to the nodes: the change stands', async () => {
     cluster = await ProcessCluster.create([1, 2, 3], [4, 5]);
     await cluster.start(1, 2, 3, 4, 5);
@@ -176,8 +194,11 @@ describe('kv member', () => {
 });
 
 /** What a node answers to whom has not looked before. */
-async function reconfigureUnseen(nodes: readonly TargetNode[]): Promise<KvError> {
-  const client = await KvClient.connect({ endpoints: cluster.endpoints, timeoutMs: 60_000 });
+async function reconfigureUnseen(
+  nodes: readonly TargetNode[],
+  options: KvClientOptions = { endpoints: cluster.endpoints, timeoutMs: 60_000 },
+): Promise<KvError> {
+  const client = await KvClient.connect(options);
   try {
     await client.reconfigure(nodes);
   } catch (error) {
