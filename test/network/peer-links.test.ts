@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
+import type { PeerHello } from '../../src/wire/peer-message.ts';
 import { bulk, heartbeat, helloOf, RawSocket, rawPeer, rawSocket, TestNode, until } from './test-node.ts';
 
 async function linkedPair(): Promise<[TestNode, TestNode]> {
@@ -272,6 +273,35 @@ describe('a handshake', () => {
     await until(() => expect(stranger.closed?.reason).toBe(reason));
     expect(two.events).toEqual([]);
     expect(two.logged.map((line) => line.reason)).toEqual([reason]);
+  });
+
+  it.each<[string, Partial<PeerHello>, RegExp]>([
+    ['is of another cluster', { clusterId: 'ffffffffffffffff' }, /different clusters, ffffffffffffffff and/],
+    ['is of another cluster name', { clusterName: 'other' }, /cluster "other"/],
+    ['is another node', { nodeId: 5 }, /node 2 was expected at this address, node 5 is there/],
+    ['speaks another version', { protocolVersion: 2 }, /speaks protocol version 2, this one 1/],
+  ])('with a node that is dialled and %s is told to the owner as a refusal', async (_, hello, reason) => {
+    const [one, two] = [await TestNode.start(1), await TestNode.start(2, { hello })];
+    one.dial(two);
+    await until(() => expect(one.unreached[0]).toMatchObject({ nodeId: 2, isRefusal: true }));
+    expect(one.unreached[0]?.reason).toMatch(reason);
+    expect(one.events).toEqual([]);
+  });
+
+  it('with nobody is told to the owner as no refusal, and one that is up not at all', async () => {
+    const [one, two] = [await TestNode.start(1), await TestNode.start(2)];
+    await two.stop();
+    one.dial(two);
+    await until(() => expect(one.unreached[0]).toMatchObject({ nodeId: 2, isRefusal: false }));
+    expect(one.unreached[0]?.reason).toMatch(/ECONNREFUSED/);
+    const [three, four] = [await TestNode.start(3), await TestNode.start(4)];
+    three.dial(four);
+    four.dial(three);
+    await until(() => {
+      four.links.send(3, [heartbeat(1)]);
+      expect(three.rounds(4)).toContain(1);
+    });
+    expect([three.unreached, four.unreached]).toEqual([[], []]);
   });
 
   it('of a node that belongs to no cluster yet is welcome', async () => {

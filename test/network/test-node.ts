@@ -62,6 +62,8 @@ export class TestNode {
   readonly events: string[] = [];
   /** Batches as they were handed over, by sender. */
   readonly batches: { readonly from: number; readonly messages: PeerMessage[] }[] = [];
+  /** Nodes that were dialled in vain. */
+  readonly unreached: { readonly nodeId: number; readonly reason: string; readonly isRefusal: boolean }[] = [];
   readonly handles = new Map<number, PeerHandle>();
   readonly logged: { readonly level: string; readonly message: string; readonly reason: unknown }[] = [];
   /** Connections accepted from other nodes that are still open. */
@@ -83,6 +85,7 @@ export class TestNode {
         if (reason !== undefined) link.refuse(reason);
       },
       onDisconnected: (nodeId) => this.events.push(`-${nodeId}`),
+      onUnreached: (nodeId, reason, isRefusal) => this.unreached.push({ nodeId, reason, isRefusal }),
       onMessages: (from, messages) => this.batches.push({ from, messages }),
       log,
       limits: options.limits ?? {},
