@@ -1,7 +1,7 @@
-import type { Configuration, Member } from '../cluster/configuration.ts';
+import { type Configuration, historyOf, type Member } from '../cluster/configuration.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import { nodesProblem } from '../omnipaxos/configuration.ts';
-import type { ClientRequest, Failure, TargetNode } from '../wire/client-message.ts';
+import type { ClientRequest, Failure, ResponseBody, TargetNode } from '../wire/client-message.ts';
 import { membersMax, protocolVersion } from '../wire/limits.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
 import type { ConnectionId } from './events.ts';
@@ -30,9 +30,8 @@ interface PendingReconfiguration {
   sinceTick: number | undefined;
   /** Tick of the last proposal. */
   proposedTick: number | undefined;
-  proposals: number;
-  /** Proposals that came back: they are not decided and never will be. */
-  returned: number;
+  /** True once it was proposed. */
+  isProposed: boolean;
 }
 
 /** What a reconfiguration needs to know of the node. */
@@ -61,6 +60,11 @@ export class Reconfigurations {
   readonly #view: ReconfigurationsView;
   readonly #unreached = new Map<NodeId, Unreached>();
   #pending: PendingReconfiguration | undefined;
+  /**
+   * Proposals of this node in the present configuration that did not come back, whoever they were for: one that comes back late
+   * must not pass for that of a later request.
+   */
+  #proposalsOut = 0;
 
   constructor(output: Output, view: ReconfigurationsView) {
     this.#output = output;
@@ -81,11 +85,7 @@ export class Reconfigurations {
     const problem = this.#problem(request.nodes);
     if (problem) return this.#output.respond(connection, request.id, failure('invalid', 'notApplied', problem));
     if (this.#pending || this.#view.voter?.paxos.isStopped) {
-      return this.#output.respond(
-        connection,
-        request.id,
-        failure('reconfiguring', 'notApplied', this.#whatIsUnderWay()),
-      );
+      return this.#output.respond(connection, request.id, this.#busy());
     }
     this.#unreached.clear();
     this.#pending = {
@@ -96,8 +96,7 @@ export class Reconfigurations {
       deadlineMs: this.#view.nowMs + request.timeoutMs,
       sinceTick: undefined,
       proposedTick: undefined,
-      proposals: 0,
-      returned: 0,
+      isProposed: false,
     };
   }
 
@@ -108,7 +107,12 @@ export class Reconfigurations {
 
   /** A StopSign that this node proposed came back: another one was first, or whom it was sent to does not lead. */
   onReturned(): void {
-    if (this.#pending) this.#pending.returned++;
+    this.#proposalsOut = Math.max(0, this.#proposalsOut - 1);
+  }
+
+  /** What was proposed in the configuration before has come about or never will. */
+  onConfiguration(): void {
+    this.#proposalsOut = 0;
   }
 
   /** Proposes when everyone new has been met and a leader is in reach; answers when the outcome is known. */
@@ -123,14 +127,12 @@ export class Reconfigurations {
     }
     pending.configurationId ??= configuration.configurationId;
     if (configuration.configurationId > pending.configurationId) {
-      const { configurationId } = configuration;
-      const message = `another reconfiguration came first: configuration ${configurationId} has the members ${ids(configuration)}`;
-      return this.#answer(pending, failure('reconfiguring', 'notApplied', message));
+      return this.#answer(pending, overtaken(pending, pending.configurationId + 1, configuration));
     }
     if (nowMs >= pending.deadlineMs) return this.#expire(pending);
     // The one who asked knows of a later configuration: this node will hear of it.
     if (configuration.configurationId < pending.configurationId) return;
-    if (!isOut(pending)) {
+    if (!this.#isOut(pending)) {
       const refusal = this.#refusal(pending, configuration);
       if (refusal) return this.#answer(pending, refusal);
       if (this.#reachProblem(pending.nodes) !== undefined) return;
@@ -142,12 +144,13 @@ export class Reconfigurations {
     const nodeIds = members.map((member) => member.id);
     if (!voter.paxos.proposeReconfiguration(nodeIds, encodeMembers(members)).ok) return;
     pending.proposedTick = tick;
-    pending.proposals++;
+    pending.isProposed = true;
+    this.#proposalsOut++;
   }
 
   /** Why what is not on its way had better not be. Refusals of the network are final; what may only be slow gets some time. */
   #refusal(pending: PendingReconfiguration, configuration: Configuration): Failure | undefined {
-    if (this.#view.voter?.paxos.isStopped) return failure('reconfiguring', 'notApplied', this.#whatIsUnderWay());
+    if (this.#view.voter?.paxos.isStopped) return failure('reconfiguring', 'notApplied', underWay('another one'));
     const { tick, electionTimeoutTicks } = this.#view;
     pending.sinceTick ??= tick;
     const isPatient = tick - pending.sinceTick < timeoutsToMeet * electionTimeoutTicks;
@@ -155,6 +158,11 @@ export class Reconfigurations {
       this.#unfitProblem(pending.nodes, configuration) ??
       (isPatient ? undefined : (this.#missingProblem(pending.nodes) ?? this.#reachProblem(pending.nodes)));
     return problem === undefined ? undefined : failure('unreachable', 'notApplied', problem);
+  }
+
+  /** True while a proposal for it may yet be decided. */
+  #isOut(pending: PendingReconfiguration): boolean {
+    return pending.isProposed && this.#proposalsOut > 0;
   }
 
   /** A newcomer that can be no member, however long one waits. */
@@ -187,15 +195,18 @@ export class Reconfigurations {
     return `of the next ${nodes.length} members no majority is within the reach of node ${this.#view.nodeId}: it has no link to ${names}`;
   }
 
-  #whatIsUnderWay(): string {
+  #busy(): Failure {
     const target = this.#pending?.nodes.map(({ id }) => id).join(', ');
-    const what = target === undefined ? 'a reconfiguration' : `a reconfiguration to the members ${target}`;
-    return `${what} is under way: wait until it is done, then look at \`kv status\``;
+    return failure(
+      'reconfiguring',
+      'notApplied',
+      underWay(target === undefined ? 'one' : `one to the members ${target}`),
+    );
   }
 
   #expire(pending: PendingReconfiguration): void {
     const missing = this.#missingProblem(pending.nodes);
-    if (isOut(pending)) {
+    if (this.#isOut(pending)) {
       const message = 'the reconfiguration was proposed but not decided in time: look at `kv status`';
       this.#answer(pending, failure('timeout', 'unknown', message));
     } else if (missing !== undefined) {
@@ -251,9 +262,26 @@ export class Reconfigurations {
   }
 }
 
-/** True while a proposal may yet be decided. */
-function isOut(pending: PendingReconfiguration): boolean {
-  return pending.proposals > pending.returned;
+function underWay(which: string): string {
+  return `a reconfiguration is refused while ${which} is under way: look at \`kv status\` when it is done`;
+}
+
+/** The answer where the configuration that was to be ended is over: was it this that ended it, or another one? */
+function overtaken(
+  { nodes, isProposed }: PendingReconfiguration,
+  nextId: number,
+  configuration: Configuration,
+): ResponseBody {
+  const next = historyOf(configuration).find(({ configurationId }) => configurationId === nextId);
+  const isOurs = next?.memberIds.length === nodes.length && nodes.every(({ id }) => next.memberIds.includes(id));
+  // It came about, and more after it before this node heard of it. An address that differs does not show in the past.
+  if (isProposed && isOurs && nextId < configuration.configurationId) {
+    return { type: 'reconfigured', configurationId: nextId };
+  }
+  const outcome = isProposed && next === undefined ? 'unknown' : 'notApplied';
+  const { configurationId } = configuration;
+  const message = `another reconfiguration came first: configuration ${configurationId} has the members ${ids(configuration)}`;
+  return failure('reconfiguring', outcome, message);
 }
 
 /** The link has seen to it that it is of this cluster or of none: see `peerProblem`. */

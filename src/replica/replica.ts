@@ -398,6 +398,7 @@ export class Replica {
     this.#mode = this.#modeIn(next, isIncumbent);
     this.#peers.beginConfiguration();
     this.#clients.onConfigurationEnd();
+    this.#reconfigurations.onConfiguration();
     this.#describe(next);
     const newcomers = next.members.filter((member) => !before?.members.some(({ id }) => id === member.id));
     for (const member of newcomers) this.#announce(member.id);

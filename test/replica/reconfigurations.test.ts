@@ -94,7 +94,9 @@ describe('the node that proposes a reconfiguration looks for itself', () => {
     cluster.settle();
     expect(first.answer).toBeUndefined();
     expect(second.answer).toMatchObject({ type: 'failed', code: 'reconfiguring', outcome: 'notApplied' });
-    expect(second.answer).toMatchObject({ message: expect.stringContaining('to the members 1, 2, 3, 4 is under way') });
+    expect(second.answer).toMatchObject({
+      message: expect.stringContaining('while one to the members 1, 2, 3, 4 is under way'),
+    });
   });
 
   it('a second one through another node is refused at once while the first is not decided', () => {
@@ -110,6 +112,41 @@ describe('the node that proposes a reconfiguration looks for itself', () => {
     cluster.settle();
     expect(first.answer).toBeUndefined();
     expect(second.answer).toMatchObject({ type: 'failed', code: 'reconfiguring', outcome: 'notApplied' });
+  });
+
+  it('one that comes back from the leader, which has the first, is refused at once and surely not applied', () => {
+    const cluster = new Cluster([1, 2, 3, 4, 5]);
+    const leader = cluster.elect();
+    const [companion, ...rest] = others(cluster, leader) as [NodeId, ...NodeId[]];
+    cluster.cut([leader, companion], rest);
+    // Both propose before they hear of each other.
+    const asks = [leader, companion].map((id) => cluster.reconfigure(id, [leader, companion], 60_000));
+    cluster.settle();
+    cluster.tick();
+    expect(cluster.sentBy(companion, 'ForwardProposals')).toHaveLength(1);
+    expect(asks[0]?.answer).toBeUndefined();
+    expect(asks[1]?.answer).toMatchObject({ type: 'failed', code: 'reconfiguring', outcome: 'notApplied' });
+  });
+
+  it('one that came about is told as such, though the node that proposed it slept through that and what followed', () => {
+    const cluster = new Cluster([1, 2, 3, 4]);
+    const leader = cluster.elect();
+    const [asked, ...rest] = others(cluster, leader) as [NodeId, ...NodeId[]];
+    let isAsked = false;
+    cluster.onArrival = ({ from, message }) => {
+      // Once its proposal has reached the leader, it hears nothing more.
+      if (from === asked && message.payload.type === 'ForwardProposals') isAsked = true;
+      else if (isAsked) cluster.isolate(asked);
+    };
+    const target = [leader, ...rest].sort((a, b) => a - b);
+    const ask = cluster.reconfigure(asked, target, 600_000);
+    cluster.until('it is out', () => isAsked);
+    cluster.until('it is decided', () => cluster.replica(leader).status().configurationId === 2);
+    cluster.onArrival = () => {};
+    cluster.reconfigureTo(cluster.elect(), [leader, rest[0] as NodeId]);
+    cluster.heal();
+    cluster.until('it is answered', () => ask.answer !== undefined);
+    expect(ask.answer).toEqual({ type: 'reconfigured', configurationId: 2 });
   });
 
   it('of two through two nodes one comes about, and the other is told so long before its time is over', () => {
