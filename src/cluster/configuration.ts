@@ -1,5 +1,6 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { QuorumSizes } from '../omnipaxos/quorum.ts';
+import type { Origin } from './origin.ts';
 
 /** One member of a configuration. */
 export interface Member {
@@ -20,6 +21,8 @@ export interface Configuration {
   readonly members: readonly Member[];
   /** Undefined: majorities. */
   readonly quorum?: QuorumSizes;
+  /** Whence the cluster's first state came: the same in all its configurations. Undefined: it began empty. */
+  readonly origin?: Origin;
 }
 
 /** What a data directory is bound to. Written once each; a directory is refused under any other identity. */
@@ -29,4 +32,6 @@ export interface Identity {
   readonly storageId: string;
   /** 16 hexadecimal digits; undefined until the node has become part of a cluster. */
   readonly clusterId: string | undefined;
+  /** What the directory was made with, if it was not made empty. It counts until there is a configuration. */
+  readonly origin?: Origin | undefined;
 }

@@ -1,5 +1,6 @@
 import { assert, assertNever } from '../base/assert.ts';
 import type { Configuration } from '../cluster/configuration.ts';
+import { describeOrigin, isSameOrigin, type Origin } from '../cluster/origin.ts';
 import { KvStateMachine } from '../kv/state-machine.ts';
 import type { StateStore } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
@@ -114,7 +115,9 @@ export class Replica {
     const { nodeId, storageId, clusterId } = this.#store.identity;
     const { initial, address } = this.#options;
     const initialMembers = this.#initialMembers;
-    return { protocolVersion, clusterName: initial.name, clusterId, nodeId, address, storageId, initialMembers };
+    const hello = { protocolVersion, clusterName: initial.name, clusterId, nodeId, address, storageId, initialMembers };
+    const origin = this.#origin;
+    return origin === undefined ? hello : { ...hello, origin };
   }
 
   /** Puts an event into the inbox. False, and the event dropped, if the inbox is full; ticks and disk answers always fit. */
@@ -198,6 +201,12 @@ export class Replica {
     return this.#store.configuration;
   }
 
+  /** Whence the data of this node's cluster came, or its own while it belongs to none. */
+  get #origin(): Origin | undefined {
+    const { clusterId, origin } = this.#store.identity;
+    return clusterId === undefined ? origin : this.#configuration?.origin;
+  }
+
   get #configurationId(): number {
     return this.#configuration?.configurationId ?? 0;
   }
@@ -222,7 +231,7 @@ export class Replica {
     const address = this.#options.initial.nodes.get(this.#nodeId);
     if (address === undefined || this.#store.identity.clusterId !== undefined) return { name: 'standby' };
     const self = { id: this.#nodeId, address, storageId: this.#store.identity.storageId };
-    return { name: 'forming', formation: new Formation(this.#options.initial, self) };
+    return { name: 'forming', formation: new Formation(this.#options.initial, self, this.#store.identity.origin) };
   }
 
   #modeIn(configuration: Configuration, isIncumbent: boolean): Mode {
@@ -364,8 +373,9 @@ export class Replica {
    * Takes up `next` as the present configuration, in one write. From here on this node takes no part in any older one: it
    * votes in `next` if all that was decided before it is here, else catches up first; or it stands by.
    */
-  #enter(next: Configuration): void {
+  #enter(configuration: Configuration): void {
     const before = this.#configuration;
+    const next = withOrigin(configuration, before?.origin);
     const isIncumbent = this.#mode.name === 'member' && this.#mode.voter.paxos.isLeaderInAcceptPhase;
     const { sequence, state } = this.#store;
     this.#store.setConfiguration(next);
@@ -426,7 +436,9 @@ export class Replica {
     if (!formed) return;
     this.#store.bindCluster(formed.clusterId);
     this.#output.notice('info', `cluster ${formed.clusterId} is formed`);
-    this.#enter({ configurationId: 1, startIndex: 0, members: formed.members });
+    const { members, origin } = formed;
+    if (origin) this.#output.notice('info', `it begins with ${describeOrigin(origin)}`);
+    this.#enter(withOrigin({ configurationId: 1, startIndex: origin?.index ?? 0, members }, origin));
     for (const nodeId of this.#peers.ids()) this.#announce(nodeId);
   }
 
@@ -495,6 +507,7 @@ export class Replica {
     if (configuration.configurationId < this.#configurationId) return this.#announce(from);
     if (configuration.configurationId === this.#configurationId) return;
     if (this.#mode.name === 'member') return this.#onAnnounceToVoter(this.#mode, configuration);
+    if (mine === undefined && !this.#fitsInto(configuration)) return;
     if (this.#isMemberOf(configuration)) {
       if (mine === undefined) this.#store.bindCluster(clusterId);
       return this.#enter(configuration);
@@ -509,6 +522,12 @@ export class Replica {
     }
     if (mine !== undefined) this.#enter(configuration);
     else if (this.#mode.name === 'forming') this.#mode = { name: 'standby' };
+  }
+
+  /** False for a directory that was made with other data than the cluster: what it holds must never pass for the cluster's. */
+  #fitsInto(configuration: Configuration): boolean {
+    const { origin } = this.#store.identity;
+    return origin === undefined || isSameOrigin(origin, configuration.origin);
   }
 
   /**
@@ -629,7 +648,8 @@ export class Replica {
 
   #whyNoLeader(): string {
     if (this.#mode.name !== 'forming') return 'no leader with a majority of the members was in reach';
-    const { missing } = this.#mode.formation;
+    const { missing, problem } = this.#mode.formation;
+    if (problem) return problem;
     const nodes = `node${missing.length > 1 ? 's' : ''} ${missing.join(', ')}`;
     return `a new cluster forms once all its first members have met: waiting for ${nodes}`;
   }
@@ -678,4 +698,9 @@ export class Replica {
       status: () => this.status(),
     };
   }
+}
+
+/** The origin of a cluster stays that of all its configurations: the metadata of a StopSign does not carry it. */
+function withOrigin(configuration: Configuration, origin: Origin | undefined): Configuration {
+  return origin === undefined || configuration.origin !== undefined ? configuration : { ...configuration, origin };
 }

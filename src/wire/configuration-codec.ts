@@ -1,7 +1,9 @@
 import { type ByteReader, type ByteWriter, DecodeError } from '../base/bytes.ts';
 import type { Configuration, Member } from '../cluster/configuration.ts';
+import type { Origin } from '../cluster/origin.ts';
 import { type QuorumSizes, quorumProblem } from '../omnipaxos/quorum.ts';
-import { type Codec, listCodec, optionalCodec } from './codec.ts';
+import { decodeBoundClusterId, encodeClusterId } from './cluster-id-codec.ts';
+import { type Codec, listCodec, optionalCodec, wordCodec } from './codec.ts';
 import { addressBytesMax, membersMax } from './limits.ts';
 
 /** Most bytes of the id of a data directory. */
@@ -28,11 +30,32 @@ const quorumCodec: Codec<QuorumSizes | undefined> = optionalCodec({
   decode: (reader) => ({ prepare: reader.varuint(), accept: reader.varuint() }),
 });
 
-/** A configuration: id · start index · members (id, address, storage id) · quorum sizes, if not majorities. */
+/** Most bytes of a time in ISO 8601. */
+export const timeBytesMax = 40;
+
+const originKindCodec = wordCodec<Origin['kind']>({ restored: 0, recovered: 1 });
+
+const originCodec: Codec<Origin | undefined> = optionalCodec({
+  encode: (writer, origin) => {
+    originKindCodec.encode(writer, origin.kind);
+    encodeClusterId(writer, origin.clusterId);
+    writer.varuint(origin.index).text(origin.fingerprint).text(origin.madeAt);
+  },
+  decode: (reader) => ({
+    kind: originKindCodec.decode(reader),
+    clusterId: decodeBoundClusterId(reader),
+    index: reader.varuint(),
+    fingerprint: reader.text(storageIdBytesMax),
+    madeAt: reader.text(timeBytesMax),
+  }),
+});
+
+/** A configuration: id · start index · members (id, address, storage id) · quorum sizes, if not majorities · origin, if any. */
 export function encodeConfiguration(writer: ByteWriter, configuration: Configuration): void {
   writer.varuint(configuration.configurationId).varuint(configuration.startIndex);
   membersCodec.encode(writer, configuration.members);
   quorumCodec.encode(writer, configuration.quorum);
+  originCodec.encode(writer, configuration.origin);
 }
 
 /** Throws DecodeError also for members out of order and for quorums that need not meet. */
@@ -41,9 +64,10 @@ export function decodeConfiguration(reader: ByteReader): Configuration {
   const startIndex = reader.varuint();
   const members = membersCodec.decode(reader);
   const quorum = quorumCodec.decode(reader);
+  const origin = originCodec.decode(reader);
   const problem = membersProblem(members) ?? (quorum && quorumProblem(quorum, members.length));
   if (problem !== undefined) throw new DecodeError(problem);
-  return { configurationId, startIndex, members, ...(quorum && { quorum }) };
+  return { configurationId, startIndex, members, ...(quorum && { quorum }), ...(origin && { origin }) };
 }
 
 function membersProblem(members: readonly Member[]): string | undefined {

@@ -78,6 +78,10 @@ export class JsonFields {
     return this.#list(name, countMax).map((value) => new JsonFields(`an item of ${name} of ${this.#what}`, value));
   }
 
+  optionalObject(name: string): JsonFields | undefined {
+    return this.has(name) ? new JsonFields(`${name} of ${this.#what}`, this.#take(name)) : undefined;
+  }
+
   /** Call when all should have been read: refuses what was not. */
   end(): void {
     for (const name of this.#fields.keys()) {

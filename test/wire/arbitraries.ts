@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { toByteString } from '../../src/base/bytes.ts';
 import type { Configuration } from '../../src/cluster/configuration.ts';
+import type { Origin } from '../../src/cluster/origin.ts';
 import type { Outcome } from '../../src/kv/outcome.ts';
 import type { SnapshotCursor, SnapshotRow } from '../../src/kv/state-store.ts';
 import type { Ballot } from '../../src/omnipaxos/ballot.ts';
@@ -38,6 +39,14 @@ const entry: fc.Arbitrary<Entry<Uint8Array>> = fc.oneof(
 );
 const entries = fc.array(entry, { maxLength: 6 });
 
+const origin: fc.Arbitrary<Origin> = fc.record({
+  kind: fc.constantFrom('restored', 'recovered'),
+  clusterId,
+  index: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  fingerprint: clusterId,
+  madeAt: fc.constant('2026-01-02T03:04:05.678Z'),
+});
+
 const configuration: fc.Arbitrary<Configuration> = fc.uniqueArray(id, { minLength: 1, maxLength: 31 }).chain((ids) =>
   fc.record(
     {
@@ -49,6 +58,7 @@ const configuration: fc.Arbitrary<Configuration> = fc.uniqueArray(id, { minLengt
           .map((member) => fc.record({ id: fc.constant(member), address, storageId: clusterId })),
       ),
       quorum: fc.record({ prepare: fc.constant(ids.length), accept: fc.integer({ min: 1, max: ids.length }) }),
+      origin,
     },
     { requiredKeys: ['configurationId', 'startIndex', 'members'] },
   ),
@@ -126,15 +136,19 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.record({
   payload: union<PeerPayload>(payloadFields),
 });
 
-export const peerHello: fc.Arbitrary<PeerHello> = fc.record({
-  protocolVersion: fc.constant(1),
-  clusterName: fc.string({ maxLength: 20 }),
-  clusterId: fc.option(clusterId, { nil: undefined }),
-  nodeId: id,
-  address,
-  storageId: clusterId,
-  initialMembers: fc.uniqueArray(id, { maxLength: 31 }),
-});
+export const peerHello: fc.Arbitrary<PeerHello> = fc.record(
+  {
+    protocolVersion: fc.constant(1),
+    clusterName: fc.string({ maxLength: 20 }),
+    clusterId: fc.option(clusterId, { nil: undefined }),
+    nodeId: id,
+    address,
+    storageId: clusterId,
+    initialMembers: fc.uniqueArray(id, { maxLength: 31 }),
+    origin,
+  },
+  { requiredKeys: ['protocolVersion', 'clusterName', 'clusterId', 'nodeId', 'address', 'storageId', 'initialMembers'] },
+);
 
 const consistency = fc.constantFrom('linearizable' as const, 'local' as const);
 
