@@ -9,6 +9,7 @@ import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
 import type { Announce, LogSegment, PeerHello, PeerMessage, StateChunk, StateRequest } from '../wire/peer-message.ts';
+import { Backups } from './backups.ts';
 import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { type DecidedLog, Donor } from './donor.ts';
@@ -80,6 +81,7 @@ export class Replica {
   readonly #machine: KvStateMachine;
   readonly #donor: Donor;
   readonly #keeper: StateKeeper;
+  readonly #backups: Backups;
   readonly #peers = new Peers();
   readonly #output = new Output();
   readonly #clients: Clients;
@@ -105,7 +107,8 @@ export class Replica {
     this.#donor = new Donor(this.#state, this.#settings);
     this.#keeper = new StateKeeper(this.#machine, this.#state, this.#store, this.#donor, this.#settings);
     const view = this.#view();
-    this.#clients = new Clients(this.#machine, this.#settings, this.#output, view);
+    this.#backups = new Backups(this.#state, this.#keeper, this.#settings, this.#output, view);
+    this.#clients = new Clients(this.#machine, this.#backups, this.#settings, this.#output, view);
     this.#reconfigurations = new Reconfigurations(this.#output, view);
     this.#mode = this.#initialMode();
   }
@@ -190,6 +193,7 @@ export class Replica {
   /** Lets go of snapshots. The stores are the owner's to close. */
   close(): void {
     this.#donor.close();
+    this.#backups.closeAll();
   }
 
   get #nodeId(): NodeId {
@@ -300,6 +304,7 @@ export class Replica {
     if (mode.name === 'member') mode.voter.tick();
     if (mode.name === 'member' || mode.name === 'joining') mode.catchUp?.tick();
     this.#donor.tick();
+    this.#backups.tick();
     if (this.#tick % sweepTicks === 0) this.#clients.sweep();
     if (this.#tick % this.#settings.resendTicks === 0) this.#announceToUnheard();
   }
@@ -312,6 +317,7 @@ export class Replica {
     this.#exchange();
     this.#clients.serveReads();
     this.#advanceCatchUp();
+    this.#backups.advance();
     this.#keeper.advance(this.#tick, this.#output);
   }
 
@@ -680,6 +686,17 @@ export class Replica {
       },
       get tick(): number {
         return replica.#tick;
+      },
+      get nodeId(): NodeId {
+        return replica.#nodeId;
+      },
+      incarnation: this.#store.incarnation,
+      get clusterId(): string | undefined {
+        return replica.#store.identity.clusterId;
+      },
+      clusterName: this.#options.initial.name,
+      get appliedIndex(): number {
+        return replica.#machine.appliedIndex;
       },
       get refusal(): Failure | undefined {
         return replica.#refusal();

@@ -1,7 +1,7 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import type { ClientRequest, Consistency, RequestBody, TargetNode } from './client-message.ts';
 import { type Codec, listCodec, optionalCodec, unionCodec, wordCodec } from './codec.ts';
-import { addressBytesMax, membersMax } from './limits.ts';
+import { addressBytesMax, backupNameBytesMax, membersMax } from './limits.ts';
 
 const consistencyCodec = wordCodec<Consistency>({ linearizable: 0, local: 1 });
 
@@ -35,7 +35,7 @@ const targetNodesCodec: Codec<readonly TargetNode[]> = listCodec(
 );
 
 const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
-  { write: 0, get: 1, list: 2, status: 3, reconfigure: 4 },
+  { write: 0, get: 1, list: 2, status: 3, reconfigure: 4, backupOpen: 5, backupRead: 6, backupClose: 7 },
   {
     write: {
       encode: (writer, body) => {
@@ -69,6 +69,24 @@ const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
     reconfigure: {
       encode: (writer, body) => targetNodesCodec.encode(writer, body.nodes),
       decode: (reader) => ({ type: 'reconfigure', nodes: targetNodesCodec.decode(reader) }),
+    },
+    backupOpen: { encode: () => {}, decode: () => ({ type: 'backupOpen' }) },
+    backupRead: {
+      encode: (writer, body) => {
+        writer.text(body.backup);
+        optionalBytesCodec.encode(writer, body.after);
+      },
+      decode: (reader) => ({
+        type: 'backupRead',
+        backup: reader.text(backupNameBytesMax),
+        after: optionalBytesCodec.decode(reader),
+      }),
+    },
+    backupClose: {
+      encode: (writer, body) => {
+        writer.text(body.backup);
+      },
+      decode: (reader) => ({ type: 'backupClose', backup: reader.text(backupNameBytesMax) }),
     },
   },
 );

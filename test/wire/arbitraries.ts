@@ -163,6 +163,9 @@ export const request: fc.Arbitrary<ClientRequest> = fc
       reconfigure: fc.record({
         nodes: fc.array(fc.record({ id, address }, { requiredKeys: ['id'] }), { maxLength: 31 }),
       }),
+      backupOpen: fc.record({}),
+      backupRead: fc.record({ backup: clusterId, after: fc.option(bytes, { nil: undefined }) }),
+      backupClose: fc.record({ backup: clusterId }),
     } as unknown as Fields<ClientRequest>),
   )
   .map(([head, body]) => ({ ...body, ...head }));
@@ -200,6 +203,18 @@ export const response: fc.Arbitrary<ClientResponse> = fc
       }),
       status: fc.record({ status }),
       reconfigured: fc.record({ configurationId: integer }),
+      backupOpened: fc.record({
+        backup: clusterId,
+        index: integer,
+        nodeId: id,
+        clusterId,
+        clusterName: fc.constantFrom('default', 'Fluß'),
+      }),
+      backupPairs: fc.record({
+        pairs: fc.array(fc.record({ key: bytes, value: bytes, revision: integer }), { maxLength: 6 }),
+        done: fc.boolean(),
+      }),
+      backupClosed: fc.record({}),
       failed: fc.record(
         {
           code: fc.constantFrom(
