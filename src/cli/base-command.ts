@@ -43,7 +43,7 @@ export abstract class BaseCommand extends Command {
       if (takesNone && parsed.argv.length > 0) throw new InputError(this.#unexpected(String(parsed.argv[0])));
       return parsed;
     } catch (error) {
-      throw usageProblem(error, this.id ?? '') ?? error;
+      throw usageProblem(error, this.#name) ?? error;
     }
   }
 
@@ -63,15 +63,20 @@ export abstract class BaseCommand extends Command {
 
   async #report(report: FailureReport): Promise<void> {
     process.exitCode = exitCodes[report.exit].code;
-    printMessage(`kv ${this.id}: ${report.message}`);
+    printMessage(`kv ${this.#name}: ${report.message}`);
     if (!isJsonAsked(this.argv)) return;
     const { code, message, outcome } = report;
     await printJson({ error: { code, message, outcome } });
   }
 
+  /** As a person writes it: the id of `kv member add` is member:add. */
+  get #name(): string {
+    return (this.id ?? '').replaceAll(':', ' ');
+  }
+
   #unexpected(argument: string): string {
     const hint = this.id === 'start' && /^[0-9]+$/.test(argument) ? `: write kv start --id ${argument}` : '';
-    return `"${argument}" is one argument too many: kv ${this.id} takes flags only${hint}`;
+    return `"${argument}" is one argument too many: kv ${this.#name} takes flags only${hint}`;
   }
 }
 

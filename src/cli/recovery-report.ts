@@ -36,14 +36,14 @@ export function describeSurvivors(readings: readonly SurvivorView[], lost: reado
 
 /** What is kept, and what may be lost. */
 export function describeSalvage({ base, certainIndex, tail, endIndex }: Salvage): string[] {
-  const lines = [`entries 0 to ${certainIndex} are certain: node ${base.identity.nodeId} knows them to be decided`];
+  const lines = [`all up to revision ${certainIndex} is certain: node ${base.identity.nodeId} knows it to be decided`];
   if (tail !== undefined) {
     lines.push(
-      `entries ${certainIndex} to ${endIndex} were accepted by node ${tail.identity.nodeId}: they are kept as if decided, ` +
-        'acknowledged or not',
+      `revisions ${certainIndex + 1} to ${endIndex} were accepted by node ${tail.identity.nodeId}, and perhaps acknowledged: ` +
+        'they are kept as if decided',
     );
   }
-  lines.push(`whatever was acknowledged at index ${endIndex} and above by nodes that are lost is lost with them`);
+  lines.push(`what only the lost nodes had, above revision ${endIndex}, is lost with them, acknowledged or not`);
   return lines;
 }
 
