@@ -3,7 +3,8 @@ import { backupJson, size } from '../../src/cli/backup-report.ts';
 import { LiveLine } from '../../src/cli/bench/live-line.ts';
 import { count } from '../../src/cli/bench/numbers.ts';
 import { ClientCommand, type ClientFlags } from '../../src/cli/client-command.ts';
-import { isTerminalOutput, printJson, printLine, printMessage, writeOut } from '../../src/cli/output.ts';
+import { CommandError } from '../../src/cli/exit-codes.ts';
+import { isReaderGone, isTerminalOutput, printJson, printLine, printMessage, writeOut } from '../../src/cli/output.ts';
 import { InputError } from '../../src/cluster/input-error.ts';
 
 const progressIntervalMs = 100;
@@ -24,6 +25,9 @@ export default class BackupSave extends ClientCommand {
     force: Flags.boolean({ description: 'replace a file that is there already' }),
   };
 
+  // Half a backup is none: whoever reads it must not leave before its end.
+  protected override readonly onOutputError = 'ignore';
+
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(BackupSave);
     const { intoNewFile } = await import('../../src/backup/save.ts');
@@ -33,7 +37,7 @@ export default class BackupSave extends ClientCommand {
     }
     const backup =
       args.file === '-'
-        ? await this.#save(flags, writeOut)
+        ? await this.#save(flags, writeToReader)
         : await intoNewFile(args.file, flags.force, (sink) => this.#save(flags, sink));
     const { pairs, bytes, index, sha256 } = backup;
     const line = `saved ${count(pairs)} keys (${size(bytes)}) as of revision ${index}, fingerprint ${sha256.slice(0, 16)}`;
@@ -60,5 +64,14 @@ export default class BackupSave extends ClientCommand {
         await source.close();
       }
     });
+  }
+}
+
+async function writeToReader(bytes: Uint8Array): Promise<void> {
+  try {
+    await writeOut(bytes);
+  } catch (error) {
+    const why = isReaderGone(error) ? 'whoever reads it left before its end' : (error as Error).message;
+    throw new CommandError('internal', 'outputFailed', `the backup could not be written to standard output: ${why}`);
   }
 }

@@ -34,7 +34,7 @@ export const preambleBytes = 12;
 /** What comes before the body of a frame. */
 export const frameHeadBytes = 9;
 /** Most bytes of a frame's body: a page from a node and what goes with it. */
-export const bodyBytesMax = 16 * 1024 * 1024;
+const bodyBytesMax = 16 * 1024 * 1024;
 const headerTextMax = 16_384;
 const clusterNameTextMax = 200;
 const sha256Bytes = 32;

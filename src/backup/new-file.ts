@@ -33,16 +33,30 @@ export class NewFile {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    await this.#file.writeFile(bytes);
+    try {
+      await this.#file.writeFile(bytes);
+    } catch (error) {
+      throw this.#failed(error as Error);
+    }
   }
 
   /** Makes it durable and gives it its name. */
   async finish(): Promise<void> {
-    await this.#file.sync();
+    try {
+      await this.#file.sync();
+    } catch (error) {
+      throw this.#failed(error as Error);
+    }
     await this.#file.close();
     if (!this.#mayReplace) refuseTaken(this.path);
     await rename(this.#part, this.path);
     await syncFolder(dirname(this.path));
+  }
+
+  #failed({ message }: Error): InputError {
+    return new InputError(
+      `${this.path} could not be written (${message}): free some space, or give a file on another disk`,
+    );
   }
 
   /** Removes what was written so far. To be called also after a `finish` that failed; harmless after one that did not. */

@@ -41,7 +41,7 @@ export function nextSteps(
   const ids = more.length === 0 ? `node ${first}` : `nodes ${others.join(', ')}`;
   return [
     ...lines,
-    `      and ${ids} with empty data directories: they fetch the data from node ${nodeId}, which must run until they have it`,
-    `      (kv status shows them as joining until then); the cluster forms once all of them have met`,
+    `      and ${ids} with empty data directories; the cluster forms once all of them have met. They fetch the data from node`,
+    `      ${nodeId}, which must run until they have it: then kv status shows the same index for all`,
   ];
 }

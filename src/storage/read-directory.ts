@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Configuration } from '../cluster/configuration.ts';
 import type { StateStore } from '../kv/state-store.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
+import type { BlockIndex } from './block-index.ts';
 import { refusal } from './data-directory.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
@@ -65,8 +66,7 @@ async function readLocked(path: string, release: () => void): Promise<DirectoryR
   const { head, owner, blocks } = recovered;
   const state = await readState(join(path, 'state'), head.trimmedIndex);
   const wal = new Wal(join(path, 'log'), recovered, 0);
-  const gates = { onRead: () => {}, onStage: () => {} };
-  const log = new FileLog(wal, blocks, head, tailLimits, gates);
+  const log = await openLog(wal, blocks, head, state);
   return {
     path,
     identity,
@@ -84,6 +84,17 @@ async function readLocked(path: string, release: () => void): Promise<DirectoryR
       }
     },
   };
+}
+
+/** Closes both if the log's end cannot be read. */
+async function openLog(wal: Wal, blocks: BlockIndex, head: LogHead, state: LmdbStateStore): Promise<FileLog> {
+  try {
+    return new FileLog(wal, blocks, head, tailLimits, { onRead: () => {}, onStage: () => {} });
+  } catch (error) {
+    await wal.close();
+    await state.close();
+    throw error;
+  }
 }
 
 async function readState(path: string, trimmedIndex: number): Promise<LmdbStateStore> {
