@@ -34,11 +34,8 @@ const pageBytes = 1024 * 1024;
  * of the old cluster. Rejects with a DataDirectoryError or a DamagedError.
  */
 export async function recoverInto(salvage: Salvage, target: RecoveryTarget): Promise<Recovered> {
-  const { base, certainIndex, tail, endIndex } = salvage;
-  // What is applied is staged in memory, over the state as it is on the disk.
-  const machine = new KvStateMachine(base.state);
-  applyUpTo(machine, base, Math.min(certainIndex, base.head.endIndex));
-  const open = tail && applyUpTo(machine, tail, endIndex);
+  const { machine, openReconfiguration } = applySalvage(salvage);
+  const { endIndex } = salvage;
   const { clusterId, clusterName, nodeId, directory } = target;
   const { digest, pairs } = digestOf(machine, clusterId, endIndex);
   const origin: Origin = {
@@ -49,7 +46,17 @@ export async function recoverInto(salvage: Salvage, target: RecoveryTarget): Pro
     madeAt: new Date().toISOString(),
   };
   await seedDataDirectory({ path: directory, nodeId, clusterName, origin, rows: pagesOf(machine) });
-  return { origin, pairs, openReconfiguration: open };
+  return { origin, pairs, openReconfiguration };
+}
+
+/** The state that the salvaged entries come to. What is applied is staged in memory, over the state as it is on the disk. */
+export function applySalvage({ base, certainIndex, tail, endIndex }: Salvage): {
+  readonly machine: KvStateMachine;
+  readonly openReconfiguration: readonly number[] | undefined;
+} {
+  const machine = new KvStateMachine(base.state);
+  applyUpTo(machine, base, Math.min(certainIndex, base.head.endIndex));
+  return { machine, openReconfiguration: tail && applyUpTo(machine, tail, endIndex) };
 }
 
 /**

@@ -40,20 +40,31 @@ export async function intoNewFile<Result>(
   mayReplace: boolean,
   write: (sink: BackupSink) => Promise<Result>,
 ): Promise<Result> {
-  const file = await NewFile.begin(path, mayReplace);
+  // Before there is a file, so that no signal finds one that nobody removes.
+  let file: NewFile | undefined;
+  let stoppedBy: NodeJS.Signals | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
-    file.discardNow();
-    process.exit(signal === 'SIGINT' ? 130 : 143);
+    stoppedBy = signal;
+    if (file) endBy(signal, file);
   };
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   try {
-    const result = await write((bytes) => file.write(bytes));
-    await file.finish();
+    const begun = await NewFile.begin(path, mayReplace);
+    file = begun;
+    if (stoppedBy) endBy(stoppedBy, begun);
+    const result = await write((bytes) => begun.write(bytes));
+    await begun.finish();
     return result;
   } catch (error) {
-    await file.discard();
+    await file?.discard();
     throw error;
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   }
+}
+
+/** Ends the process as shells expect, without the file. */
+function endBy(signal: NodeJS.Signals, file: NewFile): never {
+  file.discardNow();
+  process.exit(signal === 'SIGINT' ? 130 : 143);
 }

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   existsSync,
@@ -9,7 +10,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { readBackup, verifyBackup } from '../../src/backup/backup-reader.ts';
@@ -276,6 +277,32 @@ describe('a backup', () => {
     expect(stranger).toMatchObject({ code: 2, stderr: expect.stringContaining('node 9 is not in') });
   }, 60_000);
 });
+
+test('a save that ends early leaves no file: its node is lost, or it is told to stop', async () => {
+  const cluster = await newCluster();
+  await cluster.start(1, 2, 3);
+  await withClient(cluster, async (client) => {
+    for (const key of ['a', 'b', 'c', 'd']) await client.put(key, Buffer.alloc(900_000, key));
+    const backup = await client.openBackup();
+    const pages = backup.pages();
+    expect((await pages.next()).value).toHaveLength(1);
+    await cluster.kill(backup.nodeId);
+    const rest = async () => {
+      for await (const _ of pages);
+    };
+    await expect(rest()).rejects.toMatchObject({ name: 'KvError', code: 'unreachable', outcome: 'notApplied' });
+    await backup.close();
+    await cluster.start(backup.nodeId);
+  });
+  for (const id of [1, 2, 3]) cluster.signal(id, 'SIGSTOP');
+  const file = join(cluster.directory, 'stopped');
+  const child = spawn(process.execPath, [resolve('bin/kv.js'), 'backup', 'save', file], { cwd: cluster.directory });
+  const exited = new Promise<number | null>((settle) => child.once('exit', settle));
+  await until(() => existsSync(`${file}.part`));
+  child.kill('SIGTERM');
+  expect(await exited).toBe(143);
+  expect(readdirSync(cluster.directory).filter((name) => name.startsWith('stopped'))).toEqual([]);
+}, 60_000);
 
 describe('recovery of a lost majority', () => {
   test('keeps all that the survivor has; an old member that returns is refused and told why', async () => {

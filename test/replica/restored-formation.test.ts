@@ -5,6 +5,7 @@ import { encodeCommand } from '../../src/kv/command.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import type { SnapshotRow } from '../../src/kv/state-store.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import { Random } from '../simulation/random.ts';
 import type { SimulatedDisk } from '../simulation/simulated-disk.ts';
 import { Client, Cluster } from './cluster.ts';
 
@@ -95,6 +96,32 @@ describe('a cluster forms with members that begin with data', () => {
       cluster.tick(2);
       cluster.crash(1);
       cluster.start(1);
+      expectRestored(cluster);
+    }
+  });
+
+  it('under crashes and cuts in any order: nobody ever votes without the data, and all have it in the end', () => {
+    for (let seed = 1; seed <= 80; seed++) {
+      const random = new Random(seed);
+      const nodes = [1, 2, 3] as const;
+      const cluster = clusterWith(
+        Object.fromEntries(nodes.filter((id) => id === 1 || random.below(3) === 0).map((id) => [id, backup])),
+      );
+      for (let step = 0; step < 40; step++) {
+        const id = random.between(1, 3);
+        const kind = random.below(6);
+        if (kind === 0 && cluster.isRunning(id)) cluster.crash(id);
+        else if (kind <= 2 && !cluster.isRunning(id)) cluster.start(id);
+        else if (kind === 3) cluster.cut([id], [random.between(1, 3)]);
+        else if (kind === 4) cluster.heal();
+        cluster.tick(random.below(4));
+        for (const voter of cluster.running.filter((running) => cluster.replica(running).voter)) {
+          expect(cluster.replica(voter).appliedIndex, `seed ${seed}`).toBeGreaterThanOrEqual(backup.index);
+          expect(cluster.localValue(voter, 'key-007'), `seed ${seed}`).toBe('value 7');
+        }
+      }
+      cluster.heal();
+      for (const id of nodes) if (!cluster.isRunning(id)) cluster.start(id);
       expectRestored(cluster);
     }
   });
