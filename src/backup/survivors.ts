@@ -1,12 +1,10 @@
 import { compareBallots } from '../omnipaxos/ballot.ts';
-import type { DataDirectoryErrorCode } from '../storage/data-directory-error.ts';
 import { DataDirectoryError } from '../storage/data-directory-error.ts';
 import { type DirectoryReading, readDataDirectory } from '../storage/read-directory.ts';
 
 /** A directory that cannot be used, and why. */
 export interface LostDirectory {
   readonly path: string;
-  readonly code: DataDirectoryErrorCode;
   readonly problem: string;
 }
 
@@ -42,13 +40,18 @@ export async function readSurvivors(paths: readonly string[]): Promise<Survivors
   };
   for (const path of paths) {
     try {
-      readings.push(await readDataDirectory(path));
+      const reading = await readDataDirectory(path);
+      if (reading.clusterId !== undefined) readings.push(reading);
+      else {
+        await reading.close();
+        lost.push({ path, problem: 'it belongs to no cluster yet' });
+      }
     } catch (error) {
       if (!(error instanceof DataDirectoryError) || error.code === 'inUse') {
         await close();
         throw error;
       }
-      lost.push({ path, code: error.code, problem: error.message });
+      lost.push({ path, problem: error.message });
     }
   }
   return { readings, lost, close };

@@ -63,6 +63,9 @@ export class Formation {
     const problem = this.#membersProblem(hello) ?? this.#originProblem(hello.nodeId, hello.origin);
     if (problem) {
       this.#problems.set(hello.nodeId, problem);
+      // It may have been met before, with another directory or file.
+      this.#met.delete(hello.nodeId);
+      this.#origins.delete(hello.nodeId);
       return problem;
     }
     this.#problems.delete(hello.nodeId);
