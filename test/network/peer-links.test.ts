@@ -278,7 +278,7 @@ describe('a handshake', () => {
     const two = await TestNode.start(2);
     const newcomer = await rawPeer(two, helloOf(4, { clusterId: undefined }));
     await until(() => expect(two.events).toEqual(['+4']));
-    newcomer.socket.send(Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 9));
+    newcomer.socket.send(Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 9, 0));
     await until(() => expect(two.rounds(4)).toEqual([9]));
   });
 

@@ -64,7 +64,8 @@ describe('a backup read from a node', () => {
     const found = read(cluster, follower, backup, () => {
       client.putAcknowledged(leader, 'k00', `later ${writes}`);
       client.putAcknowledged(leader, `l${writes++}`, 'later');
-      client.deleteAcknowledged(leader, 'k39');
+      const removal = cluster.ask(leader, { type: 'write', command: client.command('delete', 'k39') }, 60_000);
+      cluster.until('it is deleted', () => removal.answer !== undefined);
       // What is replaced meanwhile is made durable, too.
       open(cluster, follower);
       cluster.askNow(follower, { type: 'backupClose', backup: `${follower}-0-${writes + 1}` });
