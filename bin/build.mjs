@@ -46,6 +46,8 @@ async function bundle() {
     // lmdb finds its native addon beside its own files; ws does without its two; inquirer is large and rarely needed.
     // typescript: oclif asks for it only when it transpiles, which is turned off.
     external: ['lmdb', 'bufferutil', 'utf-8-validate', 'inquirer', 'typescript'],
+    // As require(): a script that V8 takes from its cache has no loader for import().
+    supported: { 'dynamic-import': false },
     define: { 'import.meta.url': 'moduleUrl' },
     banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
     logLevel: 'warning',

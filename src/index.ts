@@ -1,4 +1,5 @@
 /** `omnikv`: the client, and a node to embed. The consensus library by itself is `omnikv/omnipaxos`. */
+export type { KvBackup } from './client/backup.ts';
 export { KvClient } from './client/client.ts';
 export { KvError, type KvErrorCode } from './client/errors.ts';
 /** For those who drive a replica themselves, in tests or in a world of their own. */

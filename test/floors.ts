@@ -40,6 +40,7 @@ const floors: Readonly<Record<string, Room>> = {
     packages: ['lmdb'],
     node: true,
   },
+  backup: { imports: ['omnipaxos', 'kv', 'wire', 'cluster', 'storage'], node: true },
   network: { imports: ['wire', 'cluster'], types: ['replica'], packages: ['ws'], node: true },
   client: { imports: ['wire', 'cluster', 'kv'], types: ['omnipaxos'], packages: ['ws'], node: true },
 
@@ -48,11 +49,12 @@ const floors: Readonly<Record<string, Room>> = {
 
   cli: {
     imports: ['client', 'cluster', 'wire'],
+    types: ['backup'],
     packages: ['@oclif/core', 'hdr-histogram-js', 'inquirer'],
     node: true,
   },
   commands: {
-    imports: ['cli', 'client', 'cluster', 'server.ts', 'wire'],
+    imports: ['backup', 'cli', 'client', 'cluster', 'server.ts', 'wire'],
     packages: ['@oclif/core', 'inquirer'],
     node: true,
   },

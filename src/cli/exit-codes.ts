@@ -43,6 +43,7 @@ const exitOfDataDirectory: Readonly<Record<string, ExitName>> = {
   otherCluster: 'usage',
   newerFormat: 'usage',
   notWritable: 'usage',
+  notEmpty: 'usage',
   damaged: 'internal',
 };
 
@@ -53,6 +54,7 @@ const exitOfDataDirectory: Readonly<Record<string, ExitName>> = {
 const exitOfNodeError: Readonly<Record<string, ExitName>> = {
   AddressInUseError: 'usage',
   CannotListenError: 'usage',
+  BackupFileError: 'usage',
   DamagedError: 'internal',
   DiskFailedError: 'internal',
 };

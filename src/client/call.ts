@@ -44,6 +44,8 @@ export abstract class Call {
   isFateUnknown = false;
   lastFailure: Failure | undefined;
   lastSentMs = 0;
+  /** Where the answer came from. */
+  answeredBy: string | undefined;
 
   constructor(callTraits: CallTraits, timeoutMs: number, nowMs: number) {
     this.traits = callTraits;
@@ -87,8 +89,8 @@ export function outgoing(body: RequestBody): OutgoingRequest {
 
 /** What a call's promise is settled with. */
 export interface Settlement<Result> {
-  /** The result in an answer; `undefined` if the answer is of another kind. */
-  read(answer: Answer): Result | undefined;
+  /** The result in an answer of the node at `endpoint`; `undefined` if the answer is of another kind. */
+  read(answer: Answer, endpoint: string): Result | undefined;
   resolve(result: Result): void;
   reject(error: KvError): void;
 }
@@ -110,7 +112,7 @@ export class PromiseCall<Result> extends Call {
   }
 
   override onAnswer(answer: Answer): void {
-    const result = this.#settlement.read(answer);
+    const result = this.#settlement.read(answer, this.answeredBy ?? '');
     if (result !== undefined) this.#settlement.resolve(result);
     else this.onError(unexpectedAnswer(this, answer));
   }

@@ -1,6 +1,7 @@
 import { sessionWindowMax } from '../kv/client-session.ts';
 import type { Consistency, NodeStatus, RequestBody, TargetNode, WirePair } from '../wire/client-message.ts';
 import { pairsPerAnswerMax } from '../wire/limits.ts';
+import { KvBackup } from './backup.ts';
 import { type Answer, type CallTraits, outgoing, PromiseCall, traits } from './call.ts';
 import { type ClusterStatus, gatherClusterStatus } from './cluster-status.ts';
 import { checkedEndpoint, Endpoints } from './endpoints.ts';
@@ -193,6 +194,17 @@ export class KvClient {
     );
   }
 
+  /**
+   * Opens a backup of all keys on a node that can: everything acknowledged before this call is in it, and nothing that changes after
+   * it is open. Close it. Its pages may each take the time of this call.
+   */
+  async openBackup(options?: CallOptions): Promise<KvBackup> {
+    const timeoutMs = this.#timeoutOf(options);
+    return this.#ask({ type: 'backupOpen' }, traits.linearizableRead, timeoutMs, (answer, endpoint) =>
+      answer.type === 'backupOpened' ? new KvBackup(answer, endpoint, timeoutMs) : undefined,
+    );
+  }
+
   /** How the node that this client is connected to sees itself and the cluster. */
   async status(options?: CallOptions): Promise<NodeStatus> {
     return this.#ask({ type: 'status' }, traits.localRead, this.#timeoutOf(options), statusIn);
@@ -260,7 +272,7 @@ export class KvClient {
     body: RequestBody | undefined,
     callTraits: CallTraits,
     timeoutMs: number,
-    read: (answer: Answer) => Result | undefined,
+    read: (answer: Answer, endpoint: string) => Result | undefined,
   ): Promise<Result> {
     return ask(this.#requests, body, callTraits, timeoutMs, read);
   }
@@ -283,7 +295,7 @@ function ask<Result>(
   body: RequestBody | undefined,
   callTraits: CallTraits,
   timeoutMs: number,
-  read: (answer: Answer) => Result | undefined,
+  read: (answer: Answer, endpoint: string) => Result | undefined,
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     const request = body === undefined ? undefined : outgoing(body);

@@ -212,6 +212,7 @@ export class Requests implements Sweepable {
       this.#pacing.succeeded();
       this.#router.succeeded();
       this.#finish(call);
+      call.answeredBy = connection.endpoint;
       call.onAnswer(response);
     }
   }

@@ -1,6 +1,7 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { QuorumSizes } from '../omnipaxos/quorum.ts';
 import { pastConfigurationsMax } from '../wire/limits.ts';
+import type { Origin } from './origin.ts';
 
 /** One member of a configuration. */
 export interface Member {
@@ -23,6 +24,8 @@ export interface Configuration {
   readonly quorum?: QuorumSizes;
   /** Those before it that are still known, the oldest first, at most {@link pastConfigurationsMax}: for people to look at. */
   readonly past?: readonly PastConfiguration[];
+  /** Whence the cluster's first state came: the same in all its configurations. Undefined: it began empty. */
+  readonly origin?: Origin;
 }
 
 /** A configuration that is over. */
@@ -55,4 +58,6 @@ export interface Identity {
   readonly storageId: string;
   /** 16 hexadecimal digits; undefined until the node has become part of a cluster. */
   readonly clusterId: string | undefined;
+  /** What the directory was made with, if it was not made empty. It counts until there is a configuration. */
+  readonly origin?: Origin | undefined;
 }

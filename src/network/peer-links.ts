@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
+import { formerClusterProblem } from '../cluster/origin.ts';
 import { OverLimitError } from '../wire/codec.ts';
 import { peerPath } from '../wire/handshake.ts';
 import { peerFrameBytesMax } from '../wire/limits.ts';
@@ -319,7 +320,8 @@ function helloProblem(own: PeerHello, other: PeerHello, dialledNodeId: number | 
   if (other.clusterName !== own.clusterName) {
     return `node ${other.nodeId} is of cluster "${other.clusterName}", node ${own.nodeId} of "${own.clusterName}"`;
   }
-  return clusterProblem(own.clusterId, other.clusterId);
+  const problem = clusterProblem(own.clusterId, other.clusterId);
+  return problem && (formerClusterProblem(own, other) ?? problem);
 }
 
 /** A node that belongs to no cluster yet may talk to any. */

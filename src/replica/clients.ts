@@ -13,6 +13,7 @@ import type { KvStateMachine } from '../kv/state-machine.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { ClientRequest, Failure, FailureCode, NodeStatus, RequestBody } from '../wire/client-message.ts';
 import { answerBytesMax, pairsPerAnswerMax } from '../wire/limits.ts';
+import type { BackupOpenRequest, Backups } from './backups.ts';
 import type { ConnectionId } from './events.ts';
 import { failure, type Output } from './output.ts';
 import { PendingReads } from './pending-reads.ts';
@@ -21,6 +22,8 @@ import type { ReplicaSettings } from './settings.ts';
 import type { Voter } from './voter.ts';
 
 type ReadRequest = ClientRequest & { readonly type: 'get' | 'list' };
+/** What waits for a read index. */
+type IndexedRequest = ReadRequest | BackupOpenRequest;
 type WriteRequest = ClientRequest & { readonly type: 'write' };
 
 /** What clients need to know of the node they talk to. */
@@ -46,9 +49,11 @@ export class Clients {
   readonly #view: ClientsView;
   readonly #writes: PendingWrites;
   readonly #reads: PendingReads;
+  readonly #backups: Backups;
 
-  constructor(machine: KvStateMachine, settings: ReplicaSettings, output: Output, view: ClientsView) {
+  constructor(machine: KvStateMachine, backups: Backups, settings: ReplicaSettings, output: Output, view: ClientsView) {
     this.#machine = machine;
+    this.#backups = backups;
     this.#settings = settings;
     this.#output = output;
     this.#view = view;
@@ -69,6 +74,12 @@ export class Clients {
       case 'get':
       case 'list':
         return this.#receiveRead(connection, request);
+      case 'backupOpen':
+        return this.#awaitIndex(connection, request);
+      case 'backupRead':
+        return this.#backups.read(connection, request);
+      case 'backupClose':
+        return this.#backups.close(connection, request);
       case 'status':
         return this.#output.respond(connection, request.id, { type: 'status', status: this.#view.status() });
       default:
@@ -100,8 +111,10 @@ export class Clients {
 
   /** Answers reads whose index is applied. */
   serveReads(): void {
-    for (const { connection, request } of this.#reads.takeServable(this.#machine.appliedIndex)) {
-      this.#serve(connection, request as ReadRequest);
+    for (const { connection, request, deadlineMs } of this.#reads.takeServable(this.#machine.appliedIndex)) {
+      const indexed = request as IndexedRequest;
+      if (indexed.type === 'backupOpen') this.#backups.open(connection, indexed, deadlineMs);
+      else this.#serve(connection, indexed);
     }
   }
 
@@ -174,10 +187,16 @@ export class Clients {
   }
 
   #receiveRead(connection: ConnectionId, request: ReadRequest): void {
-    const { refusal, nowMs } = this.#view;
-    const problem = refusal ?? readProblem(request);
+    const problem = this.#view.refusal ?? readProblem(request);
     if (problem) return this.#output.respond(connection, request.id, problem);
     if (request.consistency === 'local') return this.#serve(connection, request);
+    this.#awaitIndex(connection, request);
+  }
+
+  /** Puts a request among those that wait for a read index. */
+  #awaitIndex(connection: ConnectionId, request: IndexedRequest): void {
+    const { refusal, nowMs } = this.#view;
+    if (refusal) return this.#output.respond(connection, request.id, refusal);
     if (this.#reads.isFull) return this.#output.respond(connection, request.id, busy('reads'));
     this.#reads.add({ connection, request, deadlineMs: nowMs + request.timeoutMs });
   }

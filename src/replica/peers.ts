@@ -1,4 +1,5 @@
 import type { Configuration, Identity } from '../cluster/configuration.ts';
+import { describeOrigin, formerClusterProblem, isSameOrigin } from '../cluster/origin.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
 
@@ -70,13 +71,38 @@ export function peerProblem(hello: PeerHello, self: Self): string | undefined {
     return `it is of cluster "${hello.clusterName}", this node of "${self.clusterName}"`;
   }
   if (clusterId !== undefined && hello.clusterId !== undefined && clusterId !== hello.clusterId) {
-    return `its data is of cluster ${hello.clusterId}, this node's of ${clusterId}`;
+    const former = formerClusterProblem({ nodeId, clusterId, origin: self.configuration?.origin }, hello);
+    return former ?? `its data is of cluster ${hello.clusterId}, this node's of ${clusterId}`;
   }
+  const foreign = originProblem(hello, self);
+  if (foreign !== undefined) return foreign;
   const member = self.configuration?.members.find(({ id }) => id === hello.nodeId);
   if (!member || member.storageId === hello.storageId) return undefined;
   return (
     `node ${hello.nodeId} votes with data directory ${member.storageId}, but came with ${hello.storageId}: ` +
     'an emptied or replaced directory does not come back as the old member; ' +
     `take node ${hello.nodeId} out with \`kv reconfigure\`, then in again`
+  );
+}
+
+/**
+ * A directory that was made with data, from a backup or out of another cluster, is there for a cluster to form with: it has no
+ * place in one that formed without it, and one that it is to form has no place for members of another.
+ */
+function originProblem(hello: PeerHello, self: Self): string | undefined {
+  const { clusterId, nodeId, origin } = self.identity;
+  if (clusterId === undefined && hello.clusterId !== undefined) {
+    if (!origin || isSameOrigin(origin, hello.origin)) return undefined;
+    return formerClusterProblem({ nodeId, clusterId, origin }, hello) ?? foreignProblem(nodeId, hello.clusterId);
+  }
+  if (clusterId === undefined || hello.clusterId !== undefined || !hello.origin) return undefined;
+  if (isSameOrigin(hello.origin, self.configuration?.origin)) return undefined;
+  return `${foreignProblem(hello.nodeId, clusterId)} (it holds ${describeOrigin(hello.origin)})`;
+}
+
+function foreignProblem(nodeId: NodeId, clusterId: string): string {
+  return (
+    `the data directory of node ${nodeId} was made for a cluster that is yet to form, and is no part of cluster ${clusterId}: ` +
+    `start node ${nodeId} with an empty one`
   );
 }

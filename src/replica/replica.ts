@@ -1,5 +1,6 @@
 import { assert, assertNever } from '../base/assert.ts';
 import { type Configuration, historyOf, withPast } from '../cluster/configuration.ts';
+import { describeOrigin, isSameOrigin, type Origin } from '../cluster/origin.ts';
 import { KvStateMachine } from '../kv/state-machine.ts';
 import type { StateStore } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
@@ -8,6 +9,7 @@ import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
 import type { Announce, LogSegment, PeerHello, PeerMessage, StateChunk, StateRequest } from '../wire/peer-message.ts';
+import { Backups } from './backups.ts';
 import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { type DecidedLog, Donor } from './donor.ts';
@@ -81,6 +83,7 @@ export class Replica {
   readonly #machine: KvStateMachine;
   readonly #donor: Donor;
   readonly #keeper: StateKeeper;
+  readonly #backups: Backups;
   readonly #peers = new Peers();
   readonly #output = new Output();
   readonly #clients: Clients;
@@ -106,7 +109,8 @@ export class Replica {
     this.#donor = new Donor(this.#state, this.#settings);
     this.#keeper = new StateKeeper(this.#machine, this.#state, this.#store, this.#donor, this.#settings);
     const view = this.#view();
-    this.#clients = new Clients(this.#machine, this.#settings, this.#output, view);
+    this.#backups = new Backups(this.#state, this.#keeper, this.#settings, this.#output, view);
+    this.#clients = new Clients(this.#machine, this.#backups, this.#settings, this.#output, view);
     this.#reconfigurations = new Reconfigurations(this.#output, view);
     this.#mode = this.#initialMode();
   }
@@ -116,7 +120,9 @@ export class Replica {
     const { nodeId, storageId, clusterId } = this.#store.identity;
     const { initial, address } = this.#options;
     const initialMembers = this.#initialMembers;
-    return { protocolVersion, clusterName: initial.name, clusterId, nodeId, address, storageId, initialMembers };
+    const hello = { protocolVersion, clusterName: initial.name, clusterId, nodeId, address, storageId, initialMembers };
+    const origin = this.#origin;
+    return origin === undefined ? hello : { ...hello, origin };
   }
 
   /** Puts an event into the inbox. False, and the event dropped, if the inbox is full; ticks and disk answers always fit. */
@@ -206,6 +212,7 @@ export class Replica {
   /** Lets go of snapshots. The stores are the owner's to close. */
   close(): void {
     this.#donor.close();
+    this.#backups.closeAll();
   }
 
   get #nodeId(): NodeId {
@@ -215,6 +222,12 @@ export class Replica {
   /** The newest configuration that this node knows of. */
   get #configuration(): Configuration | undefined {
     return this.#store.configuration;
+  }
+
+  /** Whence the data of this node's cluster came, or its own while it belongs to none. */
+  get #origin(): Origin | undefined {
+    const { clusterId, origin } = this.#store.identity;
+    return clusterId === undefined ? origin : this.#configuration?.origin;
   }
 
   get #configurationId(): number {
@@ -241,7 +254,7 @@ export class Replica {
     const address = this.#options.initial.nodes.get(this.#nodeId);
     if (address === undefined || this.#store.identity.clusterId !== undefined) return { name: 'standby' };
     const self = { id: this.#nodeId, address, storageId: this.#store.identity.storageId };
-    return { name: 'forming', formation: new Formation(this.#options.initial, self) };
+    return { name: 'forming', formation: new Formation(this.#options.initial, self, this.#store.identity.origin) };
   }
 
   #modeIn(configuration: Configuration, isIncumbent: boolean): Mode {
@@ -312,6 +325,7 @@ export class Replica {
     if (mode.name === 'member') mode.voter.tick();
     if (mode.name === 'member' || mode.name === 'joining') mode.catchUp?.tick();
     this.#donor.tick();
+    this.#backups.tick();
     if (this.#tick % sweepTicks === 0) this.#clients.sweep();
     if (this.#tick % this.#settings.resendTicks === 0) this.#announceToUnheard();
   }
@@ -324,6 +338,7 @@ export class Replica {
     this.#exchange();
     this.#clients.serveReads();
     this.#advanceCatchUp();
+    this.#backups.advance();
     this.#keeper.advance(this.#tick, this.#output);
   }
 
@@ -388,7 +403,7 @@ export class Replica {
    */
   #enter(entered: Configuration): void {
     const before = this.#configuration;
-    const next = withPast(entered, before);
+    const next = withPast(withOrigin(entered, before?.origin), before);
     const isIncumbent = this.#mode.name === 'member' && this.#mode.voter.paxos.isLeaderInAcceptPhase;
     const { sequence, state } = this.#store;
     this.#store.setConfiguration(next);
@@ -451,7 +466,9 @@ export class Replica {
     if (!formed) return;
     this.#store.bindCluster(formed.clusterId);
     this.#output.notice('info', `cluster ${formed.clusterId} is formed`);
-    this.#enter({ configurationId: 1, startIndex: 0, members: formed.members });
+    const { members, origin } = formed;
+    if (origin) this.#output.notice('info', `it begins with ${describeOrigin(origin)}`);
+    this.#enter(withOrigin({ configurationId: 1, startIndex: origin?.index ?? 0, members }, origin));
     for (const nodeId of this.#peers.ids()) this.#announce(nodeId);
   }
 
@@ -520,6 +537,7 @@ export class Replica {
     if (configuration.configurationId < this.#configurationId) return this.#announce(from);
     if (configuration.configurationId === this.#configurationId) return;
     if (this.#mode.name === 'member') return this.#onAnnounceToVoter(this.#mode, configuration);
+    if (mine === undefined && !this.#fitsInto(configuration)) return;
     if (this.#isMemberOf(configuration)) {
       if (mine === undefined) this.#store.bindCluster(clusterId);
       return this.#enter(configuration);
@@ -534,6 +552,12 @@ export class Replica {
     }
     if (mine !== undefined) this.#enter(configuration);
     else if (this.#mode.name === 'forming') this.#mode = { name: 'standby' };
+  }
+
+  /** False for a directory that was made with other data than the cluster: what it holds must never pass for the cluster's. */
+  #fitsInto(configuration: Configuration): boolean {
+    const { origin } = this.#store.identity;
+    return origin === undefined || isSameOrigin(origin, configuration.origin);
   }
 
   /**
@@ -654,7 +678,8 @@ export class Replica {
 
   #whyNoLeader(): string {
     if (this.#mode.name !== 'forming') return 'no leader with a majority of the members was in reach';
-    const { missing } = this.#mode.formation;
+    const { missing, problem } = this.#mode.formation;
+    if (problem) return problem;
     const nodes = `node${missing.length > 1 ? 's' : ''} ${missing.join(', ')}`;
     return `a new cluster forms once all its first members have met: waiting for ${nodes}`;
   }
@@ -680,12 +705,22 @@ export class Replica {
       get voter(): Voter | undefined {
         return replica.voter;
       },
-      nodeId: this.#nodeId,
       get configuration(): Configuration | undefined {
         return replica.#configuration;
       },
       get tick(): number {
         return replica.#tick;
+      },
+      get nodeId(): NodeId {
+        return replica.#nodeId;
+      },
+      incarnation: this.#store.incarnation,
+      get clusterId(): string | undefined {
+        return replica.#store.identity.clusterId;
+      },
+      clusterName: this.#options.initial.name,
+      get appliedIndex(): number {
+        return replica.#machine.appliedIndex;
       },
       get refusal(): Failure | undefined {
         return replica.#refusal();
@@ -705,4 +740,9 @@ export class Replica {
       status: () => this.status(),
     };
   }
+}
+
+/** The origin of a cluster stays that of all its configurations: the metadata of a StopSign does not carry it. */
+function withOrigin(configuration: Configuration, origin: Origin | undefined): Configuration {
+  return origin === undefined || configuration.origin !== undefined ? configuration : { ...configuration, origin };
 }

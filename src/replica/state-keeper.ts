@@ -20,6 +20,8 @@ export class StateKeeper {
   readonly #donor: Donor;
   readonly #settings: ReplicaSettings;
   #checkpointTick = 0;
+  /** The state is to be durable up to here as soon as may be. */
+  #requestedIndex = 0;
   #isCheckpointing = false;
   #installIndex: number | undefined;
   #isInstalling = false;
@@ -53,6 +55,11 @@ export class StateKeeper {
   install(index: number): void {
     this.#installIndex = index;
     this.#isInstalling = true;
+  }
+
+  /** A checkpoint at `index` or above, which is applied, is wanted now. */
+  requestCheckpoint(index: number): void {
+    this.#requestedIndex = Math.max(this.#requestedIndex, index);
   }
 
   /** Asks for the jobs that are due. */
@@ -95,7 +102,8 @@ export class StateKeeper {
   #isCheckpointDue(tick: number): boolean {
     if (this.#machine.appliedIndex === this.#state.durableIndex) return false;
     const isOld = tick - this.#checkpointTick >= this.#settings.checkpointTicks;
-    return isOld || this.#state.stagedBytes >= this.#settings.checkpointBytesMax;
+    const isRequested = this.#requestedIndex > this.#state.durableIndex;
+    return isOld || isRequested || this.#state.stagedBytes >= this.#settings.checkpointBytesMax;
   }
 
   #startInstall(index: number, output: Output): void {

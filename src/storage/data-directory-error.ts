@@ -6,8 +6,16 @@
  * - `newerFormat`: a newer version of the software wrote it.
  * - `damaged`: what is in it is not what was written.
  * - `notWritable`: it cannot be made, read or written.
+ * - `notEmpty`: a new one is to be made, and something is there.
  */
-export type DataDirectoryErrorCode = 'inUse' | 'otherNode' | 'otherCluster' | 'newerFormat' | 'damaged' | 'notWritable';
+export type DataDirectoryErrorCode =
+  | 'inUse'
+  | 'otherNode'
+  | 'otherCluster'
+  | 'newerFormat'
+  | 'damaged'
+  | 'notWritable'
+  | 'notEmpty';
 
 /** A data directory that was refused, as it is. The message is one line that says what is wrong and what would be right. */
 export class DataDirectoryError extends Error {

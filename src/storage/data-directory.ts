@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Identity } from '../cluster/configuration.ts';
+import type { Origin } from '../cluster/origin.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import { markClosed, markOpened, wasClosed } from './clean-close.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
@@ -17,7 +18,9 @@ import {
 import { dataFileName } from './lmdb-environment.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
 import type { TailLimits } from './log-tail.ts';
+import { originDamage, readOrigin } from './origin-file.ts';
 import { probeEnvironment } from './probe.ts';
+import { refuseUnfinishedSeed } from './seeding-mark.ts';
 import { DamagedError, messageOf } from './storage-error.ts';
 import { listSegments } from './wal-files.ts';
 
@@ -50,6 +53,7 @@ export interface DataDirectory {
  *   identity   whose it is            lock-…   who has it open
  *   log/       segments of the log    closed   was the state closed in good order
  *   state/     LMDB: the state
+ *   origin     what it was made with, if it was not made empty
  *
  * Rejects with a {@link DataDirectoryError} whose code says why; a directory that is refused stays as it is.
  * After a close that was not in good order the state is first read in a child process, since a broken LMDB file kills by signal.
@@ -78,11 +82,16 @@ function userOf({ nodeId, clusterName = 'default' }: DataDirectoryOptions): Dire
 async function openLocked(path: string, lock: DirectoryLock, options: DataDirectoryOptions): Promise<DataDirectory> {
   const paths = { log: join(path, 'log'), state: join(path, 'state') };
   const stateFile = join(paths.state, dataFileName);
+  refuseUnfinishedSeed(path);
   // Read again: another process may have made the directory while this one waited for the lock.
   const known = readIdentity(path, userOf(options));
   if (known !== undefined) await checkFiles(path, paths.log, stateFile, lock);
   const identity = known ?? beginCreation(path, userOf(options));
-  const stores = await openStores(paths, identity, options);
+  const stores = await openStores(paths, identity, readOrigin(path), options);
+  if (lacksOrigin(stores.logStore)) {
+    await closeStores(stores);
+    throw originDamage(path, 'is missing');
+  }
   markOpened(path);
   if (known === undefined) finishCreation(path, identity);
   return {
@@ -107,11 +116,13 @@ interface Stores {
 async function openStores(
   paths: { readonly log: string; readonly state: string },
   identity: DirectoryIdentity,
+  origin: Origin | undefined,
   options: DataDirectoryOptions,
 ): Promise<Stores> {
   const logStore = await FileLogStore.open({
     path: paths.log,
     ...identity,
+    ...(origin && { origin }),
     ...(options.clusterId === undefined ? {} : { clusterId: options.clusterId }),
     ...(options.tail === undefined ? {} : { tail: options.tail }),
   });
@@ -128,6 +139,11 @@ async function openStores(
     await logStore.close();
     throw error;
   }
+}
+
+/** True for a log that begins with data of another cluster, without a word of which. */
+function lacksOrigin({ identity, configuration, sequence }: FileLogStore): boolean {
+  return identity.origin === undefined && configuration === undefined && sequence.trimmedIndex > 0;
 }
 
 /** Closes both, also if the first fails. */
@@ -159,7 +175,7 @@ function damaged(file: string, problem: string): DataDirectoryError {
 }
 
 /** Makes the directory if it is absent, durably; true if it was. */
-function makeDirectory(path: string): boolean {
+export function makeDirectory(path: string): boolean {
   if (existsSync(path) && !statSync(path).isDirectory()) {
     throw new DataDirectoryError('notWritable', `${path} is a file: give a directory, which is made if it is absent`);
   }
@@ -171,7 +187,8 @@ function makeDirectory(path: string): boolean {
   }
 }
 
-function refusal(path: string, error: unknown): unknown {
+/** What to throw for whatever went wrong with a directory. */
+export function refusal(path: string, error: unknown): unknown {
   if (error instanceof DamagedError) return new DataDirectoryError('damaged', error.message, error);
   if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error;
   return new DataDirectoryError(

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { assert } from '../base/assert.ts';
 import type { Configuration, Identity } from '../cluster/configuration.ts';
+import type { Origin } from '../cluster/origin.ts';
 import { bottomBallot } from '../omnipaxos/ballot.ts';
 import type { PaxosState, Sequence } from '../omnipaxos/storage.ts';
 import type { LogStore } from '../replica/log-store.ts';
@@ -43,6 +44,8 @@ export interface FileLogStoreOptions {
   readonly storageId: string;
   /** If given, a store that belongs to another cluster is refused, unchanged. */
   readonly clusterId?: string;
+  /** What the directory was made with, if not empty. */
+  readonly origin?: Origin;
   readonly tail?: TailLimits;
   /** Size of new segments; a larger record gets one of its own size. */
   readonly segmentBytes?: number;
@@ -108,7 +111,8 @@ export class FileLogStore implements LogStore {
     this.#ownerBytes = ownerBytesMax(owner);
     this.#configuration = owner.configuration;
     this.incarnation = recovered.incarnation;
-    this.#identity = { nodeId: options.nodeId, storageId: options.storageId, clusterId: owner.clusterId };
+    const { nodeId, storageId, origin } = options;
+    this.#identity = { nodeId, storageId, clusterId: owner.clusterId, origin };
     const onStage = () => {
       this.#assertUsable();
       this.#ledger.stage();

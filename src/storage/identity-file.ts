@@ -66,11 +66,27 @@ export function readIdentity(path: string, { nodeId, clusterName }: DirectoryUse
   return identity;
 }
 
+/** The identity of directory `path`, whoever wants to know. Throws a {@link DataDirectoryError}: `newerFormat` or `damaged`. */
+export function readOwnIdentity(path: string): DirectoryIdentity {
+  const file = join(path, fileName);
+  if (existsSync(file)) return parseIdentity(path, readFileSync(file, 'utf8'));
+  throw new DataDirectoryError(
+    'damaged',
+    `${path} has no file '${fileName}': it is no data directory, or a damaged one`,
+  );
+}
+
 /** Begins to make a new directory, dropping what an earlier attempt left, and gives the identity it is to have. */
 export function beginCreation(path: string, user: DirectoryUser): DirectoryIdentity {
   writeFileDurably(path, creatingName, '');
   for (const name of dataNames) rmSync(join(path, name), { recursive: true, force: true });
   return { ...user, storageId: randomBytes(8).toString('hex') };
+}
+
+/** Takes the identity away, durably: the directory is being made again. */
+export function removeIdentity(path: string): void {
+  rmSync(join(path, fileName), { force: true });
+  syncDirectory(path);
 }
 
 /** Writes the identity durably, once everything else is there: from now on the directory counts. */

@@ -40,7 +40,7 @@ export class LmdbEnvironment {
   readonly #root: RootDatabase<Uint8Array, ByteString>;
 
   /** Opens or creates it. The directory must be locked by this process, and its file sound: a broken one kills by signal. */
-  constructor(path: string) {
+  constructor(path: string, isReadOnly = false) {
     this.file = join(path, dataFileName);
     this.#root = open<Uint8Array, ByteString>({
       path,
@@ -49,6 +49,7 @@ export class LmdbEnvironment {
       overlappingSync: false,
       // Only explicit batches: what belongs together is said where it is written.
       eventTurnBatching: false,
+      ...(isReadOnly && { readOnly: true }),
     });
   }
 

@@ -85,6 +85,11 @@ export class LmdbStateStore implements StateStore {
     }
   }
 
+  /** As {@link open} for an environment that must not change: what is staged stays in memory, and nothing can be written. */
+  static openReadOnly(path: string): LmdbStateStore {
+    return new LmdbStateStore(new LmdbEnvironment(path, true));
+  }
+
   private constructor(environment: LmdbEnvironment) {
     this.#environment = environment;
     this.#heads = environment.byteStringTable('heads');

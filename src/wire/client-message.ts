@@ -37,7 +37,12 @@ export type RequestBody =
       readonly nodes: readonly TargetNode[];
       /** Only if this is the present configuration: refused as `reconfiguring` once there is a later one. */
       readonly ifConfigurationId?: number;
-    };
+    }
+  /** Opens a backup: a view of all keys at one index, with everything in it that was acknowledged before this was sent. */
+  | { readonly type: 'backupOpen' }
+  /** Pairs of an open backup, after a key if one is given. Only the node that opened it has it, and lets go of it when it is not read. */
+  | { readonly type: 'backupRead'; readonly backup: string; readonly after: Uint8Array | undefined }
+  | { readonly type: 'backupClose'; readonly backup: string };
 
 /** Why a request failed. The exit code of a command follows from it. */
 export type FailureCode =
@@ -78,12 +83,27 @@ export interface WirePair {
   readonly revision: number;
 }
 
+/** An open backup, and what it is of. */
+export interface BackupOpened {
+  readonly type: 'backupOpened';
+  /** Names the backup, and differs on all nodes. */
+  readonly backup: string;
+  /** Count of log entries whose effects are in it. */
+  readonly index: number;
+  readonly nodeId: number;
+  readonly clusterId: string;
+  readonly clusterName: string;
+}
+
 export type ResponseBody =
   | { readonly type: 'outcome'; readonly outcome: Outcome }
   | { readonly type: 'record'; readonly record: { readonly value: Uint8Array; readonly revision: number } | undefined }
   | { readonly type: 'pairs'; readonly pairs: readonly WirePair[]; readonly more: boolean }
   | { readonly type: 'status'; readonly status: NodeStatus }
   | { readonly type: 'reconfigured'; readonly configurationId: number }
+  | BackupOpened
+  | { readonly type: 'backupPairs'; readonly pairs: readonly WirePair[]; readonly done: boolean }
+  | { readonly type: 'backupClosed' }
   | Failure;
 
 export type ClientResponse = { readonly id: number } & ResponseBody;

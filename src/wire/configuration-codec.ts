@@ -1,7 +1,9 @@
 import { type ByteReader, type ByteWriter, DecodeError } from '../base/bytes.ts';
 import type { Configuration, Member, PastConfiguration } from '../cluster/configuration.ts';
+import type { Origin } from '../cluster/origin.ts';
 import { type QuorumSizes, quorumProblem } from '../omnipaxos/quorum.ts';
-import { type Codec, listCodec, optionalCodec } from './codec.ts';
+import { decodeBoundClusterId, encodeClusterId } from './cluster-id-codec.ts';
+import { type Codec, listCodec, optionalCodec, wordCodec } from './codec.ts';
 import { addressBytesMax, membersMax, pastConfigurationsMax } from './limits.ts';
 
 /** Most bytes of the id of a data directory. */
@@ -56,11 +58,33 @@ const pastCodec: Codec<readonly PastConfiguration[] | undefined> = optionalCodec
 );
 
 /** A configuration: id · start index · members (id, address, storage id) · quorum sizes, if not majorities · the past, if known. */
+/** Most bytes of a time in ISO 8601. */
+export const timeBytesMax = 40;
+
+const originKindCodec = wordCodec<Origin['kind']>({ restored: 0, recovered: 1 });
+
+const originCodec: Codec<Origin | undefined> = optionalCodec({
+  encode: (writer, origin) => {
+    originKindCodec.encode(writer, origin.kind);
+    encodeClusterId(writer, origin.clusterId);
+    writer.varuint(origin.index).text(origin.fingerprint).text(origin.madeAt);
+  },
+  decode: (reader) => ({
+    kind: originKindCodec.decode(reader),
+    clusterId: decodeBoundClusterId(reader),
+    index: reader.varuint(),
+    fingerprint: reader.text(storageIdBytesMax),
+    madeAt: reader.text(timeBytesMax),
+  }),
+});
+
+/** A configuration: id · start index · members (id, address, storage id) · quorum sizes, if not majorities · origin, if any. */
 export function encodeConfiguration(writer: ByteWriter, configuration: Configuration): void {
   writer.varuint(configuration.configurationId).varuint(configuration.startIndex);
   membersCodec.encode(writer, configuration.members);
   quorumCodec.encode(writer, configuration.quorum);
   pastCodec.encode(writer, configuration.past);
+  originCodec.encode(writer, configuration.origin);
 }
 
 /** Throws DecodeError also for members out of order and for quorums that need not meet. */
@@ -70,9 +94,11 @@ export function decodeConfiguration(reader: ByteReader): Configuration {
   const members = membersCodec.decode(reader);
   const quorum = quorumCodec.decode(reader);
   const past = pastCodec.decode(reader);
+  const origin = originCodec.decode(reader);
   const problem = membersProblem(members) ?? (quorum && quorumProblem(quorum, members.length));
   if (problem !== undefined) throw new DecodeError(problem);
-  return { configurationId, startIndex, members, ...(quorum && { quorum }), ...(past && { past }) };
+  const optional = { ...(quorum && { quorum }), ...(past && { past }), ...(origin && { origin }) };
+  return { configurationId, startIndex, members, ...optional };
 }
 
 function membersProblem(members: readonly Member[]): string | undefined {

@@ -1,6 +1,7 @@
 import { DecodeError } from '../base/bytes.ts';
+import type { Origin } from '../cluster/origin.ts';
 import { clusterIdPattern } from './cluster-id-codec.ts';
-import { storageIdBytesMax } from './configuration-codec.ts';
+import { storageIdBytesMax, timeBytesMax } from './configuration-codec.ts';
 import { JsonFields } from './json-fields.ts';
 import { addressBytesMax, membersMax, protocolVersion } from './limits.ts';
 import type { PeerHello } from './peer-message.ts';
@@ -36,6 +37,7 @@ export function encodePeerHello(hello: PeerHello): string {
 /** Throws DecodeError, for another protocol version with a message that says so. */
 export function decodePeerHello(text: string): PeerHello {
   const fields = JsonFields.parse('the hello of a node', text, helloTextMax);
+  const origin = readOrigin(fields.optionalObject('origin'));
   const hello = {
     protocolVersion: readVersion(fields),
     clusterName: fields.text('clusterName', clusterNameTextMax),
@@ -44,6 +46,7 @@ export function decodePeerHello(text: string): PeerHello {
     address: fields.text('address', addressBytesMax),
     storageId: fields.text('storageId', storageIdBytesMax),
     initialMembers: fields.nodeIds('initialMembers', membersMax),
+    ...(origin && { origin }),
   };
   fields.end();
   return hello;
@@ -65,6 +68,19 @@ export function decodeClientHello(text: string): ClientHello {
   };
   fields.end();
   return hello;
+}
+
+function readOrigin(fields: JsonFields | undefined): Origin | undefined {
+  if (fields === undefined) return undefined;
+  const origin = {
+    kind: fields.word('kind', ['restored', 'recovered']),
+    clusterId: fields.text('clusterId', 16, clusterIdPattern),
+    index: fields.integer('index', 1),
+    fingerprint: fields.text('fingerprint', storageIdBytesMax),
+    madeAt: fields.text('madeAt', timeBytesMax),
+  };
+  fields.end();
+  return origin;
 }
 
 function readVersion(fields: JsonFields): number {

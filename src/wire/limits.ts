@@ -23,3 +23,9 @@ export const answerBytesMax = 4 * 1024 * 1024;
 export const addressBytesMax = 300;
 /** Longest deadline of a request, milliseconds. */
 export const timeoutMsMax = 3_600_000;
+/** Most pairs in one answer of a backup. */
+export const pairsPerBackupAnswerMax = 262_144;
+/** Most bytes of the name of an open backup. */
+export const backupNameBytesMax = 64;
+/** Most bytes of a cluster's name, as UTF-8. */
+export const clusterNameBytesMax = 800;

@@ -1,4 +1,5 @@
 import type { Configuration } from '../cluster/configuration.ts';
+import type { Origin } from '../cluster/origin.ts';
 import type { SnapshotCursor, SnapshotRow } from '../kv/state-store.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 import type { BallotPayload, PaxosPayload } from '../omnipaxos/messages.ts';
@@ -20,6 +21,8 @@ export interface PeerHello {
   readonly storageId: string;
   /** Ids of the first configuration as the sender's cluster file has it: nodes that disagree do not form a cluster. */
   readonly initialMembers: readonly number[];
+  /** Whence the data of its cluster came, or its own before there is a cluster; absent where that began empty. */
+  readonly origin?: Origin;
 }
 
 /** The current configuration, told to a newcomer, to a member that missed a StopSign, to one left out, and when a cluster forms. */

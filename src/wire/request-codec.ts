@@ -1,7 +1,7 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import type { ClientRequest, Consistency, RequestBody, TargetNode } from './client-message.ts';
 import { type Codec, listCodec, optionalCodec, unionCodec, wordCodec } from './codec.ts';
-import { addressBytesMax, membersMax } from './limits.ts';
+import { addressBytesMax, backupNameBytesMax, membersMax } from './limits.ts';
 
 const consistencyCodec = wordCodec<Consistency>({ linearizable: 0, local: 1 });
 
@@ -42,7 +42,7 @@ const optionalIdCodec: Codec<number | undefined> = optionalCodec({
 });
 
 const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
-  { write: 0, get: 1, list: 2, status: 3, reconfigure: 4 },
+  { write: 0, get: 1, list: 2, status: 3, reconfigure: 4, backupOpen: 5, backupRead: 6, backupClose: 7 },
   {
     write: {
       encode: (writer, body) => {
@@ -83,6 +83,24 @@ const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
         const ifConfigurationId = optionalIdCodec.decode(reader);
         return { type: 'reconfigure', nodes, ...(ifConfigurationId !== undefined && { ifConfigurationId }) };
       },
+    },
+    backupOpen: { encode: () => {}, decode: () => ({ type: 'backupOpen' }) },
+    backupRead: {
+      encode: (writer, body) => {
+        writer.text(body.backup);
+        optionalBytesCodec.encode(writer, body.after);
+      },
+      decode: (reader) => ({
+        type: 'backupRead',
+        backup: reader.text(backupNameBytesMax),
+        after: optionalBytesCodec.decode(reader),
+      }),
+    },
+    backupClose: {
+      encode: (writer, body) => {
+        writer.text(body.backup);
+      },
+      decode: (reader) => ({ type: 'backupClose', backup: reader.text(backupNameBytesMax) }),
     },
   },
 );

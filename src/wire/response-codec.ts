@@ -2,8 +2,16 @@ import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { keyBytesMax } from '../kv/command.ts';
 import type { Outcome, RefusalReason } from '../kv/outcome.ts';
 import type { ClientResponse, FailureCode, FailureOutcome, ResponseBody, WirePair } from './client-message.ts';
+import { decodeBoundClusterId, encodeClusterId } from './cluster-id-codec.ts';
 import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, wordCodec, writeFlag } from './codec.ts';
-import { addressBytesMax, membersMax, pairsPerAnswerMax } from './limits.ts';
+import {
+  addressBytesMax,
+  backupNameBytesMax,
+  clusterNameBytesMax,
+  membersMax,
+  pairsPerAnswerMax,
+  pairsPerBackupAnswerMax,
+} from './limits.ts';
 import { decodeNodeStatus, encodeNodeStatus } from './node-status.ts';
 
 /** Most bytes of the message of a failure. */
@@ -68,15 +76,14 @@ const optionalRecordCodec = optionalCodec<{ readonly value: Uint8Array; readonly
   decode: (reader) => ({ value: reader.bytes(), revision: reader.varuint() }),
 });
 
-const pairsCodec: Codec<readonly WirePair[]> = listCodec(
-  {
-    encode: (writer, pair) => {
-      writer.bytes(pair.key).bytes(pair.value).varuint(pair.revision);
-    },
-    decode: (reader) => ({ key: reader.bytes(keyBytesMax), value: reader.bytes(), revision: reader.varuint() }),
+const pairCodec: Codec<WirePair> = {
+  encode: (writer, pair) => {
+    writer.bytes(pair.key).bytes(pair.value).varuint(pair.revision);
   },
-  pairsPerAnswerMax,
-);
+  decode: (reader) => ({ key: reader.bytes(keyBytesMax), value: reader.bytes(), revision: reader.varuint() }),
+};
+const pairsCodec = listCodec(pairCodec, pairsPerAnswerMax);
+const backupPairsCodec = listCodec(pairCodec, pairsPerBackupAnswerMax);
 
 const optionalMembersCodec: Codec<readonly string[] | undefined> = optionalCodec(
   listCodec(
@@ -91,7 +98,17 @@ const optionalMembersCodec: Codec<readonly string[] | undefined> = optionalCodec
 );
 
 const bodyCodec: Codec<ResponseBody> = unionCodec<ResponseBody>(
-  { outcome: 0, record: 1, pairs: 2, status: 3, reconfigured: 4, failed: 5 },
+  {
+    outcome: 0,
+    record: 1,
+    pairs: 2,
+    status: 3,
+    reconfigured: 4,
+    failed: 5,
+    backupOpened: 6,
+    backupPairs: 7,
+    backupClosed: 8,
+  },
   {
     outcome: {
       encode: (writer, body) => outcomeCodec.encode(writer, body.outcome),
@@ -118,6 +135,29 @@ const bodyCodec: Codec<ResponseBody> = unionCodec<ResponseBody>(
       },
       decode: (reader) => ({ type: 'reconfigured', configurationId: reader.varuint() }),
     },
+    backupOpened: {
+      encode: (writer, body) => {
+        writer.text(body.backup).varuint(body.index).varuint(body.nodeId);
+        encodeClusterId(writer, body.clusterId);
+        writer.text(body.clusterName);
+      },
+      decode: (reader) => ({
+        type: 'backupOpened',
+        backup: reader.text(backupNameBytesMax),
+        index: reader.varuint(),
+        nodeId: reader.varuint(),
+        clusterId: decodeBoundClusterId(reader),
+        clusterName: reader.text(clusterNameBytesMax),
+      }),
+    },
+    backupPairs: {
+      encode: (writer, body) => {
+        backupPairsCodec.encode(writer, body.pairs);
+        writeFlag(writer, body.done);
+      },
+      decode: (reader) => ({ type: 'backupPairs', pairs: backupPairsCodec.decode(reader), done: readFlag(reader) }),
+    },
+    backupClosed: { encode: () => {}, decode: () => ({ type: 'backupClosed' }) },
     failed: {
       encode: (writer, body) => {
         failureCodeCodec.encode(writer, body.code);

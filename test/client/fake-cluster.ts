@@ -184,6 +184,10 @@ export class FakeNode {
         return { id, type: 'status', status: this.#status() };
       case 'reconfigure':
         return { id, type: 'reconfigured', configurationId: ++this.#cluster.configurationId };
+      case 'backupOpen':
+      case 'backupRead':
+      case 'backupClose':
+        throw new Error(`the fake cluster makes no backups: ${request.type}`);
     }
   }
 

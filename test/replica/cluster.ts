@@ -48,6 +48,8 @@ interface Node {
   wipes: number;
   health: DiskHealth;
   process: Process | undefined;
+  /** What it told operators, over all its processes. */
+  readonly notices: string[];
 }
 
 const tickMs = 10;
@@ -80,11 +82,17 @@ export class Cluster {
   readonly #cut = new Set<string>();
   readonly #timeless = new Set<NodeId>();
   readonly #answers = new Map<number, ResponseBody>();
+  readonly #prepare: (disk: SimulatedDisk) => void;
   #network: Sent[] = [];
   #requests = 0;
 
-  /** `members` are the nodes of the first configuration. All are started. */
-  constructor(members: readonly NodeId[], settings: Partial<ReplicaSettings> = {}) {
+  /** `members` are the nodes of the first configuration. All are started, each on a disk that `prepare` may put something on. */
+  constructor(
+    members: readonly NodeId[],
+    settings: Partial<ReplicaSettings> = {},
+    prepare: (disk: SimulatedDisk) => void = () => {},
+  ) {
+    this.#prepare = prepare;
     this.#members = new Map(members.map((id) => [id, addressOf(id)]));
     this.#settings = { ...clusterSettings, ...settings };
     for (const id of members) this.start(id);
@@ -265,6 +273,11 @@ export class Cluster {
     return this.#node(id).disk;
   }
 
+  /** What a node told operators so far. */
+  notices(id: NodeId): readonly string[] {
+    return this.#node(id).notices;
+  }
+
   /** Payloads of one type that were sent to `to`. */
   sentTo<T extends PeerPayload['type']>(to: NodeId, type: T): (PeerPayload & { readonly type: T })[] {
     const payloads = this.sent.filter((sent) => sent.to === to).map(({ message }) => message.payload);
@@ -330,7 +343,8 @@ export class Cluster {
 
   #newNode(id: NodeId): Node {
     const disk = new SimulatedDisk(id, `d${id}.0`);
-    const node: Node = { id, disk, wipes: 0, health: 'sound', process: undefined };
+    this.#prepare(disk);
+    const node: Node = { id, disk, wipes: 0, health: 'sound', process: undefined, notices: [] };
     this.#nodes.set(id, node);
     return node;
   }
@@ -368,6 +382,7 @@ export class Cluster {
       }
     }
     for (const responses of output.responses.values()) for (const response of responses) this.#answer(response);
+    for (const { message } of output.notices) node.notices.push(message);
     for (const { nodeId, reason } of output.refusals) {
       this.refusals.push({ by: node.id, of: nodeId, reason });
       this.#disconnect(node.id, nodeId);

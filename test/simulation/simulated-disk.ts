@@ -1,4 +1,5 @@
 import type { Configuration } from '../../src/cluster/configuration.ts';
+import type { Origin } from '../../src/cluster/origin.ts';
 import { MemoryStateDisk } from '../../src/kv/memory-state-store.ts';
 import { bottomBallot } from '../../src/omnipaxos/ballot.ts';
 import { MemorySequence } from '../../src/omnipaxos/memory-store.ts';
@@ -23,6 +24,8 @@ export class SimulatedDisk {
     configuration: undefined,
   };
   readonly state = new MemoryStateDisk();
+  /** What it was made with, if not empty. */
+  origin: Origin | undefined;
   /** How often it was opened. */
   incarnation = 0;
 

@@ -50,7 +50,8 @@ export class SimulatedLogStore implements LogStore {
     this.#disk = disk;
     this.#onDurable = onDurable;
     this.incarnation = disk.incarnation++;
-    this.#identity = { nodeId: disk.nodeId, storageId: disk.storageId, clusterId: disk.log.clusterId };
+    const { nodeId, storageId, origin } = disk;
+    this.#identity = { nodeId, storageId, clusterId: disk.log.clusterId, origin };
     this.#configuration = disk.log.configuration;
     this.state = { ...disk.log.paxos };
     this.#committed = { ...disk.log.paxos };

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { toByteString } from '../../src/base/bytes.ts';
 import type { Configuration } from '../../src/cluster/configuration.ts';
+import type { Origin } from '../../src/cluster/origin.ts';
 import type { Outcome } from '../../src/kv/outcome.ts';
 import type { SnapshotCursor, SnapshotRow } from '../../src/kv/state-store.ts';
 import type { Ballot } from '../../src/omnipaxos/ballot.ts';
@@ -39,6 +40,13 @@ const entry: fc.Arbitrary<Entry<Uint8Array>> = fc.oneof(
 const entries = fc.array(entry, { maxLength: 6 });
 
 const ascendingIds = fc.uniqueArray(id, { minLength: 1, maxLength: 31 }).map((ids) => ids.sort((a, b) => a - b));
+const origin: fc.Arbitrary<Origin> = fc.record({
+  kind: fc.constantFrom('restored', 'recovered'),
+  clusterId,
+  index: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  fingerprint: clusterId,
+  madeAt: fc.constant('2026-01-02T03:04:05.678Z'),
+});
 
 const configuration: fc.Arbitrary<Configuration> = fc.uniqueArray(id, { minLength: 1, maxLength: 31 }).chain((ids) =>
   fc.record(
@@ -54,6 +62,7 @@ const configuration: fc.Arbitrary<Configuration> = fc.uniqueArray(id, { minLengt
       past: fc.array(fc.record({ configurationId: integer, startIndex: integer, memberIds: ascendingIds }), {
         maxLength: 15,
       }),
+      origin,
     },
     { requiredKeys: ['configurationId', 'startIndex', 'members'] },
   ),
@@ -131,15 +140,19 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.record({
   payload: union<PeerPayload>(payloadFields),
 });
 
-export const peerHello: fc.Arbitrary<PeerHello> = fc.record({
-  protocolVersion: fc.constant(1),
-  clusterName: fc.string({ maxLength: 20 }),
-  clusterId: fc.option(clusterId, { nil: undefined }),
-  nodeId: id,
-  address,
-  storageId: clusterId,
-  initialMembers: fc.uniqueArray(id, { maxLength: 31 }),
-});
+export const peerHello: fc.Arbitrary<PeerHello> = fc.record(
+  {
+    protocolVersion: fc.constant(1),
+    clusterName: fc.string({ maxLength: 20 }),
+    clusterId: fc.option(clusterId, { nil: undefined }),
+    nodeId: id,
+    address,
+    storageId: clusterId,
+    initialMembers: fc.uniqueArray(id, { maxLength: 31 }),
+    origin,
+  },
+  { requiredKeys: ['protocolVersion', 'clusterName', 'clusterId', 'nodeId', 'address', 'storageId', 'initialMembers'] },
+);
 
 const consistency = fc.constantFrom('linearizable' as const, 'local' as const);
 
@@ -158,6 +171,9 @@ export const request: fc.Arbitrary<ClientRequest> = fc
         },
         { requiredKeys: ['nodes'] },
       ),
+      backupOpen: fc.record({}),
+      backupRead: fc.record({ backup: clusterId, after: fc.option(bytes, { nil: undefined }) }),
+      backupClose: fc.record({ backup: clusterId }),
     } as unknown as Fields<ClientRequest>),
   )
   .map(([head, body]) => ({ ...body, ...head }));
@@ -223,6 +239,18 @@ export const response: fc.Arbitrary<ClientResponse> = fc
       }),
       status: fc.record({ status }),
       reconfigured: fc.record({ configurationId: integer }),
+      backupOpened: fc.record({
+        backup: clusterId,
+        index: integer,
+        nodeId: id,
+        clusterId,
+        clusterName: fc.constantFrom('default', 'Fluß'),
+      }),
+      backupPairs: fc.record({
+        pairs: fc.array(fc.record({ key: bytes, value: bytes, revision: integer }), { maxLength: 6 }),
+        done: fc.boolean(),
+      }),
+      backupClosed: fc.record({}),
       failed: fc.record(
         {
           code: fc.constantFrom(

@@ -1,0 +1,89 @@
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../src/cli/base-command.ts';
+import { count } from '../src/cli/bench/numbers.ts';
+import { CommandError } from '../src/cli/exit-codes.ts';
+import { nextSteps, planFirstMember } from '../src/cli/next-steps.ts';
+import { printJson, printLine, printMessage } from '../src/cli/output.ts';
+import { askLine, canAsk } from '../src/cli/prompt.ts';
+import { describeSalvage, describeSurvivors, quorumLeft, survivorsProblem } from '../src/cli/recovery-report.ts';
+import { InputError } from '../src/cluster/input-error.ts';
+import { parseNodeId } from '../src/cluster/node-list.ts';
+
+export default class Recover extends BaseCommand {
+  static override summary = 'Make a new cluster out of what is left of one that lost its majority.';
+  static override description =
+    'Give the data directories of all members that are left; their nodes must not run. Shows what each holds, says what is certain ' +
+    'and what may be lost, asks, and makes a new data directory of the most that is there. The directories that were given stay ' +
+    'as they are. The new cluster has an id of its own: members of the old one that come back later are refused.';
+  static override examples = [
+    '<%= config.bin %> recover kv-data/node-2 --out kv-recovered/node-2',
+    '<%= config.bin %> recover /mnt/a/node-2 /mnt/b/node-5 --out /var/lib/kv --id 2',
+  ];
+  static override args = {
+    directories: Args.string({ required: true, ignoreStdin: true, description: 'data directories that are left' }),
+  };
+  static override flags = {
+    out: Flags.string({ required: true, helpValue: 'DIR', description: 'data directory to make' }),
+    id: Flags.string({ helpValue: 'N', description: 'which node it is for; else the one with the most' }),
+    yes: Flags.boolean({ description: 'do not ask' }),
+    force: Flags.boolean({ description: 'also where so many members are left that they can go on without any loss' }),
+    json: Flags.boolean({ description: 'write the result, or {"error": …}, to standard output as JSON' }),
+  };
+  // Several directories.
+  static override strict = false;
+
+  override async run(): Promise<void> {
+    const { argv, flags } = await this.parse(Recover);
+    const cluster = this.findCluster(flags);
+    const { planSalvage, readSurvivors } = await import('../src/backup/survivors.ts');
+    const { recoverInto } = await import('../src/backup/recover.ts');
+    const survivors = await readSurvivors([...new Set(argv.map(String))]);
+    try {
+      const { readings, lost } = survivors;
+      for (const line of describeSurvivors(readings, lost)) printMessage(line);
+      const salvage = planSalvage(readings);
+      const clusterId = salvage?.base.clusterId;
+      if (salvage === undefined || clusterId === undefined) {
+        throw new CommandError('internal', 'nothingLeft', 'none of the directories can be used: give others');
+      }
+      const problem = survivorsProblem(readings) ?? (flags.force ? undefined : quorumLeft(readings));
+      if (problem !== undefined) throw new CommandError('usage', 'badSurvivors', problem);
+      const nodeId = flags.id === undefined ? salvage.base.identity.nodeId : parseNodeId(flags.id, '--id');
+      const member = planFirstMember(nodeId, flags.out, cluster, process.cwd());
+      for (const line of describeSalvage(salvage)) printMessage(line);
+      if (!flags.yes) await this.#confirm(salvage.base.identity.clusterName);
+      const { origin, pairs, openReconfiguration } = await recoverInto(salvage, {
+        ...member,
+        clusterName: cluster.name,
+        clusterId,
+      });
+      if (flags.json) {
+        const { certainIndex, endIndex } = salvage;
+        const firstRevision = origin.index + 1;
+        return await printJson({ ...member, keys: pairs, clusterId, certainIndex, endIndex, firstRevision });
+      }
+      await printLine(`recovered ${count(pairs)} keys of cluster ${clusterId} into ${member.directory}`);
+      await printLine(`a new cluster begins with them; its first revision is ${origin.index + 1}`);
+      if (openReconfiguration !== undefined) {
+        const ids = openReconfiguration.join(', ');
+        await printLine(
+          `a change of members to ${ids} was under way: it has no effect, the cluster file names the members`,
+        );
+      }
+      await printLine(
+        'the directories that were given are as they were: set them aside, and never start a node on one again',
+      );
+      for (const line of nextSteps(member, cluster, process.cwd())) await printLine(line);
+    } finally {
+      await survivors.close();
+    }
+  }
+
+  async #confirm(clusterName: string): Promise<void> {
+    if (!canAsk()) throw new InputError('there is nobody to ask whether this is to be done: give --yes if it is');
+    const check = (text: string) => {
+      if (text !== clusterName) throw new InputError(`type ${clusterName} to go on, or Ctrl-C to leave`);
+    };
+    await askLine(`Type the name of the cluster (${clusterName}) to make a new one of what is left`, '', check);
+  }
+}

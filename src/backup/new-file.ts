@@ -1,0 +1,99 @@
+import { existsSync, rmSync } from 'node:fs';
+import { type FileHandle, open, rename } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { InputError } from '../cluster/input-error.ts';
+
+/**
+ * A file that comes into being whole or not at all: it is written beside its name, made durable, and only then given that name.
+ */
+export class NewFile {
+  readonly path: string;
+  readonly #part: string;
+  readonly #mayReplace: boolean;
+  readonly #file: FileHandle;
+
+  private constructor(path: string, part: string, mayReplace: boolean, file: FileHandle) {
+    this.path = path;
+    this.#part = part;
+    this.#mayReplace = mayReplace;
+    this.#file = file;
+  }
+
+  /** Begins it as `path` + `.part`. Throws {@link InputError} if one of the two is there, unless it may be replaced, or cannot be made. */
+  static async begin(path: string, mayReplace: boolean): Promise<NewFile> {
+    const full = resolve(path);
+    const part = `${full}.part`;
+    if (!mayReplace) refuseTaken(full);
+    if (mayReplace) rmSync(part, { force: true });
+    try {
+      return new NewFile(full, part, mayReplace, await open(part, 'wx', 0o600));
+    } catch (error) {
+      throw beginProblem(part, error as NodeJS.ErrnoException);
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#file.writeFile(bytes);
+    } catch (error) {
+      throw this.#failed(error as Error);
+    }
+  }
+
+  /** Makes it durable and gives it its name. */
+  async finish(): Promise<void> {
+    try {
+      await this.#file.sync();
+    } catch (error) {
+      throw this.#failed(error as Error);
+    }
+    await this.#file.close();
+    if (!this.#mayReplace) refuseTaken(this.path);
+    await rename(this.#part, this.path);
+    await syncFolder(dirname(this.path));
+  }
+
+  #failed({ message }: Error): InputError {
+    return new InputError(
+      `${this.path} could not be written (${message}): free some space, or give a file on another disk`,
+    );
+  }
+
+  /** Removes what was written so far. To be called also after a `finish` that failed; harmless after one that did not. */
+  async discard(): Promise<void> {
+    await this.#file.close();
+    rmSync(this.#part, { force: true });
+  }
+
+  /** As {@link discard}, at once, for a process that is about to end. */
+  discardNow(): void {
+    rmSync(this.#part, { force: true });
+  }
+}
+
+function refuseTaken(path: string): void {
+  if (existsSync(path)) throw new InputError(`${path} is there already: give another name, or --force to replace it`);
+}
+
+function beginProblem(part: string, error: NodeJS.ErrnoException): Error {
+  if (error.code === 'EEXIST') {
+    return new InputError(
+      `${part} is there: another save is writing it, or one was cut off; remove it if none is, or give --force`,
+    );
+  }
+  return new InputError(
+    `${part} cannot be written (${error.message}): give a file in a directory that may be written to`,
+  );
+}
+
+/** Makes the name durable. */
+async function syncFolder(path: string): Promise<void> {
+  // Windows cannot open directories, and needs no such step.
+  if (process.platform === 'win32') return;
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

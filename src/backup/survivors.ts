@@ -1,0 +1,95 @@
+import { compareBallots } from '../omnipaxos/ballot.ts';
+import { DataDirectoryError } from '../storage/data-directory-error.ts';
+import { type DirectoryReading, readDataDirectory } from '../storage/read-directory.ts';
+
+/** A directory that cannot be used, and why. */
+export interface LostDirectory {
+  readonly path: string;
+  readonly problem: string;
+}
+
+/** What is left of a cluster. */
+export interface Survivors {
+  readonly readings: readonly DirectoryReading[];
+  readonly lost: readonly LostDirectory[];
+  close(): Promise<void>;
+}
+
+/**
+ * Which entries are kept, and from where. Below `certainIndex` all is known to be decided. From there to `endIndex` entries were
+ * accepted by `tail` and not known to be decided: they may have been acknowledged, so they are kept as if they were.
+ */
+export interface Salvage {
+  /** Holds everything below `certainIndex`, as state and log. */
+  readonly base: DirectoryReading;
+  readonly certainIndex: number;
+  /** Where the entries above are; undefined if nobody has any. */
+  readonly tail: DirectoryReading | undefined;
+  readonly endIndex: number;
+}
+
+/**
+ * Reads all directories and locks them. One that is in use is no lost one: rejects with that DataDirectoryError. Whatever else is
+ * wrong with one is told in `lost`.
+ */
+export async function readSurvivors(paths: readonly string[]): Promise<Survivors> {
+  const readings: DirectoryReading[] = [];
+  const lost: LostDirectory[] = [];
+  const close = async () => {
+    for (const reading of readings) await reading.close();
+  };
+  for (const path of paths) {
+    try {
+      const reading = await readDataDirectory(path);
+      if (reading.clusterId !== undefined) readings.push(reading);
+      else {
+        await reading.close();
+        lost.push({ path, problem: 'it belongs to no cluster yet' });
+      }
+    } catch (error) {
+      if (!(error instanceof DataDirectoryError) || error.code === 'inUse') {
+        await close();
+        throw error;
+      }
+      lost.push({ path, problem: error.message });
+    }
+  }
+  return { readings, lost, close };
+}
+
+/** Up to where what a survivor holds is known to be decided: its decided index on disk may lag behind its state. */
+function knownDecidedIndex({ head, state }: DirectoryReading): number {
+  return Math.max(head.decidedIndex, state.durableIndex);
+}
+
+/**
+ * What can be kept of the cluster. Everything that any survivor knows to be decided; and behind that, the log that a new leader
+ * would adopt (PROTOCOL: adoption): that of the latest configuration, then accepted round, then the longest. What was decided with
+ * the help of a survivor is in there, as a decided entry was accepted in its round or is in the log of every later one.
+ *
+ * The two may come from different nodes: one that caught up has decided entries without having accepted in a late round.
+ */
+export function planSalvage(readings: readonly DirectoryReading[]): Salvage | undefined {
+  const [first, ...others] = [...readings].sort(byLogToAdopt);
+  if (first === undefined) return undefined;
+  let base = first;
+  for (const reading of others) if (knownDecidedIndex(reading) > knownDecidedIndex(base)) base = reading;
+  const certainIndex = knownDecidedIndex(base);
+  const tail = [first, ...others].find((reading) => reading.head.endIndex > certainIndex);
+  const endIndex = tail === undefined ? certainIndex : Math.max(certainIndex, tailEnd(tail, readings));
+  return { base, certainIndex, tail: endIndex > certainIndex ? tail : undefined, endIndex };
+}
+
+/** Entries of a configuration that is known to be sealed cannot reach into the next one. */
+function tailEnd({ head, configuration }: DirectoryReading, readings: readonly DirectoryReading[]): number {
+  const own = configuration?.configurationId ?? 0;
+  const later = readings.flatMap((reading) => reading.configuration ?? []).filter((next) => next.configurationId > own);
+  return Math.min(head.endIndex, ...later.map(({ startIndex }) => startIndex));
+}
+
+/** The log to adopt comes first. */
+function byLogToAdopt(a: DirectoryReading, b: DirectoryReading): number {
+  const byConfiguration = (b.configuration?.configurationId ?? 0) - (a.configuration?.configurationId ?? 0);
+  if (byConfiguration !== 0) return byConfiguration;
+  return compareBallots(b.head.acceptedRound, a.head.acceptedRound) || b.head.endIndex - a.head.endIndex;
+}

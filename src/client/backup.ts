@@ -1,0 +1,91 @@
+import type { BackupOpened, RequestBody, WirePair } from '../wire/client-message.ts';
+import { type Answer, outgoing, PromiseCall, traits } from './call.ts';
+import { Endpoints } from './endpoints.ts';
+import { KvError } from './errors.ts';
+import { Requests } from './requests.ts';
+import { Sweeper } from './sweeper.ts';
+
+/**
+ * A backup that is open on one node: all keys, as they were at one revision. The node keeps it while it is read, and lets go of it
+ * after half a minute in which it is not. If that node or the connection to it is lost, so is the backup: open another.
+ */
+export class KvBackup {
+  readonly clusterId: string;
+  readonly clusterName: string;
+  /** The node that it is read from. */
+  readonly nodeId: number;
+  /** No revision in it is higher, and every change up to it is in it. */
+  readonly revision: number;
+  readonly #name: string;
+  readonly #timeoutMs: number;
+  readonly #requests: Requests;
+  readonly #sweeper: Sweeper;
+
+  /** Goes on with what the node at `endpoint` opened. A page may take `timeoutMs`. */
+  constructor(opened: BackupOpened, endpoint: string, timeoutMs: number) {
+    this.clusterId = opened.clusterId;
+    this.clusterName = opened.clusterName;
+    this.nodeId = opened.nodeId;
+    this.revision = opened.index;
+    this.#name = opened.backup;
+    this.#timeoutMs = timeoutMs;
+    // No other node has it: this one is asked, and none in its place.
+    this.#requests = new Requests({
+      endpoints: new Endpoints([endpoint]),
+      connectTimeoutMs: timeoutMs * 0.8,
+      isPinned: true,
+      wake: () => this.#sweeper.wake(),
+    });
+    this.#sweeper = new Sweeper([this.#requests]);
+  }
+
+  /**
+   * All pairs in byte order of their keys, about a mebibyte at a time. While one page is dealt with the next is asked for, and no
+   * more. The bytes are views that keep their whole page alive. Errors are a KvError, and end the backup.
+   */
+  async *pages(): AsyncGenerator<readonly WirePair[]> {
+    let next = this.#page(undefined);
+    for (;;) {
+      const { pairs, done } = await next;
+      const after = pairs.at(-1)?.key;
+      const isLast = done || after === undefined;
+      if (!isLast) {
+        next = this.#page(after);
+        // It is looked at when the caller comes back, who may not.
+        next.catch(() => {});
+      }
+      yield pairs;
+      if (isLast) return;
+    }
+  }
+
+  /** Tells the node that it may let go, and closes the connection. */
+  async close(): Promise<void> {
+    try {
+      await this.#ask(
+        { type: 'backupClose', backup: this.#name },
+        (answer) => answer.type === 'backupClosed' || undefined,
+      );
+    } catch (error) {
+      // It lets go by itself in a while.
+      if (!(error instanceof KvError)) throw error;
+    }
+    this.#sweeper.close();
+    await this.#requests.close();
+  }
+
+  #page(after: Uint8Array | undefined): Promise<{ readonly pairs: readonly WirePair[]; readonly done: boolean }> {
+    return this.#ask({ type: 'backupRead', backup: this.#name, after }, (answer) =>
+      answer.type === 'backupPairs' ? answer : undefined,
+    );
+  }
+
+  #ask<Result>(body: RequestBody, read: (answer: Answer) => Result | undefined): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const settlement = { read, resolve, reject };
+      this.#requests.submit(
+        new PromiseCall(traits.localRead, this.#timeoutMs, performance.now(), outgoing(body), settlement),
+      );
+    });
+  }
+}

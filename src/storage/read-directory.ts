@@ -1,0 +1,118 @@
+import { existsSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Configuration } from '../cluster/configuration.ts';
+import type { StateStore } from '../kv/state-store.ts';
+import type { Entry } from '../omnipaxos/entry.ts';
+import type { BlockIndex } from './block-index.ts';
+import { refusal } from './data-directory.ts';
+import { DataDirectoryError } from './data-directory-error.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { FileLog } from './file-log.ts';
+import { type DirectoryIdentity, readOwnIdentity } from './identity-file.ts';
+import { dataFileName } from './lmdb-environment.ts';
+import { LmdbStateStore } from './lmdb-state-store.ts';
+import type { LogHead } from './log-head.ts';
+import { probeEnvironment } from './probe.ts';
+import { refuseUnfinishedSeed } from './seeding-mark.ts';
+import { DamagedError } from './storage-error.ts';
+import { Wal } from './wal.ts';
+import { recoverLog } from './wal-recovery.ts';
+
+/** What a data directory holds, for those who must not change it. Its lock is held until `close()`. */
+export interface DirectoryReading {
+  readonly path: string;
+  readonly identity: DirectoryIdentity;
+  readonly clusterId: string | undefined;
+  readonly configuration: Configuration | undefined;
+  /** Bounds of the log, promise and accepted round. */
+  readonly head: LogHead;
+  /** Entries of the log. Throws a DamagedError. */
+  readLog(from: number, to: number): Entry<Uint8Array>[];
+  /** The state of the last checkpoint. What is staged in it stays in memory; checkpoints and installs fail. */
+  readonly state: StateStore;
+  close(): Promise<void>;
+}
+
+/** What of the log is kept in memory: the rest is read from the files when it is asked for. */
+const tailLimits = { entriesMax: 1024, bytesMax: 1024 * 1024 };
+
+/**
+ * Reads the data directory at `path`, whoever's it is, and changes nothing in its log, its state and its identity. Rejects with a
+ * {@link DataDirectoryError}: `inUse`, `newerFormat`, `damaged`, or `notWritable` where it cannot even be locked.
+ */
+export async function readDataDirectory(path: string): Promise<DirectoryReading> {
+  const full = resolve(path);
+  try {
+    if (!existsSync(full) || !statSync(full).isDirectory()) {
+      throw new DataDirectoryError('damaged', `${full} is no directory: give the data directory of a node`);
+    }
+    const lock = await lockDirectory(full);
+    try {
+      return await readLocked(full, () => lock.release());
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  } catch (error) {
+    throw refusal(full, error);
+  }
+}
+
+async function readLocked(path: string, release: () => void): Promise<DirectoryReading> {
+  refuseUnfinishedSeed(path);
+  const identity = readOwnIdentity(path);
+  const recovered = recoverLog(join(path, 'log'));
+  if (recovered === undefined) throw damaged(join(path, 'log'), 'it has no segment of the log');
+  const { head, owner, blocks } = recovered;
+  const state = await readState(join(path, 'state'), head.trimmedIndex);
+  const wal = new Wal(join(path, 'log'), recovered, 0);
+  const log = await openLog(wal, blocks, head, state);
+  return {
+    path,
+    identity,
+    clusterId: owner.clusterId,
+    configuration: owner.configuration,
+    head,
+    readLog: (from, to) => log.read(from, to),
+    state,
+    close: async () => {
+      try {
+        await wal.close();
+        await state.close();
+      } finally {
+        release();
+      }
+    },
+  };
+}
+
+/** Closes both if the log's end cannot be read. */
+async function openLog(wal: Wal, blocks: BlockIndex, head: LogHead, state: LmdbStateStore): Promise<FileLog> {
+  try {
+    return new FileLog(wal, blocks, head, tailLimits, { onRead: () => {}, onStage: () => {} });
+  } catch (error) {
+    await wal.close();
+    await state.close();
+    throw error;
+  }
+}
+
+async function readState(path: string, trimmedIndex: number): Promise<LmdbStateStore> {
+  const file = join(path, dataFileName);
+  if (!existsSync(file)) throw damaged(file, 'it is missing');
+  // A broken file ends the process that opens it.
+  const problem = await probeEnvironment(path);
+  if (problem !== undefined) throw damaged(file, problem);
+  const state = LmdbStateStore.openReadOnly(path);
+  if (state.durableIndex >= trimmedIndex) return state;
+  await state.close();
+  throw new DamagedError(
+    file,
+    'its applied index',
+    `the state ends at ${state.durableIndex}, the log begins at ${trimmedIndex}`,
+  );
+}
+
+function damaged(file: string, problem: string): DataDirectoryError {
+  return new DataDirectoryError('damaged', `${file} is damaged: ${problem}`);
+}
