@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { defaultAddress, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
 import type { ClientConnection } from './network/client-connection.ts';
@@ -42,6 +43,8 @@ export interface RunningNode {
 /** Milliseconds between ticks: the resolution of all the replica's timing. */
 const tickMs = 20;
 const electionTimeoutMsDefault = 200;
+/** How long a node that failed waits for its files to close before it says so. */
+const failurePatienceMs = 1000;
 /** How long a stop waits for the lead to be handed over and for own clients to be answered. */
 const stopPatienceMs = 2000;
 
@@ -126,9 +129,16 @@ class Node implements RunningNode {
     this.#tick();
   }
 
-  async stop(): Promise<void> {
-    if (this.#state !== 'running') return this.closed;
-    this.#state = 'stopping';
+  stop(): Promise<void> {
+    if (this.#state === 'running') {
+      this.#state = 'stopping';
+      this.#stopInOrder().then(this.#resolveClosed, this.#rejectClosed);
+    }
+    return this.closed;
+  }
+
+  /** Never resolves if the node fails on the way: `closed` has rejected then. */
+  async #stopInOrder(): Promise<void> {
     this.#receive({ type: 'stopping' });
     await this.#workDone();
     this.#receive({ type: 'stopped' });
@@ -138,7 +148,6 @@ class Node implements RunningNode {
     this.#links.close();
     await this.#diskIdle();
     await this.#close();
-    this.#resolveClosed();
   }
 
   #makeLinks({ log }: NodeOptions): PeerLinks {
@@ -292,7 +301,13 @@ class Node implements RunningNode {
   }
 
   #noticeIdle(): void {
-    if (this.#isFlushing || this.#storageJobs > 0 || this.#directory.logStore.hasStagedWrites) return;
+    if (
+      this.#state === 'closed' ||
+      this.#isFlushing ||
+      this.#storageJobs > 0 ||
+      this.#directory.logStore.hasStagedWrites
+    )
+      return;
     this.#onIdle?.();
   }
 
@@ -303,7 +318,8 @@ class Node implements RunningNode {
     clearInterval(this.#ticker);
     this.#links.close();
     const ended = Promise.allSettled([this.#gateway.close(), this.#directory.close()]);
-    void ended.then(() => this.#rejectClosed(error));
+    // A disk that failed may not answer any more: whoever waits for the end learns of it all the same.
+    void Promise.race([ended, delay(failurePatienceMs)]).then(() => this.#rejectClosed(error));
   }
 
   async #close(): Promise<void> {
