@@ -10,6 +10,7 @@ import type { ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
 import { Replica } from './replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts';
+import { FlushTimer } from './storage/flush-timer.ts';
 import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
 import type { PeerHello } from './wire/peer-message.ts';
@@ -83,6 +84,7 @@ class Node implements RunningNode {
   #rejectClosed: (error: unknown) => void = () => {};
   #ticker: NodeJS.Timeout | undefined;
   #tickedAt = performance.now();
+  readonly #flushTimer = new FlushTimer(tickMs, this.#tickedAt);
   #isTurnDue = false;
   #isFlushing = false;
   #storageJobs = 0;
@@ -205,7 +207,7 @@ class Node implements RunningNode {
   #tick(): void {
     this.#updateDials();
     const now = performance.now();
-    this.#receive({ type: 'tick', elapsedMs: now - this.#tickedAt });
+    this.#receive({ type: 'tick', elapsedMs: now - this.#tickedAt, flushingMs: this.#flushTimer.tick(now) });
     this.#tickedAt = now;
   }
 
@@ -241,10 +243,11 @@ class Node implements RunningNode {
     const { logStore } = this.#directory;
     if (this.#isFlushing || !logStore.hasStagedWrites) return;
     this.#isFlushing = true;
+    this.#flushTimer.begin(performance.now());
     logStore.flush().then(
       () => {
         this.#isFlushing = false;
-        this.#receive({ type: 'flushed' });
+        this.#receive({ type: 'flushed', durationMs: this.#flushTimer.end(performance.now()) });
       },
       (error: unknown) => this.#fail(error),
     );
