@@ -87,7 +87,6 @@ export class JsonFields {
   }
 
   /** An object in this one; undefined if there is none. */
-  /** An object in this one; undefined if there is none. */
   optionalObject(name: string): JsonFields | undefined {
     return this.has(name) ? new JsonFields(`${name} of ${this.#what}`, this.#take(name)) : undefined;
   }
