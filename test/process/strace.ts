@@ -21,6 +21,18 @@ export function straceProblem(): string | undefined {
   return status === 0 ? undefined : 'needs the right to trace, and seccomp';
 }
 
+/** Why no process that runs can be traced here; undefined if it can. */
+export function attachProblem(): string | undefined {
+  const problem = straceProblem();
+  if (problem) return problem;
+  const traced = spawn('sleep', ['10'], { stdio: 'ignore' });
+  // It ends by itself only if it may not.
+  const strace = ['strace', ...quiet, '-e', 'trace=none', '-p', String(traced.pid)];
+  const { status } = spawnSync('timeout', ['--signal=INT', '1', ...strace]);
+  traced.kill();
+  return status === 124 ? undefined : 'needs the right to trace a process that runs';
+}
+
 /** Words to put before a command. The process is the command's own: its pid, its signals, its exit code. */
 export function under(injection: Injection): string[] {
   return ['strace', '-D', '--seccomp-bpf', ...quiet, ...wordsOf(injection)];
