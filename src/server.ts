@@ -207,7 +207,9 @@ class Node implements RunningNode {
   #tick(): void {
     this.#updateDials();
     const now = performance.now();
-    this.#receive({ type: 'tick', elapsedMs: now - this.#tickedAt, flushingMs: this.#flushTimer.tick(now) });
+    const flushingMs = this.#flushTimer.tick(now);
+    const flushingBytes = this.#directory.logStore.flushBytes;
+    this.#receive({ type: 'tick', elapsedMs: now - this.#tickedAt, flushingMs, flushingBytes });
     this.#tickedAt = now;
   }
 
@@ -247,7 +249,8 @@ class Node implements RunningNode {
     logStore.flush().then(
       () => {
         this.#isFlushing = false;
-        this.#receive({ type: 'flushed', durationMs: this.#flushTimer.end(performance.now()) });
+        const durationMs = this.#flushTimer.end(performance.now());
+        this.#receive({ type: 'flushed', durationMs, bytes: logStore.flushBytes });
       },
       (error: unknown) => this.#fail(error),
     );

@@ -6,6 +6,9 @@ const windowMs = sliceMs * sliceCount;
 const slowFromMs = 1500;
 const quickBelowMs = 500;
 
+/** A large flush may take longer: a sound disk, however humble, writes at least so much of it in a millisecond. */
+const bytesPerMsMin = 20_000;
+
 /**
  * Tells whether this node's disk is slow now, from how long the flushes of its log take. Time counts, not flushes: a
  * second of quick ones is a thousand, a second of slow ones is five, and whoever writes meets either with equal odds.
@@ -21,7 +24,7 @@ export class DiskWatch {
   #slice = 0;
   #isSlow = false;
 
-  /** A flush of `slowFlushMs` or more is slow. */
+  /** A flush of `slowFlushMs` or more is slow, if that is not for its size. */
   constructor(slowFlushMs: number) {
     this.#slowFlushMs = slowFlushMs;
   }
@@ -31,18 +34,22 @@ export class DiskWatch {
   }
 
   /** A flush is done. */
-  flushed(durationMs: number): void {
-    const times = durationMs >= this.#slowFlushMs ? this.#slowMs : this.#quickMs;
+  flushed(durationMs: number, bytes: number): void {
+    const times = this.#isSlowFlush(durationMs, bytes) ? this.#slowMs : this.#quickMs;
     const at = this.#slice % sliceCount;
     times[at] = (times[at] as number) + Math.min(durationMs, windowMs);
   }
 
   /** Time passes. `flushingMs`: for how long a flush is under way; a disk that hangs answers none. */
-  tick(nowMs: number, flushingMs: number): void {
+  tick(nowMs: number, flushingMs: number, flushingBytes: number): void {
     this.#roll(Math.floor(nowMs / sliceMs));
-    const slowMs = sum(this.#slowMs) + (flushingMs >= this.#slowFlushMs ? flushingMs : 0);
+    const slowMs = sum(this.#slowMs) + (this.#isSlowFlush(flushingMs, flushingBytes) ? flushingMs : 0);
     if (this.#isSlow) this.#isSlow = slowMs >= quickBelowMs;
     else this.#isSlow = slowMs >= slowFromMs && slowMs > sum(this.#quickMs);
+  }
+
+  #isSlowFlush(durationMs: number, bytes: number): boolean {
+    return durationMs >= this.#slowFlushMs + bytes / bytesPerMsMin;
   }
 
   #roll(slice: number): void {

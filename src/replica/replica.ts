@@ -285,7 +285,8 @@ export class Replica {
   #handle(event: ReplicaEvent): void {
     switch (event.type) {
       case 'tick':
-        return this.#onTick(event.elapsedMs ?? this.#options.tickMs, event.flushingMs ?? 0);
+        this.#onTick(event.elapsedMs ?? this.#options.tickMs);
+        return this.#watchDisk(event.flushingMs ?? 0, event.flushingBytes ?? 0);
       case 'peerConnected':
         return this.#onPeerConnected(event.hello);
       case 'peerDisconnected':
@@ -300,7 +301,7 @@ export class Replica {
         for (const request of event.requests) this.#onRequest(event.connection, request);
         return;
       case 'flushed':
-        return event.durationMs === undefined ? undefined : this.#onFlushed(event.durationMs);
+        return event.durationMs === undefined ? undefined : this.#onFlushed(event.durationMs, event.bytes ?? 0);
       case 'checkpointed':
         this.#keeper.onCheckpointed();
         return this.voter && this.#keeper.trimLog(this.voter.configuration);
@@ -323,12 +324,12 @@ export class Replica {
     else this.#reconfigurations.receive(connection, request);
   }
 
-  #onFlushed(durationMs: number): void {
+  #onFlushed(durationMs: number, bytes: number): void {
     this.#flushTimes.add(durationMs);
-    this.#diskWatch.flushed(durationMs);
+    this.#diskWatch.flushed(durationMs, bytes);
   }
 
-  #onTick(elapsedMs: number, flushingMs: number): void {
+  #onTick(elapsedMs: number): void {
     this.#tick++;
     this.#nowMs += elapsedMs;
     const mode = this.#mode;
@@ -336,7 +337,6 @@ export class Replica {
     if (this.#mode.name === 'forming' && this.#tick === 1) this.#output.notice('info', this.#whyNoLeader());
     if (mode.name === 'member') mode.voter.tick();
     if (mode.name === 'member' || mode.name === 'joining') mode.catchUp?.tick();
-    this.#watchDisk(flushingMs);
     this.#donor.tick();
     if (this.#tick % sweepTicks === 0) this.#clients.sweep();
     if (this.#tick % this.#settings.resendTicks === 0) this.#announceToUnheard();
@@ -513,9 +513,9 @@ export class Replica {
   }
 
   /** A leader whose disk stays slow asks another to lead. Heartbeats know nothing of disks: nobody else would notice. */
-  #watchDisk(flushingMs: number): void {
+  #watchDisk(flushingMs: number, flushingBytes: number): void {
     const wasSlow = this.#diskWatch.isSlow;
-    this.#diskWatch.tick(this.#nowMs, flushingMs);
+    this.#diskWatch.tick(this.#nowMs, flushingMs, flushingBytes);
     const { isSlow } = this.#diskWatch;
     if (isSlow && !wasSlow) this.#output.notice('warn', 'the disk is slow: most flushes of the log take too long');
     if (wasSlow && !isSlow) this.#output.notice('info', 'the disk is quick again');

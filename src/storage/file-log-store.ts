@@ -81,6 +81,7 @@ export class FileLogStore implements LogStore {
   /** What is on disk. */
   #durable: { readonly head: LogHead; readonly owner: LogOwner };
   #flushing: Promise<unknown> = Promise.resolve();
+  #flushBytes = 0;
   #closing: Promise<void> | undefined;
   #failure: Error | undefined;
 
@@ -131,6 +132,11 @@ export class FileLogStore implements LogStore {
 
   get hasStagedWrites(): boolean {
     return this.#ledger.hasStagedWrites;
+  }
+
+  /** Size of the flush that is under way, or of the last. */
+  get flushBytes(): number {
+    return this.#flushBytes;
   }
 
   bindCluster(clusterId: string): void {
@@ -226,6 +232,7 @@ export class FileLogStore implements LogStore {
     const owner = base === undefined ? changedOwner : after.owner;
     const parts = { bytesMax, base, head: after.head, owner, change };
     const record = encodeRecord(place.id, parts, place.offset, this.#log.blocks);
+    this.#flushBytes = record.length;
     const oldestSegment = this.#log.oldestSegment ?? place.id.segment;
     await this.#wal.write(place, record);
     this.#durable = after;

@@ -1,4 +1,5 @@
 import { closeSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { assert } from '../base/assert.ts';
 import { DiskFailedError, onDisk } from './storage-error.ts';
 import {
@@ -186,7 +187,7 @@ export class Wal {
   #drop({ segment, bytes }: Segment): void {
     if (this.#reader?.segment === segment) this.#closeReader();
     if (bytes !== this.#segmentBytes || this.#lastAllotted - this.#present.segment >= readyMax) {
-      this.#inBackground(() => Promise.resolve(rmSync(segmentFile(this.#directory, segment))));
+      this.#inBackground(() => rm(segmentFile(this.#directory, segment)));
       return;
     }
     const next = ++this.#lastAllotted;

@@ -83,16 +83,16 @@ describe('a disk', () => {
   });
 
   /** Flushes of so many milliseconds, one after the other, for `forMs`. */
-  function flush(durationMs: number, forMs: number): void {
+  function flush(durationMs: number, forMs: number, bytes = 0): void {
     for (const endMs = nowMs + forMs; nowMs < endMs; ) {
       nowMs += durationMs;
-      watch.flushed(durationMs);
-      watch.tick(nowMs, 0);
+      watch.flushed(durationMs, bytes);
+      watch.tick(nowMs, 0, 0);
     }
   }
 
   function rest(forMs: number): void {
-    for (const endMs = nowMs + forMs; nowMs < endMs; nowMs += 20) watch.tick(nowMs, 0);
+    for (const endMs = nowMs + forMs; nowMs < endMs; nowMs += 20) watch.tick(nowMs, 0, 0);
   }
 
   it('is slow after a second and a half of slow flushes, and quick again when they are long ago', () => {
@@ -125,16 +125,23 @@ describe('a disk', () => {
     expect(watch.isSlow).toBe(false);
   });
 
-  it('is slow while a flush hangs, and after it', () => {
-    watch.tick(1490, 1490);
+  it('is not slow because flushes are large', () => {
+    flush(300, 20_000, 5_000_000);
     expect(watch.isSlow).toBe(false);
-    watch.tick(1510, 1510);
+    flush(400, 6000, 5_000_000);
     expect(watch.isSlow).toBe(true);
-    watch.tick(59_990, 59_990);
-    watch.flushed(60_000);
-    watch.tick(60_010, 0);
+  });
+
+  it('is slow while a flush hangs, and after it', () => {
+    watch.tick(1490, 1490, 100);
+    expect(watch.isSlow).toBe(false);
+    watch.tick(1510, 1510, 100);
     expect(watch.isSlow).toBe(true);
-    watch.tick(71_000, 0);
+    watch.tick(59_990, 59_990, 0);
+    watch.flushed(60_000, 0);
+    watch.tick(60_010, 0, 0);
+    expect(watch.isSlow).toBe(true);
+    watch.tick(71_000, 0, 0);
     expect(watch.isSlow).toBe(false);
   });
 });
