@@ -1,3 +1,4 @@
+import { format } from 'node:util';
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { formatLogLine, type LogLevel, logLevels } from '../src/cli/log-line.ts';
@@ -45,6 +46,8 @@ export default class Start extends BaseCommand {
       if (logLevels.indexOf(level) >= least)
         printMessage(formatLogLine(new Date(), plan.nodeId, level, message, fields));
     };
+    // lmdb prints an error with its stack beside giving it to us, who say it in one line.
+    console.error = (...words: unknown[]) => log('debug', format(...words));
     const stop = stopRequested((signal) => log('info', 'stopping', { signal }));
     const { startNode } = await import('../src/server.ts');
     this.#mayHoldOpen = true;

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { defaultAddress, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
 import type { ClientConnection } from './network/client-connection.ts';
@@ -9,6 +10,7 @@ import type { ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
 import { Replica } from './replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts';
+import { FlushTimer } from './storage/flush-timer.ts';
 import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
 import type { PeerHello } from './wire/peer-message.ts';
@@ -42,6 +44,8 @@ export interface RunningNode {
 /** Milliseconds between ticks: the resolution of all the replica's timing. */
 const tickMs = 20;
 const electionTimeoutMsDefault = 200;
+/** How long a node that failed waits for its files to close before it says so. */
+const failurePatienceMs = 1000;
 /** How long a stop waits for the lead to be handed over and for own clients to be answered. */
 const stopPatienceMs = 2000;
 
@@ -80,6 +84,7 @@ class Node implements RunningNode {
   #rejectClosed: (error: unknown) => void = () => {};
   #ticker: NodeJS.Timeout | undefined;
   #tickedAt = performance.now();
+  readonly #flushTimer = new FlushTimer(tickMs, this.#tickedAt);
   #isTurnDue = false;
   #isFlushing = false;
   #storageJobs = 0;
@@ -126,9 +131,16 @@ class Node implements RunningNode {
     this.#tick();
   }
 
-  async stop(): Promise<void> {
-    if (this.#state !== 'running') return this.closed;
-    this.#state = 'stopping';
+  stop(): Promise<void> {
+    if (this.#state === 'running') {
+      this.#state = 'stopping';
+      this.#stopInOrder().then(this.#resolveClosed, this.#rejectClosed);
+    }
+    return this.closed;
+  }
+
+  /** Never resolves if the node fails on the way: `closed` has rejected then. */
+  async #stopInOrder(): Promise<void> {
     this.#receive({ type: 'stopping' });
     await this.#workDone();
     this.#receive({ type: 'stopped' });
@@ -138,7 +150,6 @@ class Node implements RunningNode {
     this.#links.close();
     await this.#diskIdle();
     await this.#close();
-    this.#resolveClosed();
   }
 
   #makeLinks({ log }: NodeOptions): PeerLinks {
@@ -196,7 +207,9 @@ class Node implements RunningNode {
   #tick(): void {
     this.#updateDials();
     const now = performance.now();
-    this.#receive({ type: 'tick', elapsedMs: now - this.#tickedAt });
+    const flushingMs = this.#flushTimer.tick(now);
+    const flushingBytes = this.#directory.logStore.flushBytes;
+    this.#receive({ type: 'tick', elapsedMs: now - this.#tickedAt, flushingMs, flushingBytes });
     this.#tickedAt = now;
   }
 
@@ -232,10 +245,12 @@ class Node implements RunningNode {
     const { logStore } = this.#directory;
     if (this.#isFlushing || !logStore.hasStagedWrites) return;
     this.#isFlushing = true;
+    this.#flushTimer.begin(performance.now());
     logStore.flush().then(
       () => {
         this.#isFlushing = false;
-        this.#receive({ type: 'flushed' });
+        const durationMs = this.#flushTimer.end(performance.now());
+        this.#receive({ type: 'flushed', durationMs, bytes: logStore.flushBytes });
       },
       (error: unknown) => this.#fail(error),
     );
@@ -292,7 +307,13 @@ class Node implements RunningNode {
   }
 
   #noticeIdle(): void {
-    if (this.#isFlushing || this.#storageJobs > 0 || this.#directory.logStore.hasStagedWrites) return;
+    if (
+      this.#state === 'closed' ||
+      this.#isFlushing ||
+      this.#storageJobs > 0 ||
+      this.#directory.logStore.hasStagedWrites
+    )
+      return;
     this.#onIdle?.();
   }
 
@@ -303,7 +324,8 @@ class Node implements RunningNode {
     clearInterval(this.#ticker);
     this.#links.close();
     const ended = Promise.allSettled([this.#gateway.close(), this.#directory.close()]);
-    void ended.then(() => this.#rejectClosed(error));
+    // A disk that failed may not answer any more: whoever waits for the end learns of it all the same.
+    void Promise.race([ended, delay(failurePatienceMs)]).then(() => this.#rejectClosed(error));
   }
 
   async #close(): Promise<void> {

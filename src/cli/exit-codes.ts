@@ -16,6 +16,7 @@ export const exitCodes = {
   unknown: { code: 6, meaning: 'timed out: outcome unknown' },
   refused: { code: 7, meaning: 'refused (auth)' },
   overLimit: { code: 8, meaning: 'over a limit or quota: not applied' },
+  diskFailed: { code: 9, meaning: 'a disk failed: the node stopped, and can start again on a good one' },
   incomplete: { code: 10, meaning: 'the members are changed, but a newcomer is not complete in time' },
 } as const satisfies Record<string, { code: number; meaning: string }>;
 
@@ -56,7 +57,7 @@ const exitOfNodeError: Readonly<Record<string, ExitName>> = {
   CannotListenError: 'usage',
   BackupFileError: 'usage',
   DamagedError: 'internal',
-  DiskFailedError: 'internal',
+  DiskFailedError: 'diskFailed',
 };
 
 /** What became of the change that was asked for; `applied`: it was made, though the command failed. */

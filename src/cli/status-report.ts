@@ -1,4 +1,4 @@
-import type { CatchUpStatus, ConfigurationSummary, LogHeld, NodeRole } from '../wire/client-message.ts';
+import type { CatchUpStatus, ConfigurationSummary, DiskStatus, LogHeld, NodeRole } from '../wire/client-message.ts';
 import { formatBytes } from './byte-size.ts';
 import { formatTable } from './output.ts';
 
@@ -28,6 +28,7 @@ export interface StatusOfNode {
   readonly connected: readonly number[] | undefined;
   readonly catchUp: CatchUpStatus | undefined;
   readonly logHeld: LogHeld | undefined;
+  readonly disk: DiskStatus | undefined;
 }
 
 /** So many entries behind is the way of things under load. */
@@ -55,9 +56,14 @@ export function statusJson(report: StatusReport) {
       connected: node.connected ?? null,
       catchUp: node.catchUp ?? null,
       logHeld: node.logHeld ?? null,
+      disk: node.disk ? diskJson(node.disk) : null,
     })),
     history: report.history,
   };
+}
+
+function diskJson({ flushP50Ms, flushP99Ms, flushes }: DiskStatus) {
+  return { flushP50Ms: flushP50Ms ?? null, flushP99Ms: flushP99Ms ?? null, flushes };
 }
 
 /** The report for people: a table, then what is not as it should be and who holds what back, then the past. */
@@ -69,10 +75,11 @@ export function describeStatus(report: StatusReport): string[] {
     node.role === 'leader' ? 'leader *' : node.role,
     `${node.decidedIndex ?? '-'}`,
     `${node.appliedIndex ?? '-'}`,
+    node.disk?.flushP99Ms === undefined ? '-' : `${node.disk.flushP99Ms.toFixed(1)} ms`,
   ]);
   return [
     `cluster ${report.clusterId ?? '(not formed yet)'}, configuration ${report.configurationId}, ${leader}`,
-    ...formatTable([['ID', 'ADDRESS', 'ROLE', 'DECIDED', 'APPLIED'], ...rows], [0, 3, 4]),
+    ...formatTable([['ID', 'ADDRESS', 'ROLE', 'DECIDED', 'APPLIED', 'FSYNC P99'], ...rows], [0, 3, 4, 5]),
     ...report.members.flatMap((node) => remarksOn(node, report)),
     ...describeHistory(report.history),
   ];

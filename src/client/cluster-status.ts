@@ -1,4 +1,11 @@
-import type { CatchUpStatus, ConfigurationSummary, LogHeld, NodeRole, NodeStatus } from '../wire/client-message.ts';
+import type {
+  CatchUpStatus,
+  ConfigurationSummary,
+  DiskStatus,
+  LogHeld,
+  NodeRole,
+  NodeStatus,
+} from '../wire/client-message.ts';
 
 /** A node as the cluster has it. */
 export interface MemberStatus {
@@ -24,6 +31,7 @@ export interface MemberStatus {
   readonly connected: readonly number[] | undefined;
   readonly catchUp: CatchUpStatus | undefined;
   readonly logHeld: LogHeld | undefined;
+  readonly disk: DiskStatus | undefined;
 }
 
 /** The cluster as its nodes see it, put together. Each index is an exclusive end: a count of entries. */
@@ -115,6 +123,7 @@ function memberStatus(
     connected: status?.connected,
     catchUp: status?.catchUp,
     logHeld: status?.logHeld,
+    disk: status?.disk,
   };
 }
 

@@ -95,11 +95,12 @@ export class Leader<T> {
     return Math.max(log.decidedIndex, this.#phase.readFloor);
   }
 
-  /** The follower in session that has most of the log on disk: who would take over with the least delay. */
-  get furthestFollower(): NodeId | undefined {
+  /** The follower in session, none of `except`, that has most of the log on disk: who would take over with the least delay. */
+  furthestFollower(except: ReadonlySet<NodeId>): NodeId | undefined {
     let furthest: Progress<T> | undefined;
     for (const follower of this.#followers) {
-      if (follower.status !== 'synced' || follower.acceptedIndex < (furthest?.acceptedIndex ?? 0)) continue;
+      if (except.has(follower.pid) || follower.status !== 'synced') continue;
+      if (follower.acceptedIndex < (furthest?.acceptedIndex ?? 0)) continue;
       furthest = follower;
     }
     return furthest?.pid;

@@ -119,9 +119,9 @@ export class OmniPaxos<T> {
     return compareBallots(this.#log.promise, bottomBallot) === 0 ? undefined : this.#log.promise;
   }
 
-  /** Set while this node leads: the follower to hand the lead to, see `BallotLeaderElection.takeOver`. */
-  get furthestFollower(): NodeId | undefined {
-    return this.#role.role === 'leader' ? this.#role.furthestFollower : undefined;
+  /** While this node leads: the follower, none of `except`, to hand the lead to, see `BallotLeaderElection.takeOver`. */
+  furthestFollower(except: ReadonlySet<NodeId> = new Set()): NodeId | undefined {
+    return this.#role.role === 'leader' ? this.#role.furthestFollower(except) : undefined;
   }
 
   /** True once a StopSign is accepted here, decided or not. */

@@ -7,8 +7,16 @@ export type ConnectionId = number;
 
 /** What happens to a replica. Sockets, disks and timers only put these into the inbox. */
 export type ReplicaEvent =
-  /** A step of time; `elapsedMs` since the last one, for clients' deadlines (the nominal length if left out). */
-  | { readonly type: 'tick'; readonly elapsedMs?: number }
+  /**
+   * A step of time; `elapsedMs` since the last one, for clients' deadlines (the nominal length if left out). `flushingMs`:
+   * how long the flush that is under way has taken so far, and `flushingBytes`: of how much it is.
+   */
+  | {
+      readonly type: 'tick';
+      readonly elapsedMs?: number;
+      readonly flushingMs?: number;
+      readonly flushingBytes?: number;
+    }
   /** A link is new. Comes before any message on it. */
   | { readonly type: 'peerConnected'; readonly hello: PeerHello }
   | { readonly type: 'peerDisconnected'; readonly nodeId: NodeId }
@@ -16,8 +24,8 @@ export type ReplicaEvent =
   | { readonly type: 'peerUnreached'; readonly nodeId: NodeId; readonly reason: string; readonly isRefusal: boolean }
   | { readonly type: 'peerMessages'; readonly from: NodeId; readonly messages: readonly PeerMessage[] }
   | { readonly type: 'requests'; readonly connection: ConnectionId; readonly requests: readonly ClientRequest[] }
-  /** The log store made more writes durable. */
-  | { readonly type: 'flushed' }
+  /** The log store made more writes durable, `bytes` in `durationMs`. Without that, it only asks for another turn. */
+  | { readonly type: 'flushed'; readonly durationMs?: number; readonly bytes?: number }
   | { readonly type: 'checkpointed' }
   | { readonly type: 'stateInstalled'; readonly index: number }
   /** The process is about to end: no new requests; the lead goes to another node. */

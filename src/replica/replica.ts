@@ -12,9 +12,12 @@ import type { Announce, LogSegment, PeerHello, PeerMessage, StateChunk, StateReq
 import { Backups } from './backups.ts';
 import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { type DecidedLog, Donor } from './donor.ts';
 import type { ConnectionId, ReplicaEvent, TurnOutput } from './events.ts';
+import { FlushTimes } from './flush-times.ts';
 import { Formation, type InitialCluster } from './formation.ts';
+import { LeadHandover } from './lead-handover.ts';
 import type { LogStore } from './log-store.ts';
 import { failure, Output } from './output.ts';
 import { Peers, peerProblem } from './peers.ts';
@@ -68,6 +71,13 @@ interface Announced {
 const timeoutsToDecideAgain = 20;
 /** Most links that a status tells of. */
 const connectedToldMax = 256;
+/**
+ * A flush is slow from this share of an election timeout on. Who takes over writes twice before it leads, one after the other
+ * (its own Prepare, a promise elsewhere): with slower disks that takes longer than the time in which a leader is to be replaced.
+ */
+const slowFlushShare = 0.5;
+/** Election timeouts that a node has to take over when asked. */
+const takeOverTimeouts = 2;
 /** Ticks between sweeps of deadlines. */
 const sweepTicks = 5;
 /**
@@ -89,6 +99,9 @@ export class Replica {
   readonly #clients: Clients;
   readonly #reconfigurations: Reconfigurations;
   readonly #initialMembers: readonly NodeId[];
+  readonly #flushTimes = new FlushTimes();
+  readonly #diskWatch: DiskWatch;
+  readonly #handover: LeadHandover;
   #mode: Mode;
   #inbox: ReplicaEvent[] = [];
   #tick = 0;
@@ -112,6 +125,9 @@ export class Replica {
     this.#backups = new Backups(this.#state, this.#keeper, this.#settings, this.#output, view);
     this.#clients = new Clients(this.#machine, this.#backups, this.#settings, this.#output, view);
     this.#reconfigurations = new Reconfigurations(this.#output, view);
+    const { electionTimeoutTicks, handoverPauseTicks } = this.#settings;
+    this.#diskWatch = new DiskWatch(electionTimeoutTicks * options.tickMs * slowFlushShare);
+    this.#handover = new LeadHandover(takeOverTimeouts * electionTimeoutTicks, handoverPauseTicks);
     this.#mode = this.#initialMode();
   }
 
@@ -155,19 +171,17 @@ export class Replica {
   status(): NodeStatus {
     const mode = this.#mode;
     const configuration = this.#configuration;
-    const members = configuration
-      ? configuration.members.map(({ id, address, storageId }) => ({ id, address, storageId }))
-      : [...this.#options.initial.nodes].map(([id, address]) => ({ id, address }));
     return {
       clusterId: this.#store.identity.clusterId,
       nodeId: this.#nodeId,
       address: this.#options.address,
       state: mode.name,
-      configurationId: configuration?.configurationId ?? 0,
+      configurationId: this.#configurationId,
       leader: mode.name === 'member' ? this.#knownLeader(mode.voter) : undefined,
       decidedIndex: this.#store.state.decidedIndex,
       appliedIndex: this.#machine.appliedIndex,
-      members,
+      disk: this.#flushTimes.status(),
+      members: this.#members,
       storageId: this.#store.identity.storageId,
       trimmedIndex: this.#store.sequence.trimmedIndex,
       connected: this.#peers.ids().slice(0, connectedToldMax),
@@ -191,7 +205,7 @@ export class Replica {
   /** After `stopping`: nothing here is worth waiting for any more. */
   get canStop(): boolean {
     const { voter } = this;
-    const isNeeded = voter?.paxos.furthestFollower !== undefined;
+    const isNeeded = voter?.paxos.furthestFollower() !== undefined;
     return !isNeeded && !this.#clients.hasPendingWrites;
   }
 
@@ -228,6 +242,12 @@ export class Replica {
   get #origin(): Origin | undefined {
     const { clusterId, origin } = this.#store.identity;
     return clusterId === undefined ? origin : this.#configuration?.origin;
+  }
+
+  get #members(): NodeStatus['members'] {
+    const members = this.#configuration?.members;
+    if (members) return members.map(({ id, address, storageId }) => ({ id, address, storageId }));
+    return [...this.#options.initial.nodes].map(([id, address]) => ({ id, address }));
   }
 
   get #configurationId(): number {
@@ -278,7 +298,8 @@ export class Replica {
   #handle(event: ReplicaEvent): void {
     switch (event.type) {
       case 'tick':
-        return this.#onTick(event.elapsedMs ?? this.#options.tickMs);
+        this.#onTick(event.elapsedMs ?? this.#options.tickMs);
+        return this.#watchDisk(event.flushingMs ?? 0, event.flushingBytes ?? 0);
       case 'peerConnected':
         return this.#onPeerConnected(event.hello);
       case 'peerDisconnected':
@@ -293,7 +314,7 @@ export class Replica {
         for (const request of event.requests) this.#onRequest(event.connection, request);
         return;
       case 'flushed':
-        return;
+        return event.durationMs === undefined ? undefined : this.#onFlushed(event.durationMs, event.bytes ?? 0);
       case 'checkpointed':
         this.#keeper.onCheckpointed();
         return this.voter && this.#keeper.trimLog(this.voter.configuration);
@@ -314,6 +335,11 @@ export class Replica {
     const refusal = this.#refusal();
     if (refusal) this.#output.respond(connection, request.id, refusal);
     else this.#reconfigurations.receive(connection, request);
+  }
+
+  #onFlushed(durationMs: number, bytes: number): void {
+    this.#flushTimes.add(durationMs);
+    this.#diskWatch.flushed(durationMs, bytes);
   }
 
   #onTick(elapsedMs: number): void {
@@ -499,13 +525,30 @@ export class Replica {
 
   /** Whoever is to lead next need not wait for an election timeout, and clients hardly notice. */
   #handOverLead(): void {
-    const successor = this.voter?.paxos.furthestFollower;
+    const successor = this.voter?.paxos.furthestFollower();
     if (successor !== undefined) this.#output.send(successor, this.#configurationId, { type: 'TakeOver' });
   }
 
+  /** A leader whose disk stays slow asks another to lead. Heartbeats know nothing of disks: nobody else would notice. */
+  #watchDisk(flushingMs: number, flushingBytes: number): void {
+    const wasSlow = this.#diskWatch.isSlow;
+    this.#diskWatch.tick(this.#nowMs, flushingMs, flushingBytes);
+    const { isSlow } = this.#diskWatch;
+    if (isSlow && !wasSlow) this.#output.notice('warn', 'the disk is slow: most flushes of the log take too long');
+    if (wasSlow && !isSlow) this.#output.notice('info', 'the disk is quick again');
+    const paxos = this.voter?.paxos;
+    if (!isSlow || !paxos?.isLeaderInAcceptPhase) return this.#handover.rest();
+    const successor = this.#handover.next(this.#tick, (asked) => paxos.furthestFollower(asked));
+    if (successor === undefined) return;
+    this.#output.notice('warn', `because of its slow disk this node asks node ${successor} to lead`);
+    this.#output.send(successor, this.#configurationId, { type: 'TakeOver' });
+  }
+
+  /** One that stops, or whose disk is slow as well, is no better leader. */
   #onTakeOver(from: NodeId, configurationId: number): void {
     const { voter } = this;
-    if (voter?.configurationId === configurationId && voter.leader?.pid === from && !this.#isStopping) voter.takeOver();
+    if (voter?.configurationId !== configurationId || voter.leader?.pid !== from) return;
+    if (!this.#isStopping && !this.#diskWatch.isSlow) voter.takeOver();
   }
 
   /** State carries the giver's configuration, so that the taker can tell what may lie in it. */
@@ -690,7 +733,7 @@ export class Replica {
     const { name } = this.#mode;
     if (name === 'member' || name === 'forming') return undefined;
     const what = name === 'joining' ? 'is catching up with the cluster' : 'stands by and is no member';
-    const members = this.status().members.filter((member) => member.id !== this.#nodeId);
+    const members = this.#members.filter((member) => member.id !== this.#nodeId);
     return failure(
       'notMember',
       'notApplied',

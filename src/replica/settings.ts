@@ -31,6 +31,8 @@ export interface ReplicaSettings {
   readonly donorTimeoutTicks: number;
   /** Ticks until a donor drops a snapshot that nobody reads. */
   readonly snapshotIdleTicks: number;
+  /** Ticks between attempts to hand the lead over because of a slow disk. */
+  readonly handoverPauseTicks: number;
   /** Leader priority in elections. */
   readonly priority: number;
 }
@@ -54,5 +56,6 @@ export const defaultReplicaSettings: ReplicaSettings = {
   appliedPerTurnMax: 20_000,
   donorTimeoutTicks: 50,
   snapshotIdleTicks: 1_500,
+  handoverPauseTicks: 1_500,
   priority: 0,
 };

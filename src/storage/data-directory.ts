@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Identity } from '../cluster/configuration.ts';
 import type { Origin } from '../cluster/origin.ts';
@@ -21,8 +21,11 @@ import type { TailLimits } from './log-tail.ts';
 import { originDamage, readOrigin } from './origin-file.ts';
 import { probeEnvironment } from './probe.ts';
 import { refuseUnfinishedSeed } from './seeding-mark.ts';
-import { DamagedError, messageOf } from './storage-error.ts';
-import { listSegments } from './wal-files.ts';
+import { DamagedError, diskFailure, messageOf, onDisk } from './storage-error.ts';
+import { listSegments, readAt } from './wal-files.ts';
+
+/** The two first pages of LMDB's file, which it reads before anything else. */
+const stateHeadBytes = 8192;
 
 /** Which directory, and for whom. */
 export interface DataDirectoryOptions {
@@ -55,7 +58,8 @@ export interface DataDirectory {
  *   state/     LMDB: the state
  *   origin     what it was made with, if it was not made empty
  *
- * Rejects with a {@link DataDirectoryError} whose code says why; a directory that is refused stays as it is.
+ * Rejects with a {@link DataDirectoryError} whose code says why; a directory that is refused stays as it is. Rejects with a
+ * {@link import('./storage-error.ts').DiskFailedError} if its disk fails.
  * After a close that was not in good order the state is first read in a child process, since a broken LMDB file kills by signal.
  */
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
@@ -162,9 +166,22 @@ async function closeStores({ logStore, stateStore }: Stores): Promise<void> {
 async function checkFiles(path: string, logPath: string, stateFile: string, lock: DirectoryLock): Promise<void> {
   if (listSegments(logPath).length === 0) throw damaged(logPath, 'it has no segment of the log');
   if (!existsSync(stateFile)) throw damaged(stateFile, 'it is missing');
+  readHead(stateFile);
   if (!lock.wasAbandoned && wasClosed(path, [stateFile])) return;
   const problem = await probeEnvironment(dirname(stateFile));
   if (problem !== undefined) throw damaged(stateFile, problem);
+}
+
+/** LMDB ends the process by a signal if it cannot read the head of its file. Throws a `DiskFailedError`. */
+function readHead(stateFile: string): void {
+  onDisk(stateFile, 'read', () => {
+    const file = openSync(stateFile, 'r');
+    try {
+      readAt(file, 0, stateHeadBytes);
+    } finally {
+      closeSync(file);
+    }
+  });
 }
 
 function damaged(file: string, problem: string): DataDirectoryError {
@@ -187,10 +204,20 @@ export function makeDirectory(path: string): boolean {
   }
 }
 
+/** Calls that change nothing: what fails in one of them is a read. */
+const readingCalls: ReadonlySet<string> = new Set(['read', 'open', 'stat', 'fstat', 'scandir']);
+
+/** The file that an error of the system is about, where it says so. */
+function pathOf(error: Error): string | undefined {
+  return 'path' in error && typeof error.path === 'string' ? error.path : undefined;
+}
+
 /** What to throw for whatever went wrong with a directory. */
 export function refusal(path: string, error: unknown): unknown {
   if (error instanceof DamagedError) return new DataDirectoryError('damaged', error.message, error);
   if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error;
+  const failure = diskFailure(pathOf(error) ?? path, readingCalls.has(String(error.syscall)) ? 'read' : 'write', error);
+  if (failure !== error) return failure;
   return new DataDirectoryError(
     'notWritable',
     `data directory ${path} cannot be used (${messageOf(error)}): give a directory that this user may write to`,

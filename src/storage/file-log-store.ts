@@ -14,8 +14,9 @@ import { FileLog } from './file-log.ts';
 import type { LogHead } from './log-head.ts';
 import type { TailLimits } from './log-tail.ts';
 import { StagedPaxosState } from './staged-paxos-state.ts';
+import { diskFailure, onDisk } from './storage-error.ts';
 import { Wal } from './wal.ts';
-import { createSegment } from './wal-files.ts';
+import { createSegment, segmentFile } from './wal-files.ts';
 import { encodeRecord, type LogChange, type LogOwner, ownerBytesMax, recordBytesMax } from './wal-record.ts';
 import { type RecoveredLog, recoverLog } from './wal-recovery.ts';
 import { WriteLedger } from './write-ledger.ts';
@@ -83,13 +84,14 @@ export class FileLogStore implements LogStore {
   /** What is on disk. */
   #durable: { readonly head: LogHead; readonly owner: LogOwner };
   #flushing: Promise<unknown> = Promise.resolve();
+  #flushBytes = 0;
   #closing: Promise<void> | undefined;
   #failure: Error | undefined;
 
-  /** Opens the store and recovers what the last flush left. Counts the opening durably. Throws a `DamagedError`. */
+  /** Opens the store and recovers what the last flush left. Counts the opening durably. Throws a `DamagedError` or a `DiskFailedError`. */
   static async open(options: FileLogStoreOptions): Promise<FileLogStore> {
     const { path, clusterId, segmentBytes = defaultSegmentBytes } = options;
-    const recovered = recoverLog(path) ?? (await createLog(path, segmentBytes));
+    const recovered = recover(path) ?? (await createLog(path, segmentBytes));
     const bound = recovered.owner.clusterId;
     if (bound !== undefined && bound !== (clusterId ?? bound)) throw otherClusterError(bound, clusterId ?? bound);
     const wal = new Wal(path, recovered, segmentBytes);
@@ -134,6 +136,11 @@ export class FileLogStore implements LogStore {
 
   get hasStagedWrites(): boolean {
     return this.#ledger.hasStagedWrites;
+  }
+
+  /** Size of the flush that is under way, or of the last. */
+  get flushBytes(): number {
+    return this.#flushBytes;
   }
 
   bindCluster(clusterId: string): void {
@@ -229,6 +236,7 @@ export class FileLogStore implements LogStore {
     const owner = base === undefined ? changedOwner : after.owner;
     const parts = { bytesMax, base, head: after.head, owner, change };
     const record = encodeRecord(place.id, parts, place.offset, this.#log.blocks);
+    this.#flushBytes = record.length;
     const oldestSegment = this.#log.oldestSegment ?? place.id.segment;
     await this.#wal.write(place, record);
     this.#durable = after;
@@ -256,6 +264,10 @@ export class FileLogStore implements LogStore {
   }
 }
 
+function recover(path: string): RecoveredLog | undefined {
+  return onDisk(path, 'read', () => recoverLog(path));
+}
+
 /** Makes the first segment with a first record: a log is there from the moment that file has its name. */
 async function createLog(path: string, segmentBytes: number): Promise<RecoveredLog> {
   if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) syncDirectory(dirname(path));
@@ -263,8 +275,12 @@ async function createLog(path: string, segmentBytes: number): Promise<RecoveredL
   const bytesMax = recordBytesMax(change, ownerBytesMax(unchanged));
   const parts = { bytesMax, base: { segmentBytes, endBefore: 0 }, head: emptyHead, owner: unchanged, change };
   const id = { lineage: randomBytes(8), segment: 1, number: 1, incarnation: 0 };
-  await createSegment(path, 1, segmentBytes, encodeRecord(id, parts, 0, new BlockIndex()));
-  const recovered = recoverLog(path);
+  try {
+    await createSegment(path, 1, segmentBytes, encodeRecord(id, parts, 0, new BlockIndex()));
+  } catch (error) {
+    throw diskFailure(segmentFile(path, 1), 'write', error);
+  }
+  const recovered = recover(path);
   assert(recovered !== undefined, 'a log that was just made is not there');
   return recovered;
 }

@@ -3,7 +3,7 @@ import type { Sequence } from '../omnipaxos/storage.ts';
 import type { BlockIndex } from './block-index.ts';
 import { BlockDamage, decodeBlock } from './log-block-codec.ts';
 import { entryMemoryBytes, LogTail, type TailLimits } from './log-tail.ts';
-import { DamagedError, messageOf } from './storage-error.ts';
+import { DamagedError, DiskFailedError, messageOf } from './storage-error.ts';
 import type { Wal } from './wal.ts';
 import type { LogChange } from './wal-record.ts';
 
@@ -170,6 +170,7 @@ export class FileLog implements Sequence<Uint8Array> {
       this.#lastRead = { firstIndex, entries };
       return entries;
     } catch (error) {
+      if (error instanceof DiskFailedError) throw error;
       const index = error instanceof BlockDamage ? error.index : firstIndex;
       throw new DamagedError(this.#wal.fileOf(segment), `log entry ${index} (offset ${offset})`, messageOf(error));
     }

@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { syncDirectory, writeFileDurably } from './durable-file.ts';
+import { onDisk } from './storage-error.ts';
 
 /*
  * The file that says whose a data directory is: three lines of text, the last of which checks the first two.
@@ -50,7 +51,10 @@ export function readIdentity(path: string, { nodeId, clusterName }: DirectoryUse
     if (data === undefined) return undefined;
     throw damaged(`${path} has data ('${data}') but no file '${fileName}'`);
   }
-  const identity = parseIdentity(path, readFileSync(file, 'utf8'));
+  const identity = parseIdentity(
+    path,
+    onDisk(file, 'read', () => readFileSync(file, 'utf8')),
+  );
   if (identity.nodeId !== nodeId) {
     throw new DataDirectoryError(
       'otherNode',

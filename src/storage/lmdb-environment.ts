@@ -1,7 +1,8 @@
+import { open as openFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
 import type { ByteString } from '../base/bytes.ts';
-import { DiskFailedError } from './storage-error.ts';
+import { DiskFailedError, onDisk } from './storage-error.ts';
 
 /**
  * Keys as LMDB takes them: written into and read from its own buffers, without an array in between.
@@ -30,6 +31,10 @@ const numberKeys: KeyEncoder<number> = {
 /** Name of LMDB's data file in an environment's directory. */
 export const dataFileName = 'data.mdb';
 
+/** Written before what must not fail, see {@link tryDisk}. */
+const trialFileName = 'trial';
+const trial = new Uint8Array(4096);
+
 /** The smallest key in byte order. */
 export const firstByteString: ByteString = '\0';
 
@@ -39,18 +44,23 @@ export class LmdbEnvironment {
   readonly file: string;
   readonly #root: RootDatabase<Uint8Array, ByteString>;
 
-  /** Opens or creates it. The directory must be locked by this process, and its file sound: a broken one kills by signal. */
+  /**
+   * Opens or creates it. The directory must be locked by this process, and its file sound: a broken one kills by signal.
+   * Throws a {@link DiskFailedError}.
+   */
   constructor(path: string, isReadOnly = false) {
     this.file = join(path, dataFileName);
-    this.#root = open<Uint8Array, ByteString>({
-      path,
-      encoding: 'binary',
-      // Durable before visible, and a failed fsync leaves the value invisible.
-      overlappingSync: false,
-      // Only explicit batches: what belongs together is said where it is written.
-      eventTurnBatching: false,
-      ...(isReadOnly && { readOnly: true }),
-    });
+    this.#root = onDisk(this.file, 'write', () =>
+      open<Uint8Array, ByteString>({
+        path,
+        encoding: 'binary',
+        // Durable before visible, and a failed fsync leaves the value invisible.
+        overlappingSync: false,
+        // Only explicit batches: what belongs together is said where it is written.
+        eventTurnBatching: false,
+        ...(isReadOnly && { readOnly: true }),
+      }),
+    );
   }
 
   /** A table whose keys are byte strings of 1 to 1,978 bytes. */
@@ -94,7 +104,28 @@ export class LmdbEnvironment {
 
   #table<K extends ByteString | number>(name: string, keyEncoder: KeyEncoder<K>): Database<Uint8Array, K> {
     const options: DatabaseOptions & { keyEncoder: KeyEncoder<K> } = { encoding: 'binary', keyEncoder };
-    return this.#root.openDB<Uint8Array, K>(name, options);
+    return onDisk(this.file, 'write', () => this.#root.openDB<Uint8Array, K>(name, options));
+  }
+}
+
+/**
+ * Writes a little beside the data file of the environment in directory `path`, durably. Rejects with a
+ * {@link DiskFailedError} if the disk takes no writes. Neither a new environment nor a commit should be what finds that out:
+ * lmdb 3.5.6 dies of SIGSEGV if the first write to a new file fails, and where a later write of pages fails (not their
+ * sync), it puts a message of over 100 bytes into a buffer of 100 (mdb_page_flush), and may die of SIGABRT.
+ */
+export async function tryDisk(path: string): Promise<void> {
+  const trialFile = join(path, trialFileName);
+  try {
+    const file = await openFile(trialFile, 'w', 0o600);
+    try {
+      await file.write(trial);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw new DiskFailedError(trialFile, error);
   }
 }
 
@@ -105,6 +136,12 @@ async function causeOf(error: unknown): Promise<unknown> {
     await error.commitError;
     return error;
   } catch (cause) {
-    return cause;
+    return withoutBuffers(cause);
   }
+}
+
+/** The numbers that lmdb adds to the system's text are of buffers in its memory, and some of them of none. */
+function withoutBuffers(cause: unknown): unknown {
+  const [text, rest] = cause instanceof Error ? cause.message.split(': Attempting to write page') : [];
+  return text === undefined || rest === undefined ? cause : new Error(text, { cause });
 }

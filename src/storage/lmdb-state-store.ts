@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database } from 'lmdb';
 import { assert } from '../base/assert.ts';
@@ -17,7 +19,7 @@ import type {
   StateSnapshot,
   StateStore,
 } from '../kv/state-store.ts';
-import { LmdbEnvironment } from './lmdb-environment.ts';
+import { LmdbEnvironment, tryDisk } from './lmdb-environment.ts';
 import { LmdbStateTables } from './lmdb-state-tables.ts';
 import { openRecord, sealRecord } from './sealed-record.ts';
 import { StateEncoder } from './state-codec.ts';
@@ -70,8 +72,10 @@ export class LmdbStateStore implements StateStore {
   #busy: Promise<unknown> = Promise.resolve();
   #failure: Error | undefined;
 
-  /** Opens the environment in directory `path`, made if absent; it must be locked by this process. Throws {@link DamagedError}. */
+  /** Opens the environment in directory `path`, made if absent; it must be locked by this process. Rejects with a {@link DamagedError} or a `DiskFailedError`. */
   static async open(path: string): Promise<LmdbStateStore> {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    await tryDisk(path);
     const environment = new LmdbEnvironment(path);
     try {
       const store = new LmdbStateStore(environment);
@@ -237,6 +241,7 @@ export class LmdbStateStore implements StateStore {
   /** Writes the head, and what `write` puts, in one transaction. */
   async #writeHead(head: StateHead, write: () => void): Promise<void> {
     const bytes = sealRecord((writer) => writer.u8(head.generation).varuint(head.appliedIndex));
+    await tryDisk(dirname(this.#environment.file));
     await this.#environment.commit(() => {
       write();
       void this.#heads.put(headKey, bytes);

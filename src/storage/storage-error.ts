@@ -1,3 +1,5 @@
+import { getSystemErrorName } from 'node:util';
+
 /** Bytes on disk that are not what was written there. Fatal to the node: its data cannot be trusted. */
 export class DamagedError extends Error {
   override readonly name = 'DamagedError';
@@ -9,19 +11,45 @@ export class DamagedError extends Error {
   }
 }
 
+/** What was done to a file when its disk failed. */
+export type DiskAccess = 'read' | 'write';
+
 /**
- * A write that the disk refused. What of it was written is unknown and a second try proves nothing (an fsync that failed
- * once may report success the next time), so the store takes no more calls and the process must end.
+ * A write or a read that the disk refused. What of a write is there is unknown and a second try proves nothing (an fsync
+ * that failed once may report success the next time), so the store takes no more calls and the process must end.
  */
 export class DiskFailedError extends Error {
   override readonly name = 'DiskFailedError';
   readonly code = 'diskFailed';
 
-  constructor(file: string, cause: unknown) {
-    super(`a write to ${file} failed (${messageOf(cause)}): check the disk and its free space, then start again`, {
-      cause,
-    });
+  constructor(file: string, cause: unknown, access: DiskAccess = 'write') {
+    const what = access === 'write' ? `a write to ${file}` : `a read of ${file}`;
+    super(`${what} failed (${messageOf(cause)}): check the disk and its free space, then start again`, { cause });
   }
+}
+
+/** Codes of the system that blame the device, not the caller, its rights or the space that is left. */
+const deviceCodes: ReadonlySet<string> = new Set(['EIO', 'ENXIO', 'ENODEV', 'EREMOTEIO', 'EUCLEAN', 'EBADMSG']);
+
+/** `error` as a {@link DiskFailedError} that names `file`, if it says that the device failed; else as it is. */
+export function diskFailure(file: string, access: DiskAccess, error: unknown): unknown {
+  return deviceCodes.has(systemCodeOf(error) ?? '') ? new DiskFailedError(file, error, access) : error;
+}
+
+/** Runs `step`, which reads or writes `file`. Throws what {@link diskFailure} makes of its error. */
+export function onDisk<T>(file: string, access: DiskAccess, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    throw diskFailure(file, access, error);
+  }
+}
+
+/** Such as `EIO`, which lmdb gives as the number 5. */
+function systemCodeOf(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (typeof code === 'string') return code;
+  return typeof code === 'number' && code > 0 ? getSystemErrorName(-code) : undefined;
 }
 
 /** The text of whatever was thrown. */

@@ -1,6 +1,7 @@
 import { closeSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { assert } from '../base/assert.ts';
-import { DiskFailedError } from './storage-error.ts';
+import { DiskFailedError, onDisk } from './storage-error.ts';
 import {
   createSegment,
   listUnfinished,
@@ -119,14 +120,9 @@ export class Wal {
     for (const dropped of this.#older.splice(0, count)) this.#drop(dropped);
   }
 
-  /** Bytes of a segment. Fewer if its file ends before. */
+  /** Bytes of a segment. Fewer if its file ends before. Throws a {@link DiskFailedError}. */
   read(segment: number, offset: number, length: number): Uint8Array {
-    if (segment === this.#present.segment) return readAt(this.#file, offset, length);
-    if (this.#reader?.segment !== segment) {
-      this.#closeReader();
-      this.#reader = { segment, file: openSegment(this.#directory, segment) };
-    }
-    return readAt(this.#reader.file, offset, length);
+    return onDisk(this.fileOf(segment), 'read', () => this.#read(segment, offset, length));
   }
 
   /** The file of a segment, to be named in errors. */
@@ -139,6 +135,15 @@ export class Wal {
     await this.#background;
     this.#closeReader();
     closeSync(this.#file);
+  }
+
+  #read(segment: number, offset: number, length: number): Uint8Array {
+    if (segment === this.#present.segment) return readAt(this.#file, offset, length);
+    if (this.#reader?.segment !== segment) {
+      this.#closeReader();
+      this.#reader = { segment, file: openSegment(this.#directory, segment) };
+    }
+    return readAt(this.#reader.file, offset, length);
   }
 
   /** The first record of a new segment. It counts once the segment before says so: a loss of the file is then noticed. */
@@ -182,7 +187,7 @@ export class Wal {
   #drop({ segment, bytes }: Segment): void {
     if (this.#reader?.segment === segment) this.#closeReader();
     if (bytes !== this.#segmentBytes || this.#lastAllotted - this.#present.segment >= readyMax) {
-      this.#inBackground(() => Promise.resolve(rmSync(segmentFile(this.#directory, segment))));
+      this.#inBackground(() => rm(segmentFile(this.#directory, segment)));
       return;
     }
     const next = ++this.#lastAllotted;

@@ -110,6 +110,15 @@ export type ClientResponse = { readonly id: number } & ResponseBody;
 
 export type NodeRole = 'leader' | 'follower' | 'standby' | 'unreachable';
 
+/** How quickly the disk of a node makes its log durable. */
+export interface DiskStatus {
+  /** What a flush took, over the last 1,024 at most, milliseconds. Undefined before the first. */
+  readonly flushP50Ms: number | undefined;
+  readonly flushP99Ms: number | undefined;
+  /** Flushes since the node started. */
+  readonly flushes: number;
+}
+
 /** How one node sees itself and the cluster. Travels as JSON. */
 export interface NodeStatus {
   readonly clusterId: string | undefined;
@@ -135,6 +144,7 @@ export interface NodeStatus {
   readonly connected?: readonly number[];
   /** The last configurations, the oldest first and the present one last. */
   readonly history?: readonly ConfigurationSummary[];
+  readonly disk?: DiskStatus;
   /** Set while this node catches up. */
   readonly catchUp?: CatchUpStatus;
   /** Set while readers of snapshots keep this node from trimming its log. */

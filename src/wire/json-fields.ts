@@ -41,6 +41,14 @@ export class JsonFields {
     return this.has(name) ? this.integer(name, min) : undefined;
   }
 
+  /** A time span, of any fraction of its unit. */
+  optionalDuration(name: string): number | undefined {
+    if (!this.has(name)) return undefined;
+    const value = this.#take(name);
+    if (typeof value !== 'number' || value < 0) throw this.#wrong(name, 'a number from 0 on');
+    return value;
+  }
+
   /** A text of at most `lengthMax` UTF-16 units that fits `pattern`. */
   text(name: string, lengthMax: number, pattern = /^/): string {
     const value = this.#take(name);

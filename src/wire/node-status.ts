@@ -1,5 +1,5 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
-import type { CatchUpStatus, ConfigurationSummary, LogHeld, NodeStatus } from './client-message.ts';
+import type { CatchUpStatus, ConfigurationSummary, DiskStatus, LogHeld, NodeStatus } from './client-message.ts';
 import { storageIdBytesMax } from './configuration-codec.ts';
 import { JsonFields } from './json-fields.ts';
 import { addressBytesMax, membersMax, pastConfigurationsMax } from './limits.ts';
@@ -26,6 +26,7 @@ export function decodeNodeStatus(reader: ByteReader): NodeStatus {
     leader: fields.optionalInteger('leader', 1),
     decidedIndex: fields.integer('decidedIndex'),
     appliedIndex: fields.integer('appliedIndex'),
+    ...optional('disk', decodeDiskStatus(fields.optionalObject('disk'))),
     members: fields.objects('members', membersMax).map((member) => ({
       id: member.integer('id', 1),
       address: member.text('address', addressBytesMax),
@@ -73,4 +74,13 @@ function decodeLogHeld(fields: JsonFields | undefined): LogHeld | undefined {
 /** A field that is left out where nothing is known. */
 function optional<Name extends string, Value>(name: Name, value: Value | undefined): { [Key in Name]?: Value } {
   return value === undefined ? {} : ({ [name]: value } as { [Key in Name]?: Value });
+}
+function decodeDiskStatus(fields: JsonFields | undefined): DiskStatus | undefined {
+  return (
+    fields && {
+      flushP50Ms: fields.optionalDuration('flushP50Ms'),
+      flushP99Ms: fields.optionalDuration('flushP99Ms'),
+      flushes: fields.integer('flushes'),
+    }
+  );
 }

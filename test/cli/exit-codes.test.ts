@@ -69,7 +69,7 @@ test('the errors of a node are known by the names that their classes have', () =
   });
   expect(exitOf(new CannotListenError('m'))).toBe(2);
   expect(exitOf(new DamagedError('f', 'w', 'p'))).toBe(1);
-  expect(exitOf(new DiskFailedError('f', new Error('EIO')))).toBe(1);
+  expect(exitOf(new DiskFailedError('f', new Error('EIO')))).toBe(9);
 });
 
 test('bad input, a missing key and an unforeseen error', () => {

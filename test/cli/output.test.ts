@@ -74,6 +74,7 @@ test('columns are as wide as their widest cell', () => {
 });
 
 describe('a status', () => {
+  const disk = { flushP50Ms: 0.25, flushP99Ms: 1.75, flushes: 12 };
   const quiet = { hasOtherDirectory: false, trimmedIndex: 0, catchUp: undefined, logHeld: undefined } as const;
   const leader = {
     ...({
@@ -85,11 +86,12 @@ describe('a status', () => {
       appliedIndex: 11,
       isMember: true,
     } as const),
-    ...({ state: 'member', lag: 0, connected: [4, 5] } as const),
+    ...({ state: 'member', lag: 0, connected: [4, 5], disk } as const),
   };
   const silent = {
     ...({ ...quiet, id: 4, address: 'h:4', role: 'unreachable', isMember: true, decidedIndex: undefined } as const),
     ...{ appliedIndex: undefined, state: undefined, lag: undefined, trimmedIndex: undefined, connected: undefined },
+    disk: undefined,
   };
   const report = {
     clusterId: 'c0ffee',
@@ -102,9 +104,9 @@ describe('a status', () => {
   test('for people is a table that marks the leader', () => {
     expect(describeStatus(report)).toEqual([
       'cluster c0ffee, configuration 2, leader 1',
-      'ID  ADDRESS  ROLE         DECIDED  APPLIED',
-      ' 1  h:1      leader *          12       11',
-      ' 4  h:4      unreachable        -        -',
+      'ID  ADDRESS  ROLE         DECIDED  APPLIED  FSYNC P99',
+      ' 1  h:1      leader *          12       11     1.8 ms',
+      ' 4  h:4      unreachable        -        -          -',
     ]);
     const [first] = describeStatus({ ...report, clusterId: undefined, leader: undefined, members: [] });
     expect(first).toBe('cluster (not formed yet), configuration 2, no leader');
@@ -126,12 +128,12 @@ describe('a status', () => {
             member: true,
             state: 'member',
           },
-          ...{ lag: 0, otherDirectory: false, trimmedIndex: 0, connected: [4, 5], catchUp: null, logHeld: null },
+          ...{ lag: 0, otherDirectory: false, trimmedIndex: 0, connected: [4, 5], catchUp: null, logHeld: null, disk },
         },
         {
           ...{ id: 4, address: 'h:4', role: 'unreachable', decidedIndex: null, appliedIndex: null, member: true },
           ...{ state: null, lag: null, otherDirectory: false, trimmedIndex: null, connected: null, catchUp: null },
-          logHeld: null,
+          ...{ logHeld: null, disk: null },
         },
       ],
       history: [{ configurationId: 2, startIndex: 9, members: [1, 4] }],

@@ -674,15 +674,32 @@ describe('status', () => {
     for (const node of cluster.nodes) node.status = { leader: 2, members };
     four.status = { state: 'standby', members };
     await three.stop();
+    const disk = { flushP50Ms: 0.5, flushP99Ms: 2, flushes: 3 };
     expect(await client.clusterStatus()).toMatchObject({
       clusterId: '00112233aabbccdd',
       configurationId: 1,
       leader: 2,
       history: [],
       members: [
-        { id: 1, address: one.address, role: 'follower', decidedIndex: 2, appliedIndex: 2, isMember: true, lag: 0 },
+        {
+          id: 1,
+          address: one.address,
+          role: 'follower',
+          decidedIndex: 2,
+          appliedIndex: 2,
+          disk,
+          isMember: true,
+          lag: 0,
+        },
         { id: 2, address: two.address, role: 'leader', decidedIndex: 2, appliedIndex: 2 },
-        { id: 3, address: three.address, role: 'unreachable', decidedIndex: undefined, appliedIndex: undefined },
+        {
+          id: 3,
+          address: three.address,
+          role: 'unreachable',
+          decidedIndex: undefined,
+          appliedIndex: undefined,
+          disk: undefined,
+        },
         { id: 4, address: four.address, role: 'standby', decidedIndex: 2, appliedIndex: 2, isMember: false },
       ],
     });

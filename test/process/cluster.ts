@@ -60,6 +60,26 @@ export class ProcessCluster {
     await Promise.all(ids.map((id) => this.#startOne(id)));
   }
 
+  /** Starts a node behind other words, such as those of a tracer. */
+  startUnder(id: number, words: readonly string[]): Promise<void> {
+    return this.#startOne(id, words);
+  }
+
+  /** Waits until a node ends by itself; gives its exit code (null: a signal) and what it wrote to stderr. */
+  async ended(id: number): Promise<{ code: number | null; stderr: string }> {
+    const node = this.#nodes.get(id);
+    if (!node) throw new Error(`node ${id} does not run`);
+    const code = await node.exited;
+    this.#nodes.delete(id);
+    return { code, stderr: node.stderr };
+  }
+
+  pid(id: number): number {
+    const pid = this.#nodes.get(id)?.child.pid;
+    if (pid === undefined) throw new Error(`node ${id} does not run`);
+    return pid;
+  }
+
   /** Ends a node without warning, as a crash does. */
   async kill(id: number): Promise<void> {
     const node = this.#nodes.get(id);
@@ -132,11 +152,12 @@ export class ProcessCluster {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  async #startOne(id: number): Promise<void> {
+  async #startOne(id: number, words: readonly string[] = []): Promise<void> {
     if (this.#nodes.has(id)) throw new Error(`node ${id} runs already`);
     const args = ['start', '--id', String(id), '--data', this.dataDirectory(id)];
     if (!this.#initial.includes(id)) args.push('--address', this.address(id));
-    const child = spawn(process.execPath, [launcher, ...args], {
+    const [command, ...rest] = [...words, process.execPath, launcher, ...args] as [string, ...string[]];
+    const child = spawn(command, rest, {
       cwd: this.directory,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -169,6 +190,7 @@ export interface ClusterView {
     readonly appliedIndex: number | null;
     readonly member: boolean;
     readonly state: string | null;
+    readonly disk: { readonly flushP99Ms: number | null; readonly flushes: number } | null;
   }[];
   readonly history: readonly { readonly configurationId: number; readonly members: readonly number[] }[];
 }

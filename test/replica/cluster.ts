@@ -38,6 +38,8 @@ interface Process {
   readonly state: SimulatedStateStore;
   readonly links: Set<NodeId>;
   isFlushing: boolean;
+  /** Ticks since the flush that is under way, or was the last, began. */
+  flushingTicks: number;
   isTurnDue: boolean;
   job: StorageJob | undefined;
 }
@@ -120,6 +122,7 @@ export class Cluster {
       state,
       links: new Set(),
       isFlushing: false,
+      flushingTicks: 0,
       isTurnDue: true,
       job: undefined,
     };
@@ -204,7 +207,7 @@ export class Cluster {
     this.#dial();
     for (const { process } of this.#nodes.values()) if (process) this.#endJob(process);
     for (const { id, process } of this.#nodes.values()) {
-      if (process && !this.#timeless.has(id)) this.#receive(process, { type: 'tick' });
+      if (process && !this.#timeless.has(id)) this.#tickOf(process);
     }
   }
 
@@ -354,6 +357,12 @@ export class Cluster {
     return others.every((id) => this.replica(id).status().leader === leader);
   }
 
+  #tickOf(process: Process): void {
+    if (process.isFlushing) process.flushingTicks++;
+    const flushingMs = process.isFlushing ? process.flushingTicks * tickMs : 0;
+    this.#receive(process, { type: 'tick', flushingMs });
+  }
+
   #receive(process: Process, event: ReplicaEvent): void {
     process.replica.receive(event);
     process.isTurnDue = true;
@@ -367,6 +376,7 @@ export class Cluster {
     if (output.hasMore) process.isTurnDue = true;
     if (process.isFlushing || !process.log.hasStagedWrites) return;
     process.isFlushing = true;
+    process.flushingTicks = 0;
     process.log.beginFlush();
     if (node.health === 'sound') this.#endFlush(process);
     else if (node.health === 'failing') this.crash(node.id);
@@ -402,7 +412,7 @@ export class Cluster {
   #endFlush(process: Process): void {
     process.log.endFlush();
     process.isFlushing = false;
-    this.#receive(process, { type: 'flushed' });
+    this.#receive(process, { type: 'flushed', durationMs: process.flushingTicks * tickMs });
   }
 
   #endJob(process: Process): void {

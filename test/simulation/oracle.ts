@@ -8,6 +8,7 @@ import type { PaxosState } from '../../src/omnipaxos/storage.ts';
 import { configurationOf } from '../../src/replica/stop-sign.ts';
 import type { PeerMessage } from '../../src/wire/peer-message.ts';
 import { describeBallot, describeEntry } from './describe.ts';
+import { HandoverCheck } from './handover-check.ts';
 import { Reference } from './reference.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 import type { Transition } from './simulated-log-store.ts';
@@ -52,6 +53,7 @@ export class Oracle {
   /** By configuration and ballot: the life that leads with it. */
   readonly #owners = new Map<string, string>();
   readonly #hashes = new Map<number, { readonly hash: string; readonly nodeId: NodeId }>();
+  readonly #handovers = new HandoverCheck();
   #leaderChanges = 0;
   #stableSince: string | undefined;
 
@@ -83,7 +85,7 @@ export class Oracle {
     this.#dead.add(id);
   }
 
-  /** From now on a new leader is a violation, until `undefined` says otherwise. */
+  /** From now on a new leader that was not asked to lead is a violation, until `undefined` says otherwise. */
   expectNoLeaderChange(why: string | undefined): void {
     this.#stableSince = why;
   }
@@ -183,6 +185,8 @@ export class Oracle {
           return `node ${node.id} tells node ${to} of ${payload.decidedIndex}, only ${this.#decided.length} entries are decided`;
         });
         return;
+      case 'TakeOver':
+        return this.#handovers.onTakeOver(node, to);
       default:
         return;
     }
@@ -361,7 +365,8 @@ export class Oracle {
     if (owner === undefined) {
       this.#owners.set(key, life);
       this.#leaderChanges++;
-      require(this.#stableSince === undefined, 'no leader change without a cause', () => {
+      const isHandedOver = this.#handovers.takesOver(node);
+      require(this.#stableSince === undefined || isHandedOver, 'no leader change without a cause', () => {
         return `node ${node.id} asks to lead with ballot ${key}, ${this.#stableSince}`;
       });
       return;

@@ -98,7 +98,11 @@ export function planOf(seed: number): Plan {
   const members = random.sample(ids, count).sort((a, b) => a - b);
   const standbys = ids.filter((id) => !members.includes(id));
   const electionTimeoutTicks = random.between(4, 10);
-  const common = settingsOf(random, electionTimeoutTicks);
+  const common = {
+    ...settingsOf(random, electionTimeoutTicks),
+    // Some are short enough for a second handover.
+    handoverPauseTicks: [100, 250, 1500][seed % 3] as number,
+  };
   const hasPriorities = random.chance(25);
   return {
     seed,

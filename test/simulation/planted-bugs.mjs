@@ -9,6 +9,7 @@ const log = 'src/omnipaxos/log.ts';
 const sync = 'src/omnipaxos/sync.ts';
 const reads = 'src/omnipaxos/read-index.ts';
 const replica = 'src/replica/replica.ts';
+const leadHandover = 'src/replica/lead-handover.ts';
 const stateKeeper = 'src/replica/state-keeper.ts';
 const peers = 'src/replica/peers.ts';
 const clients = 'src/replica/clients.ts';
@@ -345,5 +346,23 @@ export const plantedBugs = [
         replace: 'if (proposals >= 0) return noMajority(whyNoLeader);',
       },
     ],
+  },
+  {
+    name: 'hand the lead over without a cause',
+    rule: 'only a leader with a slow disk asks another to lead',
+    seeds: 20,
+    edits: [
+      {
+        file: replica,
+        find: 'if (!isSlow || !paxos?.isLeaderInAcceptPhase)',
+        replace: 'if (!paxos?.isLeaderInAcceptPhase)',
+      },
+    ],
+  },
+  {
+    name: 'hand the lead over again and again',
+    rule: 'a leader that nobody relieves lets a pause go by before it asks again',
+    seeds: 400,
+    edits: [{ file: leadHandover, find: 'this.#nextTick = this.#pauseEndTick;', replace: '' }],
   },
 ];

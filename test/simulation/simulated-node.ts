@@ -46,6 +46,7 @@ interface Process {
   readonly tickUs: number;
   isTurnDue: boolean;
   isFlushing: boolean;
+  flushBegunUs: number;
   job: StorageJob | undefined;
 }
 
@@ -67,6 +68,8 @@ export class SimulatedNode {
   #crashPoint: CrashPoint | undefined;
   #failsNextWrite = false;
   #hasQuickDisk = false;
+  /** All flushes of all lives. */
+  readonly #flushes: { readonly begunUs: number; readonly durationUs: number }[] = [];
 
   constructor(world: World, id: NodeId, address: string, initial: InitialCluster, settings: ReplicaSettings) {
     this.#world = world;
@@ -152,6 +155,7 @@ export class SimulatedNode {
       tickUs,
       isTurnDue: false,
       isFlushing: false,
+      flushBegunUs: 0,
       job: undefined,
     };
     this.#process = process;
@@ -220,6 +224,30 @@ export class SimulatedNode {
     this.#crashPoint = undefined;
   }
 
+  get nowUs(): number {
+    return this.#world.queue.nowUs;
+  }
+
+  get electionTimeoutUs(): number {
+    return this.#world.plan.electionTimeoutUs;
+  }
+
+  get handoverPauseUs(): number {
+    return this.#settings.handoverPauseTicks * this.#world.plan.tickUs;
+  }
+
+  /** How much of the time since `sinceUs` the log's disk spent on flushes of at least `slowUs` each. */
+  slowFlushUs(sinceUs: number, slowUs: number): number {
+    let totalUs = 0;
+    for (let at = this.#flushes.length - 1; at >= 0; at--) {
+      const { begunUs, durationUs } = this.#flushes[at] as { begunUs: number; durationUs: number };
+      const endUs = Math.min(begunUs + durationUs, this.#world.queue.nowUs);
+      if (endUs <= sinceUs) break;
+      if (durationUs >= slowUs) totalUs += endUs - Math.max(begunUs, sinceUs);
+    }
+    return totalUs;
+  }
+
   connected(hello: PeerHello, session: Session): void {
     this.#post((process) => {
       if (process.sessions.has(hello.nodeId))
@@ -286,7 +314,8 @@ export class SimulatedNode {
       const peer = this.#world.node(id);
       if (peer && !process.sessions.has(id)) network.dial(this, peer);
     }
-    this.#receive(process, { type: 'tick' });
+    const flushingMs = process.isFlushing ? (queue.nowUs - process.flushBegunUs) / 1000 : 0;
+    this.#receive(process, { type: 'tick', flushingMs });
   }
 
   #receive(process: Process, event: ReplicaEvent): void {
@@ -315,7 +344,10 @@ export class SimulatedNode {
       const session = process.sessions.get(to);
       const peer = this.#world.node(to);
       if (!session || !peer) continue;
-      for (const message of messages) oracle.onSend(this, to, message);
+      for (const message of messages) {
+        oracle.onSend(this, to, message);
+        if (message.payload.type === 'TakeOver') this.#world.counts.add('lead offered for a slow disk');
+      }
       if (session.isOpen) network.send(this, peer, session, messages);
     }
     for (const [connection, responses] of output.responses) this.#world.respond(this, connection, responses);
@@ -332,8 +364,10 @@ export class SimulatedNode {
   #flush(process: Process): void {
     if (process.isFlushing || !process.log.hasStagedWrites) return;
     process.isFlushing = true;
+    process.flushBegunUs = this.#world.queue.nowUs;
     process.log.beginFlush();
     const delayUs = this.#writeUs(this.#world.plan.flushUsMin, this.#world.plan.flushUsMax);
+    this.#flushes.push({ begunUs: process.flushBegunUs, durationUs: delayUs });
     if (this.#crashPoint === 'inFlush') {
       this.#world.queue.after(this.#world.random.below(delayUs), () => {
         if (this.#process === process && process.isFlushing) this.#strikes('inFlush');
@@ -345,7 +379,7 @@ export class SimulatedNode {
       process.log.endFlush();
       process.isFlushing = false;
       if (this.#strikes('afterFlush')) return;
-      this.#post(() => this.#receive(process, { type: 'flushed' }));
+      this.#post(() => this.#receive(process, { type: 'flushed', durationMs: delayUs / 1000 }));
     });
   }
 

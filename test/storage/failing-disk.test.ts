@@ -29,18 +29,25 @@ describe.skipIf(!canTrace)('a disk that fails (needs strace)', () => {
 
   it.each([
     // The log's files are written through: the write itself says what the device said.
-    { mode: 'log', line: 'flushed ', call: 'pwrite64', file: 'log/00000000000000000001.wal', error: 'EIO' },
-    { mode: 'state', line: 'checkpoint ', call: 'fdatasync', file: 'state/data.mdb', error: 'Input/output' },
+    { mode: 'log', line: 'flushed ', call: 'pwrite64', what: /log\/0{19}1\.wal failed \(EIO/ },
+    // The trial before a commit may be what meets the disk first.
+    {
+      mode: 'state',
+      line: 'checkpoint ',
+      call: 'fdatasync',
+      what: /state\/(data\.mdb failed \(Input\/output|trial failed \(EIO)/,
+    },
   ])(
     'ends the $mode store: the write rejects, every later call throws, what was durable stays',
-    async ({ mode, line, call, file, error }) => {
+    async ({ mode, line, call, what }) => {
       const path = scratch.fresh();
       await (await openDataDirectory({ path, nodeId: 1 })).close();
       const inject = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${call}:error=EIO:when=12+`];
       const child = writer.start([path, mode], inject);
       const { code, stderr } = await child.ended;
       const failed = child.lines.findIndex((each) => each.startsWith('failed'));
-      expect(child.lines[failed]).toContain(`failed DiskFailedError: a write to ${path}/${file} failed (${error}`);
+      expect(child.lines[failed]).toMatch(/^failed DiskFailedError: a write to /);
+      expect(child.lines[failed]).toMatch(what);
       expect(child.lines.slice(failed + 1)).toEqual(Array(6).fill('refused'));
       // No rejection goes unhandled: that alone would have ended the process.
       expect({ code, unhandled: stderr.includes('UnhandledPromiseRejection') }).toEqual({ code: 0, unhandled: false });

@@ -187,6 +187,8 @@ const outcome = union<Outcome>({
   }),
 });
 
+const duration = fc.option(fc.double({ min: 0, max: 1e9, noNaN: true }).map(Math.abs), { nil: undefined });
+
 const status: fc.Arbitrary<NodeStatus> = fc.record(
   {
     clusterId: fc.option(clusterId, { nil: undefined }),
@@ -217,6 +219,7 @@ const status: fc.Arbitrary<NodeStatus> = fc.record(
       },
       { requiredKeys: ['stage', 'bytesReceived', 'fromIndex', 'targetIndex', 'donors'] },
     ),
+    disk: fc.record({ flushP50Ms: duration, flushP99Ms: duration, flushes: integer }),
     logHeld: fc.record({ fromIndex: integer, readers: ascendingIds }),
   },
   {

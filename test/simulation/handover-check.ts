@@ -1,0 +1,39 @@
+import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import type { SimulatedNode } from './simulated-node.ts';
+import { require } from './violation.ts';
+
+/** What the replica says of itself in disk-watch.ts, with a fifth to spare: its ticks are no exact clock. */
+const windowUs = 12_000_000;
+const slowFromUs = 1_200_000;
+const spare = 0.8;
+
+/** How long one that was asked to lead may take until its Prepare leaves: two writes, and the way. */
+const takeOverUs = 3_000_000;
+
+/**
+ * Sees every request to take the lead over. In the simulator no node stops in good order, so there is one cause: the
+ * disk of the one who asks was slow. And the lead must not go round: nobody asks the same node again before a pause is over.
+ */
+export class HandoverCheck {
+  readonly #askedUs = new Map<string, number>();
+  readonly #mayLeadUntilUs = new Map<NodeId, number>();
+
+  onTakeOver(node: SimulatedNode, to: NodeId): void {
+    const slowUs = node.slowFlushUs(node.nowUs - windowUs, node.electionTimeoutUs * 0.5 * spare);
+    require(slowUs >= slowFromUs, 'the lead is handed over for a slow disk only', () =>
+      `node ${node.id} asks node ${to} to lead after ${slowUs / 1000} ms of slow flushes`);
+    const asked = `node ${node.id}, life ${node.life}, asks node ${to} to lead`;
+    const sinceUs = node.nowUs - (this.#askedUs.get(asked) ?? Number.NEGATIVE_INFINITY);
+    require(sinceUs >= node.handoverPauseUs * spare, 'the lead does not go round among slow nodes', () =>
+      `${asked}, and did so ${sinceUs / 1000} ms ago`);
+    this.#askedUs.set(asked, node.nowUs);
+    this.#mayLeadUntilUs.set(to, node.nowUs + takeOverUs);
+  }
+
+  /** True, once, if `node` was asked to lead. */
+  takesOver(node: SimulatedNode): boolean {
+    const untilUs = this.#mayLeadUntilUs.get(node.id);
+    this.#mayLeadUntilUs.delete(node.id);
+    return untilUs !== undefined && node.nowUs <= untilUs;
+  }
+}
