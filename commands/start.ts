@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
+import { DamagedNodeError, isDamage, rebuildRemedy } from '../src/cli/damage-remedy.ts';
 import { formatLogLine, type LogLevel, logLevels } from '../src/cli/log-line.ts';
 import { printLine, printMessage } from '../src/cli/output.ts';
 import { planStart } from '../src/cli/start-plan.ts';
@@ -36,10 +37,12 @@ export default class Start extends BaseCommand {
   protected override readonly onOutputError = 'ignore';
   /** True once there may be files and sockets that keep the process. */
   #mayHoldOpen = false;
+  #nodeId: number | undefined;
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(Start);
     const plan = planStart(flags, this.findCluster(flags), process.cwd());
+    this.#nodeId = plan.nodeId;
     const least = logLevels.indexOf(flags['log-level']);
     const log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => {
       if (logLevels.indexOf(level) >= least)
@@ -60,7 +63,11 @@ export default class Start extends BaseCommand {
 
   /** A node that failed is not kept alive by what it left open. */
   protected override async catch(error: Error): Promise<void> {
-    await super.catch(error);
+    const remedy = rebuildRemedy(
+      this.#nodeId,
+      this.argv.filter((word) => word !== '--rebuild'),
+    );
+    await super.catch(isDamage(error) ? new DamagedNodeError(error, remedy) : error);
     if (this.#mayHoldOpen) process.exit();
   }
 }

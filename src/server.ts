@@ -13,6 +13,8 @@ import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
 import type { PeerHello } from './wire/peer-message.ts';
 
+export { verifyDirectory } from './storage/verify.ts';
+
 /** What a node is started with. */
 export interface NodeOptions {
   readonly nodeId: NodeId;
@@ -209,6 +211,7 @@ class Node implements RunningNode {
   #turn(): void {
     if (this.#state === 'closed') return;
     try {
+      this.#directory.checkFiles();
       const output = this.#replica.turn();
       this.#release(output);
       this.#flush();
@@ -302,7 +305,7 @@ class Node implements RunningNode {
     this.#state = 'closed';
     clearInterval(this.#ticker);
     this.#links.close();
-    const ended = Promise.allSettled([this.#gateway.close(), this.#directory.close()]);
+    const ended = Promise.allSettled([this.#gateway.close(), this.#directory.abandon()]);
     void ended.then(() => this.#rejectClosed(error));
   }
 

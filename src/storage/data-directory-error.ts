@@ -27,3 +27,11 @@ export function otherClusterError(bound: string, wanted: string): DataDirectoryE
     `the data directory belongs to cluster ${bound}, not ${wanted}: use another directory, or this one's own cluster`,
   );
 }
+
+/** The error for a directory that another node recognized as an older copy of what this node voted with. */
+export function olderCopyError(path: string, reason: string): DataDirectoryError {
+  return new DataDirectoryError(
+    'damaged',
+    `data directory ${path} was rolled back to an older copy, which does not know how this node voted since (${reason})`,
+  );
+}

@@ -27,9 +27,10 @@ export interface DirectoryLock {
 
 /**
  * Takes the lock of directory `path`. Rejects with code `inUse`, naming the holder's pid, in well under a second.
+ * `deadNames`: whether files that dead processes left are removed; who only looks keeps them.
  * It holds between processes that see each other in /proc: not across containers or machines that share the directory.
  */
-export async function lockDirectory(path: string): Promise<DirectoryLock> {
+export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' = 'remove'): Promise<DirectoryLock> {
   const self = thisProcess();
   const own = join(path, `lock-${self.pid}-${self.startTicks}-${self.boot}`);
   const deadline = performance.now() + patienceMs;
@@ -37,8 +38,10 @@ export async function lockDirectory(path: string): Promise<DirectoryLock> {
     if (!createNew(own)) throw inUse(path, self);
     const { living, dead } = others(path, self);
     if (living === undefined) {
-      for (const name of dead) rmSync(join(path, name), { force: true });
-      syncDirectory(path);
+      if (deadNames === 'remove') {
+        for (const name of dead) rmSync(join(path, name), { force: true });
+        syncDirectory(path);
+      }
       return { wasAbandoned: dead.length > 0, release: () => releaseLock(path, own) };
     }
     rmSync(own);

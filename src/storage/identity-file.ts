@@ -48,9 +48,25 @@ export function readIdentity(path: string, { nodeId, clusterName }: DirectoryUse
     if (existsSync(join(path, creatingName))) return undefined;
     const data = dataNames.find((name) => existsSync(join(path, name)));
     if (data === undefined) return undefined;
-    throw damaged(`${path} has data ('${data}') but no file '${fileName}'`);
+    throw damaged(`${path} is damaged: it has data ('${data}') but no file '${fileName}'`);
   }
   const identity = parseIdentity(path, readFileSync(file, 'utf8'));
+  checkUser(path, identity, { nodeId, clusterName });
+  return identity;
+}
+
+/** What the identity file of `path` says, whoever asks; `undefined` if there is none. Throws as {@link readIdentity} does. */
+export function inspectIdentity(path: string): DirectoryIdentity | undefined {
+  const file = join(path, fileName);
+  return existsSync(file) ? parseIdentity(path, readFileSync(file, 'utf8')) : undefined;
+}
+
+/** True if `path` holds data, or what a crash left while it was being made. */
+export function hasData(path: string): boolean {
+  return [fileName, creatingName, ...dataNames].some((name) => existsSync(join(path, name)));
+}
+
+function checkUser(path: string, identity: DirectoryIdentity, { nodeId, clusterName }: DirectoryUser): void {
   if (identity.nodeId !== nodeId) {
     throw new DataDirectoryError(
       'otherNode',
@@ -63,7 +79,6 @@ export function readIdentity(path: string, { nodeId, clusterName }: DirectoryUse
       `data directory ${path} belongs to cluster "${identity.clusterName}", not "${clusterName}": start that cluster on it, or this one on another`,
     );
   }
-  return identity;
 }
 
 /** Begins to make a new directory, dropping what an earlier attempt left, and gives the identity it is to have. */
@@ -90,7 +105,8 @@ function parseIdentity(path: string, text: string): DirectoryIdentity {
     );
   }
   const match = wholeFile.exec(text);
-  if (match === null || checksum(match[1] as string) !== match[5]) throw damaged(`file '${fileName}' in ${path}`);
+  if (match === null || checksum(match[1] as string) !== match[5])
+    throw damaged(`${join(path, fileName)} is damaged: it is not as it was written`);
   return {
     nodeId: Number(match[2]),
     storageId: match[3] as string,
@@ -98,11 +114,8 @@ function parseIdentity(path: string, text: string): DirectoryIdentity {
   };
 }
 
-function damaged(what: string): DataDirectoryError {
-  return new DataDirectoryError(
-    'damaged',
-    `${what} is not as it was written: restore the data directory from a copy or start as a new node`,
-  );
+function damaged(message: string): DataDirectoryError {
+  return new DataDirectoryError('damaged', message);
 }
 
 function checksum(text: string): string {

@@ -1,7 +1,8 @@
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
 import type { ByteString } from '../base/bytes.ts';
-import { DiskFailedError } from './storage-error.ts';
+import { DamagedError, DiskFailedError } from './storage-error.ts';
 
 /**
  * Keys as LMDB takes them: written into and read from its own buffers, without an array in between.
@@ -38,6 +39,11 @@ export class LmdbEnvironment {
   /** The file to name in errors. */
   readonly file: string;
   readonly #root: RootDatabase<Uint8Array, ByteString>;
+  /** To look at the size of the very file that LMDB has mapped. Undefined once closed. */
+  #descriptor: number | undefined;
+  /** The largest size seen, bytes: LMDB never makes its file smaller. */
+  #fileBytes = 0;
+  #isCut = false;
 
   /** Opens or creates it. The directory must be locked by this process, and its file sound: a broken one kills by signal. */
   constructor(path: string) {
@@ -50,6 +56,22 @@ export class LmdbEnvironment {
       // Only explicit batches: what belongs together is said where it is written.
       eventTurnBatching: false,
     });
+    this.#descriptor = openSync(this.file, 'r');
+  }
+
+  /** Throws a {@link DamagedError} if the file was cut: a read of what is gone would end the process by a signal. */
+  checkSize(): void {
+    if (this.#descriptor === undefined) return;
+    const { size } = fstatSync(this.#descriptor);
+    if (size < this.#fileBytes) {
+      this.#isCut = true;
+      throw new DamagedError(
+        this.file,
+        `offset ${size}`,
+        `it was cut there, while in use, from ${this.#fileBytes} bytes`,
+      );
+    }
+    this.#fileBytes = size;
   }
 
   /** A table whose keys are byte strings of 1 to 1,978 bytes. */
@@ -86,9 +108,11 @@ export class LmdbEnvironment {
     return this.#root.useReadTransaction();
   }
 
-  /** Waits for writes under way, then closes. */
-  close(): Promise<void> {
-    return this.#root.close();
+  /** Waits for writes under way, then closes. One whose file was cut is left as it is: the process must end. */
+  async close(): Promise<void> {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = undefined;
+    if (!this.#isCut) await this.#root.close();
   }
 
   #table<K extends ByteString | number>(name: string, keyEncoder: KeyEncoder<K>): Database<Uint8Array, K> {
