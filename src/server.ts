@@ -9,6 +9,7 @@ import type { ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
 import { Replica } from './replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts';
+import { olderCopyError } from './storage/data-directory-error.ts';
 import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
 import type { PeerHello } from './wire/peer-message.ts';
@@ -154,6 +155,7 @@ class Node implements RunningNode {
       onUnreached: (nodeId, reason, isRefusal) => {
         this.#receive({ type: 'peerUnreached', nodeId, reason, isRefusal });
       },
+      onOlderCopy: (nodeId, reason) => this.#onOlderCopy(`node ${nodeId} says: ${reason}`),
       onMessages: (from, messages) => this.#receive({ type: 'peerMessages', from, messages }),
       log: log ?? ignore,
     });
@@ -175,6 +177,13 @@ class Node implements RunningNode {
   #onConnected(hello: PeerHello, handle: PeerHandle): void {
     this.#handles.set(hello.nodeId, handle);
     this.#receive({ type: 'peerConnected', hello });
+  }
+
+  /** This node forgot how it voted: it says nothing more, and never votes with this directory again. */
+  #onOlderCopy(reason: string): void {
+    if (this.#state === 'closed') return;
+    this.#directory.markOlderCopy(reason);
+    this.#fail(olderCopyError(this.#options.dataDirectory, reason));
   }
 
   #onRequests(connection: ClientConnection, requests: ClientRequest[]): void {
@@ -225,7 +234,7 @@ class Node implements RunningNode {
   #release(output: TurnOutput): void {
     for (const [nodeId, messages] of output.messages) this.#links.send(nodeId, messages);
     for (const [connection, responses] of output.responses) this.#clients.get(connection)?.send(responses);
-    for (const { nodeId, reason } of output.refusals) this.#handles.get(nodeId)?.refuse(reason);
+    for (const { nodeId, reason, kind } of output.refusals) this.#handles.get(nodeId)?.refuse(reason, kind);
     for (const { level, message } of output.notices) this.#options.log?.(level, message);
     for (const job of output.jobs) this.#run(job);
   }

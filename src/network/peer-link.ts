@@ -10,6 +10,8 @@ import { bytesOf, closeCodes, closeWithReason, reasonOf } from './sockets.ts';
 export interface PeerLinkEvents {
   onHello(link: PeerLink, hello: PeerHello): void;
   onFrame(link: PeerLink, frame: PeerFrame): void;
+  /** The other node says that this one's data directory is an older copy. Comes before `onEnded`, or without it. */
+  onOlderCopy(link: PeerLink, reason: string): void;
   /** Exactly once, whoever ended it and however. `reason` is for people. */
   onEnded(link: PeerLink, reason: string): void;
 }
@@ -112,6 +114,7 @@ export class PeerLink {
     socket.on('close', (code, reason) => {
       clearTimeout(timer);
       this.#endCode ??= code;
+      if (code === closeCodes.olderCopy && this.#peer !== undefined) this.#events.onOlderCopy(this, reason.toString());
       this.#finish(reason.length > 0 ? `the other node says: ${reason}` : (this.#lastError ?? `closed (${code})`));
     });
   }

@@ -27,6 +27,10 @@ export class Peers {
     return this.#hellos.get(nodeId);
   }
 
+  hellos(): PeerHello[] {
+    return [...this.#hellos.values()];
+  }
+
   ids(): NodeId[] {
     return [...this.#hellos.keys()];
   }

@@ -7,13 +7,22 @@ import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
-import type { Announce, LogSegment, PeerHello, PeerMessage, StateChunk, StateRequest } from '../wire/peer-message.ts';
+import type {
+  Announce,
+  LogSegment,
+  OpenedWith,
+  PeerHello,
+  PeerMessage,
+  StateChunk,
+  StateRequest,
+} from '../wire/peer-message.ts';
 import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { type DecidedLog, Donor } from './donor.ts';
-import type { ConnectionId, ReplicaEvent, TurnOutput } from './events.ts';
+import type { ConnectionId, Refusal, ReplicaEvent, TurnOutput } from './events.ts';
 import { Formation, type InitialCluster } from './formation.ts';
 import type { LogStore } from './log-store.ts';
+import { Openings, openedWith } from './openings.ts';
 import { failure, Output } from './output.ts';
 import { Peers, peerProblem } from './peers.ts';
 import { Reconfigurations } from './reconfigurations.ts';
@@ -82,6 +91,8 @@ export class Replica {
   readonly #donor: Donor;
   readonly #keeper: StateKeeper;
   readonly #peers = new Peers();
+  readonly #openings: Openings;
+  readonly #opened: OpenedWith;
   readonly #output = new Output();
   readonly #clients: Clients;
   readonly #reconfigurations: Reconfigurations;
@@ -101,6 +112,8 @@ export class Replica {
     this.#initialMembers = [...options.initial.nodes.keys()];
     this.#store = options.logStore;
     this.#state = options.stateStore;
+    this.#opened = openedWith(this.#store);
+    this.#openings = new Openings(this.#store);
     this.#recoverLog();
     this.#machine = new KvStateMachine(this.#state);
     this.#donor = new Donor(this.#state, this.#settings);
@@ -115,8 +128,17 @@ export class Replica {
   hello(): PeerHello {
     const { nodeId, storageId, clusterId } = this.#store.identity;
     const { initial, address } = this.#options;
-    const initialMembers = this.#initialMembers;
-    return { protocolVersion, clusterName: initial.name, clusterId, nodeId, address, storageId, initialMembers };
+    return {
+      protocolVersion,
+      clusterName: initial.name,
+      clusterId,
+      nodeId,
+      address,
+      storageId,
+      initialMembers: this.#initialMembers,
+      opened: this.#opened,
+      openings: this.#store.openings,
+    };
   }
 
   /** Puts an event into the inbox. False, and the event dropped, if the inbox is full; ticks and disk answers always fit. */
@@ -392,6 +414,7 @@ export class Replica {
     const isIncumbent = this.#mode.name === 'member' && this.#mode.voter.paxos.isLeaderInAcceptPhase;
     const { sequence, state } = this.#store;
     this.#store.setConfiguration(next);
+    this.#openings.enter(next, this.#peers.hellos());
     // What lies behind is of an older configuration and can never be decided now.
     if (sequence.endIndex > state.decidedIndex) sequence.truncate(state.decidedIndex);
     this.#keeper.onConfiguration(this.#store.commit());
@@ -422,12 +445,11 @@ export class Replica {
   #onPeerConnected(hello: PeerHello): void {
     const { identity, configuration } = this.#store;
     const refusal = peerProblem(hello, { identity, configuration, clusterName: this.#options.initial.name });
-    if (refusal) {
-      this.#output.notice('warn', `refused node ${hello.nodeId} at ${hello.address}: ${refusal}`);
-      this.#output.refuse(hello.nodeId, refusal);
-      this.#reconfigurations.onUnreached(hello.nodeId, refusal, true);
-      return;
-    }
+    if (refusal) return this.#refuse(hello, 'stranger', refusal);
+    const olderCopy = this.#openings.olderCopyProblem(hello);
+    if (olderCopy) return this.#refuse(hello, 'olderCopy', olderCopy);
+    this.#openings.meet(hello, configuration);
+    this.#store.commit();
     this.#peers.connect(hello);
     const mode = this.#mode;
     if (mode.name === 'forming') this.#meet(mode.formation, hello);
@@ -436,6 +458,14 @@ export class Replica {
       if (mode.voter.leader?.pid === hello.nodeId) this.#clients.proposeAgain();
     }
     if (hello.clusterId === undefined) this.#announce(hello.nodeId);
+  }
+
+  #refuse(hello: PeerHello, kind: Refusal['kind'], reason: string): void {
+    const { nodeId, address } = hello;
+    const what = kind === 'olderCopy' ? 'its data directory was rolled back to an older copy: ' : '';
+    this.#output.notice('warn', `refused node ${nodeId} at ${address}: ${what}${reason}`);
+    this.#output.refuse(nodeId, kind, reason);
+    this.#reconfigurations.onUnreached(nodeId, what + reason, true);
   }
 
   #meet(formation: Formation, hello: PeerHello): void {
@@ -458,6 +488,8 @@ export class Replica {
   #onPeerMessage(from: NodeId, message: PeerMessage): void {
     const { configurationId, payload } = message;
     this.#peers.heard(from, configurationId);
+    const hello = this.#peers.helloOf(from);
+    if (hello && this.#configuration) this.#openings.heard(hello, message, this.#configuration);
     switch (payload.type) {
       case 'Announce':
         return this.#onAnnounce(from, payload);

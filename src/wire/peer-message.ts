@@ -1,5 +1,6 @@
-import type { Configuration } from '../cluster/configuration.ts';
+import type { Configuration, Opening } from '../cluster/configuration.ts';
 import type { SnapshotCursor, SnapshotRow } from '../kv/state-store.ts';
+import type { Ballot } from '../omnipaxos/ballot.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 import type { BallotPayload, PaxosPayload } from '../omnipaxos/messages.ts';
 
@@ -20,6 +21,25 @@ export interface PeerHello {
   readonly storageId: string;
   /** Ids of the first configuration as the sender's cluster file has it: nodes that disagree do not form a cluster. */
   readonly initialMembers: readonly number[];
+  /** What the sender's directory held when the sender opened it. */
+  readonly opened: OpenedWith;
+  /** The newest openings of members' directories that the sender knows of. */
+  readonly openings: readonly Opening[];
+}
+
+/** What a data directory held durably when it was opened. */
+export interface OpenedWith {
+  /** Count and nonce of the opening. */
+  readonly incarnation: number;
+  readonly nonce: string;
+  /** 0: none. */
+  readonly configurationId: number;
+  readonly promise: Ballot;
+  readonly acceptedRound: Ballot;
+  /** Exclusive end of the log. */
+  readonly endIndex: number;
+  /** The last entry of the log is a StopSign. */
+  readonly isSealed: boolean;
 }
 
 /** The current configuration, told to a newcomer, to a member that missed a StopSign, to one left out, and when a cluster forms. */

@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 import type { ClientConnection } from '../../src/network/client-connection.ts';
 import { Gateway, type GatewayLimits } from '../../src/network/gateway.ts';
 import { type PeerHandle, type PeerLimits, PeerLinks } from '../../src/network/peer-links.ts';
+import { bottomBallot } from '../../src/omnipaxos/ballot.ts';
 import type { ClientRequest } from '../../src/wire/client-message.ts';
 import { decodePeerHello, encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
 import { encodePeerFrame } from '../../src/wire/peer-frame.ts';
@@ -22,6 +23,16 @@ export function helloOf(nodeId: number, changes: Partial<PeerHello> = {}): PeerH
     address,
     storageId,
     initialMembers: [1, 2, 3],
+    opened: {
+      incarnation: 0,
+      nonce: '0123456789abcdef',
+      configurationId: 0,
+      promise: bottomBallot,
+      acceptedRound: bottomBallot,
+      endIndex: 0,
+      isSealed: false,
+    },
+    openings: [],
   };
   return { ...base, ...changes };
 }

@@ -139,6 +139,16 @@ export const peerHello: fc.Arbitrary<PeerHello> = fc.record({
   address,
   storageId: clusterId,
   initialMembers: fc.uniqueArray(id, { maxLength: 31 }),
+  opened: fc.record({
+    incarnation: integer,
+    nonce: clusterId,
+    configurationId: integer,
+    promise: ballot,
+    acceptedRound: ballot,
+    endIndex: integer,
+    isSealed: fc.boolean(),
+  }),
+  openings: fc.array(fc.record({ storageId: clusterId, incarnation: integer, nonce: clusterId }), { maxLength: 31 }),
 });
 
 const consistency = fc.constantFrom('linearizable' as const, 'local' as const);
