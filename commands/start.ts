@@ -3,6 +3,7 @@ import { BaseCommand } from '../src/cli/base-command.ts';
 import { DamagedNodeError, isDamage, rebuildRemedy } from '../src/cli/damage-remedy.ts';
 import { formatLogLine, type LogLevel, logLevels } from '../src/cli/log-line.ts';
 import { printLine, printMessage } from '../src/cli/output.ts';
+import { describeSetAside } from '../src/cli/set-aside-report.ts';
 import { planStart } from '../src/cli/start-plan.ts';
 import { exitAfterStop, standardInputEnded, stopRequested } from '../src/cli/stop-signals.ts';
 
@@ -15,6 +16,7 @@ export default class Start extends BaseCommand {
   static override examples = [
     '<%= config.bin %> start --id 1',
     '<%= config.bin %> start --id 4 --address 127.0.0.1:7104 --data /var/lib/kv',
+    '<%= config.bin %> start --id 2 --rebuild',
   ];
   static override flags = {
     id: Flags.string({ required: true, helpValue: 'N', description: 'which node this is' }),
@@ -25,6 +27,9 @@ export default class Start extends BaseCommand {
     }),
     insecure: Flags.boolean({ description: 'listen on an address that other machines can reach, unprotected' }),
     'election-timeout': Flags.string({ helpValue: 'TIME', description: 'replace a leader unheard for this long' }),
+    rebuild: Flags.boolean({
+      description: 'set a damaged data directory aside and stand by with an empty one for kv member rebuild',
+    }),
     'log-level': Flags.option({
       options: logLevels,
       default: 'info' as const,
@@ -49,9 +54,11 @@ export default class Start extends BaseCommand {
         printMessage(formatLogLine(new Date(), plan.nodeId, level, message, fields));
     };
     const stop = stopRequested((signal) => log('info', 'stopping', { signal }));
-    const { startNode } = await import('../src/server.ts');
+    const { setAsideIfDamaged, startNode } = await import('../src/server.ts');
     this.#mayHoldOpen = true;
-    const node = await startNode({ ...plan, log });
+    const standsBy = flags.rebuild;
+    if (standsBy) describeSetAside(plan, await setAsideIfDamaged(plan.dataDirectory, plan), log);
+    const node = await startNode({ ...plan, standsBy, log });
     await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
     const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];
     const reason = await Promise.race([...stops, node.closed]);

@@ -14,6 +14,7 @@ import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
 import type { PeerHello } from './wire/peer-message.ts';
 
+export { setAsideIfDamaged } from './storage/set-aside.ts';
 export { verifyDirectory } from './storage/verify.ts';
 
 /** What a node is started with. */
@@ -27,6 +28,8 @@ export interface NodeOptions {
   /** "host:port" to listen on. */
   readonly address: string;
   readonly settings?: ClusterSettings;
+  /** A new directory stands by until `kv member rebuild` gives it the node's vote, instead of forming a cluster. */
+  readonly standsBy?: boolean;
   /** Takes what an operator would want to know. */
   readonly log?: Log;
 }
@@ -108,6 +111,7 @@ class Node implements RunningNode {
       stateStore: directory.stateStore,
       settings: settingsOf(options.settings),
       tickMs,
+      standsBy: options.standsBy === true,
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
     });
     this.#links = this.#makeLinks(options);

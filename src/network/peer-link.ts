@@ -39,6 +39,7 @@ export class PeerLink {
   #peer: PeerHello | undefined;
   #tcp: Socket | undefined;
   #ended = false;
+  #hasSaidWhy = false;
   #lastError: string | undefined;
   #endCode: number | undefined;
 
@@ -87,6 +88,7 @@ export class PeerLink {
   end(code: number, reason: string): void {
     if (this.#ended) return;
     this.#endCode = code;
+    this.#hasSaidWhy = true;
     closeWithReason(this.#socket, code, reason);
     this.#finish(reason);
   }
@@ -114,7 +116,9 @@ export class PeerLink {
     socket.on('close', (code, reason) => {
       clearTimeout(timer);
       this.#endCode ??= code;
-      if (code === closeCodes.olderCopy && this.#peer !== undefined) this.#events.onOlderCopy(this, reason.toString());
+      // The other end repeats the code that it was told: only what it said by itself is about this node.
+      const isTold = code === closeCodes.olderCopy && !this.#hasSaidWhy && this.#peer !== undefined;
+      if (isTold) this.#events.onOlderCopy(this, reason.toString());
       this.#finish(reason.length > 0 ? `the other node says: ${reason}` : (this.#lastError ?? `closed (${code})`));
     });
   }

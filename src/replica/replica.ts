@@ -40,6 +40,8 @@ export interface ReplicaOptions {
   readonly settings: ReplicaSettings;
   /** Nominal milliseconds between ticks; only clients' deadlines depend on it. */
   readonly tickMs: number;
+  /** A new directory stands by until it is taken in, also that of a node of the first configuration: it is to be rebuilt. */
+  readonly standsBy?: boolean;
   /** Where a node is that no file and no configuration names, if there is a rule for it. */
   readonly defaultAddress?: (nodeId: NodeId) => string | undefined;
 }
@@ -261,7 +263,8 @@ export class Replica {
     const configuration = this.#store.configuration;
     if (configuration) return this.#modeIn(configuration, false);
     const address = this.#options.initial.nodes.get(this.#nodeId);
-    if (address === undefined || this.#store.identity.clusterId !== undefined) return { name: 'standby' };
+    const standsBy = this.#options.standsBy === true || this.#store.identity.clusterId !== undefined;
+    if (address === undefined || standsBy) return { name: 'standby' };
     const self = { id: this.#nodeId, address, storageId: this.#store.identity.storageId };
     return { name: 'forming', formation: new Formation(this.#options.initial, self) };
   }
@@ -445,7 +448,10 @@ export class Replica {
   #onPeerConnected(hello: PeerHello): void {
     const { identity, configuration } = this.#store;
     const refusal = peerProblem(hello, { identity, configuration, clusterName: this.#options.initial.name });
-    if (refusal) return this.#refuse(hello, 'stranger', refusal);
+    if (refusal) {
+      this.#peers.refuse(hello, configuration, this.#nowMs);
+      return this.#refuse(hello, 'stranger', refusal);
+    }
     const olderCopy = this.#openings.olderCopyProblem(hello);
     if (olderCopy) return this.#refuse(hello, 'olderCopy', olderCopy);
     this.#openings.meet(hello, configuration);
@@ -709,6 +715,7 @@ export class Replica {
   #view() {
     const replica = this;
     return {
+      nodeId: this.#nodeId,
       get voter(): Voter | undefined {
         return replica.voter;
       },
@@ -732,6 +739,7 @@ export class Replica {
       electionTimeoutTicks: this.#settings.electionTimeoutTicks,
       isConnected: (nodeId: NodeId) => this.#peers.has(nodeId),
       helloOf: (nodeId: NodeId) => this.#peers.helloOf(nodeId),
+      replacementOf: (nodeId: NodeId) => this.#peers.replacementOf(nodeId, this.#nowMs),
       knownAddress: (nodeId: NodeId) =>
         this.#options.initial.nodes.get(nodeId) ?? this.#options.defaultAddress?.(nodeId),
       status: () => this.status(),

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { syncDirectory } from './durable-file.ts';
@@ -21,8 +21,8 @@ const pollMs = 20;
 export interface DirectoryLock {
   /** Who had it last did not give it back: it was killed, or the machine stopped. */
   readonly wasAbandoned: boolean;
-  /** Gives it back. */
-  release(): void;
+  /** Gives it back; `movedTo`: the directory has that name now. */
+  release(movedTo?: string): void;
 }
 
 /**
@@ -42,7 +42,7 @@ export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' =
         for (const name of dead) rmSync(join(path, name), { force: true });
         syncDirectory(path);
       }
-      return { wasAbandoned: dead.length > 0, release: () => releaseLock(path, own) };
+      return { wasAbandoned: dead.length > 0, release: (movedTo = path) => releaseLock(movedTo, basename(own)) };
     }
     rmSync(own);
     if (performance.now() > deadline) throw inUse(path, living);
@@ -52,7 +52,7 @@ export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' =
 }
 
 function releaseLock(path: string, own: string): void {
-  rmSync(own, { force: true });
+  rmSync(join(path, own), { force: true });
   syncDirectory(path);
 }
 

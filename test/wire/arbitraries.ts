@@ -163,7 +163,9 @@ export const request: fc.Arbitrary<ClientRequest> = fc
       status: fc.record({}),
       reconfigure: fc.record(
         {
-          nodes: fc.array(fc.record({ id, address }, { requiredKeys: ['id'] }), { maxLength: 31 }),
+          nodes: fc.array(fc.record({ id, address, isRebuilt: fc.constant(true) }, { requiredKeys: ['id'] }), {
+            maxLength: 31,
+          }),
           ifConfigurationId: integer,
         },
         { requiredKeys: ['nodes'] },
