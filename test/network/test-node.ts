@@ -59,6 +59,8 @@ export interface TestNodeOptions {
   readonly port?: number;
   /** Asked on each connection; a reason refuses it. */
   readonly refusal?: () => string | undefined;
+  /** Nodes that it takes for older copies. */
+  readonly olderCopies?: readonly number[];
   readonly onRequests?: (connection: ClientConnection, requests: ClientRequest[]) => void;
 }
 
@@ -80,6 +82,8 @@ export class TestNode {
   /** Connections accepted from other nodes that are still open. */
   readonly accepted = new Set<WebSocket>();
   readonly closedClients: number[] = [];
+  /** Who said that this node's directory is an older copy, and why. */
+  readonly toldOlderCopy: string[] = [];
 
   private constructor(id: number, options: TestNodeOptions) {
     this.id = id;
@@ -94,7 +98,9 @@ export class TestNode {
         this.handles.set(hello.nodeId, link);
         const reason = options.refusal?.();
         if (reason !== undefined) link.refuse(reason);
+        if (options.olderCopies?.includes(hello.nodeId)) link.refuse('an older copy', 'olderCopy');
       },
+      onOlderCopy: (nodeId, reason) => this.toldOlderCopy.push(`${nodeId}: ${reason}`),
       onDisconnected: (nodeId) => this.events.push(`-${nodeId}`),
       onUnreached: (nodeId, reason, isRefusal) => this.unreached.push({ nodeId, reason, isRefusal }),
       onMessages: (from, messages) => this.batches.push({ from, messages }),

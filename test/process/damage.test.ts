@@ -7,7 +7,9 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -299,3 +301,55 @@ describe('a rebuild is refused', () => {
     expect(existsSync(cluster.dataDirectory(2))).toBe(true);
   });
 });
+
+describe('a data directory keeps its identity', () => {
+  function bytesOf(directory: string): string[] {
+    const files = (readdirSync(directory, { recursive: true }) as string[]).toSorted();
+    return files.map((name) => {
+      const file = join(directory, name);
+      return `${name} ${statSync(file).isDirectory() ? '' : readFileSync(file, 'base64')}`;
+    });
+  }
+
+  test('of a newer format, another node or another cluster, it is refused unchanged; in use, within a second', async () => {
+    cluster = await ProcessCluster.create([1]);
+    await cluster.start(1);
+    await cluster.kv('put', 'k', 'v');
+    const directory = cluster.dataDirectory(1);
+    const before = performance.now();
+    const inUse = await startAgain(1);
+    // A process of Node takes a moment to start, however busy the machine is.
+    const startMs = await timed(() => cluster.kv('--version'));
+    expect(performance.now() - before - startMs).toBeLessThan(1000 + startMs);
+    expect(inUse).toMatchObject({ code: 2 });
+    expect(inUse.stderr).toContain(`in use by process ${cluster.pid(1)}`);
+    expect(await cluster.kv('verify', directory)).toMatchObject({ code: 2 });
+    await cluster.stop(1);
+
+    const sound = bytesOf(directory);
+    expect(await cluster.kv('verify', directory)).toMatchObject({ code: 0 });
+    const stranger = await cluster.kv('start', '--id', '2', '--address', '127.0.0.1:1', '--data', directory);
+    expect(stranger).toMatchObject({ code: 2, stderr: expect.stringContaining('belongs to node 1, not 2') });
+    const file = join(cluster.directory, 'other.json');
+    writeFileSync(file, JSON.stringify({ cluster: 'other', nodes: { 1: cluster.address(1) } }));
+    const foreign = await cluster.kv('start', '--id', '1', '--data', directory, '--config', file);
+    expect(foreign).toMatchObject({ code: 2, stderr: expect.stringContaining('belongs to cluster "process-test"') });
+    expect(bytesOf(directory)).toEqual(sound);
+
+    const identity = readFileSync(join(directory, 'identity'), 'utf8');
+    writeFileSync(join(directory, 'identity'), identity.replace('format 1', 'format 2'));
+    const newer = bytesOf(directory);
+    for (const more of [[], ['--rebuild']]) {
+      const refused = await cluster.kv('start', '--id', '1', '--data', directory, ...more);
+      expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('has format 2') });
+    }
+    expect(await cluster.kv('verify', directory)).toMatchObject({ code: 2 });
+    expect(bytesOf(directory)).toEqual(newer);
+  }, 60_000);
+});
+
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
+}
