@@ -72,7 +72,7 @@ export default class Start extends BaseCommand {
   protected override async catch(error: Error): Promise<void> {
     const remedy = rebuildRemedy(
       this.#nodeId,
-      this.argv.filter((word) => word !== '--rebuild'),
+      this.argv.filter((word) => word !== '--rebuild' && word !== '--stop-with-stdin'),
     );
     await super.catch(isDamage(error) ? new DamagedNodeError(error, remedy) : error);
     if (this.#mayHoldOpen) process.exit();

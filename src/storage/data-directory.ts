@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Identity } from '../cluster/configuration.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
@@ -14,7 +14,7 @@ import {
   finishCreation,
   readIdentity,
 } from './identity-file.ts';
-import { dataFileName } from './lmdb-environment.ts';
+import { dataFileName, lockFileName } from './lmdb-environment.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
 import type { TailLimits } from './log-tail.ts';
 import { markOlderCopy, olderCopyReason } from './older-copy.ts';
@@ -137,6 +137,8 @@ async function openStores(
     ...(options.tail === undefined ? {} : { tail: options.tail }),
   });
   try {
+    // LMDB's table of readers: nobody else has the directory, so whatever a former process left there is of no account.
+    rmSync(join(paths.state, lockFileName), { force: true });
     const stateStore = await LmdbStateStore.open(paths.state);
     const { trimmedIndex } = logStore.sequence;
     if (stateStore.durableIndex < trimmedIndex) {

@@ -31,6 +31,9 @@ const numberKeys: KeyEncoder<number> = {
 /** Name of LMDB's data file in an environment's directory. */
 export const dataFileName = 'data.mdb';
 
+/** Name of the file in which LMDB notes who reads. */
+export const lockFileName = 'lock.mdb';
+
 /** The smallest key in byte order. */
 export const firstByteString: ByteString = '\0';
 

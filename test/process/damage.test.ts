@@ -50,7 +50,6 @@ class Load {
   readonly #acknowledged = new Map<string, string>();
   #isOver = false;
   count = 0;
-  slowestMs = 0;
 
   private constructor(client: KvClient) {
     this.#client = client;
@@ -81,11 +80,9 @@ class Load {
     for (let number = 0; !this.#isOver; number++) {
       const key = `load-${writer}-${number % 50}`;
       const value = `${number}${filler}`;
-      const start = performance.now();
       await this.#client.put(key, value);
       this.#acknowledged.set(key, value);
       const read = await this.#client.get(key);
-      this.slowestMs = Math.max(this.slowestMs, performance.now() - start);
       expect(Buffer.from(read?.value ?? []).toString()).toBe(value);
       this.count++;
     }
@@ -132,7 +129,7 @@ test('one damaged node of three, under load: clients notice nothing, and it is r
   await cluster.start(1, 2, 3);
   await cluster.kv('put', 'before', `marked ${filler}`);
   await whole(1, 2, 3);
-  const damaged = [1, 2, 3].find((id) => id !== 1) as number;
+  const damaged = 2;
   const load = await Load.on([cluster.address(1), cluster.address(3)]);
   await load.progress(200);
   await cluster.kill(damaged);
@@ -336,8 +333,7 @@ describe('a data directory keeps its identity', () => {
     expect(foreign).toMatchObject({ code: 2, stderr: expect.stringContaining('belongs to cluster "process-test"') });
     expect(bytesOf(directory)).toEqual(sound);
 
-    const identity = readFileSync(join(directory, 'identity'), 'utf8');
-    writeFileSync(join(directory, 'identity'), identity.replace('format 1', 'format 2'));
+    writeFileSync(join(directory, 'identity'), 'omnikv data format 2\nas a later version has it\n');
     const newer = bytesOf(directory);
     for (const more of [[], ['--rebuild']]) {
       const refused = await cluster.kv('start', '--id', '1', '--data', directory, ...more);

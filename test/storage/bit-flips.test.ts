@@ -148,7 +148,7 @@ function entryText(entry: Entry<Uint8Array>): string {
 function dataFiles(path: string): string[] {
   return (readdirSync(path, { recursive: true }) as string[])
     .map((name) => join(path, name))
-    .filter((file) => statSync(file).isFile() && basename(file) !== 'lock.mdb');
+    .filter((file) => statSync(file).isFile());
 }
 
 /** Up to where a file holds anything: what lies behind was only ever filled with zeros. */

@@ -140,6 +140,8 @@ describe('a directory is refused, unchanged,', () => {
     const text = readFileSync(join(path, 'identity'), 'latin1');
     writeFileSync(join(path, 'identity'), text.replace('node 1', 'node 2'));
     for (const nodeId of [1, 2]) expect((await refusalOf({ path, nodeId })).code).toBe('damaged');
+    writeFileSync(join(path, 'identity'), text.replace('format 1', 'format 3'));
+    expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
     writeFileSync(join(path, 'identity'), '');
     expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
   });
