@@ -23,7 +23,7 @@ import { DamagedError, messageOf } from './storage-error.ts';
 import { listSegments } from './wal-files.ts';
 
 /** How long the state is checked after a close that was not in good order, milliseconds; what is left is checked as it is read. */
-const stateCheckMsMax = 10_000;
+const stateCheckMsMax = 5_000;
 
 /** Which directory, and for whom. */
 export interface DataDirectoryOptions {

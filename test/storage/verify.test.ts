@@ -134,6 +134,35 @@ it('survives a state that ends the process which reads it by a signal', async ()
   ]);
 });
 
+it('notices keys that a search no longer finds, though their own bytes are sound', async () => {
+  const { stateStore, close } = await openDataDirectory({ path, nodeId: 1 });
+  const value = Buffer.alloc(100, 7);
+  const keys = Array.from({ length: 2000 }, (_, number) => `key-${String(number).padStart(5, '0')}`);
+  for (const [at, key] of keys.entries()) stateStore.put(key, value, at + 1);
+  await stateStore.checkpoint(keys.length, []);
+  await close();
+  // As after a crash: else the checksum of the whole file tells.
+  rmSync(join(path, 'closed'));
+  const file = join(path, 'state', 'data.mdb');
+  const whole = readFileSync(file);
+  // A key that no value follows stands in a branch of the tree, to tell searches the way.
+  const branches: number[] = [];
+  for (let at = whole.indexOf('key-'); at >= 0; at = whole.indexOf('key-', at + 1)) {
+    if (!whole.subarray(at + 9, at + 120).includes(value.subarray(0, 90))) branches.push(at);
+  }
+  expect(branches.length).toBeGreaterThan(10);
+  for (const at of branches.slice(0, 3)) {
+    const data = Buffer.from(whole);
+    // Some keys further on, or back, at the next leaf.
+    data.writeUInt8(data.readUInt8(at + 7) ^ 1, at + 7);
+    writeFileSync(file, data);
+    const { problems } = await verifyDirectory(path);
+    expect(problems[0]).toMatchObject({ file, where: expect.stringMatching(/^key "key-\d+"$/) });
+    expect(problems[0]?.problem).toBe('a search does not find it');
+    await expect(openDataDirectory({ path, nodeId: 1 })).rejects.toMatchObject({ code: 'damaged' });
+  }
+});
+
 it('notices a state that does not belong to the log', async () => {
   const { logStore, close } = await openDataDirectory({ path, nodeId: 1 });
   logStore.sequence.reset(100);
