@@ -187,7 +187,8 @@ export class Reconfigurations {
     const [first] = this.#missing(nodes);
     if (first === undefined) return undefined;
     const { id, isRebuilt } = first;
-    if (isRebuilt) return `node ${id} does not run with another data directory: start it with \`kv start --id ${id} --rebuild\``;
+    if (isRebuilt)
+      return `node ${id} does not run with another data directory: start it with \`kv start --id ${id} --rebuild\``;
     const reason = this.#unreached.get(id)?.reason;
     const why = reason === undefined ? '' : ` (${reason})`;
     return `node ${id} does not answer at ${this.#addressOf(first) ?? 'any known address'}${why}: start it with \`kv start --id ${id}\``;

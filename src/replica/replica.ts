@@ -719,7 +719,6 @@ export class Replica {
       get voter(): Voter | undefined {
         return replica.voter;
       },
-      nodeId: this.#nodeId,
       get configuration(): Configuration | undefined {
         return replica.#configuration;
       },
