@@ -1,8 +1,10 @@
 import { format } from 'node:util';
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
+import { DamagedNodeError, isDamage, rebuildRemedy } from '../src/cli/damage-remedy.ts';
 import { formatLogLine, type LogLevel, logLevels } from '../src/cli/log-line.ts';
 import { printLine, printMessage } from '../src/cli/output.ts';
+import { describeSetAside } from '../src/cli/set-aside-report.ts';
 import { planStart } from '../src/cli/start-plan.ts';
 import { exitAfterStop, standardInputEnded, stopRequested } from '../src/cli/stop-signals.ts';
 
@@ -15,6 +17,7 @@ export default class Start extends BaseCommand {
   static override examples = [
     '<%= config.bin %> start --id 1',
     '<%= config.bin %> start --id 4 --address 127.0.0.1:7104 --data /var/lib/kv',
+    '<%= config.bin %> start --id 2 --rebuild',
   ];
   static override flags = {
     id: Flags.string({ required: true, helpValue: 'N', description: 'which node this is' }),
@@ -25,6 +28,9 @@ export default class Start extends BaseCommand {
     }),
     insecure: Flags.boolean({ description: 'listen on an address that other machines can reach, unprotected' }),
     'election-timeout': Flags.string({ helpValue: 'TIME', description: 'replace a leader unheard for this long' }),
+    rebuild: Flags.boolean({
+      description: 'set a damaged data directory aside and stand by with an empty one for kv member rebuild',
+    }),
     'log-level': Flags.option({
       options: logLevels,
       default: 'info' as const,
@@ -37,10 +43,12 @@ export default class Start extends BaseCommand {
   protected override readonly onOutputError = 'ignore';
   /** True once there may be files and sockets that keep the process. */
   #mayHoldOpen = false;
+  #nodeId: number | undefined;
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(Start);
     const plan = planStart(flags, this.findCluster(flags), process.cwd());
+    this.#nodeId = plan.nodeId;
     const least = logLevels.indexOf(flags['log-level']);
     const log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => {
       if (logLevels.indexOf(level) >= least)
@@ -49,9 +57,11 @@ export default class Start extends BaseCommand {
     // lmdb prints an error with its stack beside giving it to us, who say it in one line.
     console.error = (...words: unknown[]) => log('debug', format(...words));
     const stop = stopRequested((signal) => log('info', 'stopping', { signal }));
-    const { startNode } = await import('../src/server.ts');
+    const { setAsideIfDamaged, startNode } = await import('../src/server.ts');
     this.#mayHoldOpen = true;
-    const node = await startNode({ ...plan, log });
+    const standsBy = flags.rebuild;
+    if (standsBy) describeSetAside(plan, await setAsideIfDamaged(plan.dataDirectory, plan), log);
+    const node = await startNode({ ...plan, standsBy, log });
     await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
     const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];
     const reason = await Promise.race([...stops, node.closed]);
@@ -63,7 +73,11 @@ export default class Start extends BaseCommand {
 
   /** A node that failed is not kept alive by what it left open. */
   protected override async catch(error: Error): Promise<void> {
-    await super.catch(error);
+    const remedy = rebuildRemedy(
+      this.#nodeId,
+      this.argv.filter((word) => word !== '--rebuild' && word !== '--stop-with-stdin'),
+    );
+    await super.catch(isDamage(error) ? new DamagedNodeError(error, remedy) : error);
     if (this.#mayHoldOpen) process.exit();
   }
 }

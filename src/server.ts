@@ -10,10 +10,14 @@ import type { ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
 import { Replica } from './replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts';
+import { olderCopyError } from './storage/data-directory-error.ts';
 import { FlushTimer } from './storage/flush-timer.ts';
 import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
 import type { PeerHello } from './wire/peer-message.ts';
+
+export { setAsideIfDamaged } from './storage/set-aside.ts';
+export { verifyDirectory } from './storage/verify.ts';
 
 /** What a node is started with. */
 export interface NodeOptions {
@@ -26,6 +30,8 @@ export interface NodeOptions {
   /** "host:port" to listen on. */
   readonly address: string;
   readonly settings?: ClusterSettings;
+  /** A new directory stands by until `kv member rebuild` gives it the node's vote, instead of forming a cluster. */
+  readonly standsBy?: boolean;
   /** Takes what an operator would want to know. */
   readonly log?: Log;
 }
@@ -110,6 +116,7 @@ class Node implements RunningNode {
       stateStore: directory.stateStore,
       settings: settingsOf(options.settings),
       tickMs,
+      standsBy: options.standsBy === true,
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
     });
     this.#links = this.#makeLinks(options);
@@ -163,6 +170,7 @@ class Node implements RunningNode {
       onUnreached: (nodeId, reason, isRefusal) => {
         this.#receive({ type: 'peerUnreached', nodeId, reason, isRefusal });
       },
+      onOlderCopy: (nodeId, reason) => this.#onOlderCopy(`node ${nodeId} says: ${reason}`),
       onMessages: (from, messages) => this.#receive({ type: 'peerMessages', from, messages }),
       log: log ?? ignore,
     });
@@ -186,6 +194,13 @@ class Node implements RunningNode {
     this.#receive({ type: 'peerConnected', hello });
   }
 
+  /** This node forgot how it voted: it says nothing more, and never votes with this directory again. */
+  #onOlderCopy(reason: string): void {
+    if (this.#state === 'closed') return;
+    this.#directory.markOlderCopy(reason);
+    this.#fail(olderCopyError(this.#options.dataDirectory, reason));
+  }
+
   #onRequests(connection: ClientConnection, requests: ClientRequest[]): void {
     this.#clients.set(connection.id, connection);
     if (this.#receive({ type: 'requests', connection: connection.id, requests })) return;
@@ -205,12 +220,24 @@ class Node implements RunningNode {
   }
 
   #tick(): void {
+    if (!this.#filesAreWhole()) return;
     this.#updateDials();
     const now = performance.now();
     const flushingMs = this.#flushTimer.tick(now);
     const flushingBytes = this.#directory.logStore.flushBytes;
     this.#receive({ type: 'tick', elapsedMs: now - this.#tickedAt, flushingMs, flushingBytes });
     this.#tickedAt = now;
+  }
+
+  /** Here and not in every turn, where it would cost too much; a read that comes before it may end the process by a signal. */
+  #filesAreWhole(): boolean {
+    try {
+      this.#directory.checkFiles();
+      return true;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
   }
 
   readonly #runTurn = (): void => {
@@ -235,7 +262,7 @@ class Node implements RunningNode {
   #release(output: TurnOutput): void {
     for (const [nodeId, messages] of output.messages) this.#links.send(nodeId, messages);
     for (const [connection, responses] of output.responses) this.#clients.get(connection)?.send(responses);
-    for (const { nodeId, reason } of output.refusals) this.#handles.get(nodeId)?.refuse(reason);
+    for (const { nodeId, reason, kind } of output.refusals) this.#handles.get(nodeId)?.refuse(reason, kind);
     for (const { level, message } of output.notices) this.#options.log?.(level, message);
     for (const job of output.jobs) this.#run(job);
   }
@@ -323,7 +350,7 @@ class Node implements RunningNode {
     this.#state = 'closed';
     clearInterval(this.#ticker);
     this.#links.close();
-    const ended = Promise.allSettled([this.#gateway.close(), this.#directory.close()]);
+    const ended = Promise.allSettled([this.#gateway.close(), this.#directory.abandon()]);
     // A disk that failed may not answer any more: whoever waits for the end learns of it all the same.
     void Promise.race([ended, delay(failurePatienceMs)]).then(() => this.#rejectClosed(error));
   }

@@ -46,6 +46,7 @@ const exitOfDataDirectory: Readonly<Record<string, ExitName>> = {
   notWritable: 'usage',
   notEmpty: 'usage',
   damaged: 'internal',
+  unfinished: 'internal',
 };
 
 /**

@@ -205,6 +205,21 @@ export class KvClient {
     );
   }
 
+  /**
+   * Lets member `nodeId` vote with the data directory that it is running with, in the place of the one that it voted with,
+   * which is damaged or lost; the members stay the same. Resolves when that configuration has begun: the node then gets
+   * everything from the others. Errors: `invalid` (no member, or it still votes with its own directory), `unreachable`
+   * (it does not run with another one).
+   */
+  async rebuild(nodeId: number, options?: CallOptions): Promise<{ readonly configurationId: number }> {
+    const { members } = await this.status(options);
+    const nodes = members.map(({ id }) => (id === nodeId ? { id, isRebuilt: true } : { id }));
+    if (!members.some(({ id }) => id === nodeId)) {
+      throw new KvError('invalid', `node ${nodeId} is no member of the cluster`, 'notApplied');
+    }
+    return this.reconfigure(nodes, options);
+  }
+
   /** How the node that this client is connected to sees itself and the cluster. */
   async status(options?: CallOptions): Promise<NodeStatus> {
     return this.#ask({ type: 'status' }, traits.localRead, this.#timeoutOf(options), statusIn);

@@ -62,11 +62,12 @@ export function checkedNodes(nodes: readonly (number | TargetNode)[]): TargetNod
   return checked;
 }
 
-function checkedNode({ id, address }: TargetNode): TargetNode {
+function checkedNode({ id, address, isRebuilt }: TargetNode): TargetNode {
   checkedCount(id, nodeIdMax, 'node id');
-  if (address === undefined) return { id };
+  const node = { id, ...(isRebuilt === true && { isRebuilt }) };
+  if (address === undefined) return node;
   try {
-    return { id, address: canonicalAddress(address, `the address of node ${id},`) };
+    return { ...node, address: canonicalAddress(address, `the address of node ${id},`) };
   } catch (error) {
     if (error instanceof InputError) throw notApplied('invalid', error.message);
     throw error;

@@ -61,3 +61,15 @@ export interface Identity {
   /** What the directory was made with, if it was not made empty. It counts until there is a configuration. */
   readonly origin?: Origin | undefined;
 }
+
+/**
+ * One opening of a data directory. Openings are counted on the directory itself, so a count that was seen before with
+ * another nonce, or a lower one, is that of an older copy.
+ */
+export interface Opening {
+  readonly storageId: string;
+  /** How often the directory had been opened before. */
+  readonly incarnation: number;
+  /** 16 hexadecimal digits, drawn anew with each opening. */
+  readonly nonce: string;
+}

@@ -10,6 +10,8 @@ import { bytesOf, closeCodes, closeWithReason, reasonOf } from './sockets.ts';
 export interface PeerLinkEvents {
   onHello(link: PeerLink, hello: PeerHello): void;
   onFrame(link: PeerLink, frame: PeerFrame): void;
+  /** The other node says that this one's data directory is an older copy. Comes before `onEnded`, or without it. */
+  onOlderCopy(link: PeerLink, reason: string): void;
   /** Exactly once, whoever ended it and however. `reason` is for people. */
   onEnded(link: PeerLink, reason: string): void;
 }
@@ -37,6 +39,7 @@ export class PeerLink {
   #peer: PeerHello | undefined;
   #tcp: Socket | undefined;
   #ended = false;
+  #hasSaidWhy = false;
   #lastError: string | undefined;
   #endCode: number | undefined;
 
@@ -85,6 +88,7 @@ export class PeerLink {
   end(code: number, reason: string): void {
     if (this.#ended) return;
     this.#endCode = code;
+    this.#hasSaidWhy = true;
     closeWithReason(this.#socket, code, reason);
     this.#finish(reason);
   }
@@ -112,6 +116,9 @@ export class PeerLink {
     socket.on('close', (code, reason) => {
       clearTimeout(timer);
       this.#endCode ??= code;
+      // The other end repeats the code that it was told: only what it said by itself is about this node.
+      const isTold = code === closeCodes.olderCopy && !this.#hasSaidWhy && this.#peer !== undefined;
+      if (isTold) this.#events.onOlderCopy(this, reason.toString());
       this.#finish(reason.length > 0 ? `the other node says: ${reason}` : (this.#lastError ?? `closed (${code})`));
     });
   }

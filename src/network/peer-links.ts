@@ -41,7 +41,7 @@ const defaultPeerLimits: PeerLimits = {
 /** A link as its owner holds it. */
 export interface PeerHandle {
   /** Ends the link and tells the other node why. No `onDisconnected` follows: the caller knows. */
-  refuse(reason: string): void;
+  refuse(reason: string, kind?: 'stranger' | 'olderCopy'): void;
 }
 
 export interface PeerLinksOptions {
@@ -53,6 +53,8 @@ export interface PeerLinksOptions {
   readonly onDisconnected: (nodeId: number) => void;
   /** An attempt to reach a node that is to be dialled failed. `isRefusal`: one of the two will not have the other. */
   readonly onUnreached?: (nodeId: number, reason: string, isRefusal: boolean) => void;
+  /** A node of this cluster says that this node's data directory is an older copy of what it voted with. */
+  readonly onOlderCopy?: (nodeId: number, reason: string) => void;
   /** All messages of one frame, in order. Byte arrays in them are views into the frame. */
   readonly onMessages: (nodeId: number, messages: PeerMessage[]) => void;
   readonly log: Log;
@@ -187,6 +189,7 @@ export class PeerLinks {
       events: {
         onHello: (link: PeerLink, hello: PeerHello) => this.#onHello(link, hello),
         onFrame: (link: PeerLink, frame: PeerFrame) => this.#onFrame(link, frame),
+        onOlderCopy: (link: PeerLink, reason: string) => this.#onOlderCopy(link, reason),
         onEnded: (link: PeerLink, reason: string) => this.#onEnded(link, reason),
       },
     };
@@ -224,15 +227,23 @@ export class PeerLinks {
       target.timer = undefined;
       target.loggedReason = undefined;
     }
-    this.#options.onConnected(hello, { refuse: (reason) => this.#refuse(link, hello.nodeId, reason) });
+    this.#options.onConnected(hello, {
+      refuse: (reason, kind) => this.#refuse(link, hello.nodeId, reason, kind),
+    });
   }
 
-  #refuse(link: PeerLink, nodeId: number, reason: string): void {
+  #onOlderCopy({ peer }: PeerLink, reason: string): void {
+    // What a node of another cluster says is of no account.
+    if (this.#closed || peer === undefined || helloProblem(this.#options.hello(), peer, undefined)) return;
+    this.#options.onOlderCopy?.(peer.nodeId, reason);
+  }
+
+  #refuse(link: PeerLink, nodeId: number, reason: string, kind: 'stranger' | 'olderCopy' = 'stranger'): void {
     if (this.#links.get(nodeId) !== link) return;
     // Taken out first, so that its end is that of a stranger.
     this.#links.delete(nodeId);
     this.#strangers.add(link);
-    link.end(closeCodes.refused, reason);
+    link.end(kind === 'olderCopy' ? closeCodes.olderCopy : closeCodes.refused, reason);
   }
 
   #onFrame(link: PeerLink, frame: PeerFrame): void {

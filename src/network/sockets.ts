@@ -12,7 +12,14 @@ export function socketOptions(frameBytesMax: number) {
 }
 
 /** Why a connection was closed, as the other end is told. Codes from 4000 on are the application's own. */
-export const closeCodes = { shuttingDown: 1001, malformed: 4000, refused: 4001, duplicate: 4002 } as const;
+export const closeCodes = {
+  shuttingDown: 1001,
+  malformed: 4000,
+  refused: 4001,
+  duplicate: 4002,
+  /** The other end's data directory is an older copy: it must end. */
+  olderCopy: 4003,
+} as const;
 
 const closeGraceMs = 1000;
 /** What a close frame can hold. */

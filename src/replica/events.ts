@@ -48,6 +48,14 @@ export interface Notice {
   readonly message: string;
 }
 
+/** A node that is not linked with. */
+export interface Refusal {
+  readonly nodeId: NodeId;
+  /** `olderCopy`: its directory forgot how it voted; told so, it must end. `stranger`: anything else. */
+  readonly kind: 'stranger' | 'olderCopy';
+  readonly reason: string;
+}
+
 /** What a turn gives to the world outside. */
 export interface TurnOutput {
   /** One frame each. */
@@ -55,7 +63,7 @@ export interface TurnOutput {
   readonly responses: ReadonlyMap<ConnectionId, ClientResponse[]>;
   readonly jobs: readonly StorageJob[];
   /** Links to close, and why. */
-  readonly refusals: readonly { readonly nodeId: NodeId; readonly reason: string }[];
+  readonly refusals: readonly Refusal[];
   readonly notices: readonly Notice[];
   /** The inbox still holds events, or decided entries wait to be applied: take another turn soon. */
   readonly hasMore: boolean;

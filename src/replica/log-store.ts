@@ -1,4 +1,4 @@
-import type { Configuration, Identity } from '../cluster/configuration.ts';
+import type { Configuration, Identity, Opening } from '../cluster/configuration.ts';
 import type { Store } from '../omnipaxos/storage.ts';
 
 /**
@@ -11,6 +11,12 @@ export interface LogStore extends Store<Uint8Array> {
   readonly configuration: Configuration | undefined;
   /** How often this directory was opened before, durably counted: makes read ids unique across restarts. */
   readonly incarnation: number;
+  /** Random, drawn with this opening: tells it from that of a copy with the same `incarnation`. */
+  readonly nonce: string;
+  /** The newest opening known of each member's directory: what tells an older copy. */
+  readonly openings: readonly Opening[];
+  /** Stages `openings`. At most one a member. */
+  setOpenings(openings: readonly Opening[]): void;
   /** Stages: the directory belongs to this cluster from now on. Throws if it belongs to another. */
   bindCluster(clusterId: string): void;
   /**

@@ -1,14 +1,14 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { ClientResponse, Failure, FailureCode, FailureOutcome, ResponseBody } from '../wire/client-message.ts';
 import type { PeerMessage, PeerPayload } from '../wire/peer-message.ts';
-import type { ConnectionId, LogLevel, Notice, StorageJob, TurnOutput } from './events.ts';
+import type { ConnectionId, LogLevel, Notice, Refusal, StorageJob, TurnOutput } from './events.ts';
 
 /** Gathers what a turn gives out. All for one peer or one client ends up in one frame. */
 export class Output {
   #messages = new Map<NodeId, PeerMessage[]>();
   #responses = new Map<ConnectionId, ClientResponse[]>();
   #jobs: StorageJob[] = [];
-  #refusals: { nodeId: NodeId; reason: string }[] = [];
+  #refusals: Refusal[] = [];
   #notices: Notice[] = [];
 
   send(to: NodeId, configurationId: number, payload: PeerPayload): void {
@@ -29,8 +29,8 @@ export class Output {
     this.#jobs.push(job);
   }
 
-  refuse(nodeId: NodeId, reason: string): void {
-    this.#refusals.push({ nodeId, reason });
+  refuse(nodeId: NodeId, kind: Refusal['kind'], reason: string): void {
+    this.#refusals.push({ nodeId, kind, reason });
   }
 
   notice(level: LogLevel, message: string): void {

@@ -3,17 +3,35 @@ import { describeOrigin, formerClusterProblem, isSameOrigin } from '../cluster/o
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
 
+/** How long a refused node counts as running, milliseconds: some times the pause between its attempts. */
+const replacementMsMax = 10_000;
+
 /** The nodes that this one has a link with, and what each is known to know. */
 export class Peers {
   readonly #hellos = new Map<NodeId, PeerHello>();
   /** Highest configuration in which each node was heard on its present link. */
   readonly #heard = new Map<NodeId, number>();
   readonly #announcedTick = new Map<NodeId, number>();
+  /** Members that came with another data directory than they vote with, and when. */
+  readonly #replacements = new Map<NodeId, { readonly hello: PeerHello; readonly atMs: number }>();
 
   connect(hello: PeerHello): void {
     this.#hellos.set(hello.nodeId, hello);
+    this.#replacements.delete(hello.nodeId);
     this.#heard.delete(hello.nodeId);
     this.#announcedTick.delete(hello.nodeId);
+  }
+
+  /** A node was refused because a member of its id votes with another directory: should it be rebuilt, this is with what. */
+  refuse(hello: PeerHello, configuration: Configuration | undefined, nowMs: number): void {
+    const member = configuration?.members.find(({ id }) => id === hello.nodeId);
+    if (member && member.storageId !== hello.storageId) this.#replacements.set(hello.nodeId, { hello, atMs: nowMs });
+  }
+
+  /** What a member runs with that does not vote with it, as of the last seconds: it knocks again and again. */
+  replacementOf(nodeId: NodeId, nowMs: number): PeerHello | undefined {
+    const found = this.#replacements.get(nodeId);
+    return found && nowMs - found.atMs <= replacementMsMax ? found.hello : undefined;
   }
 
   disconnect(nodeId: NodeId): void {
@@ -26,6 +44,10 @@ export class Peers {
 
   helloOf(nodeId: NodeId): PeerHello | undefined {
     return this.#hellos.get(nodeId);
+  }
+
+  hellos(): PeerHello[] {
+    return [...this.#hellos.values()];
   }
 
   ids(): NodeId[] {
@@ -46,6 +68,7 @@ export class Peers {
   beginConfiguration(): void {
     this.#heard.clear();
     this.#announcedTick.clear();
+    this.#replacements.clear();
   }
 
   /** True once a tick for each node: telling it more often is no use, however many messages of the past arrive. */
@@ -81,7 +104,7 @@ export function peerProblem(hello: PeerHello, self: Self): string | undefined {
   return (
     `node ${hello.nodeId} votes with data directory ${member.storageId}, but came with ${hello.storageId}: ` +
     'an emptied or replaced directory does not come back as the old member; ' +
-    `take node ${hello.nodeId} out with \`kv reconfigure\`, then in again`
+    `\`kv member rebuild ${hello.nodeId}\` lets it vote with this one`
   );
 }
 

@@ -25,6 +25,8 @@ interface PendingReconfiguration {
   readonly nodes: readonly TargetNode[];
   /** The configuration that it is to end; undefined until there is one. */
   configurationId: number | undefined;
+  /** Directories that vote no more once it is done: of the members that are rebuilt. */
+  readonly formerDirectories: readonly string[];
   readonly deadlineMs: number;
   /** When this node, being in that configuration, began to look whether it can be done. */
   sinceTick: number | undefined;
@@ -48,6 +50,8 @@ export interface ReconfigurationsView {
   /** The hello of a node that is connected. */
   helloOf(nodeId: NodeId): PeerHello | undefined;
   isConnected(nodeId: NodeId): boolean;
+  /** The hello of a member that runs with another data directory than it votes with. */
+  replacementOf(nodeId: NodeId): PeerHello | undefined;
 }
 
 /**
@@ -93,6 +97,7 @@ export class Reconfigurations {
       requestId: request.id,
       nodes: request.nodes,
       configurationId: request.ifConfigurationId ?? this.#view.configuration?.configurationId,
+      formerDirectories: request.nodes.flatMap(({ id, isRebuilt }) => (isRebuilt && this.#member(id)?.storageId) || []),
       deadlineMs: this.#view.nowMs + request.timeoutMs,
       sinceTick: undefined,
       proposedTick: undefined,
@@ -121,7 +126,7 @@ export class Reconfigurations {
     const { configuration, voter, tick, nowMs } = this.#view;
     if (!pending) return;
     if (!configuration) return nowMs >= pending.deadlineMs ? this.#expire(pending) : undefined;
-    if (isTarget(configuration, pending.nodes)) {
+    if (isTarget(configuration, pending)) {
       const { configurationId } = configuration;
       return this.#answer(pending, { type: 'reconfigured', configurationId });
     }
@@ -181,7 +186,9 @@ export class Reconfigurations {
   #missingProblem(nodes: readonly TargetNode[]): string | undefined {
     const [first] = this.#missing(nodes);
     if (first === undefined) return undefined;
-    const { id } = first;
+    const { id, isRebuilt } = first;
+    if (isRebuilt)
+      return `node ${id} does not run with another data directory: start it with \`kv start --id ${id} --rebuild\``;
     const reason = this.#unreached.get(id)?.reason;
     const why = reason === undefined ? '' : ` (${reason})`;
     return `node ${id} does not answer at ${this.#addressOf(first) ?? 'any known address'}${why}: start it with \`kv start --id ${id}\``;
@@ -189,7 +196,9 @@ export class Reconfigurations {
 
   /** Nothing would go on in a configuration of which no majority is there. */
   #reachProblem(nodes: readonly TargetNode[]): string | undefined {
-    const away = nodes.filter(({ id }) => id !== this.#view.nodeId && !this.#view.isConnected(id));
+    const isThere = ({ id, isRebuilt }: TargetNode): boolean =>
+      id === this.#view.nodeId || this.#view.isConnected(id) || (isRebuilt === true && !!this.#view.replacementOf(id));
+    const away = nodes.filter((node) => !isThere(node));
     if (2 * (nodes.length - away.length) > nodes.length) return undefined;
     const names = away.map(({ id }) => id).join(', ');
     return `of the next ${nodes.length} members no majority is within the reach of node ${this.#view.nodeId}: it has no link to ${names}`;
@@ -226,14 +235,35 @@ export class Reconfigurations {
 
   #problem(nodes: readonly TargetNode[]): string | undefined {
     if (nodes.length > membersMax) return `${nodes.length} members: at most ${membersMax} are allowed`;
-    const problem = nodesProblem(nodes.map((node) => node.id));
+    const problem = nodesProblem(nodes.map((node) => node.id)) ?? this.#rebuildProblem(nodes);
     if (problem) return problem;
     const unknown = nodes.find((node) => this.#addressOf(node) === undefined);
     return unknown && `no address is known for node ${unknown.id}: write ${unknown.id}=host:port`;
   }
 
+  /** Who votes with a directory that is whole must not lose that vote by a mistake. */
+  #rebuildProblem(nodes: readonly TargetNode[]): string | undefined {
+    for (const { id, isRebuilt } of nodes) {
+      if (!isRebuilt) continue;
+      const member = this.#member(id);
+      if (!member) return `node ${id} is no member: only a member is rebuilt`;
+      if (id !== this.#view.nodeId && this.#view.helloOf(id)?.storageId !== member.storageId) continue;
+      return (
+        `node ${id} runs and votes with its data directory (${member.storageId}): there is nothing to rebuild; ` +
+        `if that directory is damaged, stop the node and start it with \`kv start --id ${id} --rebuild\``
+      );
+    }
+    return undefined;
+  }
+
   #missing(nodes: readonly TargetNode[]): TargetNode[] {
-    return nodes.filter((node) => !this.#member(node.id) && !this.#view.helloOf(node.id));
+    return nodes.filter((node) => !this.#directoryOf(node));
+  }
+
+  /** The data directory that a node of the next configuration votes with, as far as it is known. */
+  #directoryOf({ id, isRebuilt }: TargetNode): string | undefined {
+    if (isRebuilt) return this.#view.replacementOf(id)?.storageId;
+    return this.#member(id)?.storageId ?? this.#view.helloOf(id)?.storageId;
   }
 
   /** Undefined while a newcomer has not been met. */
@@ -241,7 +271,7 @@ export class Reconfigurations {
     const members: Member[] = [];
     for (const node of nodes) {
       const address = this.#addressOf(node);
-      const storageId = this.#member(node.id)?.storageId ?? this.#view.helloOf(node.id)?.storageId;
+      const storageId = this.#directoryOf(node);
       if (address === undefined || storageId === undefined) return undefined;
       members.push({ id: node.id, address, storageId });
     }
@@ -268,12 +298,14 @@ function underWay(which: string): string {
 
 /** The answer where the configuration that was to be ended is over: was it this that ended it, or another one? */
 function overtaken(
-  { nodes, isProposed }: PendingReconfiguration,
+  { nodes, isProposed, formerDirectories }: PendingReconfiguration,
   nextId: number,
   configuration: Configuration,
 ): ResponseBody {
   const next = historyOf(configuration).find(({ configurationId }) => configurationId === nextId);
-  const isOurs = next?.memberIds.length === nodes.length && nodes.every(({ id }) => next.memberIds.includes(id));
+  const hasFormer = configuration.members.some(({ storageId }) => formerDirectories.includes(storageId));
+  const hasOurIds = next?.memberIds.length === nodes.length && nodes.every(({ id }) => next.memberIds.includes(id));
+  const isOurs = hasOurIds && !hasFormer;
   // It came about, and more after it before this node heard of it. An address that differs does not show in the past.
   if (isProposed && isOurs && nextId < configuration.configurationId) {
     return { type: 'reconfigured', configurationId: nextId };
@@ -297,8 +329,12 @@ function newcomerProblem(hello: PeerHello, configuration: Configuration): string
   );
 }
 
-function isTarget(configuration: Configuration, nodes: readonly TargetNode[]): boolean {
+function isTarget(
+  configuration: Configuration,
+  { nodes, formerDirectories }: Pick<PendingReconfiguration, 'nodes' | 'formerDirectories'>,
+): boolean {
   if (configuration.members.length !== nodes.length) return false;
+  if (configuration.members.some(({ storageId }) => formerDirectories.includes(storageId))) return false;
   return nodes.every((node) => {
     const member = configuration.members.find(({ id }) => id === node.id);
     return member !== undefined && (node.address === undefined || node.address === member.address);

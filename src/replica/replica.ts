@@ -8,17 +8,26 @@ import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
-import type { Announce, LogSegment, PeerHello, PeerMessage, StateChunk, StateRequest } from '../wire/peer-message.ts';
+import type {
+  Announce,
+  LogSegment,
+  OpenedWith,
+  PeerHello,
+  PeerMessage,
+  StateChunk,
+  StateRequest,
+} from '../wire/peer-message.ts';
 import { Backups } from './backups.ts';
 import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { type DecidedLog, Donor } from './donor.ts';
-import type { ConnectionId, ReplicaEvent, TurnOutput } from './events.ts';
+import type { ConnectionId, Refusal, ReplicaEvent, TurnOutput } from './events.ts';
 import { FlushTimes } from './flush-times.ts';
 import { Formation, type InitialCluster } from './formation.ts';
 import { LeadHandover } from './lead-handover.ts';
 import type { LogStore } from './log-store.ts';
+import { Openings, openedWith } from './openings.ts';
 import { failure, Output } from './output.ts';
 import { Peers, peerProblem } from './peers.ts';
 import { Reconfigurations } from './reconfigurations.ts';
@@ -36,6 +45,8 @@ export interface ReplicaOptions {
   readonly settings: ReplicaSettings;
   /** Nominal milliseconds between ticks; only clients' deadlines depend on it. */
   readonly tickMs: number;
+  /** A new directory stands by until it is taken in, also that of a node of the first configuration: it is to be rebuilt. */
+  readonly standsBy?: boolean;
   /** Where a node is that no file and no configuration names, if there is a rule for it. */
   readonly defaultAddress?: (nodeId: NodeId) => string | undefined;
 }
@@ -95,6 +106,8 @@ export class Replica {
   readonly #keeper: StateKeeper;
   readonly #backups: Backups;
   readonly #peers = new Peers();
+  readonly #openings: Openings;
+  readonly #opened: OpenedWith;
   readonly #output = new Output();
   readonly #clients: Clients;
   readonly #reconfigurations: Reconfigurations;
@@ -117,6 +130,8 @@ export class Replica {
     this.#initialMembers = [...options.initial.nodes.keys()];
     this.#store = options.logStore;
     this.#state = options.stateStore;
+    this.#opened = openedWith(this.#store);
+    this.#openings = new Openings(this.#store);
     this.#recoverLog();
     this.#machine = new KvStateMachine(this.#state);
     this.#donor = new Donor(this.#state, this.#settings);
@@ -135,10 +150,19 @@ export class Replica {
   hello(): PeerHello {
     const { nodeId, storageId, clusterId } = this.#store.identity;
     const { initial, address } = this.#options;
-    const initialMembers = this.#initialMembers;
-    const hello = { protocolVersion, clusterName: initial.name, clusterId, nodeId, address, storageId, initialMembers };
     const origin = this.#origin;
-    return origin === undefined ? hello : { ...hello, origin };
+    return {
+      protocolVersion,
+      clusterName: initial.name,
+      clusterId,
+      nodeId,
+      address,
+      storageId,
+      initialMembers: this.#initialMembers,
+      ...(origin && { origin }),
+      opened: this.#opened,
+      openings: this.#store.openings,
+    };
   }
 
   /** Puts an event into the inbox. False, and the event dropped, if the inbox is full; ticks and disk answers always fit. */
@@ -272,7 +296,8 @@ export class Replica {
     const configuration = this.#store.configuration;
     if (configuration) return this.#modeIn(configuration, false);
     const address = this.#options.initial.nodes.get(this.#nodeId);
-    if (address === undefined || this.#store.identity.clusterId !== undefined) return { name: 'standby' };
+    const standsBy = this.#options.standsBy === true || this.#store.identity.clusterId !== undefined;
+    if (address === undefined || standsBy) return { name: 'standby' };
     const self = { id: this.#nodeId, address, storageId: this.#store.identity.storageId };
     return { name: 'forming', formation: new Formation(this.#options.initial, self, this.#store.identity.origin) };
   }
@@ -433,6 +458,7 @@ export class Replica {
     const isIncumbent = this.#mode.name === 'member' && this.#mode.voter.paxos.isLeaderInAcceptPhase;
     const { sequence, state } = this.#store;
     this.#store.setConfiguration(next);
+    this.#openings.enter(next, this.#peers.hellos());
     // What lies behind is of an older configuration and can never be decided now.
     if (sequence.endIndex > state.decidedIndex) sequence.truncate(state.decidedIndex);
     this.#keeper.onConfiguration(this.#store.commit());
@@ -464,11 +490,13 @@ export class Replica {
     const { identity, configuration } = this.#store;
     const refusal = peerProblem(hello, { identity, configuration, clusterName: this.#options.initial.name });
     if (refusal) {
-      this.#output.notice('warn', `refused node ${hello.nodeId} at ${hello.address}: ${refusal}`);
-      this.#output.refuse(hello.nodeId, refusal);
-      this.#reconfigurations.onUnreached(hello.nodeId, refusal, true);
-      return;
+      this.#peers.refuse(hello, configuration, this.#nowMs);
+      return this.#refuse(hello, 'stranger', refusal);
     }
+    const olderCopy = this.#openings.olderCopyProblem(hello);
+    if (olderCopy) return this.#refuse(hello, 'olderCopy', olderCopy);
+    this.#openings.meet(hello, configuration);
+    this.#store.commit();
     this.#peers.connect(hello);
     const mode = this.#mode;
     if (mode.name === 'forming') this.#meet(mode.formation, hello);
@@ -477,6 +505,14 @@ export class Replica {
       if (mode.voter.leader?.pid === hello.nodeId) this.#clients.proposeAgain();
     }
     if (hello.clusterId === undefined) this.#announce(hello.nodeId);
+  }
+
+  #refuse(hello: PeerHello, kind: Refusal['kind'], reason: string): void {
+    const { nodeId, address } = hello;
+    const what = kind === 'olderCopy' ? 'its data directory was rolled back to an older copy: ' : '';
+    this.#output.notice('warn', `refused node ${nodeId} at ${address}: ${what}${reason}`);
+    this.#output.refuse(nodeId, kind, reason);
+    this.#reconfigurations.onUnreached(nodeId, what + reason, true);
   }
 
   #meet(formation: Formation, hello: PeerHello): void {
@@ -501,6 +537,8 @@ export class Replica {
   #onPeerMessage(from: NodeId, message: PeerMessage): void {
     const { configurationId, payload } = message;
     this.#peers.heard(from, configurationId);
+    const hello = this.#peers.helloOf(from);
+    if (hello && this.#configuration) this.#openings.heard(hello, message, this.#configuration);
     switch (payload.type) {
       case 'Announce':
         return this.#onAnnounce(from, payload);
@@ -745,6 +783,7 @@ export class Replica {
   #view() {
     const replica = this;
     return {
+      nodeId: this.#nodeId,
       get voter(): Voter | undefined {
         return replica.voter;
       },
@@ -753,9 +792,6 @@ export class Replica {
       },
       get tick(): number {
         return replica.#tick;
-      },
-      get nodeId(): NodeId {
-        return replica.#nodeId;
       },
       incarnation: this.#store.incarnation,
       get clusterId(): string | undefined {
@@ -778,6 +814,7 @@ export class Replica {
       electionTimeoutTicks: this.#settings.electionTimeoutTicks,
       isConnected: (nodeId: NodeId) => this.#peers.has(nodeId),
       helloOf: (nodeId: NodeId) => this.#peers.helloOf(nodeId),
+      replacementOf: (nodeId: NodeId) => this.#peers.replacementOf(nodeId, this.#nowMs),
       knownAddress: (nodeId: NodeId) =>
         this.#options.initial.nodes.get(nodeId) ?? this.#options.defaultAddress?.(nodeId),
       status: () => this.status(),

@@ -1,38 +1,69 @@
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { syncDirectory, writeFileDurably } from './durable-file.ts';
+import { diskFailure } from './storage-error.ts';
 
 /*
- * A file that is there while a data directory is closed in good order. It holds size and time of change of the data
- * files, so that one that was cut or replaced since does not pass.
+ * A file that is there while a data directory is closed in good order. It holds size and checksum of the state's file as
+ * it was closed, since LMDB has no checksums of its own: what changed in it while it lay there is noticed, whatever it is.
  */
 
 const fileName = 'closed';
+const wholeFile = /^(state (\d+) bytes crc32 ([0-9a-f]{8})\n)crc32 ([0-9a-f]{8})\n$/;
+const chunkBytes = 1024 * 1024;
 
-/** Notes that `files` were closed in good order. */
-export function markClosed(directory: string, files: readonly string[]): void {
-  writeFileDurably(directory, fileName, fingerprint(files));
+/** - `asClosed`: the file is what it was when it was closed. - `changed`: it is not. - `unknown`: it was not closed in good order. */
+export type CloseVerdict = 'asClosed' | 'changed' | 'unknown';
+
+/** Notes that `file`, which nobody writes to any more, was closed in good order. Rejects with a `DiskFailedError`. */
+export async function markClosed(directory: string, file: string): Promise<void> {
+  const text = `state ${await fingerprint(file)}\n`;
+  writeFileDurably(directory, fileName, `${text}crc32 ${hex(crc32(text))}\n`);
 }
 
-/** True if `files` are as they were when they were closed in good order. */
-export function wasClosed(directory: string, files: readonly string[]): boolean {
-  const file = join(directory, fileName);
-  return (
-    existsSync(file) && files.every((data) => existsSync(data)) && readFileSync(file, 'latin1') === fingerprint(files)
-  );
+/** Whether `file` is as it was when it was closed in good order. Reads all of it. Rejects with a `DiskFailedError`. */
+export async function closeVerdict(directory: string, file: string): Promise<CloseVerdict> {
+  const note = join(directory, fileName);
+  if (!existsSync(note)) return 'unknown';
+  const match = wholeFile.exec(readFileSync(note, 'latin1'));
+  if (match === null || hex(crc32(match[1] as string)) !== match[4]) return 'unknown';
+  return `state ${await fingerprint(file)}\n` === match[1] ? 'asClosed' : 'changed';
 }
 
-/** To be called before the files are opened. */
+/** To be called before the file is opened. */
 export function markOpened(directory: string): void {
   rmSync(join(directory, fileName), { force: true });
   syncDirectory(directory);
 }
 
-function fingerprint(files: readonly string[]): string {
-  return files
-    .map((file) => {
-      const { size, mtimeNs } = statSync(file, { bigint: true });
-      return `${size} bytes, changed ${mtimeNs}\n`;
-    })
-    .join('');
+async function fingerprint(path: string): Promise<string> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      const { bytes, checksum } = await sum(file);
+      return `${bytes} bytes crc32 ${hex(checksum)}`;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw diskFailure(path, 'read', error);
+  }
+}
+
+async function sum(file: FileHandle): Promise<{ bytes: number; checksum: number }> {
+  const chunk = new Uint8Array(chunkBytes);
+  let bytes = 0;
+  let checksum = 0;
+  for (;;) {
+    const { bytesRead } = await file.read(chunk, 0, chunkBytes, bytes);
+    if (bytesRead === 0) return { bytes, checksum };
+    checksum = crc32(chunk.subarray(0, bytesRead), checksum);
+    bytes += bytesRead;
+  }
+}
+
+function hex(checksum: number): string {
+  return checksum.toString(16).padStart(8, '0');
 }

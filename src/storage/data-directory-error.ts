@@ -5,6 +5,7 @@
  * - `otherNode`, `otherCluster`: it belongs to another node or cluster.
  * - `newerFormat`: a newer version of the software wrote it.
  * - `damaged`: what is in it is not what was written.
+ * - `unfinished`: data was being put into it, and that was cut off.
  * - `notWritable`: it cannot be made, read or written.
  * - `notEmpty`: a new one is to be made, and something is there.
  */
@@ -14,6 +15,7 @@ export type DataDirectoryErrorCode =
   | 'otherCluster'
   | 'newerFormat'
   | 'damaged'
+  | 'unfinished'
   | 'notWritable'
   | 'notEmpty';
 
@@ -33,5 +35,13 @@ export function otherClusterError(bound: string, wanted: string): DataDirectoryE
   return new DataDirectoryError(
     'otherCluster',
     `the data directory belongs to cluster ${bound}, not ${wanted}: use another directory, or this one's own cluster`,
+  );
+}
+
+/** The error for a directory that another node recognized as an older copy of what this node voted with. */
+export function olderCopyError(path: string, reason: string): DataDirectoryError {
+  return new DataDirectoryError(
+    'damaged',
+    `data directory ${path} was rolled back to an older copy, which does not know how this node voted since (${reason})`,
   );
 }

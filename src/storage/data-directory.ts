@@ -1,10 +1,10 @@
-import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Identity } from '../cluster/configuration.ts';
 import type { Origin } from '../cluster/origin.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import { markClosed, markOpened, wasClosed } from './clean-close.ts';
-import { DataDirectoryError } from './data-directory-error.ts';
+import { closeVerdict, markClosed, markOpened } from './clean-close.ts';
+import { DataDirectoryError, olderCopyError } from './data-directory-error.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { syncDirectory } from './durable-file.ts';
 import { FileLogStore } from './file-log-store.ts';
@@ -15,17 +15,21 @@ import {
   finishCreation,
   readIdentity,
 } from './identity-file.ts';
-import { dataFileName } from './lmdb-environment.ts';
+import { dataFileName, lockFileName } from './lmdb-environment.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
 import type { TailLimits } from './log-tail.ts';
+import { markOlderCopy, olderCopyReason } from './older-copy.ts';
 import { originDamage, readOrigin } from './origin-file.ts';
-import { probeEnvironment } from './probe.ts';
 import { refuseUnfinishedSeed } from './seeding-mark.ts';
+import { checkState } from './state-check.ts';
 import { DamagedError, diskFailure, messageOf, onDisk } from './storage-error.ts';
 import { listSegments, readAt } from './wal-files.ts';
 
 /** The two first pages of LMDB's file, which it reads before anything else. */
 const stateHeadBytes = 8192;
+
+/** How long the state is checked after a close that was not in good order, milliseconds; what is left is checked as it is read. */
+const stateCheckMsMax = 5_000;
 
 /** Which directory, and for whom. */
 export interface DataDirectoryOptions {
@@ -46,6 +50,12 @@ export interface DataDirectory {
   readonly identity: Identity;
   readonly logStore: FileLogStore;
   readonly stateStore: LmdbStateStore;
+  /** Throws a `DamagedError` if the state's file was cut while it is in use: what LMDB reads there next would end the process by a signal. */
+  checkFiles(): void;
+  /** The directory is an older copy of what this node voted with, as another node says: it is refused from now on. */
+  markOlderCopy(reason: string): void;
+  /** Closes as after a crash: what is in the directory may not be sound, and is checked when it is opened again. */
+  abandon(): Promise<void>;
   /** Closes both stores and gives the lock back. Rejects if a write under way failed; the lock is given back all the same. */
   close(): Promise<void>;
 }
@@ -60,7 +70,8 @@ export interface DataDirectory {
  *
  * Rejects with a {@link DataDirectoryError} whose code says why; a directory that is refused stays as it is. Rejects with a
  * {@link import('./storage-error.ts').DiskFailedError} if its disk fails.
- * After a close that was not in good order the state is first read in a child process, since a broken LMDB file kills by signal.
+ * The state's file must be what it was when it was closed, byte for byte. After a close that was not in good order the state
+ * is first read in a child process, as far as some seconds allow, since a broken LMDB file kills by signal.
  */
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
   const path = resolve(options.path);
@@ -89,6 +100,7 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
   refuseUnfinishedSeed(path);
   // Read again: another process may have made the directory while this one waited for the lock.
   const known = readIdentity(path, userOf(options));
+  refuseOlderCopy(path);
   if (known !== undefined) await checkFiles(path, paths.log, stateFile, lock);
   const identity = known ?? beginCreation(path, userOf(options));
   const stores = await openStores(paths, identity, readOrigin(path), options);
@@ -101,10 +113,19 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
   return {
     identity: stores.logStore.identity,
     ...stores,
+    checkFiles: () => stores.stateStore.checkFile(),
+    markOlderCopy: (reason) => markOlderCopy(path, reason),
+    abandon: async () => {
+      try {
+        await closeStores(stores);
+      } finally {
+        lock.release();
+      }
+    },
     close: async () => {
       try {
         await closeStores(stores);
-        markClosed(path, [stateFile]);
+        await markClosed(path, stateFile);
       } finally {
         lock.release();
       }
@@ -131,6 +152,8 @@ async function openStores(
     ...(options.tail === undefined ? {} : { tail: options.tail }),
   });
   try {
+    // LMDB's table of readers: nobody else has the directory, so whatever a former process left there is of no account.
+    rmSync(join(paths.state, lockFileName), { force: true });
     const stateStore = await LmdbStateStore.open(paths.state);
     const { trimmedIndex } = logStore.sequence;
     if (stateStore.durableIndex < trimmedIndex) {
@@ -160,16 +183,24 @@ async function closeStores({ logStore, stateStore }: Stores): Promise<void> {
 }
 
 /**
- * Refuses a log that is missing, and a state that is, or that cannot be read after a close that was not in good order.
+ * Refuses a log that is missing, and a state that is, or that is not what was written.
  * What is in the log's files is checked as they are read.
  */
 async function checkFiles(path: string, logPath: string, stateFile: string, lock: DirectoryLock): Promise<void> {
   if (listSegments(logPath).length === 0) throw damaged(logPath, 'it has no segment of the log');
   if (!existsSync(stateFile)) throw damaged(stateFile, 'it is missing');
   readHead(stateFile);
-  if (!lock.wasAbandoned && wasClosed(path, [stateFile])) return;
-  const problem = await probeEnvironment(dirname(stateFile));
-  if (problem !== undefined) throw damaged(stateFile, problem);
+  const verdict = lock.wasAbandoned ? 'unknown' : await closeVerdict(path, stateFile);
+  if (verdict === 'asClosed') return;
+  if (verdict === 'changed') throw damaged(stateFile, 'it changed since it was closed: size or checksum do not fit');
+  const { problems } = await checkState(dirname(stateFile), { readMsMax: stateCheckMsMax });
+  const [first] = problems;
+  if (first !== undefined) throw damaged(stateFile, `${first.where}: ${first.problem}`);
+}
+
+function refuseOlderCopy(path: string): void {
+  const reason = olderCopyReason(path);
+  if (reason !== undefined) throw olderCopyError(path, reason);
 }
 
 /** LMDB ends the process by a signal if it cannot read the head of its file. Throws a `DiskFailedError`. */
@@ -185,10 +216,7 @@ function readHead(stateFile: string): void {
 }
 
 function damaged(file: string, problem: string): DataDirectoryError {
-  return new DataDirectoryError(
-    'damaged',
-    `${file} is damaged (${problem}): restore the data directory from a copy or start as a new node`,
-  );
+  return new DataDirectoryError('damaged', `${file} is damaged (${problem})`);
 }
 
 /** Makes the directory if it is absent, durably; true if it was. */

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { syncDirectory } from './durable-file.ts';
@@ -21,15 +21,16 @@ const pollMs = 20;
 export interface DirectoryLock {
   /** Who had it last did not give it back: it was killed, or the machine stopped. */
   readonly wasAbandoned: boolean;
-  /** Gives it back. */
-  release(): void;
+  /** Gives it back; `movedTo`: the directory has that name now. */
+  release(movedTo?: string): void;
 }
 
 /**
  * Takes the lock of directory `path`. Rejects with code `inUse`, naming the holder's pid, in well under a second.
+ * `deadNames`: whether files that dead processes left are removed; who only looks keeps them.
  * It holds between processes that see each other in /proc: not across containers or machines that share the directory.
  */
-export async function lockDirectory(path: string): Promise<DirectoryLock> {
+export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' = 'remove'): Promise<DirectoryLock> {
   const self = thisProcess();
   const own = join(path, `lock-${self.pid}-${self.startTicks}-${self.boot}`);
   const deadline = performance.now() + patienceMs;
@@ -37,9 +38,11 @@ export async function lockDirectory(path: string): Promise<DirectoryLock> {
     if (!createNew(own)) throw inUse(path, self);
     const { living, dead } = others(path, self);
     if (living === undefined) {
-      for (const name of dead) rmSync(join(path, name), { force: true });
-      syncDirectory(path);
-      return { wasAbandoned: dead.length > 0, release: () => releaseLock(path, own) };
+      if (deadNames === 'remove') {
+        for (const name of dead) rmSync(join(path, name), { force: true });
+        syncDirectory(path);
+      }
+      return { wasAbandoned: dead.length > 0, release: (movedTo = path) => releaseLock(movedTo, basename(own)) };
     }
     rmSync(own);
     if (performance.now() > deadline) throw inUse(path, living);
@@ -49,7 +52,7 @@ export async function lockDirectory(path: string): Promise<DirectoryLock> {
 }
 
 function releaseLock(path: string, own: string): void {
-  rmSync(own, { force: true });
+  rmSync(join(path, own), { force: true });
   syncDirectory(path);
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { assert } from '../base/assert.ts';
-import type { Configuration, Identity } from '../cluster/configuration.ts';
+import type { Configuration, Identity, Opening } from '../cluster/configuration.ts';
 import type { Origin } from '../cluster/origin.ts';
 import { bottomBallot } from '../omnipaxos/ballot.ts';
 import type { PaxosState, Sequence } from '../omnipaxos/storage.ts';
@@ -35,7 +35,7 @@ const emptyHead: LogHead = {
   acceptedRound: bottomBallot,
 };
 
-const unchanged: LogOwner = { configuration: undefined, clusterId: undefined };
+const unchanged: LogOwner = { configuration: undefined, clusterId: undefined, openings: undefined };
 
 /** Which directory, whose, and how much of the log to keep in memory. */
 export interface FileLogStoreOptions {
@@ -72,14 +72,16 @@ export class FileLogStore implements LogStore {
   readonly sequence: Sequence<Uint8Array>;
   readonly state: PaxosState;
   readonly incarnation: number;
+  readonly nonce = randomBytes(8).toString('hex');
   readonly #wal: Wal;
   readonly #log: FileLog;
   readonly #ledger = new WriteLedger();
   #identity: Identity;
   #configuration: Configuration | undefined;
-  /** What of configuration and cluster id the next flush writes. */
+  #openings: readonly Opening[];
+  /** What of configuration, cluster id and openings the next flush writes. */
   #changedOwner = unchanged;
-  /** At least what configuration and cluster id take in a record. */
+  /** At least what configuration, cluster id and openings take in a record. */
   #ownerBytes: number;
   /** What is on disk. */
   #durable: { readonly head: LogHead; readonly owner: LogOwner };
@@ -112,6 +114,7 @@ export class FileLogStore implements LogStore {
     this.#durable = { head, owner };
     this.#ownerBytes = ownerBytesMax(owner);
     this.#configuration = owner.configuration;
+    this.#openings = owner.openings ?? [];
     this.incarnation = recovered.incarnation;
     const { nodeId, storageId, origin } = options;
     this.#identity = { nodeId, storageId, clusterId: owner.clusterId, origin };
@@ -132,6 +135,16 @@ export class FileLogStore implements LogStore {
 
   get configuration(): Configuration | undefined {
     return this.#configuration;
+  }
+
+  get openings(): readonly Opening[] {
+    return this.#openings;
+  }
+
+  setOpenings(openings: readonly Opening[]): void {
+    this.#assertUsable();
+    this.#openings = openings;
+    this.#stageOwner({ openings });
   }
 
   get hasStagedWrites(): boolean {
@@ -250,7 +263,7 @@ export class FileLogStore implements LogStore {
   }
 
   #owner(): LogOwner {
-    return { configuration: this.#configuration, clusterId: this.#identity.clusterId };
+    return { configuration: this.#configuration, clusterId: this.#identity.clusterId, openings: this.#openings };
   }
 
   #stageOwner(changed: Partial<LogOwner>): void {

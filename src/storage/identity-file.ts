@@ -49,12 +49,24 @@ export function readIdentity(path: string, { nodeId, clusterName }: DirectoryUse
     if (existsSync(join(path, creatingName))) return undefined;
     const data = dataNames.find((name) => existsSync(join(path, name)));
     if (data === undefined) return undefined;
-    throw damaged(`${path} has data ('${data}') but no file '${fileName}'`);
+    throw damaged(`${path} is damaged: it has data ('${data}') but no file '${fileName}'`);
   }
-  const identity = parseIdentity(
-    path,
-    onDisk(file, 'read', () => readFileSync(file, 'utf8')),
-  );
+  const identity = readFile(path);
+  checkUser(path, identity, { nodeId, clusterName });
+  return identity;
+}
+
+/** What the identity file of `path` says, whoever asks; `undefined` if there is none. Throws as {@link readIdentity} does. */
+export function inspectIdentity(path: string): DirectoryIdentity | undefined {
+  return existsSync(join(path, fileName)) ? readFile(path) : undefined;
+}
+
+/** True if `path` holds data, or what a crash left while it was being made. */
+export function hasData(path: string): boolean {
+  return [fileName, creatingName, ...dataNames].some((name) => existsSync(join(path, name)));
+}
+
+function checkUser(path: string, identity: DirectoryIdentity, { nodeId, clusterName }: DirectoryUser): void {
   if (identity.nodeId !== nodeId) {
     throw new DataDirectoryError(
       'otherNode',
@@ -67,13 +79,12 @@ export function readIdentity(path: string, { nodeId, clusterName }: DirectoryUse
       `data directory ${path} belongs to cluster "${identity.clusterName}", not "${clusterName}": start that cluster on it, or this one on another`,
     );
   }
-  return identity;
 }
 
 /** The identity of directory `path`, whoever wants to know. Throws a {@link DataDirectoryError}: `newerFormat` or `damaged`. */
 export function readOwnIdentity(path: string): DirectoryIdentity {
-  const file = join(path, fileName);
-  if (existsSync(file)) return parseIdentity(path, readFileSync(file, 'utf8'));
+  const identity = inspectIdentity(path);
+  if (identity !== undefined) return identity;
   throw new DataDirectoryError(
     'damaged',
     `${path} has no file '${fileName}': it is no data directory, or a damaged one`,
@@ -101,16 +112,26 @@ export function finishCreation(path: string, { nodeId, storageId, clusterName }:
   rmSync(join(path, creatingName), { force: true });
 }
 
+function readFile(path: string): DirectoryIdentity {
+  const file = join(path, fileName);
+  return parseIdentity(
+    path,
+    onDisk(file, 'read', () => readFileSync(file, 'utf8')),
+  );
+}
+
 function parseIdentity(path: string, text: string): DirectoryIdentity {
+  const match = wholeFile.exec(text);
+  const isIntact = match !== null && checksum(match[1] as string) === match[5];
   const format = Number(formatLine.exec(text)?.[1]);
-  if (format > dataFormat) {
+  // Of a newer format only the first line is known; one that looks like this format and has another checksum is damaged.
+  if (format > dataFormat && (isIntact || match === null)) {
     throw new DataDirectoryError(
       'newerFormat',
       `data directory ${path} has format ${format}, this version knows formats up to ${dataFormat}: use the version that wrote it, or a newer one`,
     );
   }
-  const match = wholeFile.exec(text);
-  if (match === null || checksum(match[1] as string) !== match[5]) throw damaged(`file '${fileName}' in ${path}`);
+  if (!isIntact) throw damaged(`${join(path, fileName)} is damaged: it is not as it was written`);
   return {
     nodeId: Number(match[2]),
     storageId: match[3] as string,
@@ -118,11 +139,8 @@ function parseIdentity(path: string, text: string): DirectoryIdentity {
   };
 }
 
-function damaged(what: string): DataDirectoryError {
-  return new DataDirectoryError(
-    'damaged',
-    `${what} is not as it was written: restore the data directory from a copy or start as a new node`,
-  );
+function damaged(message: string): DataDirectoryError {
+  return new DataDirectoryError('damaged', message);
 }
 
 function checksum(text: string): string {

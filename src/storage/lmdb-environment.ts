@@ -1,8 +1,9 @@
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
 import type { ByteString } from '../base/bytes.ts';
-import { DiskFailedError, onDisk } from './storage-error.ts';
+import { DamagedError, DiskFailedError, onDisk } from './storage-error.ts';
 
 /**
  * Keys as LMDB takes them: written into and read from its own buffers, without an array in between.
@@ -31,6 +32,9 @@ const numberKeys: KeyEncoder<number> = {
 /** Name of LMDB's data file in an environment's directory. */
 export const dataFileName = 'data.mdb';
 
+/** Name of the file in which LMDB notes who reads. */
+export const lockFileName = 'lock.mdb';
+
 /** Written before what must not fail, see {@link tryDisk}. */
 const trialFileName = 'trial';
 const trial = new Uint8Array(4096);
@@ -43,6 +47,11 @@ export class LmdbEnvironment {
   /** The file to name in errors. */
   readonly file: string;
   readonly #root: RootDatabase<Uint8Array, ByteString>;
+  /** To look at the size of the very file that LMDB has mapped. Undefined once closed. */
+  #descriptor: number | undefined;
+  /** The largest size seen, bytes: LMDB never makes its file smaller. */
+  #fileBytes = 0;
+  #isCut = false;
 
   /**
    * Opens or creates it. The directory must be locked by this process, and its file sound: a broken one kills by signal.
@@ -61,6 +70,22 @@ export class LmdbEnvironment {
         ...(isReadOnly && { readOnly: true }),
       }),
     );
+    this.#descriptor = onDisk(this.file, 'read', () => openSync(this.file, 'r'));
+  }
+
+  /** Throws a {@link DamagedError} if the file was cut: a read of what is gone would end the process by a signal. */
+  checkSize(): void {
+    if (this.#descriptor === undefined) return;
+    const { size } = fstatSync(this.#descriptor);
+    if (size < this.#fileBytes) {
+      this.#isCut = true;
+      throw new DamagedError(
+        this.file,
+        `offset ${size}`,
+        `it was cut there, while in use, from ${this.#fileBytes} bytes`,
+      );
+    }
+    this.#fileBytes = size;
   }
 
   /** A table whose keys are byte strings of 1 to 1,978 bytes. */
@@ -97,9 +122,11 @@ export class LmdbEnvironment {
     return this.#root.useReadTransaction();
   }
 
-  /** Waits for writes under way, then closes. */
-  close(): Promise<void> {
-    return this.#root.close();
+  /** Waits for writes under way, then closes. One whose file was cut is left as it is: the process must end. */
+  async close(): Promise<void> {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = undefined;
+    if (!this.#isCut) await this.#root.close();
   }
 
   #table<K extends ByteString | number>(name: string, keyEncoder: KeyEncoder<K>): Database<Uint8Array, K> {

@@ -114,6 +114,17 @@ export class LmdbStateStore implements StateStore {
     return this.#install?.backlogBytes ?? 0;
   }
 
+  /** Throws a {@link DamagedError} if the file was cut while it is in use; nothing may be read after that. Takes some microseconds. */
+  checkFile(): void {
+    this.#assertUsable();
+    try {
+      this.#environment.checkSize();
+    } catch (error) {
+      this.#failure ??= error as Error;
+      throw error;
+    }
+  }
+
   get(key: ByteString): KvRecord | undefined {
     this.#assertUsable();
     const change = this.#staged.get(key);

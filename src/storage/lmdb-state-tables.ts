@@ -5,6 +5,7 @@ import type { SnapshotSource } from '../kv/snapshot-rows.ts';
 import type { KvPair, KvRecord, SessionRow } from '../kv/state-store.ts';
 import { firstByteString, type LmdbEnvironment } from './lmdb-environment.ts';
 import { decodePair, decodeSession } from './state-codec.ts';
+import { DamagedError, messageOf } from './storage-error.ts';
 
 /** The tables of one generation of the state. Two exist: the present one, and one to install another state into. */
 export class LmdbStateTables {
@@ -19,15 +20,23 @@ export class LmdbStateTables {
   }
 
   get(key: ByteString): KvRecord | undefined {
-    const bytes = this.pairs.getBinary(key);
-    return bytes === undefined ? undefined : decodePair(this.#file, key, bytes);
+    try {
+      const bytes = this.pairs.getBinary(key);
+      return bytes === undefined ? undefined : decodePair(this.#file, key, bytes);
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
   }
 
   /** Pairs from `from` on, as long as `prefix` fits, as a source for merging. */
   *scan(from: ByteString, prefix: ByteString): Generator<KeyedChange, void, undefined> {
-    for (const { key, value } of this.pairs.getRange({ start: from === '' ? firstByteString : from })) {
-      if (!key.startsWith(prefix)) return;
-      yield { key, change: decodePair(this.#file, key, value) };
+    try {
+      for (const { key, value } of this.pairs.getRange({ start: from === '' ? firstByteString : from })) {
+        if (!key.startsWith(prefix)) return;
+        yield { key, change: decodePair(this.#file, key, value) };
+      }
+    } catch (error) {
+      throw this.#unreadable(error);
     }
   }
 
@@ -54,17 +63,30 @@ export class LmdbStateTables {
 
   *#pairsAfter(after: ByteString | undefined, transaction?: Transaction): Generator<KvPair> {
     const start = after === undefined ? firstByteString : `${after}\0`;
-    for (const { key, value } of this.pairs.getRange({ start, ...inView(transaction) })) {
-      const record = decodePair(this.#file, key, value);
-      yield { key, value: record.value, revision: record.revision };
+    try {
+      for (const { key, value } of this.pairs.getRange({ start, ...inView(transaction) })) {
+        const record = decodePair(this.#file, key, value);
+        yield { key, value: record.value, revision: record.revision };
+      }
+    } catch (error) {
+      throw this.#unreadable(error);
     }
   }
 
   *#sessionsAfter(after: number | undefined, transaction?: Transaction): Generator<SessionRow> {
     const start = after === undefined ? 0 : after + 1;
-    for (const { key, value } of this.sessions.getRange({ start, ...inView(transaction) })) {
-      yield { id: key, bytes: decodeSession(this.#file, key, value) };
+    try {
+      for (const { key, value } of this.sessions.getRange({ start, ...inView(transaction) })) {
+        yield { id: key, bytes: decodeSession(this.#file, key, value) };
+      }
+    } catch (error) {
+      throw this.#unreadable(error);
     }
+  }
+
+  /** What LMDB throws where its own pages make no sense does not name the file. */
+  #unreadable(error: unknown): unknown {
+    return error instanceof DamagedError ? error : new DamagedError(this.#file, 'its pages', messageOf(error));
   }
 }
 

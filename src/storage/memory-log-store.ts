@@ -1,4 +1,5 @@
-import type { Configuration, Identity } from '../cluster/configuration.ts';
+import { randomBytes } from 'node:crypto';
+import type { Configuration, Identity, Opening } from '../cluster/configuration.ts';
 import { bottomBallot } from '../omnipaxos/ballot.ts';
 import { MemorySequence } from '../omnipaxos/memory-store.ts';
 import type { PaxosState } from '../omnipaxos/storage.ts';
@@ -13,15 +14,18 @@ export class MemoryLogStore implements LogStore {
   readonly sequence = new MemorySequence<Uint8Array>();
   readonly state: PaxosState = { promise: bottomBallot, acceptedRound: bottomBallot, decidedIndex: 0 };
   readonly incarnation: number;
+  readonly nonce = randomBytes(8).toString('hex');
   readonly hasStagedWrites = false;
   #identity: Identity;
   #configuration: Configuration | undefined;
+  #openings: readonly Opening[];
   #writes = 0;
 
   /** A new store, or with `before` one that goes on where that one ended, as after a restart of the process. */
   constructor(owner: { readonly nodeId: number; readonly storageId: string }, before?: MemoryLogStore) {
     this.#identity = before?.identity ?? { nodeId: owner.nodeId, storageId: owner.storageId, clusterId: undefined };
     this.#configuration = before?.configuration;
+    this.#openings = before?.openings ?? [];
     this.incarnation = before === undefined ? 0 : before.incarnation + 1;
     if (before === undefined) return;
     this.sequence.reset(before.sequence.trimmedIndex);
@@ -35,6 +39,14 @@ export class MemoryLogStore implements LogStore {
 
   get configuration(): Configuration | undefined {
     return this.#configuration;
+  }
+
+  get openings(): readonly Opening[] {
+    return this.#openings;
+  }
+
+  setOpenings(openings: readonly Opening[]): void {
+    this.#openings = openings;
   }
 
   bindCluster(clusterId: string): void {

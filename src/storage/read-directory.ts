@@ -12,8 +12,8 @@ import { type DirectoryIdentity, readOwnIdentity } from './identity-file.ts';
 import { dataFileName } from './lmdb-environment.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
 import type { LogHead } from './log-head.ts';
-import { probeEnvironment } from './probe.ts';
 import { refuseUnfinishedSeed } from './seeding-mark.ts';
+import { checkState } from './state-check.ts';
 import { DamagedError } from './storage-error.ts';
 import { Wal } from './wal.ts';
 import { recoverLog } from './wal-recovery.ts';
@@ -46,7 +46,7 @@ export async function readDataDirectory(path: string): Promise<DirectoryReading>
     if (!existsSync(full) || !statSync(full).isDirectory()) {
       throw new DataDirectoryError('damaged', `${full} is no directory: give the data directory of a node`);
     }
-    const lock = await lockDirectory(full);
+    const lock = await lockDirectory(full, 'keep');
     try {
       return await readLocked(full, () => lock.release());
     } catch (error) {
@@ -101,8 +101,8 @@ async function readState(path: string, trimmedIndex: number): Promise<LmdbStateS
   const file = join(path, dataFileName);
   if (!existsSync(file)) throw damaged(file, 'it is missing');
   // A broken file ends the process that opens it.
-  const problem = await probeEnvironment(path);
-  if (problem !== undefined) throw damaged(file, problem);
+  const [first] = (await checkState(path)).problems;
+  if (first !== undefined) throw damaged(file, `${first.where}: ${first.problem}`);
   const state = LmdbStateStore.openReadOnly(path);
   if (state.durableIndex >= trimmedIndex) return state;
   await state.close();

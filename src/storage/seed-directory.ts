@@ -70,7 +70,7 @@ async function fill(path: string, { nodeId, clusterName, origin, rows }: Seed): 
   await fillState(join(path, 'state'), origin.index, rows);
   await fillLog(join(path, 'log'), identity, origin.index);
   writeOrigin(path, origin);
-  markClosed(path, [join(path, 'state', dataFileName)]);
+  await markClosed(path, join(path, 'state', dataFileName));
   finishCreation(path, identity);
   // Last: whoever finds an identity without this mark finds all of it.
   rmSync(join(path, seedingName));

@@ -9,7 +9,7 @@ export const seedingName = 'seeding';
 export function refuseUnfinishedSeed(path: string): void {
   if (!existsSync(join(path, seedingName))) return;
   throw new DataDirectoryError(
-    'damaged',
+    'unfinished',
     `data directory ${path} was not finished (a restore or a recovery was cut off): run that again, or remove the directory`,
   );
 }

@@ -1,13 +1,16 @@
 import { getSystemErrorName } from 'node:util';
 
-/** Bytes on disk that are not what was written there. Fatal to the node: its data cannot be trusted. */
+/** Bytes on disk that are not what was written there. Fatal to the node: its data cannot be trusted, and it is rebuilt from its peers. */
 export class DamagedError extends Error {
   override readonly name = 'DamagedError';
   readonly code = 'damaged';
+  /** The parts of the message. */
+  readonly place: { readonly file: string; readonly where: string; readonly problem: string };
 
   /** `where` names the record, such as `log entry 17`; `problem` says what is wrong with it. */
   constructor(file: string, where: string, problem: string) {
-    super(`${file} is damaged at ${where}: ${problem}; restore the data directory from a copy or start as a new node`);
+    super(`${file} is damaged at ${where}: ${problem}`);
+    this.place = { file, where, problem };
   }
 }
 

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import type { Configuration } from '../cluster/configuration.ts';
+import type { Configuration, Opening } from '../cluster/configuration.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 import type { BlockIndex } from './block-index.ts';
 import { BlockDamage, blockCount, blockEnd, blocksBytesMax, decodeBlock, encodeBlock } from './log-block-codec.ts';
@@ -28,6 +28,7 @@ import { decodeHead, encodeHead, type LogHead } from './log-head.ts';
  *   2 · index                          reset the log to index
  *   3 · first index · length (4) · block   append
  *   4 · text, 5 · text                 configuration, cluster id (where there is no base)
+ *   6 · text                           openings of the members' directories as JSON; with a base: all that are known
  */
 
 const magic = 0x6f6b_7761;
@@ -49,6 +50,7 @@ const resetOperation = 2;
 const appendOperation = 3;
 const configurationOperation = 4;
 const clusterOperation = 5;
+const openingsOperation = 6;
 
 /** At least what head, base and operations take beside entries and texts. */
 const fixedBytesMax = recordHeaderBytes + 160;
@@ -75,6 +77,7 @@ export interface LogChange {
 export interface LogOwner {
   readonly configuration: Configuration | undefined;
   readonly clusterId: string | undefined;
+  readonly openings: readonly Opening[] | undefined;
 }
 
 /** What replay may begin with. */
@@ -116,8 +119,8 @@ export function recordBytesMax(change: LogChange, ownerBytes: number): number {
 }
 
 /** At least as many bytes as `owner` takes in a record. */
-export function ownerBytesMax({ configuration, clusterId = '' }: LogOwner): number {
-  return 16 + 3 * (configurationText(configuration).length + clusterId.length);
+export function ownerBytesMax({ configuration, clusterId = '', openings = [] }: LogOwner): number {
+  return 24 + 3 * (configurationText(configuration).length + clusterId.length + JSON.stringify(openings).length);
 }
 
 /** A configuration as it stands in a record; it is written rarely, and may get fields: hence JSON. */
@@ -153,6 +156,7 @@ export function encodeRecord(
     }
     if (owner.clusterId !== undefined) writer.u8(clusterOperation).text(owner.clusterId);
   }
+  if (owner.openings !== undefined) writer.u8(openingsOperation).text(JSON.stringify(owner.openings));
   return finishRecord(writer);
 }
 
@@ -270,6 +274,7 @@ function decodeContent(file: Uint8Array, start: number, end: number): RecordCont
   }
   const head = decodeHead(reader);
   let cut: LogChange['cut'];
+  let openings: readonly Opening[] | undefined;
   const blocks: BlockPlace[] = [];
   while (reader.remaining > 0) {
     const operation = reader.u8();
@@ -278,11 +283,13 @@ function decodeContent(file: Uint8Array, start: number, end: number): RecordCont
     else if (operation === appendOperation) blocks.push(decodeAppend(reader));
     else if (operation === configurationOperation) configuration = reader.text();
     else if (operation === clusterOperation) clusterId = reader.text();
+    else if (operation === openingsOperation) openings = JSON.parse(reader.text()) as Opening[];
     else throw new RangeError(`an unknown operation ${operation}: a newer version wrote it`);
   }
   const owner = {
     configuration: configuration === '' ? undefined : (JSON.parse(configuration) as Configuration),
     clusterId: clusterId === '' ? undefined : clusterId,
+    openings,
   };
   return { base, head, owner, cut, blocks };
 }

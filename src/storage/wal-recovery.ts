@@ -75,7 +75,7 @@ class Recovery {
   readonly #segments: { segment: number; bytes: number }[] = [];
   #lineage: Uint8Array = new Uint8Array(0);
   #head: LogHead | undefined;
-  #owner: LogOwner = { configuration: undefined, clusterId: undefined };
+  #owner: LogOwner = { configuration: undefined, clusterId: undefined, openings: undefined };
   #incarnation = 0;
   #number = 0;
   #offset = 0;
@@ -225,6 +225,7 @@ class Recovery {
     this.#owner = {
       configuration: owner.configuration ?? this.#owner.configuration,
       clusterId: owner.clusterId ?? this.#owner.clusterId,
+      openings: owner.openings ?? this.#owner.openings,
     };
   }
 

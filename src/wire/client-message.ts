@@ -11,6 +11,8 @@ export type Consistency = 'linearizable' | 'local';
 export interface TargetNode {
   readonly id: number;
   readonly address?: string;
+  /** A member that is to vote with another data directory from now on: the one that it is running with. */
+  readonly isRebuilt?: boolean;
 }
 
 export type ClientRequest = {

@@ -1,10 +1,12 @@
 import { DecodeError } from '../base/bytes.ts';
+import type { Opening } from '../cluster/configuration.ts';
 import type { Origin } from '../cluster/origin.ts';
+import type { Ballot } from '../omnipaxos/ballot.ts';
 import { clusterIdPattern } from './cluster-id-codec.ts';
 import { storageIdBytesMax, timeBytesMax } from './configuration-codec.ts';
 import { JsonFields } from './json-fields.ts';
 import { addressBytesMax, membersMax, protocolVersion } from './limits.ts';
-import type { PeerHello } from './peer-message.ts';
+import type { OpenedWith, PeerHello } from './peer-message.ts';
 
 /*
  * What opens a connection, as one text frame of JSON: between nodes both ends send a PeerHello, to a client the node sends
@@ -26,9 +28,11 @@ export const peerPath = '/v1/peer';
 /** Path of the connections of clients. */
 export const clientPath = '/v1/client';
 /** Most characters of a hello. */
-const helloTextMax = 4096;
+const helloTextMax = 16_384;
 /** Most characters of a cluster's name. */
 const clusterNameTextMax = 200;
+/** Hexadecimal digits. */
+const noncePattern = /^[0-9a-f]{1,16}$/;
 
 export function encodePeerHello(hello: PeerHello): string {
   return JSON.stringify(hello);
@@ -47,9 +51,41 @@ export function decodePeerHello(text: string): PeerHello {
     storageId: fields.text('storageId', storageIdBytesMax),
     initialMembers: fields.nodeIds('initialMembers', membersMax),
     ...(origin && { origin }),
+    opened: readOpened(fields.object('opened')),
+    openings: fields.objects('openings', membersMax).map(readOpening),
   };
   fields.end();
   return hello;
+}
+
+function readOpened(fields: JsonFields): OpenedWith {
+  const opened = {
+    incarnation: fields.integer('incarnation'),
+    nonce: fields.text('nonce', 16, noncePattern),
+    configurationId: fields.integer('configurationId'),
+    promise: readBallot(fields.object('promise')),
+    acceptedRound: readBallot(fields.object('acceptedRound')),
+    endIndex: fields.integer('endIndex'),
+    isSealed: fields.flag('isSealed'),
+  };
+  fields.end();
+  return opened;
+}
+
+function readBallot(fields: JsonFields): Ballot {
+  const ballot = { n: fields.integer('n'), priority: fields.integer('priority'), pid: fields.integer('pid') };
+  fields.end();
+  return ballot;
+}
+
+function readOpening(fields: JsonFields): Opening {
+  const opening = {
+    storageId: fields.text('storageId', storageIdBytesMax),
+    incarnation: fields.integer('incarnation'),
+    nonce: fields.text('nonce', 16, noncePattern),
+  };
+  fields.end();
+  return opening;
 }
 
 export function encodeClientHello(hello: ClientHello): string {

@@ -74,6 +74,18 @@ export class JsonFields {
     return true;
   }
 
+  flag(name: string): boolean {
+    const value = this.#take(name);
+    if (typeof value !== 'boolean') throw this.#wrong(name, 'true or false');
+    return value;
+  }
+
+  object(name: string): JsonFields {
+    const value = this.#take(name);
+    if (!this.has(name)) throw this.#wrong(name, 'an object');
+    return new JsonFields(`${name} of ${this.#what}`, value);
+  }
+
   /** Ids of nodes, each once, in any order. */
   nodeIds(name: string, countMax: number): number[] {
     const ids = this.#list(name, countMax);

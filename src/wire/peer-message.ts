@@ -1,6 +1,7 @@
-import type { Configuration } from '../cluster/configuration.ts';
+import type { Configuration, Opening } from '../cluster/configuration.ts';
 import type { Origin } from '../cluster/origin.ts';
 import type { SnapshotCursor, SnapshotRow } from '../kv/state-store.ts';
+import type { Ballot } from '../omnipaxos/ballot.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 import type { BallotPayload, PaxosPayload } from '../omnipaxos/messages.ts';
 
@@ -23,6 +24,25 @@ export interface PeerHello {
   readonly initialMembers: readonly number[];
   /** Whence the data of its cluster came, or its own before there is a cluster; absent where that began empty. */
   readonly origin?: Origin;
+  /** What the sender's directory held when the sender opened it. */
+  readonly opened: OpenedWith;
+  /** The newest openings of members' directories that the sender knows of. */
+  readonly openings: readonly Opening[];
+}
+
+/** What a data directory held durably when it was opened. */
+export interface OpenedWith {
+  /** Count and nonce of the opening. */
+  readonly incarnation: number;
+  readonly nonce: string;
+  /** 0: none. */
+  readonly configurationId: number;
+  readonly promise: Ballot;
+  readonly acceptedRound: Ballot;
+  /** Exclusive end of the log. */
+  readonly endIndex: number;
+  /** The last entry of the log is a StopSign. */
+  readonly isSealed: boolean;
 }
 
 /** The current configuration, told to a newcomer, to a member that missed a StopSign, to one left out, and when a cluster forms. */

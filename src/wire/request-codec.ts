@@ -1,6 +1,6 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import type { ClientRequest, Consistency, RequestBody, TargetNode } from './client-message.ts';
-import { type Codec, listCodec, optionalCodec, unionCodec, wordCodec } from './codec.ts';
+import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, wordCodec, writeFlag } from './codec.ts';
 import { addressBytesMax, backupNameBytesMax, membersMax } from './limits.ts';
 
 const consistencyCodec = wordCodec<Consistency>({ linearizable: 0, local: 1 });
@@ -24,11 +24,13 @@ const targetNodesCodec: Codec<readonly TargetNode[]> = listCodec(
     encode: (writer, node) => {
       writer.varuint(node.id);
       optionalAddressCodec.encode(writer, node.address);
+      writeFlag(writer, node.isRebuilt === true);
     },
     decode: (reader) => {
       const id = reader.varuint();
       const address = optionalAddressCodec.decode(reader);
-      return address === undefined ? { id } : { id, address };
+      const isRebuilt = readFlag(reader);
+      return { id, ...(address !== undefined && { address }), ...(isRebuilt && { isRebuilt }) };
     },
   },
   membersMax,

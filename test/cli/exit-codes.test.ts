@@ -55,6 +55,7 @@ test.each<[DataDirectoryErrorCode, number]>([
   ['newerFormat', 2],
   ['notWritable', 2],
   ['damaged', 1],
+  ['unfinished', 1],
 ])('a data directory that is %s exits with %i', (code, exit) => {
   expect(exitOf(new DataDirectoryError(code, 'm'))).toBe(exit);
 });

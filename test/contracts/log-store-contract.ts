@@ -122,6 +122,22 @@ export function describeLogStore(name: string, kind: LogStoreKind): void {
       expect(store.incarnation).toBe(2);
     });
 
+    it('draws a nonce with each opening, and keeps what it knows of the openings of others', async () => {
+      const openings = [{ storageId: '0011223344556677', incarnation: 3, nonce: '00000000000000aa' }];
+      expect(store.openings).toEqual([]);
+      store.setOpenings([{ storageId: 'left out', incarnation: 1, nonce: '1' }]);
+      store.commit();
+      store.setOpenings(openings);
+      await makeDurable(store);
+      const { nonce } = store;
+      store = await subject.crash();
+      expect(store.openings).toEqual(openings);
+      expect(store.nonce).not.toBe(nonce);
+      store.setConfiguration(configuration);
+      await makeDurable(store);
+      expect((await subject.reopen()).openings).toEqual(openings);
+    });
+
     it('belongs to one cluster for good', async () => {
       store.bindCluster('00000000000000aa');
       store.bindCluster('00000000000000aa');

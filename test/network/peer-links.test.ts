@@ -320,6 +320,15 @@ describe('a handshake', () => {
     expect(one.events).toEqual([]);
   });
 
+  it('whose directory is an older copy is told so, and the one that says it is not', async () => {
+    const one = await TestNode.start(1, { olderCopies: [2] });
+    const two = await TestNode.start(2);
+    two.dial(one);
+    await until(() => expect(two.toldOlderCopy).toContain('1: an older copy'));
+    await until(() => expect(one.accepted.size).toBe(0));
+    expect(one.toldOlderCopy).toEqual([]);
+  });
+
   it('can be refused by the owner, and is tried again until it is not', async () => {
     let refusals = 0;
     const refusal = () => (refusals++ < 3 ? 'your disk was wiped' : undefined);

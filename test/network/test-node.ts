@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 import type { ClientConnection } from '../../src/network/client-connection.ts';
 import { Gateway, type GatewayLimits } from '../../src/network/gateway.ts';
 import { type PeerHandle, type PeerLimits, PeerLinks } from '../../src/network/peer-links.ts';
+import { bottomBallot } from '../../src/omnipaxos/ballot.ts';
 import type { ClientRequest } from '../../src/wire/client-message.ts';
 import { decodePeerHello, encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
 import { encodePeerFrame } from '../../src/wire/peer-frame.ts';
@@ -22,6 +23,16 @@ export function helloOf(nodeId: number, changes: Partial<PeerHello> = {}): PeerH
     address,
     storageId,
     initialMembers: [1, 2, 3],
+    opened: {
+      incarnation: 0,
+      nonce: '0123456789abcdef',
+      configurationId: 0,
+      promise: bottomBallot,
+      acceptedRound: bottomBallot,
+      endIndex: 0,
+      isSealed: false,
+    },
+    openings: [],
   };
   return { ...base, ...changes };
 }
@@ -48,6 +59,8 @@ export interface TestNodeOptions {
   readonly port?: number;
   /** Asked on each connection; a reason refuses it. */
   readonly refusal?: () => string | undefined;
+  /** Nodes that it takes for older copies. */
+  readonly olderCopies?: readonly number[];
   readonly onRequests?: (connection: ClientConnection, requests: ClientRequest[]) => void;
 }
 
@@ -69,6 +82,8 @@ export class TestNode {
   /** Connections accepted from other nodes that are still open. */
   readonly accepted = new Set<WebSocket>();
   readonly closedClients: number[] = [];
+  /** Who said that this node's directory is an older copy, and why. */
+  readonly toldOlderCopy: string[] = [];
 
   private constructor(id: number, options: TestNodeOptions) {
     this.id = id;
@@ -83,7 +98,9 @@ export class TestNode {
         this.handles.set(hello.nodeId, link);
         const reason = options.refusal?.();
         if (reason !== undefined) link.refuse(reason);
+        if (options.olderCopies?.includes(hello.nodeId)) link.refuse('an older copy', 'olderCopy');
       },
+      onOlderCopy: (nodeId, reason) => this.toldOlderCopy.push(`${nodeId}: ${reason}`),
       onDisconnected: (nodeId) => this.events.push(`-${nodeId}`),
       onUnreached: (nodeId, reason, isRefusal) => this.unreached.push({ nodeId, reason, isRefusal }),
       onMessages: (from, messages) => this.batches.push({ from, messages }),

@@ -17,6 +17,8 @@ export interface CommandResult {
 interface NodeProcess {
   readonly child: ChildProcess;
   readonly exited: Promise<number | null>;
+  /** All that it wrote is here. */
+  readonly read: Promise<void>;
   stdout: string;
   stderr: string;
 }
@@ -60,24 +62,24 @@ export class ProcessCluster {
     await Promise.all(ids.map((id) => this.#startOne(id)));
   }
 
-  /** Starts a node behind other words, such as those of a tracer. */
-  startUnder(id: number, words: readonly string[]): Promise<void> {
-    return this.#startOne(id, words);
+  /** Starts one node with more arguments. */
+  startWith(id: number, ...more: string[]): Promise<void> {
+    return this.#startOne(id, { more });
   }
 
-  /** Waits until a node ends by itself; gives its exit code (null: a signal) and what it wrote to stderr. */
-  async ended(id: number): Promise<{ code: number | null; stderr: string }> {
+  /** Starts a node behind other words, such as those of a tracer. */
+  startUnder(id: number, words: readonly string[]): Promise<void> {
+    return this.#startOne(id, { words });
+  }
+
+  /** Waits until a node ends by itself; gives its exit code (`null`: by a signal) and what it said. */
+  async ended(id: number): Promise<{ readonly code: number | null; readonly stderr: string }> {
     const node = this.#nodes.get(id);
     if (!node) throw new Error(`node ${id} does not run`);
     const code = await node.exited;
+    await node.read;
     this.#nodes.delete(id);
     return { code, stderr: node.stderr };
-  }
-
-  pid(id: number): number {
-    const pid = this.#nodes.get(id)?.child.pid;
-    if (pid === undefined) throw new Error(`node ${id} does not run`);
-    return pid;
   }
 
   /** Ends a node without warning, as a crash does. */
@@ -96,6 +98,12 @@ export class ProcessCluster {
     this.#nodes.delete(id);
     node.child.kill('SIGTERM');
     return node.exited;
+  }
+
+  pid(id: number): number {
+    const pid = this.#nodes.get(id)?.child.pid;
+    if (pid === undefined) throw new Error(`node ${id} does not run`);
+    return pid;
   }
 
   signal(id: number, signal: NodeJS.Signals): void {
@@ -152,17 +160,22 @@ export class ProcessCluster {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  async #startOne(id: number, words: readonly string[] = []): Promise<void> {
+  async #startOne(
+    id: number,
+    { words = [], more = [] }: { readonly words?: readonly string[]; readonly more?: readonly string[] } = {},
+  ): Promise<void> {
     if (this.#nodes.has(id)) throw new Error(`node ${id} runs already`);
     const args = ['start', '--id', String(id), '--data', this.dataDirectory(id)];
     if (!this.#initial.includes(id)) args.push('--address', this.address(id));
-    const [command, ...rest] = [...words, process.execPath, launcher, ...args] as [string, ...string[]];
+    const all = [...words, process.execPath, launcher, ...args, ...more];
+    const [command, ...rest] = all as [string, ...string[]];
     const child = spawn(command, rest, {
       cwd: this.directory,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const exited = new Promise<number | null>((resolveExit) => child.once('exit', resolveExit));
-    const node: NodeProcess = { child, exited, stdout: '', stderr: '' };
+    const read = new Promise<void>((resolveRead) => child.once('close', () => resolveRead()));
+    const node: NodeProcess = { child, exited, read, stdout: '', stderr: '' };
     this.#nodes.set(id, node);
     child.stderr.on('data', (data) => {
       node.stderr += data;
@@ -172,7 +185,7 @@ export class ProcessCluster {
         node.stdout += data;
         if (node.stdout.includes('listens on')) resolveStart();
       });
-      void exited.then((code) => reject(new Error(`node ${id} ended with ${code}: ${node.stderr}`)));
+      void read.then(() => reject(new Error(`node ${id} ended with ${child.exitCode}: ${node.stderr}`)));
     });
   }
 }

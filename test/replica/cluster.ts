@@ -1,12 +1,12 @@
 import { fromByteString, toByteString } from '../../src/base/bytes.ts';
 import { type Command, encodeCommand } from '../../src/kv/command.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
-import type { ReplicaEvent, StorageJob, TurnOutput } from '../../src/replica/events.ts';
+import type { ReplicaEvent, Refusal as ReplicaRefusal, StorageJob, TurnOutput } from '../../src/replica/events.ts';
 import { Replica } from '../../src/replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from '../../src/replica/settings.ts';
 import type { ClientResponse, RequestBody, ResponseBody } from '../../src/wire/client-message.ts';
 import type { PeerMessage, PeerPayload } from '../../src/wire/peer-message.ts';
-import { SimulatedDisk } from '../simulation/simulated-disk.ts';
+import { type DiskImage, SimulatedDisk } from '../simulation/simulated-disk.ts';
 import { SimulatedLogStore } from '../simulation/simulated-log-store.ts';
 import { SimulatedStateStore } from '../simulation/simulated-state-store.ts';
 
@@ -21,6 +21,7 @@ export interface Sent {
 export interface Refusal {
   readonly by: NodeId;
   readonly of: NodeId;
+  readonly kind: ReplicaRefusal['kind'];
   readonly reason: string;
 }
 
@@ -144,6 +145,12 @@ export class Cluster {
     const node = this.#node(id);
     node.wipes++;
     node.disk = new SimulatedDisk(id, `d${id}.${node.wipes}`);
+  }
+
+  /** Puts the data directory of a node that is down back as it was when `image` was taken. */
+  rollBack(id: NodeId, image: DiskImage): void {
+    const node = this.#node(id);
+    node.disk = node.disk.rolledBack(image);
   }
 
   /** Writes of the log that begin from now on do not end until `freeDisk`. */
@@ -393,8 +400,8 @@ export class Cluster {
     }
     for (const responses of output.responses.values()) for (const response of responses) this.#answer(response);
     for (const { message } of output.notices) node.notices.push(message);
-    for (const { nodeId, reason } of output.refusals) {
-      this.refusals.push({ by: node.id, of: nodeId, reason });
+    for (const { nodeId, kind, reason } of output.refusals) {
+      this.refusals.push({ by: node.id, of: nodeId, kind, reason });
       this.#disconnect(node.id, nodeId);
     }
     for (const job of output.jobs) {

@@ -5,6 +5,8 @@ import { require } from './violation.ts';
 /** What the replica says of itself in disk-watch.ts, with a fifth to spare: its ticks are no exact clock. */
 const windowUs = 12_000_000;
 const slowFromUs = 1_200_000;
+/** Of a disk that was slow already, and was not quick since. */
+const slowStillUs = 400_000;
 const spare = 0.8;
 
 /** How long one that was asked to lead may take until its Prepare leaves: two writes, and the way. */
@@ -15,14 +17,19 @@ const takeOverUs = 3_000_000;
  * disk of the one who asks was slow. And the lead must not go round: nobody asks the same node again before a pause is over.
  */
 export class HandoverCheck {
+  /** Lives of nodes whose disk was slow. */
+  readonly #slow = new Set<string>();
   readonly #askedUs = new Map<string, number>();
   readonly #mayLeadUntilUs = new Map<NodeId, number>();
 
   onTakeOver(node: SimulatedNode, to: NodeId): void {
     const slowUs = node.slowFlushUs(node.nowUs - windowUs, node.electionTimeoutUs * 0.5 * spare);
-    require(slowUs >= slowFromUs, 'the lead is handed over for a slow disk only', () =>
+    const life = `node ${node.id}, life ${node.life}`;
+    require(slowUs >=
+      (this.#slow.has(life) ? slowStillUs : slowFromUs), 'the lead is handed over for a slow disk only', () =>
       `node ${node.id} asks node ${to} to lead after ${slowUs / 1000} ms of slow flushes`);
-    const asked = `node ${node.id}, life ${node.life}, asks node ${to} to lead`;
+    this.#slow.add(life);
+    const asked = `${life}, asks node ${to} to lead`;
     const sinceUs = node.nowUs - (this.#askedUs.get(asked) ?? Number.NEGATIVE_INFINITY);
     require(sinceUs >= node.handoverPauseUs * spare, 'the lead does not go round among slow nodes', () =>
       `${asked}, and did so ${sinceUs / 1000} ms ago`);

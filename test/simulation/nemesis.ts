@@ -4,6 +4,7 @@ import { majority } from '../../src/omnipaxos/quorum.ts';
 import type { ClientResponse } from '../../src/wire/client-message.ts';
 import type { FaultWeights } from './plan.ts';
 import type { Random } from './random.ts';
+import type { DiskImage } from './simulated-disk.ts';
 import type { CrashPoint, SimulatedNode, World } from './simulated-node.ts';
 import { require } from './violation.ts';
 
@@ -40,6 +41,8 @@ export class Nemesis {
   #reconfigured = 0;
   #lastWipe: SimulatedNode | undefined;
   readonly #wipedUs = new Map<NodeId, number>();
+  /** Copies of disks, to be put back later. */
+  readonly #images = new Map<NodeId, { readonly storageId: string; readonly image: DiskImage }>();
 
   constructor(world: World, random: Random, nodes: readonly SimulatedNode[]) {
     this.#world = world;
@@ -129,6 +132,8 @@ export class Nemesis {
         return this.#pause(this.#random.chance(40) ? (this.#leader() ?? node) : node);
       case 'wipe':
         return this.#wipe(node);
+      case 'rollBack':
+        return this.#rollBack(this.#withImage() ?? node);
       case 'cutLinks':
         return this.#cutSome(true);
       case 'cutOneWay':
@@ -187,6 +192,54 @@ export class Nemesis {
     this.#restartLater(target);
   }
 
+  /**
+   * A copy of its disk is taken, and put back another time: after a restart that all who vote with it have durably noticed, and
+   * while every configuration that counts can lose it for good. What comes back is refused, and the node is rebuilt on an
+   * empty disk in the end.
+   */
+  #rollBack(node: SimulatedNode): void {
+    const { disk } = node;
+    const kept = this.#images.get(node.id);
+    if (kept?.storageId !== disk.storageId) {
+      this.#images.set(node.id, { storageId: disk.storageId, image: disk.image() });
+      return;
+    }
+    if (disk.isRolledBack || !this.#mayWipe(node) || !this.#isKnownToAll(node, kept.image)) return;
+    this.#images.delete(node.id);
+    this.#count('rolled-back disk');
+    this.#wipedUs.set(node.id, this.#world.queue.nowUs);
+    node.crash();
+    node.rollBack(kept.image);
+    this.#restartLater(node);
+    const rolledBack = node.disk;
+    this.#later(this.#random.between(1_000_000, 6_000_000), () => {
+      if (node.disk !== rolledBack) return;
+      this.#wipedUs.set(node.id, this.#world.queue.nowUs);
+      node.crash();
+      node.wipe();
+      this.#restartLater(node);
+    });
+  }
+
+  /** Mostly one of which there is a copy. */
+  #withImage(): SimulatedNode | undefined {
+    const ids = [...this.#images.keys()];
+    return ids.length > 0 && this.#random.chance(70) ? this.#world.node(this.#random.pick(ids)) : undefined;
+  }
+
+  /** All others that may count its votes have seen a later opening than the copy's next. */
+  #isKnownToAll({ id, disk }: SimulatedNode, image: DiskImage): boolean {
+    const others = this.#world.oracle.configurations
+      .slice(-3)
+      .flatMap(({ members }) => members)
+      .filter((member) => member.id !== id && this.#disk(member.id) === member.storageId);
+    return others.every((other) => {
+      const openings = this.#world.node(other.id)?.disk.log.openings ?? [];
+      const known = openings.find(({ storageId }) => storageId === disk.storageId);
+      return known !== undefined && known.incarnation >= image.incarnation;
+    });
+  }
+
   #mayWipe(node: SimulatedNode): boolean {
     const { configurations } = this.#world.oracle;
     if (configurations.length === 0) return false;
@@ -201,8 +254,10 @@ export class Nemesis {
     return !members.some((member) => member.id === node.id) || left >= Math.max(quorum.prepare, quorum.accept);
   }
 
+  /** The disk that a node has for good; undefined for one that lost what it held. */
   #disk(id: NodeId): string | undefined {
-    return this.#world.node(id)?.disk.storageId;
+    const disk = this.#world.node(id)?.disk;
+    return disk?.isRolledBack ? undefined : disk?.storageId;
   }
 
   #cutSome(bothWays: boolean): void {

@@ -93,11 +93,12 @@ export class Oracle {
   onStart(node: SimulatedNode): void {
     const { disk, log, replica } = node;
     if (!log || !replica) return;
-    this.#disks.set(disk.storageId, disk);
+    // What it once held was counted, and rightly so: the disk as it was stands for that.
+    if (!disk.isRolledBack) this.#disks.set(disk.storageId, disk);
     const { decidedIndex } = log.state;
     this.#watched.set(node.id, { life: node.life, decidedIndex, appliedIndex: replica.appliedIndex });
     const sent = this.#sentPromises.get(disk.storageId);
-    if (sent && log.configuration?.configurationId === sent.configurationId) {
+    if (sent && !disk.isRolledBack && log.configuration?.configurationId === sent.configurationId) {
       require(compareBallots(log.state.promise, sent.ballot) >= 0, 'a promise survives a crash', () => {
         return `node ${node.id} had promised ${describeBallot(sent.ballot)}, after its restart it knows ${describeBallot(log.state.promise)}`;
       });
@@ -115,7 +116,7 @@ export class Oracle {
 
   /** A transition is on a disk now. What is not may be lost, and its ballot be used again by a later life. */
   onDurable(disk: SimulatedDisk, { changes, paxos, configuration }: Transition, before: PaxosState): void {
-    if (configuration === undefined) return;
+    if (configuration === undefined || disk.isRolledBack) return;
     const { configurationId } = configuration;
     const isNewRound = compareBallots(paxos.acceptedRound, before.acceptedRound) !== 0;
     if (isNewRound && paxos.acceptedRound.n > 0) {
@@ -168,6 +169,8 @@ export class Oracle {
 
   /** A message leaves a node: what it says must be on that node's disk, if it is of the kind that waits for it. */
   onSend(node: SimulatedNode, to: NodeId, message: PeerMessage): void {
+    // What it says may be wrong; nobody who counts listens (see SimulatedNode).
+    if (node.disk.isRolledBack) return;
     const { configurationId, payload } = message;
     switch (payload.type) {
       case 'Prepare':

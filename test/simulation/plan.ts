@@ -25,6 +25,7 @@ export interface FaultWeights {
   readonly crashAtWrite: number;
   readonly pause: number;
   readonly wipe: number;
+  readonly rollBack: number;
   readonly cutLinks: number;
   readonly cutOneWay: number;
   readonly isolate: number;
@@ -77,6 +78,7 @@ const none: FaultWeights = {
   crashAtWrite: 0,
   pause: 0,
   wipe: 0,
+  rollBack: 0,
   cutLinks: 0,
   cutOneWay: 0,
   isolate: 0,
@@ -117,7 +119,7 @@ export function planOf(seed: number): Plan {
     flushUsMin: random.pick([50, 500, 2000]),
     flushUsMax: random.pick([2000, 5000, 20_000, 60_000]),
     checkpointUsMax: random.pick([2000, 20_000, 300_000]),
-    faults: calm ? { ...none, slowDisk: 1 } : faultsOf(random),
+    faults: calm ? { ...none, slowDisk: 1 } : { ...faultsOf(random), rollBack: rollBackWeight(seed) },
     faultEveryUs: random.pick([100_000, 300_000, 300_000, 700_000]),
     chaosUs: random.between(6, 14) * 1_000_000,
     clients: random.between(2, 4),
@@ -196,7 +198,7 @@ function faultyNetwork(random: Random, seed: number, electionTimeoutUs: number):
 }
 
 /** A few kinds at a time: what always happens together hides what needs quiet to show. */
-function faultsOf(random: Random): FaultWeights {
+function faultsOf(random: Random): Omit<FaultWeights, 'rollBack'> {
   const weigh = (percent: number): number => (random.chance(percent) ? random.between(1, 4) : 0);
   return {
     crash: weigh(50),
@@ -215,4 +217,10 @@ function faultsOf(random: Random): FaultWeights {
     failDisk: weigh(20),
     reconfigure: weigh(60),
   };
+}
+
+/** Drawn apart, so that all else of a seed stays as it was before there was this fault. */
+function rollBackWeight(seed: number): number {
+  const random = new Random(seed, 6);
+  return random.chance(25) ? random.between(2, 6) : 0;
 }

@@ -287,6 +287,18 @@ export const plantedBugs = [
     ],
   },
   {
+    name: 'a rolled-back disk votes',
+    rule: 'a directory that was rolled back to an older copy does not come back as the old member',
+    seeds: 300,
+    edits: [
+      {
+        file: replica,
+        find: "if (olderCopy) return this.#refuse(hello, 'olderCopy', olderCopy);",
+        replace: "if (olderCopy && hello.storageId === '') return;",
+      },
+    ],
+  },
+  {
     name: 'a newcomer votes before it has caught up',
     rule: 'a new member takes part when it is complete',
     seeds: 300,

@@ -1,7 +1,9 @@
-import type { Configuration } from '../../src/cluster/configuration.ts';
+import type { Configuration, Opening } from '../../src/cluster/configuration.ts';
 import type { Origin } from '../../src/cluster/origin.ts';
-import { MemoryStateDisk } from '../../src/kv/memory-state-store.ts';
+import { MemoryStateDisk, MemoryStateStore } from '../../src/kv/memory-state-store.ts';
+import type { SnapshotRow } from '../../src/kv/state-store.ts';
 import { bottomBallot } from '../../src/omnipaxos/ballot.ts';
+import type { Entry } from '../../src/omnipaxos/entry.ts';
 import { MemorySequence } from '../../src/omnipaxos/memory-store.ts';
 import type { PaxosState } from '../../src/omnipaxos/storage.ts';
 
@@ -11,6 +13,20 @@ export interface LogImage {
   readonly paxos: PaxosState;
   clusterId: string | undefined;
   configuration: Configuration | undefined;
+  openings: readonly Opening[];
+}
+
+/** A copy of all that a disk held at one moment. */
+export interface DiskImage {
+  readonly incarnation: number;
+  readonly trimmedIndex: number;
+  readonly entries: readonly Entry<Uint8Array>[];
+  readonly paxos: PaxosState;
+  readonly clusterId: string | undefined;
+  readonly configuration: Configuration | undefined;
+  readonly openings: readonly Opening[];
+  readonly appliedIndex: number;
+  readonly rows: readonly SnapshotRow[];
 }
 
 /** A node's data directory: all that is left of it after a crash. */
@@ -22,6 +38,7 @@ export class SimulatedDisk {
     paxos: { promise: bottomBallot, acceptedRound: bottomBallot, decidedIndex: 0 },
     clusterId: undefined,
     configuration: undefined,
+    openings: [],
   };
   readonly state = new MemoryStateDisk();
   /** What it was made with, if not empty. */
@@ -29,8 +46,65 @@ export class SimulatedDisk {
   /** How often it was opened. */
   incarnation = 0;
 
-  constructor(nodeId: number, storageId: string) {
+  /** Put back from an image: it forgot what came after. */
+  readonly isRolledBack: boolean;
+  /** The node was told so, and refuses it from then on. */
+  isRefused = false;
+  /** Nonces given, in the directory's copies too. */
+  readonly #nonces: { given: number };
+
+  /** An empty disk; with `original`, that disk as it was when `image` was taken. */
+  constructor(
+    nodeId: number,
+    storageId: string,
+    original?: { readonly disk: SimulatedDisk; readonly image: DiskImage },
+  ) {
     this.nodeId = nodeId;
     this.storageId = storageId;
+    this.isRolledBack = original !== undefined;
+    this.#nonces = original ? original.disk.#nonces : { given: 0 };
+    this.origin = original?.disk.origin;
+    if (original) this.#putBack(original.image);
+  }
+
+  /** The disk with everything on it as it was. */
+  rolledBack(image: DiskImage): SimulatedDisk {
+    return new SimulatedDisk(this.nodeId, this.storageId, { disk: this, image });
+  }
+
+  newNonce(): string {
+    return (++this.#nonces.given).toString(16);
+  }
+
+  image(): DiskImage {
+    const { sequence, paxos, clusterId, configuration, openings } = this.log;
+    const { trimmedIndex, endIndex } = sequence;
+    const snapshot = new MemoryStateStore(this.state).openSnapshot();
+    const { rows } = snapshot.read(undefined, Number.POSITIVE_INFINITY);
+    snapshot.close();
+    return {
+      incarnation: this.incarnation,
+      trimmedIndex,
+      entries: sequence.read(trimmedIndex, endIndex),
+      paxos: { ...paxos },
+      clusterId,
+      configuration,
+      openings,
+      appliedIndex: this.state.appliedIndex,
+      rows,
+    };
+  }
+
+  #putBack(image: DiskImage): void {
+    const { trimmedIndex, entries, paxos, clusterId, configuration, openings, appliedIndex, rows } = image;
+    this.incarnation = image.incarnation;
+    this.log.sequence.reset(trimmedIndex);
+    this.log.sequence.append(entries);
+    Object.assign(this.log.paxos, paxos);
+    Object.assign(this.log, { clusterId, configuration, openings });
+    const state = new MemoryStateStore(this.state);
+    state.beginInstall();
+    state.installRows(rows);
+    void state.finishInstall(appliedIndex);
   }
 }

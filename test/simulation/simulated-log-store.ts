@@ -1,5 +1,5 @@
 import { assert } from '../../src/base/assert.ts';
-import type { Configuration, Identity } from '../../src/cluster/configuration.ts';
+import type { Configuration, Identity, Opening } from '../../src/cluster/configuration.ts';
 import { bottomBallot, compareBallots } from '../../src/omnipaxos/ballot.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
 import { MemorySequence } from '../../src/omnipaxos/memory-store.ts';
@@ -19,6 +19,7 @@ export interface Transition {
   readonly paxos: PaxosState;
   readonly clusterId: string | undefined;
   readonly configuration: Configuration | undefined;
+  readonly openings: readonly Opening[];
 }
 
 /**
@@ -30,10 +31,12 @@ export class SimulatedLogStore implements LogStore {
   readonly sequence: Sequence<Uint8Array>;
   readonly state: PaxosState;
   readonly incarnation: number;
+  readonly nonce: string;
   readonly #disk: SimulatedDisk;
   readonly #onDurable: (transition: Transition, before: PaxosState) => void;
   #identity: Identity;
   #configuration: Configuration | undefined;
+  #openings: readonly Opening[];
   #changes: LogChange[] = [];
   #committed: PaxosState;
   #hasChangedRecords = false;
@@ -50,6 +53,8 @@ export class SimulatedLogStore implements LogStore {
     this.#disk = disk;
     this.#onDurable = onDurable;
     this.incarnation = disk.incarnation++;
+    this.nonce = disk.newNonce();
+    this.#openings = disk.log.openings;
     const { nodeId, storageId, origin } = disk;
     this.#identity = { nodeId, storageId, clusterId: disk.log.clusterId, origin };
     this.#configuration = disk.log.configuration;
@@ -72,6 +77,15 @@ export class SimulatedLogStore implements LogStore {
 
   get hasStagedWrites(): boolean {
     return this.#firstWaiting !== undefined;
+  }
+
+  get openings(): readonly Opening[] {
+    return this.#openings;
+  }
+
+  setOpenings(openings: readonly Opening[]): void {
+    this.#openings = openings;
+    this.#hasChangedRecords = true;
   }
 
   bindCluster(clusterId: string): void {
@@ -101,7 +115,8 @@ export class SimulatedLogStore implements LogStore {
       compareBallots(paxos.promise, before.promise) !== 0 ||
       compareBallots(paxos.acceptedRound, before.acceptedRound) !== 0;
     const { clusterId } = this.#identity;
-    const transition = { write, changes: this.#changes, paxos, clusterId, configuration: this.#configuration };
+    const records = { clusterId, configuration: this.#configuration, openings: this.#openings };
+    const transition = { write, changes: this.#changes, paxos, ...records };
     this.#waiting.push(transition);
     if (needsFlush) this.#firstWaiting ??= write;
     this.#changes = [];
@@ -155,6 +170,7 @@ export class SimulatedLogStore implements LogStore {
       Object.assign(log.paxos, transition.paxos);
       log.clusterId = transition.clusterId;
       log.configuration = transition.configuration;
+      log.openings = transition.openings;
       this.#onDurable(transition, before);
     }
   }

@@ -12,11 +12,11 @@ import type { Session, SimulatedNetwork } from './network.ts';
 import type { Oracle } from './oracle.ts';
 import type { Plan } from './plan.ts';
 import type { Random } from './random.ts';
-import { SimulatedDisk } from './simulated-disk.ts';
+import { type DiskImage, SimulatedDisk } from './simulated-disk.ts';
 import { SimulatedLogStore } from './simulated-log-store.ts';
 import { SimulatedStateStore } from './simulated-state-store.ts';
 import type { Trace } from './trace.ts';
-import { Violation } from './violation.ts';
+import { require, Violation } from './violation.ts';
 
 /** Where a crash strikes, relative to a write. */
 export type CrashPoint = 'beforeRelease' | 'afterRelease' | 'inFlush' | 'afterFlush' | 'inJob' | 'afterJob';
@@ -43,6 +43,8 @@ interface Process {
   readonly log: SimulatedLogStore;
   readonly state: SimulatedStateStore;
   readonly sessions: Map<NodeId, Session>;
+  /** Last hello from each. */
+  readonly hellos: Map<NodeId, PeerHello>;
   readonly tickUs: number;
   isTurnDue: boolean;
   isFlushing: boolean;
@@ -125,7 +127,7 @@ export class SimulatedNode {
 
   /** Opens what the disk holds and begins to tick. */
   start(): void {
-    if (this.#process) return;
+    if (this.#process || this.#disk.isRefused) return;
     const { queue, oracle, random, plan } = this.#world;
     this.#note('start', () => `node ${this.id} starts`);
     this.#life++;
@@ -152,6 +154,7 @@ export class SimulatedNode {
       log,
       state,
       sessions: new Map(),
+      hellos: new Map(),
       tickUs,
       isTurnDue: false,
       isFlushing: false,
@@ -194,6 +197,25 @@ export class SimulatedNode {
     this.#note('wipe', () => `the disk of node ${this.id} is emptied`);
     this.#wipes++;
     this.#disk = new SimulatedDisk(this.id, this.#newStorageId());
+  }
+
+  /** The data directory is put back as it was when `image` was taken; the node is down. */
+  rollBack(image: DiskImage): void {
+    this.#note('rollback', () => `the disk of node ${this.id} is rolled back to ${image.incarnation} openings`);
+    this.#disk = this.#disk.rolledBack(image);
+  }
+
+  /** Another node knows the directory of this hello as an older copy: whoever runs on it ends, and never uses it again. */
+  refusedAsOlderCopy(hello: PeerHello | undefined, by: NodeId): void {
+    const disk = this.#disk;
+    // It may have got another one meanwhile.
+    if (hello?.storageId !== disk.storageId) return;
+    require(disk.isRolledBack, 'only a rolled-back disk is refused as one', () => {
+      return `node ${by} refuses node ${this.id}, whose disk is as it left it`;
+    });
+    disk.isRefused = true;
+    this.#world.counts.add('rolled-back disk refused');
+    this.crash();
   }
 
   pause(): void {
@@ -253,6 +275,7 @@ export class SimulatedNode {
       if (process.sessions.has(hello.nodeId))
         this.#receive(process, { type: 'peerDisconnected', nodeId: hello.nodeId });
       process.sessions.set(hello.nodeId, session);
+      process.hellos.set(hello.nodeId, hello);
       this.#receive(process, { type: 'peerConnected', hello });
     });
   }
@@ -344,6 +367,7 @@ export class SimulatedNode {
       const session = process.sessions.get(to);
       const peer = this.#world.node(to);
       if (!session || !peer) continue;
+      if (peer.sessionWith(this.id) === session) this.#checkKnown(process, peer);
       for (const message of messages) {
         oracle.onSend(this, to, message);
         if (message.payload.type === 'TakeOver') this.#world.counts.add('lead offered for a slow disk');
@@ -351,14 +375,25 @@ export class SimulatedNode {
       if (session.isOpen) network.send(this, peer, session, messages);
     }
     for (const [connection, responses] of output.responses) this.#world.respond(this, connection, responses);
-    for (const { nodeId, reason } of output.refusals) {
+    for (const { nodeId, kind, reason } of output.refusals) {
       const peer = this.#world.node(nodeId);
       process.sessions.delete(nodeId);
       this.#note('refuse', () => `node ${this.id} refuses node ${nodeId}: ${reason}`);
       if (peer) network.refused(this, peer);
+      if (kind === 'olderCopy') peer?.refusedAsOlderCopy(process.hellos.get(nodeId), this.id);
     }
     for (const { message } of output.notices) this.#note('notice', () => `node ${this.id}: ${message}`);
     for (const job of output.jobs) this.#run(process, job);
+  }
+
+  /** Who knows of a later opening of a disk does not talk to a copy from before. */
+  #checkKnown(process: Process, peer: SimulatedNode): void {
+    const { disk } = peer;
+    if (!disk.isRolledBack) return;
+    const known = process.log.openings.find(({ storageId }) => storageId === disk.storageId);
+    require(known === undefined || known.incarnation < disk.incarnation - 1, 'a rolled-back disk does not vote', () => {
+      return `node ${this.id} talks to node ${peer.id}, whose disk was rolled back to ${disk.incarnation - 1} openings; it had seen ${known?.incarnation}`;
+    });
   }
 
   #flush(process: Process): void {

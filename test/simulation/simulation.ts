@@ -363,5 +363,8 @@ class Simulation {
 }
 
 function isMember(configuration: Configuration, node: SimulatedNode): boolean {
-  return configuration.members.some(({ id, storageId }) => id === node.id && storageId === node.disk.storageId);
+  const { storageId, isRolledBack } = node.disk;
+  return (
+    !isRolledBack && configuration.members.some((member) => member.id === node.id && member.storageId === storageId)
+  );
 }

@@ -140,6 +140,8 @@ describe('a directory is refused, unchanged,', () => {
     const text = readFileSync(join(path, 'identity'), 'latin1');
     writeFileSync(join(path, 'identity'), text.replace('node 1', 'node 2'));
     for (const nodeId of [1, 2]) expect((await refusalOf({ path, nodeId })).code).toBe('damaged');
+    writeFileSync(join(path, 'identity'), text.replace('format 1', 'format 3'));
+    expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
     writeFileSync(join(path, 'identity'), '');
     expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
   });
@@ -156,7 +158,7 @@ describe('a directory is refused, unchanged,', () => {
   );
 
   it.each([
-    { name: 'state/data.mdb', cut: ' is damaged (reading it ends the process with SIG' },
+    { name: 'state/data.mdb', cut: ' is damaged (it changed since it was closed' },
     { name: 'log/00000000000000000001.wal', cut: ' is damaged at a record (offset 0): the file has 8192 bytes' },
   ])('with a cut or zeroed $name', async ({ name, cut }) => {
     await make();
@@ -172,6 +174,18 @@ describe('a directory is refused, unchanged,', () => {
     expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
     writeFileSync(file, whole);
     await (await openDataDirectory({ path, nodeId: 1 })).close();
+  });
+
+  it('with a cut or zeroed state after a crash, which has no note of how it was closed', async () => {
+    await make();
+    rmSync(join(path, 'closed'));
+    const file = join(path, 'state', 'data.mdb');
+    const whole = readFileSync(file);
+    truncateSync(file, 8192);
+    const refused = await refusalOf({ path, nodeId: 1 });
+    expect(refused.message).toContain(`${file} is damaged (its pages: reading it ends the process with SIG`);
+    writeFileSync(file, Buffer.alloc(whole.length));
+    expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
   });
 
   it('if it is a file, or below one', async () => {

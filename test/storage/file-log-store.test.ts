@@ -107,12 +107,19 @@ function randomOf(seed: number): (max: number) => number {
 describe('segments', () => {
   it('are begun one after the other, and hold the log across openings', async () => {
     let store = await open();
+    const openings = [{ storageId: '0011223344556677', incarnation: 3, nonce: '00000000000000aa' }];
+    store.setOpenings(openings);
     for (let round = 0; round < 100; round++) await append(store, 1 + (round % 3));
     expect(segments().length).toBeGreaterThan(5);
     for (const segment of segments()) expect(statSync(fileOf(segment)).size).toBe(segmentBytes);
     expectEntries(store);
+    // So that only what the later segments repeat of it is left.
+    store.sequence.trim(store.sequence.endIndex - 2);
+    store.commit();
+    await store.flush();
     await store.close();
     store = await open();
+    expect(store.openings).toEqual(openings);
     expect(store.sequence.endIndex).toBe(199);
     expectEntries(store);
   });

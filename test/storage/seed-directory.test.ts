@@ -7,6 +7,7 @@ import type { SnapshotRow } from '../../src/kv/state-store.ts';
 import { openDataDirectory } from '../../src/storage/data-directory.ts';
 import { readDataDirectory } from '../../src/storage/read-directory.ts';
 import { seedDataDirectory } from '../../src/storage/seed-directory.ts';
+import { verifyDirectory } from '../../src/storage/verify.ts';
 import { Scratch } from './scratch.ts';
 
 const origin: Origin = {
@@ -68,6 +69,7 @@ describe('a data directory that is made with data', () => {
     first.stateStore.put('k', new Uint8Array([4]), origin.index + 1);
     await first.stateStore.checkpoint(origin.index + 1, [{ id: origin.index + 1, bytes: new Uint8Array([5]) }]);
     await first.close();
+    expect((await verifyDirectory(path)).problems).toEqual([]);
     const second = await openDataDirectory({ path, ...owner });
     expect(second.logStore.sequence.read(origin.index, origin.index + 2)).toEqual([entry, entry]);
     expect(second.stateStore.get('k')).toEqual({ value: new Uint8Array([4]), revision: origin.index + 1 });
@@ -93,12 +95,14 @@ describe('a data directory that is made with data', () => {
     await expect(seed(cutOff())).rejects.toThrow('cut off');
     const refused = {
       name: 'DataDirectoryError',
-      code: 'damaged',
+      code: 'unfinished',
       message: expect.stringContaining('was not finished'),
     };
     await expect(openDataDirectory({ path, ...owner })).rejects.toMatchObject(refused);
     await expect(readDataDirectory(path)).rejects.toMatchObject(refused);
+    await expect(verifyDirectory(path)).rejects.toMatchObject(refused);
     await seed();
+    expect(await verifyDirectory(path)).toMatchObject({ isSound: true, keys: 1000 });
     const { stateStore, close } = await openDataDirectory({ path, ...owner });
     expect(stateStore.get('key-00999')).toBeDefined();
     await close();
@@ -110,10 +114,12 @@ describe('a data directory that is made with data', () => {
     const text = readFileSync(file, 'utf8');
     writeFileSync(file, text.replace('b1', 'b2'));
     await expect(openDataDirectory({ path, ...owner })).rejects.toMatchObject({ code: 'damaged' });
+    expect((await verifyDirectory(path)).problems).toMatchObject([{ file, problem: 'it is not as it was written' }]);
     writeFileSync(file, text.replace('origin 1', 'origin 2'));
     await expect(openDataDirectory({ path, ...owner })).rejects.toMatchObject({ code: 'newerFormat' });
     rmSync(file);
     await expect(openDataDirectory({ path, ...owner })).rejects.toMatchObject({ code: 'damaged' });
+    expect((await verifyDirectory(path)).problems).toMatchObject([{ file, problem: 'it is missing' }]);
     writeFileSync(file, text);
     await (await openDataDirectory({ path, ...owner })).close();
   });

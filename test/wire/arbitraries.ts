@@ -150,8 +150,30 @@ export const peerHello: fc.Arbitrary<PeerHello> = fc.record(
     storageId: clusterId,
     initialMembers: fc.uniqueArray(id, { maxLength: 31 }),
     origin,
+    opened: fc.record({
+      incarnation: integer,
+      nonce: clusterId,
+      configurationId: integer,
+      promise: ballot,
+      acceptedRound: ballot,
+      endIndex: integer,
+      isSealed: fc.boolean(),
+    }),
+    openings: fc.array(fc.record({ storageId: clusterId, incarnation: integer, nonce: clusterId }), { maxLength: 31 }),
   },
-  { requiredKeys: ['protocolVersion', 'clusterName', 'clusterId', 'nodeId', 'address', 'storageId', 'initialMembers'] },
+  {
+    requiredKeys: [
+      'protocolVersion',
+      'clusterName',
+      'clusterId',
+      'nodeId',
+      'address',
+      'storageId',
+      'initialMembers',
+      'opened',
+      'openings',
+    ],
+  },
 );
 
 const consistency = fc.constantFrom('linearizable' as const, 'local' as const);
@@ -166,7 +188,9 @@ export const request: fc.Arbitrary<ClientRequest> = fc
       status: fc.record({}),
       reconfigure: fc.record(
         {
-          nodes: fc.array(fc.record({ id, address }, { requiredKeys: ['id'] }), { maxLength: 31 }),
+          nodes: fc.array(fc.record({ id, address, isRebuilt: fc.constant(true) }, { requiredKeys: ['id'] }), {
+            maxLength: 31,
+          }),
           ifConfigurationId: integer,
         },
         { requiredKeys: ['nodes'] },

@@ -12,6 +12,16 @@ const hello = {
   address: '127.0.0.1:7002',
   storageId: 'aabbccddeeff0011',
   initialMembers: [1, 2, 3],
+  opened: {
+    incarnation: 0,
+    nonce: '0123456789abcdef',
+    configurationId: 0,
+    promise: { n: 0, priority: 0, pid: 0 },
+    acceptedRound: { n: 0, priority: 0, pid: 0 },
+    endIndex: 0,
+    isSealed: false,
+  },
+  openings: [],
 };
 
 describe('the hello of a node', () => {
@@ -34,7 +44,7 @@ describe('the hello of a node', () => {
     ['no JSON', 'hello', /is no JSON/],
     ['no object', '[]', /is no object/],
     ['null', 'null', /is no object/],
-    ['too long', JSON.stringify({ ...hello, address: 'a'.repeat(5000) }), /has over 4096 characters/],
+    ['too long', JSON.stringify({ ...hello, address: 'a'.repeat(20_000) }), /has over 16384 characters/],
     ['without a version', '{}', /lacks protocolVersion/],
     ['with an unknown field', JSON.stringify({ ...hello, extra: 1 }), /unknown field "extra"/],
     ['with node id 0', JSON.stringify({ ...hello, nodeId: 0 }), /nodeId of the hello of a node is 0/],
@@ -42,6 +52,13 @@ describe('the hello of a node', () => {
     ['with a cluster id of zeros', JSON.stringify({ ...hello, clusterId: '0'.repeat(16) }), /clusterId/],
     ['with a member twice', JSON.stringify({ ...hello, initialMembers: [2, 1, 2] }), /each once/],
     ['with a member 0', JSON.stringify({ ...hello, initialMembers: [0, 1] }), /initialMembers/],
+    ['without what it opened', JSON.stringify({ ...hello, opened: undefined }), /lacks opened/],
+    [
+      'with a negative count',
+      JSON.stringify({ ...hello, opened: { ...hello.opened, incarnation: -1 } }),
+      /incarnation/,
+    ],
+    ['with a nonce that is none', JSON.stringify({ ...hello, opened: { ...hello.opened, nonce: 'x' } }), /nonce/],
     ['with too many members', JSON.stringify({ ...hello, initialMembers: [...Array(32).keys()] }), /at most 31/],
   ])('%s is refused', (_, text, message) => {
     expect(() => decodePeerHello(text)).toThrow(message);

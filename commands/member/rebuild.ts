@@ -1,0 +1,52 @@
+import { Args, Flags } from '@oclif/core';
+import { ClientCommand, type Session } from '../../src/cli/client-command.ts';
+import { CommandError } from '../../src/cli/exit-codes.ts';
+import { printJson, printLine, printMessage } from '../../src/cli/output.ts';
+import { askYesNo, canAsk } from '../../src/cli/prompt.ts';
+import { awaitRebuilt } from '../../src/cli/rebuild-wait.ts';
+import { InputError } from '../../src/cluster/input-error.ts';
+import { parseNodeId } from '../../src/cluster/node-list.ts';
+
+export default class MemberRebuild extends ClientCommand {
+  static override summary = 'Make a node whole from the others.';
+  static override description =
+    'For a member whose data directory was damaged, lost, or rolled back to an older copy. Start it first with ' +
+    'kv start --id ID --rebuild, which sets the damaged directory aside. One reconfiguration then takes the vote from the old ' +
+    'directory and gives it to the new one; the members stay the same. Waits until the node has all the data and votes.';
+  static override examples = ['<%= config.bin %> member rebuild 2', '<%= config.bin %> member rebuild 2 --yes --json'];
+  static override args = {
+    node: Args.string({ required: true, ignoreStdin: true, description: 'id of the member' }),
+  };
+  static override flags = {
+    yes: Flags.boolean({ description: 'do not ask' }),
+  };
+  protected override readonly fallbackTimeoutMs = 30_000;
+
+  override async run(): Promise<void> {
+    const { args, flags } = await this.parse(MemberRebuild);
+    const nodeId = parseNodeId(args.node);
+    const result = await this.withClient(flags, (session) => rebuild(session, nodeId, flags.yes));
+    const { configurationId, appliedIndex } = result;
+    const line = `node ${nodeId} is whole: it votes in configuration ${configurationId} and has applied ${appliedIndex}`;
+    await (flags.json ? printJson(result) : printLine(line));
+  }
+}
+
+async function rebuild({ client, timeoutMs }: Session, nodeId: number, isSure: boolean) {
+  const status = await client.clusterStatus({ timeoutMs });
+  const member = status.members.find(({ id }) => id === nodeId);
+  if (member === undefined) {
+    const ids = status.members.map(({ id }) => id).join(', ');
+    throw new InputError(`node ${nodeId} is no member: the cluster has the nodes ${ids}`);
+  }
+  printMessage(
+    `configuration ${status.configurationId} ends: the former data directory of node ${nodeId} loses its vote`,
+  );
+  printMessage(`  the next one has the same members: node ${nodeId} gets everything from the others and votes then`);
+  if (!isSure && canAsk() && !(await askYesNo(`Rebuild node ${nodeId}?`))) {
+    throw new CommandError('conditionFailed', 'declined', 'nothing was changed');
+  }
+  const { configurationId } = await client.rebuild(nodeId, { timeoutMs });
+  const appliedIndex = await awaitRebuilt(client, { nodeId, address: member.address, configurationId });
+  return { node: nodeId, configurationId, appliedIndex };
+}

@@ -1,0 +1,37 @@
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../src/cli/base-command.ts';
+import { rebuildRemedy } from '../src/cli/damage-remedy.ts';
+import { exitCodes } from '../src/cli/exit-codes.ts';
+import { printJson, printLine, printMessage } from '../src/cli/output.ts';
+import { describeContents, describeProblems, verifyJson } from '../src/cli/verify-report.ts';
+
+export default class Verify extends BaseCommand {
+  static override summary = "Check a stopped node's data directory.";
+  static override description =
+    'Reads all of it: who it belongs to, every record of the log, every record of the state, and whether they belong together. ' +
+    'Changes nothing. Exits with 0 if it is sound, with 1 if anything is damaged, and with 2 if it is no data directory, is in ' +
+    'use, or was written by a newer version.';
+  static override examples = ['<%= config.bin %> verify kv-data/node-1', '<%= config.bin %> verify /var/lib/kv --json'];
+  static override args = {
+    directory: Args.string({ required: true, ignoreStdin: true, description: 'the data directory' }),
+  };
+  static override flags = {
+    json: Flags.boolean({ description: 'write the result, or {"error": …}, to standard output as JSON' }),
+  };
+
+  override async run(): Promise<void> {
+    const { args, flags } = await this.parse(Verify);
+    const { verifyDirectory } = await import('../src/server.ts');
+    const isLive = process.stderr.isTTY === true;
+    const found = await verifyDirectory(args.directory, (line) => {
+      if (isLive) process.stderr.write(`\r\x1b[K${line}`);
+    });
+    if (isLive) process.stderr.write('\r\x1b[K');
+    if (flags.json) await printJson(verifyJson(found));
+    else await printLine([...describeContents(found), found.isSound ? 'sound' : 'damaged'].join('\n'));
+    if (found.isSound) return;
+    for (const line of describeProblems(found)) printMessage(line);
+    printMessage(rebuildRemedy(found.nodeId, ['--data', found.path]));
+    process.exitCode = exitCodes.internal.code;
+  }
+}

@@ -1,0 +1,29 @@
+/** The commands that make a node with a damaged data directory whole again; `startArguments` are those that it starts with. */
+export function rebuildRemedy(nodeId: number | undefined, startArguments: readonly string[]): string {
+  const id = nodeId === undefined ? 'ID' : `${nodeId}`;
+  const isNamed = startArguments.some((argument) => argument === '--id' || argument.startsWith('--id='));
+  const words = ['kv start', ...(isNamed ? [] : ['--id', id]), ...startArguments.map(quoted), '--rebuild'];
+  return `to make node ${id} whole from the others: ${words.join(' ')}, then kv member rebuild ${id}`;
+}
+
+/** A failure of a node that `kv start --rebuild` mends. */
+export function isDamage(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  return code === 'damaged' && (error.name === 'DamagedError' || error.name === 'DataDirectoryError');
+}
+
+/** Damage, told with what mends it. */
+export class DamagedNodeError extends Error {
+  // The name by which exit-codes.ts knows it.
+  override readonly name = 'DamagedError';
+  readonly code = 'damaged';
+
+  constructor(damage: Error, remedy: string) {
+    super(`${damage.message}; ${remedy}`, { cause: damage });
+  }
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

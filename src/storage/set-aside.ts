@@ -1,0 +1,52 @@
+import { existsSync, renameSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { DataDirectoryError } from './data-directory-error.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { syncDirectory } from './durable-file.ts';
+import { type DirectoryUser, hasData, readIdentity } from './identity-file.ts';
+import { type VerifyProgress, type VerifyReport, verifyDirectory } from './verify.ts';
+
+/** - `absent`: there is no data yet. - `sound`: nothing is wrong with it, and it stays. - `setAside`: it was renamed. */
+export type SetAside =
+  | { readonly type: 'absent' | 'sound' }
+  | { readonly type: 'setAside'; readonly to: string; readonly report: VerifyReport };
+
+/**
+ * Renames a data directory that is damaged or an older copy to `<path>.damaged-<n>`, so that its node can begin with an empty
+ * one. It deletes nothing, and leaves a sound directory where it is: a start that is repeated loses no vote.
+ *
+ * Rejects with a {@link DataDirectoryError}: `inUse`, `otherNode`, `otherCluster`, `newerFormat`, `notWritable`.
+ */
+export async function setAsideIfDamaged(
+  directory: string,
+  user: DirectoryUser,
+  onProgress?: VerifyProgress,
+): Promise<SetAside> {
+  const path = resolve(directory);
+  if (!existsSync(path) || !hasData(path)) return { type: 'absent' };
+  refuseStranger(path, user);
+  const report = await verifyDirectory(path, onProgress);
+  if (report.isSound) return { type: 'sound' };
+  const to = freeName(path);
+  const lock = await lockDirectory(path);
+  renameSync(path, to);
+  syncDirectory(dirname(path));
+  lock.release(to);
+  return { type: 'setAside', to, report };
+}
+
+/** What belongs to another is not this node's to move; what cannot be told any more is. */
+function refuseStranger(path: string, user: DirectoryUser): void {
+  try {
+    readIdentity(path, user);
+  } catch (error) {
+    if (!(error instanceof DataDirectoryError) || error.code !== 'damaged') throw error;
+  }
+}
+
+function freeName(path: string): string {
+  for (let number = 1; ; number++) {
+    const name = join(dirname(path), `${basename(path)}.damaged-${number}`);
+    if (!existsSync(name)) return name;
+  }
+}

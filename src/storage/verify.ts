@@ -1,0 +1,203 @@
+import { existsSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Configuration } from '../cluster/configuration.ts';
+import { closeVerdict } from './clean-close.ts';
+import { DataDirectoryError } from './data-directory-error.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { type DirectoryIdentity, hasData, inspectIdentity } from './identity-file.ts';
+import { dataFileName } from './lmdb-environment.ts';
+import { inspectLog, type LogInspection } from './log-inspection.ts';
+import { olderCopyReason } from './older-copy.ts';
+import { readOrigin } from './origin-file.ts';
+import { refuseUnfinishedSeed } from './seeding-mark.ts';
+import { checkState, type StateContents } from './state-check.ts';
+import { DamagedError, messageOf } from './storage-error.ts';
+
+/** Something in a data directory that is not as it should be. */
+export interface VerifyProblem {
+  readonly file: string;
+  /** Record, offset, index or key; undefined: the file as a whole. */
+  readonly where: string | undefined;
+  readonly problem: string;
+}
+
+/** What a data directory holds, as far as it can be read, and what is wrong with it. */
+export interface VerifyReport {
+  readonly path: string;
+  readonly isSound: boolean;
+  readonly problems: readonly VerifyProblem[];
+  readonly nodeId: number | undefined;
+  readonly storageId: string | undefined;
+  readonly clusterName: string | undefined;
+  /** Undefined while the node belongs to none. */
+  readonly clusterId: string | undefined;
+  readonly configuration: Configuration | undefined;
+  /** The log holds the entries from `trimmedIndex` to `endIndex`. */
+  readonly trimmedIndex: number | undefined;
+  readonly endIndex: number | undefined;
+  readonly decidedIndex: number | undefined;
+  /** Up to where the state is applied. */
+  readonly appliedIndex: number | undefined;
+  readonly logRecords: number | undefined;
+  readonly logBytes: number | undefined;
+  readonly keys: number;
+  readonly sessions: number;
+  /** Of keys and values in the state. */
+  readonly stateBytes: number;
+}
+
+/** Told of how far the check is: a line for people. */
+export type VerifyProgress = (line: string) => void;
+
+/**
+ * Checks everything in a data directory that nobody has open: identity, every record and entry of the log, every record of
+ * the state, and that they belong together. Changes nothing but for its own lock, which is gone when it ends.
+ *
+ * Rejects with a {@link DataDirectoryError} for what cannot be checked: `notWritable` (no data directory, or not to be
+ * read), `unfinished`, `newerFormat`, `inUse`. Damage is no rejection, but a problem in the report.
+ */
+export async function verifyDirectory(directory: string, onProgress: VerifyProgress = () => {}): Promise<VerifyReport> {
+  const path = resolve(directory);
+  if (!existsSync(path) || !statSync(path).isDirectory() || !hasData(path)) {
+    throw new DataDirectoryError('notWritable', `${path} is no data directory: give the one that kv start names`);
+  }
+  const problems: VerifyProblem[] = [];
+  refuseUnfinishedSeed(path);
+  // Before the lock: a newer version may lock in another way.
+  const identity = readOwnIdentity(path, problems);
+  const lock = await lockDirectory(path, 'keep');
+  try {
+    return await new Verification(path, identity, problems, onProgress).run(lock.wasAbandoned);
+  } finally {
+    lock.release();
+  }
+}
+
+class Verification {
+  readonly #path: string;
+  readonly #identity: DirectoryIdentity | undefined;
+  readonly #problems: VerifyProblem[];
+  readonly #onProgress: VerifyProgress;
+
+  constructor(
+    path: string,
+    identity: DirectoryIdentity | undefined,
+    problems: VerifyProblem[],
+    onProgress: VerifyProgress,
+  ) {
+    this.#path = path;
+    this.#identity = identity;
+    this.#problems = problems;
+    this.#onProgress = onProgress;
+  }
+
+  async run(wasAbandoned: boolean): Promise<VerifyReport> {
+    const reason = olderCopyReason(this.#path);
+    if (reason !== undefined) {
+      this.#report(
+        this.#path,
+        undefined,
+        `it was rolled back to an older copy of what its node voted with (${reason})`,
+      );
+    }
+    const log = this.#log();
+    this.#checkOrigin(log);
+    const state = await this.#state(wasAbandoned);
+    const trimmedIndex = log?.head.trimmedIndex;
+    if (state !== undefined && trimmedIndex !== undefined && state.problems.length === 0) {
+      const appliedIndex = state.appliedIndex ?? 0;
+      if (appliedIndex < trimmedIndex) {
+        this.#report(
+          join(this.#path, 'state', dataFileName),
+          'its applied index',
+          `the state ends at ${appliedIndex}, the log begins at ${trimmedIndex}: they do not belong together`,
+        );
+      }
+    }
+    return {
+      path: this.#path,
+      isSound: this.#problems.length === 0,
+      problems: this.#problems,
+      nodeId: this.#identity?.nodeId,
+      storageId: this.#identity?.storageId,
+      clusterName: this.#identity?.clusterName,
+      clusterId: log?.owner.clusterId,
+      configuration: log?.owner.configuration,
+      trimmedIndex,
+      endIndex: log?.head.endIndex,
+      decidedIndex: log?.head.decidedIndex,
+      appliedIndex: state?.appliedIndex,
+      logRecords: log?.records,
+      logBytes: log?.bytes,
+      keys: state?.keys ?? 0,
+      sessions: state?.sessions ?? 0,
+      stateBytes: state?.bytes ?? 0,
+    };
+  }
+
+  #checkOrigin(log: LogInspection | undefined): void {
+    const file = join(this.#path, 'origin');
+    try {
+      const origin = readOrigin(this.#path);
+      const hasData = log !== undefined && log.owner.configuration === undefined && log.head.trimmedIndex > 0;
+      if (origin === undefined && hasData) this.#report(file, undefined, 'it is missing');
+    } catch (error) {
+      if (!(error instanceof DataDirectoryError) || error.code !== 'damaged') throw error;
+      this.#report(file, undefined, 'it is not as it was written');
+    }
+  }
+
+  #log(): LogInspection | undefined {
+    const directory = join(this.#path, 'log');
+    try {
+      const log = inspectLog(directory, (segment, count) => this.#onProgress(`log: segment ${segment} of ${count}`));
+      if (log === undefined) this.#report(directory, undefined, 'it has no segment of the log');
+      return log;
+    } catch (error) {
+      this.#reportError(directory, error);
+      return undefined;
+    }
+  }
+
+  async #state(wasAbandoned: boolean): Promise<StateContents | undefined> {
+    const file = join(this.#path, 'state', dataFileName);
+    if (!existsSync(file)) {
+      this.#report(file, undefined, 'it is missing');
+      return undefined;
+    }
+    const state = await checkState(join(this.#path, 'state'), {
+      onProgress: (records) => this.#onProgress(`state: ${records} records`),
+    });
+    for (const { where, problem } of state.problems) this.#report(file, where, problem);
+    if (state.problems.length === 0 && !wasAbandoned && (await closeVerdict(this.#path, file)) === 'changed') {
+      this.#report(file, undefined, 'it changed since it was closed: size or checksum do not fit');
+    }
+    return state;
+  }
+
+  #report(file: string, where: string | undefined, problem: string): void {
+    this.#problems.push({ file, where, problem });
+  }
+
+  #reportError(file: string, error: unknown): void {
+    this.#problems.push(problemOf(file, error));
+  }
+}
+
+function readOwnIdentity(path: string, problems: VerifyProblem[]): DirectoryIdentity | undefined {
+  const file = join(path, 'identity');
+  try {
+    const identity = inspectIdentity(path);
+    if (identity === undefined) problems.push({ file, where: undefined, problem: 'it is missing' });
+    return identity;
+  } catch (error) {
+    if (!(error instanceof DataDirectoryError) || error.code !== 'damaged') throw error;
+    problems.push({ file, where: undefined, problem: 'it is not as it was written' });
+    return undefined;
+  }
+}
+
+/** Damage names its own file and place. */
+function problemOf(file: string, error: unknown): VerifyProblem {
+  return error instanceof DamagedError ? error.place : { file, where: undefined, problem: messageOf(error) };
+}
