@@ -5,6 +5,8 @@ import type { NodeId } from '../omnipaxos/ballot.ts';
 import { markClosed, markOpened, wasClosed } from './clean-close.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
+import { DiskReserve } from './disk-reserve.ts';
+import { DiskRoom } from './disk-room.ts';
 import { syncDirectory } from './durable-file.ts';
 import { FileLogStore } from './file-log-store.ts';
 import {
@@ -18,7 +20,8 @@ import { dataFileName } from './lmdb-environment.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
 import type { TailLimits } from './log-tail.ts';
 import { probeEnvironment } from './probe.ts';
-import { DamagedError, messageOf } from './storage-error.ts';
+import { planSpace, type SpaceMeasurement, type SpacePlan, SpaceWatch } from './space-watch.ts';
+import { DamagedError, isFullDisk, messageOf } from './storage-error.ts';
 import { listSegments } from './wal-files.ts';
 
 /** Which directory, and for whom. */
@@ -32,6 +35,8 @@ export interface DataDirectoryOptions {
   readonly clusterId?: string;
   /** How much of the log stays in memory. */
   readonly tail?: TailLimits;
+  /** Most bytes that log and state may take; without it, what the file system has. */
+  readonly quotaBytes?: number;
 }
 
 /** An open data directory: locked by this process until `close()`. */
@@ -40,6 +45,11 @@ export interface DataDirectory {
   readonly identity: Identity;
   readonly logStore: FileLogStore;
   readonly stateStore: LmdbStateStore;
+  /** The most bytes that it may hold, as of the opening. */
+  readonly capacityBytes: number;
+  measureSpace(): Promise<SpaceMeasurement>;
+  /** Writes that wait for room on a full disk fail now, and so does every later one that finds none. */
+  stopWaiting(): void;
   /** Closes both stores and gives the lock back. Rejects if a write under way failed; the lock is given back all the same. */
   close(): Promise<void>;
 }
@@ -49,7 +59,7 @@ export interface DataDirectory {
  *
  *   identity   whose it is            lock-…   who has it open
  *   log/       segments of the log    closed   was the state closed in good order
- *   state/     LMDB: the state
+ *   state/     LMDB: the state       reserve  room for when the disk is full
  *
  * Rejects with a {@link DataDirectoryError} whose code says why; a directory that is refused stays as it is.
  * After a close that was not in good order the state is first read in a child process, since a broken LMDB file kills by signal.
@@ -82,13 +92,21 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
   const known = readIdentity(path, userOf(options));
   if (known !== undefined) await checkFiles(path, paths.log, stateFile, lock);
   const identity = known ?? beginCreation(path, userOf(options));
-  const stores = await openStores(paths, identity, options);
+  const plan = await planSpace(path, options.quotaBytes);
+  const room = new DiskRoom(path, new DiskReserve(path, plan.reserveBytes));
+  const stores = await openStores(paths, identity, options, plan, room);
   markOpened(path);
   if (known === undefined) finishCreation(path, identity);
+  const watch = new SpaceWatch(path, plan, room, stores.logStore, stores.stateStore);
+  room.allowWaiting();
   return {
     identity: stores.logStore.identity,
     ...stores,
+    capacityBytes: plan.capacityBytes,
+    measureSpace: () => watch.measure(),
+    stopWaiting: () => room.stopWaiting(),
     close: async () => {
+      room.stopWaiting();
       try {
         await closeStores(stores);
         markClosed(path, [stateFile]);
@@ -108,15 +126,19 @@ async function openStores(
   paths: { readonly log: string; readonly state: string },
   identity: DirectoryIdentity,
   options: DataDirectoryOptions,
+  plan: SpacePlan,
+  room: DiskRoom,
 ): Promise<Stores> {
   const logStore = await FileLogStore.open({
     path: paths.log,
     ...identity,
     ...(options.clusterId === undefined ? {} : { clusterId: options.clusterId }),
     ...(options.tail === undefined ? {} : { tail: options.tail }),
+    segmentBytes: plan.segmentBytes,
+    room,
   });
   try {
-    const stateStore = await LmdbStateStore.open(paths.state);
+    const stateStore = await LmdbStateStore.open(paths.state, room);
     const { trimmedIndex } = logStore.sequence;
     if (stateStore.durableIndex < trimmedIndex) {
       await stateStore.close();
@@ -173,6 +195,10 @@ function makeDirectory(path: string): boolean {
 
 function refusal(path: string, error: unknown): unknown {
   if (error instanceof DamagedError) return new DataDirectoryError('damaged', error.message, error);
+  if (isFullDisk(error)) {
+    const message = `data directory ${path} is on a full disk (${messageOf(error)}): make room on it, then start again`;
+    return new DataDirectoryError('notWritable', message, error);
+  }
   if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error;
   return new DataDirectoryError(
     'notWritable',

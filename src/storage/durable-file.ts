@@ -1,18 +1,28 @@
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Replaces file `name` in `directory` by `text`, durably: after a crash it is the old or the new one, whole. */
 export function writeFileDurably(directory: string, name: string, text: string): void {
   const temporary = join(directory, `${name}.new`);
-  const file = openSync(temporary, 'w', 0o600);
   try {
-    writeSync(file, text);
+    writeWhole(temporary, Buffer.from(text));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  renameSync(temporary, join(directory, name));
+  syncDirectory(directory);
+}
+
+/** A disk that is full takes a part of what it is given, and says so only the next time. */
+function writeWhole(path: string, bytes: Uint8Array): void {
+  const file = openSync(path, 'w', 0o600);
+  try {
+    for (let start = 0; start < bytes.length; ) start += writeSync(file, bytes, start);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
-  renameSync(temporary, join(directory, name));
-  syncDirectory(directory);
 }
 
 /** Makes what was created, renamed or removed in a directory durable. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
 import type { ByteString } from '../base/bytes.ts';
+import type { DiskRoom } from './disk-room.ts';
 import { DiskFailedError } from './storage-error.ts';
 
 /**
@@ -33,14 +34,47 @@ export const dataFileName = 'data.mdb';
 /** The smallest key in byte order. */
 export const firstByteString: ByteString = '\0';
 
+/** How a data file is used, in bytes. */
+export interface FileUse {
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+}
+
+/** Pages at the start of the data file. */
+const metaPages = 2;
+
+/** Pages of a tree, as lmdb counts them. */
+interface PageCounts {
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+interface EnvironmentStats {
+  readonly pageSize: number;
+  readonly lastPageNumber: number;
+  /** The table of tables, and that of free pages. */
+  readonly root: PageCounts;
+  readonly free: PageCounts;
+}
+
+function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: PageCounts): number {
+  return treeBranchPageCount + treeLeafPageCount + overflowPages;
+}
+
 /** One LMDB environment in a directory of its own, with the settings that all of ours share. */
 export class LmdbEnvironment {
   /** The file to name in errors. */
   readonly file: string;
   readonly #root: RootDatabase<Uint8Array, ByteString>;
+  readonly #room: DiskRoom;
+  readonly #tables: Database<Uint8Array>[] = [];
+  /** The commit before the next one, well or badly ended. */
+  #committed: Promise<unknown> = Promise.resolve();
 
   /** Opens or creates it. The directory must be locked by this process, and its file sound: a broken one kills by signal. */
-  constructor(path: string) {
+  constructor(path: string, room: DiskRoom) {
+    this.#room = room;
     this.file = join(path, dataFileName);
     this.#root = open<Uint8Array, ByteString>({
       path,
@@ -65,14 +99,26 @@ export class LmdbEnvironment {
   /**
    * Runs `write`, whose puts and removes become one transaction: durable when this resolves. Bytes given to it must not
    * change until then. Rejects with a {@link DiskFailedError}. `write` must not throw: what it put before would stay.
-   * The promises that lmdb's puts give inside `write` say nothing; this one does.
+   * The promises that lmdb's puts give inside `write` say nothing; this one does. One commit after the other: those behind
+   * one that finds no room on the disk wait with it, and it is run again when there is.
    */
   async commit(write: () => void): Promise<void> {
+    const committed = this.#committed.then(() => this.#room.write(() => this.#commitOnce(write)));
+    this.#committed = committed.catch(() => undefined);
     try {
-      await this.#root.batch(write);
+      await committed;
     } catch (error) {
-      throw new DiskFailedError(this.file, await causeOf(error));
+      throw new DiskFailedError(this.file, error);
     }
+  }
+
+  /** What is in use of the data file, which never shrinks, and what is free in it. */
+  measure(): FileUse {
+    this.refreshReads();
+    const { root, free, pageSize, lastPageNumber } = this.#root.getStats() as EnvironmentStats;
+    const tables = this.#tables.map((table) => table.getStats() as PageCounts);
+    const pages = [root, free, ...tables].reduce((sum, counts) => sum + pagesOf(counts), metaPages);
+    return { usedBytes: pages * pageSize, freeBytes: Math.max(0, lastPageNumber + 1 - pages) * pageSize };
   }
 
   /** Lets the next read see the newest commit, whatever was read earlier in this turn of the event loop. */
@@ -91,9 +137,19 @@ export class LmdbEnvironment {
     return this.#root.close();
   }
 
+  async #commitOnce(write: () => void): Promise<void> {
+    try {
+      await this.#root.batch(write);
+    } catch (error) {
+      throw await causeOf(error);
+    }
+  }
+
   #table<K extends ByteString | number>(name: string, keyEncoder: KeyEncoder<K>): Database<Uint8Array, K> {
     const options: DatabaseOptions & { keyEncoder: KeyEncoder<K> } = { encoding: 'binary', keyEncoder };
-    return this.#root.openDB<Uint8Array, K>(name, options);
+    const table = this.#root.openDB<Uint8Array, K>(name, options);
+    this.#tables.push(table as unknown as Database<Uint8Array>);
+    return table;
   }
 }
 

@@ -17,11 +17,12 @@ import type {
   StateSnapshot,
   StateStore,
 } from '../kv/state-store.ts';
-import { LmdbEnvironment } from './lmdb-environment.ts';
+import { DiskRoom } from './disk-room.ts';
+import { type FileUse, LmdbEnvironment } from './lmdb-environment.ts';
 import { LmdbStateTables } from './lmdb-state-tables.ts';
 import { openRecord, sealRecord } from './sealed-record.ts';
 import { StateEncoder } from './state-codec.ts';
-import { DamagedError } from './storage-error.ts';
+import { DamagedError, isFullDisk } from './storage-error.ts';
 
 const headKey = 'head';
 
@@ -71,8 +72,8 @@ export class LmdbStateStore implements StateStore {
   #failure: Error | undefined;
 
   /** Opens the environment in directory `path`, made if absent; it must be locked by this process. Throws {@link DamagedError}. */
-  static async open(path: string): Promise<LmdbStateStore> {
-    const environment = new LmdbEnvironment(path);
+  static async open(path: string, room = new DiskRoom(path)): Promise<LmdbStateStore> {
+    const environment = new LmdbEnvironment(path, room);
     try {
       const store = new LmdbStateStore(environment);
       const unused = store.#tables(1 - store.#head.generation);
@@ -98,6 +99,15 @@ export class LmdbStateStore implements StateStore {
 
   get stagedBytes(): number {
     return this.#staged.bytes;
+  }
+
+  get stagedChanges(): number {
+    return this.#staged.count;
+  }
+
+  /** How much of its file is in use. */
+  measure(): FileUse {
+    return this.#environment.measure();
   }
 
   /** Bytes of installed rows that wait to be written: whoever installs may wait for it to fall before asking for more. */
@@ -207,6 +217,9 @@ export class LmdbStateStore implements StateStore {
     try {
       await this.#busy;
       await this.#install?.written;
+    } catch (error) {
+      // Of a write that found no room nothing is on the disk, and the log has it all.
+      if (!isFullDisk(error)) throw error;
     } finally {
       this.#failure ??= new Error('the state store is closed');
       for (const snapshot of this.#snapshots) snapshot.close();

@@ -1,3 +1,5 @@
+import { isNoSpace } from './disk-room.ts';
+
 /** Bytes on disk that are not what was written there. Fatal to the node: its data cannot be trusted. */
 export class DamagedError extends Error {
   override readonly name = 'DamagedError';
@@ -16,12 +18,20 @@ export class DamagedError extends Error {
 export class DiskFailedError extends Error {
   override readonly name = 'DiskFailedError';
   readonly code = 'diskFailed';
+  /** The disk had no room for it. */
+  readonly isFull: boolean;
 
   constructor(file: string, cause: unknown) {
     super(`a write to ${file} failed (${messageOf(cause)}): check the disk and its free space, then start again`, {
       cause,
     });
+    this.isFull = isNoSpace(cause);
   }
+}
+
+/** True for a write that found no room, as {@link DiskFailedError} or as the system said it. */
+export function isFullDisk(error: unknown): boolean {
+  return isNoSpace(error) || (error instanceof DiskFailedError && error.isFull);
 }
 
 /** The text of whatever was thrown. */

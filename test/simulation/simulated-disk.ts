@@ -23,6 +23,10 @@ export class SimulatedDisk {
     configuration: undefined,
   };
   readonly state = new MemoryStateDisk();
+  /** Somebody else fills it: no checkpoint ends until there is room. */
+  isFull = false;
+  /** Nor does a flush. */
+  isLogFull = false;
   /** How often it was opened. */
   incarnation = 0;
 

@@ -167,8 +167,9 @@ const outcome = union<Outcome>({
   deleted: fc.record({ revision: integer, existed: fc.boolean() }),
   sessionOpened: fc.record({ session: integer }),
   refused: fc.record({
-    reason: fc.constantFrom('sessionExpired', 'numberForgotten', 'windowExceeded', 'malformed'),
+    reason: fc.constantFrom('sessionExpired', 'numberForgotten', 'windowExceeded', 'malformed', 'noSpace'),
   }),
+  spaceNoted: fc.record({}),
 });
 
 const status: fc.Arbitrary<NodeStatus> = fc.record(
@@ -202,6 +203,8 @@ const status: fc.Arbitrary<NodeStatus> = fc.record(
       { requiredKeys: ['stage', 'bytesReceived', 'fromIndex', 'targetIndex', 'donors'] },
     ),
     logHeld: fc.record({ fromIndex: integer, readers: ascendingIds }),
+    space: fc.record({ level: fc.constantFrom('ok', 'low', 'full'), usedBytes: integer, capacityBytes: integer }),
+    fullNodes: ascendingIds,
   },
   {
     requiredKeys: [
@@ -227,7 +230,7 @@ export const response: fc.Arbitrary<ClientResponse> = fc
         {
           code: fc.constantFrom(
             ...(['noMajority', 'timeout', 'notMember', 'busy', 'invalid', 'tooLarge'] as const),
-            ...(['sessionExpired', 'reconfiguring', 'unreachable', 'shuttingDown'] as const),
+            ...(['sessionExpired', 'reconfiguring', 'unreachable', 'shuttingDown', 'noSpace'] as const),
           ),
           outcome: fc.constantFrom('notApplied', 'unknown'),
           message: fc.string({ unit: 'grapheme', maxLength: 40 }).filter((text) => !text.startsWith('\uFEFF')),
