@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { syncDirectory, writeFileDurably } from './durable-file.ts';
+import { isFullDisk } from './storage-error.ts';
 
 /*
  * A file that is there while a data directory is closed in good order. It holds size and time of change of the data
@@ -9,9 +10,13 @@ import { syncDirectory, writeFileDurably } from './durable-file.ts';
 
 const fileName = 'closed';
 
-/** Notes that `files` were closed in good order. */
+/** Notes that `files` were closed in good order; not if the disk is full: the next start then reads them to be sure. */
 export function markClosed(directory: string, files: readonly string[]): void {
-  writeFileDurably(directory, fileName, fingerprint(files));
+  try {
+    writeFileDurably(directory, fileName, fingerprint(files));
+  } catch (error) {
+    if (!isFullDisk(error)) throw error;
+  }
 }
 
 /** True if `files` are as they were when they were closed in good order. */
