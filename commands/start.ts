@@ -26,6 +26,7 @@ export default class Start extends BaseCommand {
       helpValue: 'HOST:PORT',
       description: 'where to listen, for a node outside the cluster file',
     }),
+    quota: Flags.string({ helpValue: 'SIZE', description: 'most bytes of data, such as 8GiB; else what the disk has' }),
     insecure: Flags.boolean({ description: 'listen on an address that other machines can reach, unprotected' }),
     'election-timeout': Flags.string({ helpValue: 'TIME', description: 'replace a leader unheard for this long' }),
     rebuild: Flags.boolean({

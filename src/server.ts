@@ -12,6 +12,7 @@ import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts';
 import { olderCopyError } from './storage/data-directory-error.ts';
 import { FlushTimer } from './storage/flush-timer.ts';
+import { isFullDisk } from './storage/storage-error.ts';
 import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
 import type { PeerHello } from './wire/peer-message.ts';
@@ -54,6 +55,9 @@ const electionTimeoutMsDefault = 200;
 const failurePatienceMs = 1000;
 /** How long a stop waits for the lead to be handed over and for own clients to be answered. */
 const stopPatienceMs = 2000;
+/** What is written at a time may take at most so small a part of the disk, but always so much. */
+const writesPerCapacity = 32;
+const writeBytesMin = 2 * 1024 * 1024;
 
 /**
  * Starts a node: opens its directory, recovers, listens, and finds its peers. Rejects with a DataDirectoryError,
@@ -64,6 +68,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     path: options.dataDirectory,
     nodeId: options.nodeId,
     clusterName: options.clusterName,
+    ...(options.settings?.quotaBytes !== undefined && { quotaBytes: options.settings.quotaBytes }),
   });
   try {
     const node = new Node(options, directory);
@@ -89,10 +94,13 @@ class Node implements RunningNode {
   #resolveClosed: () => void = () => {};
   #rejectClosed: (error: unknown) => void = () => {};
   #ticker: NodeJS.Timeout | undefined;
+  #measuring: NodeJS.Timeout | undefined;
   #tickedAt = performance.now();
   readonly #flushTimer = new FlushTimer(tickMs, this.#tickedAt);
   #isTurnDue = false;
   #isFlushing = false;
+  /** A write found no room while this node was stopping. */
+  #isDiskFull = false;
   #storageJobs = 0;
   #state: 'running' | 'stopping' | 'closed' = 'running';
   #address: string;
@@ -114,7 +122,7 @@ class Node implements RunningNode {
       address: options.address,
       logStore: directory.logStore,
       stateStore: directory.stateStore,
-      settings: settingsOf(options.settings),
+      settings: settingsOf(options.settings, directory.capacityBytes),
       tickMs,
       standsBy: options.standsBy === true,
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
@@ -134,6 +142,7 @@ class Node implements RunningNode {
   async listen(): Promise<void> {
     const { host, port } = parseAddress(this.#options.address);
     await this.#gateway.listen({ host, port });
+    await this.#measureSpace();
     this.#ticker = setInterval(() => this.#tick(), tickMs);
     this.#tick();
   }
@@ -153,6 +162,7 @@ class Node implements RunningNode {
     this.#receive({ type: 'stopped' });
     this.#turn();
     clearInterval(this.#ticker);
+    this.#directory.stopWaiting();
     await this.#gateway.close();
     this.#links.close();
     await this.#diskIdle();
@@ -197,7 +207,11 @@ class Node implements RunningNode {
   /** This node forgot how it voted: it says nothing more, and never votes with this directory again. */
   #onOlderCopy(reason: string): void {
     if (this.#state === 'closed') return;
-    this.#directory.markOlderCopy(reason);
+    try {
+      this.#directory.markOlderCopy(reason);
+    } catch (error) {
+      return this.#fail(error);
+    }
     this.#fail(olderCopyError(this.#options.dataDirectory, reason));
   }
 
@@ -267,10 +281,20 @@ class Node implements RunningNode {
     for (const job of output.jobs) this.#run(job);
   }
 
+  /** The replica is told at once, and again whenever the space may have changed much. */
+  async #measureSpace(): Promise<void> {
+    const { againMs, ...measured } = await this.#directory.measureSpace();
+    if (this.#state === 'closed') return;
+    this.#receive({ type: 'space', ...measured });
+    this.#measuring = setTimeout(() => {
+      if (this.#state !== 'closed') this.#measureSpace().catch((error: unknown) => this.#fail(error));
+    }, againMs);
+  }
+
   /** One flush at a time; what is staged meanwhile goes with the next. A failed flush ends the node. */
   #flush(): void {
     const { logStore } = this.#directory;
-    if (this.#isFlushing || !logStore.hasStagedWrites) return;
+    if (this.#isFlushing || this.#isDiskFull || !logStore.hasStagedWrites) return;
     this.#isFlushing = true;
     this.#flushTimer.begin(performance.now());
     logStore.flush().then(
@@ -279,8 +303,18 @@ class Node implements RunningNode {
         const durationMs = this.#flushTimer.end(performance.now());
         this.#receive({ type: 'flushed', durationMs, bytes: logStore.flushBytes });
       },
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => {
+        this.#isFlushing = false;
+        this.#onWriteFailed(error);
+      },
     );
+  }
+
+  /** A node that stops does not wait for a full disk: what found no room there was acknowledged to nobody. */
+  #onWriteFailed(error: unknown): void {
+    if (this.#state !== 'stopping' || !isFullDisk(error)) return this.#fail(error);
+    this.#isDiskFull = true;
+    this.#noticeIdle();
   }
 
   #run(job: StorageJob): void {
@@ -291,7 +325,10 @@ class Node implements RunningNode {
         if (job.type === 'checkpoint') this.#receive({ type: 'checkpointed' });
         else this.#receive({ type: 'stateInstalled', index: job.index });
       },
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => {
+        this.#storageJobs--;
+        this.#onWriteFailed(error);
+      },
     );
   }
 
@@ -334,13 +371,8 @@ class Node implements RunningNode {
   }
 
   #noticeIdle(): void {
-    if (
-      this.#state === 'closed' ||
-      this.#isFlushing ||
-      this.#storageJobs > 0 ||
-      this.#directory.logStore.hasStagedWrites
-    )
-      return;
+    if (this.#state === 'closed' || this.#isFlushing || this.#storageJobs > 0) return;
+    if (this.#directory.logStore.hasStagedWrites && !this.#isDiskFull) return;
     this.#onIdle?.();
   }
 
@@ -349,6 +381,7 @@ class Node implements RunningNode {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     clearInterval(this.#ticker);
+    clearTimeout(this.#measuring);
     this.#links.close();
     const ended = Promise.allSettled([this.#gateway.close(), this.#directory.abandon()]);
     // A disk that failed may not answer any more: whoever waits for the end learns of it all the same.
@@ -357,6 +390,7 @@ class Node implements RunningNode {
 
   async #close(): Promise<void> {
     this.#state = 'closed';
+    clearTimeout(this.#measuring);
     this.#replica.close();
     await this.#directory.close();
   }
@@ -364,10 +398,19 @@ class Node implements RunningNode {
 
 const ignore: Log = () => {};
 
-function settingsOf(settings: ClusterSettings | undefined): ReplicaSettings {
+/** A small disk cannot take as much at a time as a large one. */
+function settingsOf(settings: ClusterSettings | undefined, capacityBytes: number): ReplicaSettings {
   const electionTimeoutMs = settings?.electionTimeoutMs ?? electionTimeoutMsDefault;
   const electionTimeoutTicks = Math.max(1, Math.round(electionTimeoutMs / tickMs));
-  return { ...defaultReplicaSettings, electionTimeoutTicks, resendTicks: electionTimeoutTicks };
+  const timing = { electionTimeoutTicks, resendTicks: electionTimeoutTicks };
+  const writeBytesMax = Math.max(writeBytesMin, Math.floor(capacityBytes / writesPerCapacity));
+  const { undecidedBytesMax, messageBytesMax } = defaultReplicaSettings;
+  return {
+    ...defaultReplicaSettings,
+    ...timing,
+    undecidedBytesMax: Math.min(undecidedBytesMax, writeBytesMax),
+    messageBytesMax: Math.min(messageBytesMax, writeBytesMax),
+  };
 }
 
 /** Without a cluster file every node has a default address; with one, only those in it have an address. */

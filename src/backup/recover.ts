@@ -60,8 +60,8 @@ export function applySalvage({ base, certainIndex, tail, endIndex }: Salvage): {
 }
 
 /**
- * Applies the entries that follow in the log of `reading`. A StopSign changes nothing here, decided or not: the members of the new
- * cluster are those that form it. Gives the nodes of the last one.
+ * Applies the entries that follow in the log of `reading`. A StopSign, decided or not, says nothing of the new cluster, whose
+ * members are those that form it; but whose lack of space counted for the puts behind it. Gives the nodes of the last one.
  */
 function applyUpTo(machine: KvStateMachine, reading: DirectoryReading, end: number): readonly number[] | undefined {
   let members: readonly number[] | undefined;
@@ -75,9 +75,13 @@ function applyUpTo(machine: KvStateMachine, reading: DirectoryReading, end: numb
 
 function applyEntry(machine: KvStateMachine, entry: Entry<Uint8Array>): readonly number[] | undefined {
   const index = machine.appliedIndex;
-  if (entry.type === 'Normal') machine.apply(index, entry.entry);
-  else machine.skip(index);
-  return entry.type === 'StopSign' ? entry.stopSign.nodes : undefined;
+  if (entry.type === 'Normal') {
+    machine.apply(index, entry.entry);
+    return undefined;
+  }
+  const { configId, nodes } = entry.stopSign;
+  machine.beginConfiguration(index, configId, nodes);
+  return nodes;
 }
 
 function* pagesOf(machine: KvStateMachine): Generator<SnapshotRow[]> {

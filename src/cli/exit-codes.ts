@@ -33,6 +33,7 @@ const exitOfCode = {
   reconfiguring: 'conditionFailed',
   unreachable: 'notReached',
   notKvNode: 'notReached',
+  noSpace: 'overLimit',
   closed: 'notReached',
   internal: 'internal',
 } as const satisfies Record<KvErrorCode, ExitName>;

@@ -4,6 +4,7 @@ import { type ClusterDescription, type ClusterSettings, settingLimits } from '..
 import { InputError } from '../cluster/input-error.ts';
 import { parseNodeId } from '../cluster/node-list.ts';
 import { parseDurationMs } from './duration.ts';
+import { parseSizeBytes } from './size.ts';
 
 /** What was asked of `kv start`. */
 export interface StartFlags {
@@ -12,6 +13,7 @@ export interface StartFlags {
   readonly data?: string | undefined;
   readonly insecure?: boolean | undefined;
   readonly 'election-timeout'?: string | undefined;
+  readonly quota?: string | undefined;
 }
 
 /** What a node is started with. */
@@ -40,7 +42,7 @@ export function planStart(flags: StartFlags, cluster: ClusterDescription, workin
     nodes: cluster.nodes,
     address,
     dataDirectory: resolve(workingDirectory, flags.data ?? nodeDirectory(defaultDataFolder, nodeId)),
-    settings: withElectionTimeout(cluster.settings, flags['election-timeout']),
+    settings: withQuota(withElectionTimeout(cluster.settings, flags['election-timeout']), flags.quota),
   };
 }
 
@@ -99,4 +101,10 @@ function withElectionTimeout(settings: ClusterSettings, flag: string | undefined
   if (flag === undefined) return settings;
   const { min, max } = settingLimits.electionTimeoutMs;
   return { ...settings, electionTimeoutMs: parseDurationMs(flag, '--election-timeout', min, max) };
+}
+
+function withQuota(settings: ClusterSettings, flag: string | undefined): ClusterSettings {
+  if (flag === undefined) return settings;
+  const { min, max } = settingLimits.quotaBytes;
+  return { ...settings, quotaBytes: parseSizeBytes(flag, '--quota', min, max) };
 }

@@ -1,5 +1,12 @@
-import type { CatchUpStatus, ConfigurationSummary, DiskStatus, LogHeld, NodeRole } from '../wire/client-message.ts';
-import { formatBytes } from './byte-size.ts';
+import { formatBytes } from '../base/byte-size.ts';
+import type {
+  CatchUpStatus,
+  ConfigurationSummary,
+  DiskStatus,
+  LogHeld,
+  NodeRole,
+  NodeSpace,
+} from '../wire/client-message.ts';
 import { formatTable } from './output.ts';
 
 /** What is known of a cluster: what `kv status --json` writes, field for field. */
@@ -7,6 +14,8 @@ export interface StatusReport {
   readonly clusterId: string | undefined;
   readonly configurationId: number;
   readonly leader: number | undefined;
+  /** Members without space, by which the cluster takes no puts. */
+  readonly fullNodes: readonly number[];
   readonly members: readonly StatusOfNode[];
   /** The last configurations, the oldest first and the present one last. */
   readonly history: readonly ConfigurationSummary[];
@@ -29,6 +38,7 @@ export interface StatusOfNode {
   readonly catchUp: CatchUpStatus | undefined;
   readonly logHeld: LogHeld | undefined;
   readonly disk: DiskStatus | undefined;
+  readonly space: NodeSpace | undefined;
 }
 
 /** So many entries behind is the way of things under load. */
@@ -42,6 +52,7 @@ export function statusJson(report: StatusReport) {
     clusterId: report.clusterId ?? null,
     configurationId: report.configurationId,
     leader: report.leader ?? null,
+    fullNodes: report.fullNodes,
     members: report.members.map((node) => ({
       id: node.id,
       address: node.address,
@@ -57,6 +68,7 @@ export function statusJson(report: StatusReport) {
       catchUp: node.catchUp ?? null,
       logHeld: node.logHeld ?? null,
       disk: node.disk ? diskJson(node.disk) : null,
+      space: node.space ?? null,
     })),
     history: report.history,
   };
@@ -76,13 +88,27 @@ export function describeStatus(report: StatusReport): string[] {
     `${node.decidedIndex ?? '-'}`,
     `${node.appliedIndex ?? '-'}`,
     node.disk?.flushP99Ms === undefined ? '-' : `${node.disk.flushP99Ms.toFixed(1)} ms`,
+    describeSpace(node.space),
   ]);
   return [
     `cluster ${report.clusterId ?? '(not formed yet)'}, configuration ${report.configurationId}, ${leader}`,
-    ...formatTable([['ID', 'ADDRESS', 'ROLE', 'DECIDED', 'APPLIED', 'FSYNC P99'], ...rows], [0, 3, 4, 5]),
+    ...formatTable([['ID', 'ADDRESS', 'ROLE', 'DECIDED', 'APPLIED', 'FSYNC P99', 'SPACE'], ...rows], [0, 3, 4, 5]),
+    ...(report.fullNodes.length === 0 ? [] : [describeReadOnly(report.fullNodes)]),
     ...report.members.flatMap((node) => remarksOn(node, report)),
     ...describeHistory(report.history),
   ];
+}
+
+/** "3.1 MiB of 64.0 GiB", and how low that is. */
+function describeSpace(space: NodeSpace | undefined): string {
+  if (space === undefined) return '-';
+  const inUse = `${formatBytes(space.usedBytes)} of ${formatBytes(space.capacityBytes)}`;
+  return space.level === 'ok' ? inUse : `${inUse}, ${space.level}`;
+}
+
+function describeReadOnly(full: readonly number[]): string {
+  const have = full.length === 1 ? 'has' : 'have';
+  return `no puts: ${nodes(full)} ${have} no space; delete keys, make room, or replace it with kv member replace`;
 }
 
 function remarksOn(node: StatusOfNode, report: StatusReport): string[] {

@@ -22,6 +22,7 @@ export function verdictOn(failure: Failure): Verdict {
     case 'sessionExpired':
     case 'reconfiguring':
     case 'unreachable':
+    case 'noSpace':
       return { retry: false, code: failure.code };
     default:
       return { retry: false, code: 'internal' };

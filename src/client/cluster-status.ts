@@ -4,6 +4,7 @@ import type {
   DiskStatus,
   LogHeld,
   NodeRole,
+  NodeSpace,
   NodeStatus,
 } from '../wire/client-message.ts';
 
@@ -32,6 +33,7 @@ export interface MemberStatus {
   readonly catchUp: CatchUpStatus | undefined;
   readonly logHeld: LogHeld | undefined;
   readonly disk: DiskStatus | undefined;
+  readonly space: NodeSpace | undefined;
 }
 
 /** The cluster as its nodes see it, put together. Each index is an exclusive end: a count of entries. */
@@ -40,6 +42,8 @@ export interface ClusterStatus {
   readonly clusterId: string | undefined;
   readonly configurationId: number;
   readonly leader: number | undefined;
+  /** Members without space, by which the cluster takes no puts. */
+  readonly fullNodes: readonly number[];
   /** The members of the configuration, then the other nodes that answered, each ascending by id. */
   readonly members: readonly MemberStatus[];
   /** The last configurations that the nodes know of, the oldest first and the present one last. */
@@ -91,8 +95,8 @@ function summary(found: ReadonlyMap<number, NodeStatus>): ClusterStatus {
     .filter((status) => !memberIds.has(status.nodeId))
     .sort((a, b) => a.nodeId - b.nodeId)
     .map((status) => memberStatus(status.nodeId, status.address, status, 'standby', decidedIndex));
-  const { clusterId, configurationId, history = [] } = view;
-  return { clusterId, configurationId, leader, members: [...members, ...others], history };
+  const { clusterId, configurationId, fullNodes = [], history = [] } = view;
+  return { clusterId, configurationId, leader, fullNodes, members: [...members, ...others], history };
 }
 
 /** A member that does not know itself to be one, such as one with an emptied directory, takes no part. */
@@ -124,6 +128,7 @@ function memberStatus(
     catchUp: status?.catchUp,
     logHeld: status?.logHeld,
     disk: status?.disk,
+    space: status?.space,
   };
 }
 

@@ -8,6 +8,7 @@
  * - `sessionExpired`: the session was dropped while a retried command was out.
  * - `reconfiguring`, `unreachable`: a reconfiguration was refused.
  * - `notKvNode`: an endpoint answered, but is no kv node.
+ * - `noSpace`: a node has no space, and the cluster takes no puts; deletes go through, and later puts may.
  * - `closed`: the client was closed.
  * - `internal`: a node answered what it should not.
  */
@@ -21,6 +22,7 @@ export type KvErrorCode =
   | 'reconfiguring'
   | 'unreachable'
   | 'notKvNode'
+  | 'noSpace'
   | 'closed'
   | 'internal';
 

@@ -11,6 +11,9 @@ import type { WriteCall, WriteOwner } from './write-call.ts';
 /** Most bytes of keys and values that wait for their turn. */
 const queuedBytesMax = 256 * 1024 * 1024;
 
+const noSpaceMessage =
+  'a node has no space, kv status says which: delete keys, give it a larger disk or quota, or replace it with kv member replace';
+
 export interface WritesOptions {
   /** Most writes without an answer. */
   readonly outstandingMax: number;
@@ -90,7 +93,10 @@ export class Writes implements WriteOwner, Sweepable {
 
   #onRefused(call: WriteCall, reason: RefusalReason): void {
     if (reason === 'sessionExpired' && this.#window === call.window) this.#window = undefined;
-    if (reason !== 'sessionExpired') {
+    if (reason === 'noSpace') {
+      // Decided: whatever became of other attempts under this number, it has no effect and never will.
+      this.#reject(call, new KvError('noSpace', noSpaceMessage, 'notApplied'));
+    } else if (reason !== 'sessionExpired') {
       // A defect, here or there: we keep to the window, the limits and our acknowledgements.
       this.#reject(call, new KvError('internal', `the write was refused: ${reason}`, call.outcome));
     } else if (call.outcome === 'unknown') {

@@ -14,6 +14,8 @@ export interface ClusterSettings {
   readonly electionTimeoutMs?: number;
   /** How long a command waits for its answer, milliseconds. */
   readonly requestTimeoutMs?: number;
+  /** Most bytes that log and state of a node may take; without it, what its file system has. */
+  readonly quotaBytes?: number;
 }
 
 /** A cluster as its file, or the default, describes it. */
@@ -26,10 +28,11 @@ export interface ClusterDescription {
   readonly settings: ClusterSettings;
 }
 
-/** Limits of the settings, milliseconds, both ends included. */
+/** Limits of the settings, both ends included. */
 export const settingLimits = {
   electionTimeoutMs: { min: 20, max: 60_000 },
   requestTimeoutMs: { min: 1, max: 3_600_000 },
+  quotaBytes: { min: 32 * 2 ** 20, max: 2 ** 50 },
 } as const satisfies Record<keyof ClusterSettings, { min: number; max: number }>;
 
 const settingNames = Object.keys(settingLimits) as (keyof ClusterSettings)[];
@@ -120,12 +123,13 @@ function clusterSettings(file: JsonObject): ClusterSettings {
   return settings;
 }
 
-/** Checks the value of a setting, milliseconds. Throws {@link InputError}. */
+/** Checks the value of a setting. Throws {@link InputError}. */
 function checkSetting(name: keyof ClusterSettings, value: JsonValue): number {
   const { min, max } = settingLimits[name];
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
   const written = typeof value === 'number' ? `${value}` : JSON.stringify(value);
-  throw new InputError(`"${name}" is ${written}: a whole number of milliseconds from ${min} to ${max} was expected`);
+  const unit = name.endsWith('Ms') ? 'milliseconds' : 'bytes';
+  throw new InputError(`"${name}" is ${written}: a whole number of ${unit} from ${min} to ${max} was expected`);
 }
 
 function isObject(value: JsonValue): value is JsonObject {

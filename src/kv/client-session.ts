@@ -4,10 +4,14 @@ import type { Outcome } from './outcome.ts';
 /** How far a session's numbers may run ahead of what its client has acknowledged: bounds the outcomes kept. */
 export const sessionWindowMax = 4096;
 
-/** The outcomes that a session keeps: those of commands that changed something. */
-type KeptOutcome = Extract<Outcome, { type: 'put' | 'deleted' }>;
+/** The outcomes that a session keeps: those of commands that were run, be it that there was no space for them. */
+type KeptOutcome = Extract<Outcome, { type: 'put' | 'deleted' }> | NoSpace;
 
-const outcomeCodes = { put: 0, deletedNothing: 1, deleted: 2 } as const;
+type NoSpace = { readonly type: 'refused'; readonly reason: 'noSpace' };
+
+export const noSpace: NoSpace = { type: 'refused', reason: 'noSpace' };
+
+const outcomeCodes = { put: 0, deletedNothing: 1, deleted: 2, noSpace: 3 } as const;
 
 /** What a session must have room for: thrown away are only answers that the client says it has. */
 const numberForgotten: Outcome = { type: 'refused', reason: 'numberForgotten' };
@@ -60,7 +64,7 @@ export class ClientSession {
       writer
         .varuint(number - this.#acknowledgedBelow)
         .u8(codeOf(outcome))
-        .varuint(outcome.revision);
+        .varuint(outcome.type === 'refused' ? 0 : outcome.revision);
     }
     return writer.finish();
   }
@@ -91,6 +95,7 @@ export class ClientSession {
 
 function codeOf(outcome: KeptOutcome): number {
   if (outcome.type === 'put') return outcomeCodes.put;
+  if (outcome.type === 'refused') return outcomeCodes.noSpace;
   return outcome.existed ? outcomeCodes.deleted : outcomeCodes.deletedNothing;
 }
 
@@ -102,6 +107,8 @@ function outcomeOf(code: number, revision: number): KeptOutcome {
       return { type: 'deleted', revision, existed: false };
     case outcomeCodes.deleted:
       return { type: 'deleted', revision, existed: true };
+    case outcomeCodes.noSpace:
+      return noSpace;
     default:
       throw new DecodeError(`unknown outcome ${code} in a session`);
   }

@@ -8,13 +8,23 @@ import { crc32 } from '../base/crc32.ts';
  *   crc32 (4) · kind (1) · session · number · acknowledgedBelow (varuints) · key (length first) · value (the rest)
  */
 
-export const commandKinds = { openSession: 0, put: 1, delete: 2 } as const;
+export const commandKinds = { openSession: 0, put: 1, delete: 2, reportSpace: 3 } as const;
 export type CommandKind = keyof typeof commandKinds;
 
 /** Most bytes of a key. */
 export const keyBytesMax = 1024;
 /** Most bytes of a value. */
 export const valueBytesMax = 1024 * 1024;
+
+/** What a node says of its space. */
+export interface SpaceReport {
+  readonly nodeId: number;
+  /** The configuration that the node was a member of when it said so. */
+  readonly configurationId: number;
+  readonly isFull: boolean;
+  readonly usedBytes: number;
+  readonly capacityBytes: number;
+}
 
 /** Who gave a command, so that a retry is answered and not applied again (PROTOCOL mistake 25). */
 export interface CommandOrigin {
@@ -31,14 +41,19 @@ export type Command = CommandOrigin &
     | { readonly kind: 'openSession' }
     | { readonly kind: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
     | { readonly kind: 'delete'; readonly key: Uint8Array }
+    /** Of a node, not of a client: in no session, and harmless if it is applied again. */
+    | { readonly kind: 'reportSpace'; readonly report: SpaceReport }
   );
+
+/** What clients give. */
+export type ClientCommand = Exclude<Command, { readonly kind: 'reportSpace' }>;
 
 const empty = new Uint8Array(0);
 
 /** The bytes of a command. Limits are not checked here: see {@link commandProblem}. */
 export function encodeCommand(command: Command): Uint8Array {
-  const key = command.kind === 'openSession' ? empty : command.key;
-  const value = command.kind === 'put' ? command.value : empty;
+  const key = command.kind === 'put' || command.kind === 'delete' ? command.key : empty;
+  const value = payloadOf(command);
   const writer = new ByteWriter(40 + key.length + value.length)
     .u32(0)
     .u8(commandKinds[command.kind])
@@ -48,6 +63,39 @@ export function encodeCommand(command: Command): Uint8Array {
     .bytes(key)
     .raw(value);
   return sealCommand(writer);
+}
+
+function payloadOf(command: Command): Uint8Array {
+  if (command.kind === 'put') return command.value;
+  return command.kind === 'reportSpace' ? encodeReport(command.report) : empty;
+}
+
+/** A node's report as a command. */
+export function reportSpace(report: SpaceReport): Uint8Array {
+  return encodeCommand({ kind: 'reportSpace', session: 0, number: 0, acknowledgedBelow: 0, report });
+}
+
+function encodeReport(report: SpaceReport): Uint8Array {
+  const { nodeId, configurationId, isFull, usedBytes, capacityBytes } = report;
+  const writer = new ByteWriter(40).varuint(nodeId).varuint(configurationId);
+  return writer
+    .u8(isFull ? 1 : 0)
+    .varuint(usedBytes)
+    .varuint(capacityBytes)
+    .finish();
+}
+
+function decodeReport(bytes: Uint8Array): SpaceReport {
+  const reader = new ByteReader(bytes);
+  const report = {
+    nodeId: reader.varuint(),
+    configurationId: reader.varuint(),
+    isFull: reader.u8() === 1,
+    usedBytes: reader.varuint(),
+    capacityBytes: reader.varuint(),
+  };
+  reader.end();
+  return report;
 }
 
 function sealCommand(writer: ByteWriter): Uint8Array {
@@ -72,6 +120,7 @@ export function decodeCommand(bytes: Uint8Array): Command {
   const value = reader.rest();
   if (kind === 'put') return { kind, ...origin, key, value };
   if (kind === 'delete') return { kind, ...origin, key };
+  if (kind === 'reportSpace') return { kind, ...origin, report: decodeReport(value) };
   return { kind, ...origin };
 }
 
@@ -97,7 +146,7 @@ export function valueProblem(value: Uint8Array): string | undefined {
 
 /** Says which limit a command breaks, or `undefined`. */
 export function commandProblem(command: Command): string | undefined {
-  if (command.kind === 'openSession') return undefined;
+  if (command.kind === 'openSession' || command.kind === 'reportSpace') return undefined;
   return keyProblem(command.key) ?? (command.kind === 'put' ? valueProblem(command.value) : undefined);
 }
 
@@ -109,6 +158,8 @@ function kindOf(code: number): CommandKind {
       return 'delete';
     case commandKinds.openSession:
       return 'openSession';
+    case commandKinds.reportSpace:
+      return 'reportSpace';
     default:
       throw new DecodeError(`unknown command kind ${code}`);
   }

@@ -43,6 +43,10 @@ export class MemoryStateStore implements StateStore {
     return this.#staged.bytes;
   }
 
+  get stagedChanges(): number {
+    return this.#staged.count;
+  }
+
   get(key: ByteString): KvRecord | undefined {
     const change = this.#staged.get(key);
     return change === undefined ? this.#disk.table.get(key) : (change ?? undefined);

@@ -4,6 +4,8 @@ export type Outcome =
   /** `existed` says whether there was anything to delete; `revision` is the log index of the command. */
   | { readonly type: 'deleted'; readonly revision: number; readonly existed: boolean }
   | { readonly type: 'sessionOpened'; readonly session: number }
+  /** A node's report of its space. */
+  | { readonly type: 'spaceNoted' }
   /** The command was not applied *by this entry*. */
   | { readonly type: 'refused'; readonly reason: RefusalReason };
 
@@ -12,5 +14,6 @@ export type Outcome =
  * - `numberForgotten`: the client had said that it has this answer already.
  * - `windowExceeded`: more than `sessionWindowMax` commands without an acknowledgement.
  * - `malformed`: the bytes are no command.
+ * - `noSpace`: a put while a member has no space. Kept in the session like any outcome: the same number is refused again.
  */
-export type RefusalReason = 'sessionExpired' | 'numberForgotten' | 'windowExceeded' | 'malformed';
+export type RefusalReason = 'sessionExpired' | 'numberForgotten' | 'windowExceeded' | 'malformed' | 'noSpace';

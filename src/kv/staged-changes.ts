@@ -15,6 +15,11 @@ export class StagedChanges {
     return this.#active.bytes;
   }
 
+  /** Of how many keys a change is staged and in no checkpoint yet. */
+  get count(): number {
+    return this.#active.size;
+  }
+
   /** The newest change of `key`: `null` if deleted, `undefined` if the table decides. */
   get(key: ByteString): KvChange | undefined {
     const change = this.#active.get(key);

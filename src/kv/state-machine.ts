@@ -1,9 +1,11 @@
 import { assert, assertNever } from '../base/assert.ts';
 import { type ByteString, ByteWriter, DecodeError, toByteString } from '../base/bytes.ts';
 import { crc32 } from '../base/crc32.ts';
-import { type Command, commandProblem, decodeCommand } from './command.ts';
+import { noSpace } from './client-session.ts';
+import { type ClientCommand, type Command, commandProblem, decodeCommand } from './command.ts';
 import type { Outcome } from './outcome.ts';
 import { SessionTable, type SessionTableOptions } from './session-table.ts';
+import { type FullNode, SpaceRegister, spaceRowId } from './space-register.ts';
 import type { KvPair, KvRange, KvRecord, SessionChange, StateSnapshot, StateStore } from './state-store.ts';
 
 export type KvStateMachineOptions = SessionTableOptions;
@@ -30,6 +32,7 @@ const hashPageBytes = 1024 * 1024;
 export class KvStateMachine {
   readonly #store: StateStore;
   readonly #sessions: SessionTable;
+  readonly #space = new SpaceRegister();
   #appliedIndex = 0;
 
   /** Goes on from the last durable checkpoint of `store`. Throws DecodeError if its sessions cannot be read. */
@@ -54,12 +57,26 @@ export class KvStateMachine {
     this.#advance(index);
     const decoded = decodeOrUndefined(command);
     if (decoded === undefined) return malformed;
-    return decoded.kind === 'openSession' ? this.#openSession(index, decoded) : this.#applyOnce(index, decoded);
+    switch (decoded.kind) {
+      case 'openSession':
+        return this.#openSession(index, decoded);
+      case 'reportSpace':
+        this.#space.note(decoded.report);
+        return { type: 'spaceNoted' };
+      default:
+        return this.#applyOnce(index, decoded);
+    }
   }
 
-  /** Passes an entry that changes nothing here, such as a StopSign. */
-  skip(index: number): void {
+  /** Applies the StopSign at `index`, which opens the configuration with these members. */
+  beginConfiguration(index: number, configurationId: number, memberIds: readonly number[]): void {
     this.#advance(index);
+    this.#space.begin(configurationId, memberIds);
+  }
+
+  /** Members without space, ascending by id: while there are any, puts are refused. */
+  get fullNodes(): readonly FullNode[] {
+    return this.#space.fullNodes;
   }
 
   /** A key's value and revision, as of {@link appliedIndex}. */
@@ -79,7 +96,8 @@ export class KvStateMachine {
 
   /** The arguments of `StateStore.checkpoint` for all that was applied so far. Call it exactly once for each checkpoint. */
   takeCheckpoint(): Checkpoint {
-    return { appliedIndex: this.#appliedIndex, sessions: this.#sessions.takeChanges() };
+    const sessions = [...this.#space.takeChanges(), ...this.#sessions.takeChanges()];
+    return { appliedIndex: this.#appliedIndex, sessions };
   }
 
   /** A stable view of the last durable checkpoint, for a node that catches up. */
@@ -89,7 +107,9 @@ export class KvStateMachine {
 
   /** Takes the state from the store again: after an installed snapshot. What was applied but is not in there is gone. */
   reload(): void {
-    this.#sessions.load(this.#store.sessions());
+    const rows = [...this.#store.sessions()];
+    this.#space.load(rows.find((row) => row.id === spaceRowId)?.bytes);
+    this.#sessions.load(rows.filter((row) => row.id !== spaceRowId));
     this.#appliedIndex = this.#store.durableIndex;
   }
 
@@ -99,7 +119,8 @@ export class KvStateMachine {
     for (const pair of this.#allPairs()) {
       hash.add(new ByteWriter().text(pair.key).varuint(pair.revision).bytes(pair.value).finish());
     }
-    for (const row of this.#sessions.rows()) hash.add(new ByteWriter().varuint(row.id).bytes(row.bytes).finish());
+    const rows = [...this.#space.rows(), ...this.#sessions.rows()];
+    for (const row of rows) hash.add(new ByteWriter().varuint(row.id).bytes(row.bytes).finish());
     return hash.digest();
   }
 
@@ -113,7 +134,7 @@ export class KvStateMachine {
     return { type: 'sessionOpened', session: this.#sessions.open(index) };
   }
 
-  #applyOnce(index: number, command: Exclude<Command, { kind: 'openSession' }>): Outcome {
+  #applyOnce(index: number, command: ClientCommand & { readonly kind: 'put' | 'delete' }): Outcome {
     const session = this.#sessions.use(command.session, index);
     if (session === undefined) return sessionExpired;
     const answer = session.admit(command.number, command.acknowledgedBelow);
@@ -123,10 +144,11 @@ export class KvStateMachine {
     return outcome;
   }
 
-  #change(revision: number, command: Exclude<Command, { kind: 'openSession' }>) {
+  #change(revision: number, command: ClientCommand & { readonly kind: 'put' | 'delete' }) {
     const key = toByteString(command.key);
     switch (command.kind) {
       case 'put':
+        if (this.#space.fullNodes.length > 0) return noSpace;
         this.#store.put(key, command.value, revision);
         return { type: 'put', revision } as const;
       case 'delete': {

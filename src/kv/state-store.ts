@@ -71,9 +71,11 @@ export interface StateStore {
   sessions(): Iterable<SessionRow>;
   /** Bytes staged and not yet handed to a checkpoint: when to make one. */
   readonly stagedBytes: number;
+  /** Keys with a change that is staged and not yet handed to a checkpoint. */
+  readonly stagedChanges: number;
   /**
    * Makes all staged so far durable, with `appliedIndex` and the changed sessions, in one atomic step.
-   * One at a time. Staging may go on meanwhile and belongs to the next. Rejects if the disk failed: fatal.
+   * One at a time. Staging may go on meanwhile and belongs to the next. Waits while the disk is full. Rejects if it failed: fatal.
    */
   checkpoint(appliedIndex: number, sessions: readonly SessionChange[]): Promise<void>;
   /** A stable view of the last durable checkpoint: call right after one. */

@@ -1,6 +1,7 @@
 import { assertNever } from '../base/assert.ts';
 import { DecodeError, fromByteString, toByteString } from '../base/bytes.ts';
 import {
+  type ClientCommand,
   type CommandOrigin,
   commandProblem,
   decodeCommand,
@@ -35,6 +36,8 @@ export interface ClientsView {
   readonly nowMs: number;
   /** Why this node takes no requests, if it does not. */
   readonly refusal: Failure | undefined;
+  /** Why no put is worth a proposal, if none is. */
+  readonly putRefusal: Failure | undefined;
   /** What to tell clients whose time is over while no leader was in reach. */
   readonly whyNoLeader: string;
   isConnected(nodeId: NodeId): boolean;
@@ -100,7 +103,7 @@ export class Clients {
 
   /** A command was applied here: whoever asked this node for it is answered. */
   onApplied(command: Uint8Array, outcome: Outcome): void {
-    if (outcome.type === 'refused' && outcome.reason === 'malformed') return;
+    if (outcome.type === 'spaceNoted' || (outcome.type === 'refused' && outcome.reason === 'malformed')) return;
     const write = this.#writes.takeApplied(command);
     if (write) this.#output.respond(write.connection, write.requestId, { type: 'outcome', outcome });
   }
@@ -172,6 +175,8 @@ export class Clients {
       pending.requestId = request.id;
       return;
     }
+    const noSpace = checked.kind === 'put' ? this.#view.putRefusal : undefined;
+    if (noSpace) return this.#output.respond(connection, request.id, noSpace);
     if (this.#writes.isFull) return this.#output.respond(connection, request.id, busy('writes'));
     this.#writes.add({
       session,
@@ -219,14 +224,16 @@ export class Clients {
 }
 
 /** Whose command it is, or what is wrong with it. */
-function checkedWrite(command: Uint8Array): CommandOrigin | Failure {
+function checkedWrite(command: Uint8Array): (CommandOrigin & Pick<ClientCommand, 'kind'>) | Failure {
   if (!isCommandIntact(command))
     return failure('invalid', 'notApplied', 'the command was damaged on its way: its checksum does not fit');
   try {
     const decoded = decodeCommand(command);
+    if (decoded.kind === 'reportSpace') return failure('invalid', 'notApplied', 'the command is not for clients');
     const problem = commandProblem(decoded);
-    const { session, number, acknowledgedBelow } = decoded;
-    return problem === undefined ? { session, number, acknowledgedBelow } : failure('tooLarge', 'notApplied', problem);
+    const { kind, session, number, acknowledgedBelow } = decoded;
+    if (problem !== undefined) return failure('tooLarge', 'notApplied', problem);
+    return { kind, session, number, acknowledgedBelow };
   } catch (error) {
     if (error instanceof DecodeError) return failure('invalid', 'notApplied', `not a command: ${error.message}`);
     throw error;

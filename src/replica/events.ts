@@ -1,9 +1,17 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import type { ClientRequest, ClientResponse } from '../wire/client-message.ts';
+import type { ClientRequest, ClientResponse, NodeSpace } from '../wire/client-message.ts';
 import type { PeerHello, PeerMessage } from '../wire/peer-message.ts';
 
 /** A client's connection, named by its gateway. */
 export type ConnectionId = number;
+
+/** What an owner measured of its disk. */
+export interface SpaceMeasured extends NodeSpace {
+  /** Entries below are more log than there is room for: to be dropped as soon as the state covers them. */
+  readonly logSurplusIndex: number;
+  /** A write waits until the disk has room again. */
+  readonly isWaiting: boolean;
+}
 
 /** What happens to a replica. Sockets, disks and timers only put these into the inbox. */
 export type ReplicaEvent =
@@ -28,6 +36,8 @@ export type ReplicaEvent =
   | { readonly type: 'flushed'; readonly durationMs?: number; readonly bytes?: number }
   | { readonly type: 'checkpointed' }
   | { readonly type: 'stateInstalled'; readonly index: number }
+  /** The space on the disk was measured. */
+  | ({ readonly type: 'space' } & SpaceMeasured)
   /** The process is about to end: no new requests; the lead goes to another node. */
   | { readonly type: 'stopping' }
   /** It ends now: who still waits is told so. */

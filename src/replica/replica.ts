@@ -22,7 +22,7 @@ import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { type DecidedLog, Donor } from './donor.ts';
-import type { ConnectionId, Refusal, ReplicaEvent, TurnOutput } from './events.ts';
+import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
 import { FlushTimes } from './flush-times.ts';
 import { Formation, type InitialCluster } from './formation.ts';
 import { LeadHandover } from './lead-handover.ts';
@@ -32,6 +32,7 @@ import { failure, Output } from './output.ts';
 import { Peers, peerProblem } from './peers.ts';
 import { Reconfigurations } from './reconfigurations.ts';
 import type { ReplicaSettings } from './settings.ts';
+import { Space } from './space.ts';
 import { StateKeeper } from './state-keeper.ts';
 import { configurationOf } from './stop-sign.ts';
 import { Voter } from './voter.ts';
@@ -111,6 +112,7 @@ export class Replica {
   readonly #output = new Output();
   readonly #clients: Clients;
   readonly #reconfigurations: Reconfigurations;
+  readonly #space: Space;
   readonly #initialMembers: readonly NodeId[];
   readonly #flushTimes = new FlushTimes();
   readonly #diskWatch: DiskWatch;
@@ -137,6 +139,7 @@ export class Replica {
     this.#donor = new Donor(this.#state, this.#settings);
     this.#keeper = new StateKeeper(this.#machine, this.#state, this.#store, this.#donor, this.#settings);
     const view = this.#view();
+    this.#space = new Space(this.#machine, this.#output, view, 2 * this.#settings.electionTimeoutTicks);
     this.#backups = new Backups(this.#state, this.#keeper, this.#settings, this.#output, view);
     this.#clients = new Clients(this.#machine, this.#backups, this.#settings, this.#output, view);
     this.#reconfigurations = new Reconfigurations(this.#output, view);
@@ -217,12 +220,15 @@ export class Replica {
   #progressStatus(configuration: Configuration | undefined): Partial<NodeStatus> {
     const catchUp = this.#activeCatchUp();
     const { logHeld } = this.#donor;
+    const space = this.#ownSpace();
     return {
       ...(configuration && {
         history: historyOf(configuration).map(({ memberIds, ...rest }) => ({ ...rest, members: memberIds })),
       }),
       ...(catchUp && { catchUp: catchUp.status() }),
       ...(logHeld && { logHeld }),
+      ...(space && { space }),
+      fullNodes: this.#space.fullNodes.map((node) => node.nodeId),
     };
   }
 
@@ -251,6 +257,13 @@ export class Replica {
   close(): void {
     this.#donor.close();
     this.#backups.closeAll();
+  }
+
+  #ownSpace(): NodeStatus['space'] {
+    const { measured } = this.#space;
+    if (measured === undefined) return undefined;
+    const { level, usedBytes, capacityBytes } = measured;
+    return { level, usedBytes, capacityBytes };
   }
 
   get #nodeId(): NodeId {
@@ -343,6 +356,8 @@ export class Replica {
       case 'checkpointed':
         this.#keeper.onCheckpointed();
         return this.voter && this.#keeper.trimLog(this.voter.configuration);
+      case 'space':
+        return this.#onSpace(event);
       case 'stateInstalled':
         return this.#onStateInstalled(event.index);
       case 'stopping':
@@ -353,6 +368,12 @@ export class Replica {
       default:
         return assertNever(event, 'event');
     }
+  }
+
+  #onSpace(measured: SpaceMeasured): void {
+    this.#space.onMeasured(measured);
+    this.#keeper.onSpace(measured);
+    if (this.voter) this.#keeper.trimLog(this.voter.configuration);
   }
 
   #onRequest(connection: ConnectionId, request: ClientRequest): void {
@@ -386,6 +407,7 @@ export class Replica {
     this.#noticeLeader();
     this.#clients.pump();
     this.#reconfigurations.pump();
+    this.#space.pump();
     this.#exchange();
     this.#clients.serveReads();
     this.#advanceCatchUp();
@@ -418,11 +440,11 @@ export class Replica {
   #applyDecided(): boolean {
     const mode = this.#mode;
     if (mode.name !== 'member' && mode.name !== 'joining') return false;
-    if (this.#keeper.isInstalling) return false;
+    if (this.#keeper.isInstalling || this.#keeper.isBehind) return false;
     const { decidedIndex } = this.#store.state;
     const from = this.#machine.appliedIndex;
     if (from >= decidedIndex) return false;
-    const to = Math.min(decidedIndex, from + this.#settings.appliedPerTurnMax);
+    const to = Math.min(decidedIndex, from + this.#settings.appliedPerTurnMax, from + this.#keeper.roomForChanges);
     if (to < decidedIndex) this.#hasMoreToDo = true;
     return this.#apply(from, this.#store.sequence.read(from, to));
   }
@@ -430,10 +452,10 @@ export class Replica {
   #apply(from: number, entries: readonly Entry<Uint8Array>[]): boolean {
     let index = from;
     for (const entry of entries) {
+      if (this.#keeper.isBehind) return false;
       if (entry.type === 'Normal') {
         this.#clients.onApplied(entry.entry, this.#machine.apply(index, entry.entry));
       } else {
-        this.#machine.skip(index);
         if (this.#onStopSign(entry.stopSign, index)) return true;
       }
       index++;
@@ -443,8 +465,11 @@ export class Replica {
 
   /** A decided StopSign was reached (PROTOCOL: Reconfiguration 2, 3, 6). False for one that is history here already. */
   #onStopSign(stopSign: StopSign, index: number): boolean {
-    if (stopSign.configId <= this.#configurationId) return false;
-    this.#enter(configurationOf(stopSign, index));
+    const next = configurationOf(stopSign, index);
+    const memberIds = next.members.map((member) => member.id);
+    this.#machine.beginConfiguration(index, next.configurationId, memberIds);
+    if (next.configurationId <= this.#configurationId) return false;
+    this.#enter(next);
     return true;
   }
 
@@ -809,6 +834,9 @@ export class Replica {
       },
       get nowMs(): number {
         return replica.#nowMs;
+      },
+      get putRefusal(): Failure | undefined {
+        return replica.#space.putRefusal;
       },
       resendTicks: this.#settings.resendTicks,
       electionTimeoutTicks: this.#settings.electionTimeoutTicks,

@@ -8,6 +8,8 @@ export interface ReplicaSettings {
   readonly checkpointTicks: number;
   /** A checkpoint is made earlier once so many bytes are staged. */
   readonly checkpointBytesMax: number;
+  /** A checkpoint is smaller where the disk is, but may always take so much, bytes. */
+  readonly smallCheckpointBytes: number;
   /** Entries kept in the log below the last checkpoint, for followers that are a little behind. */
   readonly logTailEntries: number;
   /** Most events waiting for a turn. */
@@ -44,6 +46,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   resendTicks: 10,
   checkpointTicks: 500,
   checkpointBytesMax: 4 * mebibyte,
+  smallCheckpointBytes: mebibyte / 4,
   logTailEntries: 100_000,
   inboxMax: 100_000,
   pendingWritesMax: 65_536,

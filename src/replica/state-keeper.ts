@@ -2,9 +2,17 @@ import type { Configuration } from '../cluster/configuration.ts';
 import type { KvStateMachine } from '../kv/state-machine.ts';
 import type { StateStore } from '../kv/state-store.ts';
 import type { Donor } from './donor.ts';
+import type { SpaceMeasured } from './events.ts';
 import type { LogStore } from './log-store.ts';
 import type { Output } from './output.ts';
 import type { ReplicaSettings } from './settings.ts';
+
+/** A checkpoint takes at most so small a part of the space … */
+const checkpointPart = 1 / 16;
+/** … and of space that is low: there must be room for three of them, as pages are free again only two commits later. */
+const scarceCheckpointPart = 1 / 128;
+/** What a change costs beside its bytes: a page of its own and a share of those above it. */
+const changeBytes = 8192;
 
 /** A trim drops at least so many entries: small ones are not worth a write. */
 const trimEntriesMin = 10_000;
@@ -25,6 +33,13 @@ export class StateKeeper {
   #isCheckpointing = false;
   #installIndex: number | undefined;
   #isInstalling = false;
+  /** Of the log below there is more than the disk has room for. */
+  #logSurplusIndex = 0;
+  /** The most that a checkpoint may hold for the disk to have room for it: bytes, and changes of keys. */
+  #roomBytes = Number.POSITIVE_INFINITY;
+  #roomChanges = Number.POSITIVE_INFINITY;
+  /** The disk is full, and a checkpoint may take long. */
+  #isWaiting = false;
   /** The write that made the present configuration so. */
   #configurationWrite = 0;
 
@@ -44,6 +59,27 @@ export class StateKeeper {
   /** True while no snapshot can be opened. */
   get isCheckpointing(): boolean {
     return this.#isCheckpointing;
+  }
+
+  /**
+   * True while what is staged is all that the next checkpoint may hold: nothing more is applied before it has begun. LMDB writes
+   * a changed page anew before it lets go of the old one, so a large checkpoint on a small disk would never fit. While a checkpoint waits for room, the log has to: applying goes on, so that reads and answers do.
+   */
+  get isBehind(): boolean {
+    return !this.#isWaiting && this.#isLarge(this.#roomBytes);
+  }
+
+  /** How many changes may be staged before it is; at least 1. */
+  get roomForChanges(): number {
+    return this.#isWaiting ? Number.POSITIVE_INFINITY : Math.max(1, this.#roomChanges - this.#state.stagedChanges);
+  }
+
+  onSpace({ level, capacityBytes, logSurplusIndex, isWaiting }: SpaceMeasured): void {
+    this.#logSurplusIndex = logSurplusIndex;
+    this.#isWaiting = isWaiting;
+    const part = level === 'ok' ? checkpointPart : scarceCheckpointPart;
+    this.#roomBytes = Math.max(this.#settings.smallCheckpointBytes, capacityBytes * part);
+    this.#roomChanges = Math.ceil(this.#roomBytes / changeBytes);
   }
 
   /** The present configuration is being written as `write`. */
@@ -84,9 +120,14 @@ export class StateKeeper {
    */
   trimLog(configuration: Configuration): void {
     const { sequence, state } = this.#store;
-    if (state.decidedIndex <= configuration.startIndex) return;
-    const keepFrom = Math.min(this.#state.durableIndex - this.#settings.logTailEntries, this.#donor.holdsLogFrom);
-    if (keepFrom - sequence.trimmedIndex < Math.min(trimEntriesMin, this.#settings.logTailEntries)) return;
+    // The state may be far ahead of the log until it is told that it begins there.
+    if (this.#isInstalling || state.decidedIndex <= configuration.startIndex) return;
+    const tailFrom = this.#state.durableIndex - this.#settings.logTailEntries;
+    const surplusTo = Math.min(this.#state.durableIndex, this.#logSurplusIndex);
+    const keepFrom = Math.min(Math.max(tailFrom, surplusTo), this.#donor.holdsLogFrom);
+    const isSurplus = surplusTo > tailFrom;
+    const entriesMin = isSurplus ? 1 : Math.min(trimEntriesMin, this.#settings.logTailEntries);
+    if (keepFrom - sequence.trimmedIndex < entriesMin) return;
     sequence.trim(keepFrom);
     this.#store.commit();
   }
@@ -103,7 +144,11 @@ export class StateKeeper {
     if (this.#machine.appliedIndex === this.#state.durableIndex) return false;
     const isOld = tick - this.#checkpointTick >= this.#settings.checkpointTicks;
     const isRequested = this.#requestedIndex > this.#state.durableIndex;
-    return isOld || isRequested || this.#state.stagedBytes >= this.#settings.checkpointBytesMax;
+    return isOld || isRequested || this.#isLarge(Math.min(this.#settings.checkpointBytesMax, this.#roomBytes));
+  }
+
+  #isLarge(bytesMax: number): boolean {
+    return this.#state.stagedBytes >= bytesMax || this.#state.stagedChanges >= this.#roomChanges;
   }
 
   #startInstall(index: number, output: Output): void {

@@ -30,6 +30,18 @@ export class BlockIndex {
     return this.#segments[at];
   }
 
+  /** First log index of the first block that lies in `segment` or behind it. */
+  firstIn(segment: number): number | undefined {
+    let low = 0;
+    let high = this.#segments.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#segments[middle] as number) < segment) low = middle + 1;
+      else high = middle;
+    }
+    return this.#firsts[low];
+  }
+
   /** Where block `at`, which must be there, lies. */
   place(at: number): { readonly segment: number; readonly offset: number; readonly length: number } {
     return {

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { syncDirectory, writeFileDurably } from './durable-file.ts';
-import { diskFailure } from './storage-error.ts';
+import { diskFailure, isFullDisk } from './storage-error.ts';
 
 /*
  * A file that is there while a data directory is closed in good order. It holds size and checksum of the state's file as
@@ -17,10 +17,17 @@ const chunkBytes = 1024 * 1024;
 /** - `asClosed`: the file is what it was when it was closed. - `changed`: it is not. - `unknown`: it was not closed in good order. */
 export type CloseVerdict = 'asClosed' | 'changed' | 'unknown';
 
-/** Notes that `file`, which nobody writes to any more, was closed in good order. Rejects with a `DiskFailedError`. */
+/**
+ * Notes that `file`, which nobody writes to any more, was closed in good order; not if the disk is full: the next start then
+ * checks it record by record. Rejects with a `DiskFailedError`.
+ */
 export async function markClosed(directory: string, file: string): Promise<void> {
   const text = `state ${await fingerprint(file)}\n`;
-  writeFileDurably(directory, fileName, `${text}crc32 ${hex(crc32(text))}\n`);
+  try {
+    writeFileDurably(directory, fileName, `${text}crc32 ${hex(crc32(text))}\n`);
+  } catch (error) {
+    if (!isFullDisk(error)) throw error;
+  }
 }
 
 /** Whether `file` is as it was when it was closed in good order. Reads all of it. Rejects with a `DiskFailedError`. */

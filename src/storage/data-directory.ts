@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Identity } from '../cluster/configuration.ts';
 import type { Origin } from '../cluster/origin.ts';
@@ -6,6 +6,8 @@ import type { NodeId } from '../omnipaxos/ballot.ts';
 import { closeVerdict, markClosed, markOpened } from './clean-close.ts';
 import { DataDirectoryError, olderCopyError } from './data-directory-error.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
+import { DiskReserve } from './disk-reserve.ts';
+import { DiskRoom } from './disk-room.ts';
 import { syncDirectory } from './durable-file.ts';
 import { FileLogStore } from './file-log-store.ts';
 import {
@@ -15,14 +17,15 @@ import {
   finishCreation,
   readIdentity,
 } from './identity-file.ts';
-import { dataFileName, lockFileName } from './lmdb-environment.ts';
+import { dataFileName } from './lmdb-environment.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
 import type { TailLimits } from './log-tail.ts';
 import { markOlderCopy, olderCopyReason } from './older-copy.ts';
 import { originDamage, readOrigin } from './origin-file.ts';
 import { refuseUnfinishedSeed } from './seeding-mark.ts';
+import { planSpace, type SpaceMeasurement, type SpacePlan, SpaceWatch } from './space-watch.ts';
 import { checkState } from './state-check.ts';
-import { DamagedError, diskFailure, messageOf, onDisk } from './storage-error.ts';
+import { DamagedError, diskFailure, isFullDisk, messageOf, onDisk } from './storage-error.ts';
 import { listSegments, readAt } from './wal-files.ts';
 
 /** The two first pages of LMDB's file, which it reads before anything else. */
@@ -42,6 +45,8 @@ export interface DataDirectoryOptions {
   readonly clusterId?: string;
   /** How much of the log stays in memory. */
   readonly tail?: TailLimits;
+  /** Most bytes that log and state may take; without it, what the file system has. */
+  readonly quotaBytes?: number;
 }
 
 /** An open data directory: locked by this process until `close()`. */
@@ -50,9 +55,17 @@ export interface DataDirectory {
   readonly identity: Identity;
   readonly logStore: FileLogStore;
   readonly stateStore: LmdbStateStore;
+  /** The most bytes that it may hold, as of the opening. */
+  readonly capacityBytes: number;
+  measureSpace(): Promise<SpaceMeasurement>;
+  /** Writes that wait for room on a full disk fail now, and so does every later one that finds none. */
+  stopWaiting(): void;
   /** Throws a `DamagedError` if the state's file was cut while it is in use: what LMDB reads there next would end the process by a signal. */
   checkFiles(): void;
-  /** The directory is an older copy of what this node voted with, as another node says: it is refused from now on. */
+  /**
+   * The directory is an older copy of what this node voted with, as another node says: it is refused from now on. If the disk
+   * is full, that is not noted, and another node has to say so again.
+   */
   markOlderCopy(reason: string): void;
   /** Closes as after a crash: what is in the directory may not be sound, and is checked when it is opened again. */
   abandon(): Promise<void>;
@@ -65,7 +78,7 @@ export interface DataDirectory {
  *
  *   identity   whose it is            lock-…   who has it open
  *   log/       segments of the log    closed   was the state closed in good order
- *   state/     LMDB: the state
+ *   state/     LMDB: the state       reserve  room for when the disk is full
  *   origin     what it was made with, if it was not made empty
  *
  * Rejects with a {@link DataDirectoryError} whose code says why; a directory that is refused stays as it is. Rejects with a
@@ -103,19 +116,27 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
   refuseOlderCopy(path);
   if (known !== undefined) await checkFiles(path, paths.log, stateFile, lock);
   const identity = known ?? beginCreation(path, userOf(options));
-  const stores = await openStores(paths, identity, readOrigin(path), options);
+  const plan = await planSpace(path, options.quotaBytes);
+  const room = new DiskRoom(path, new DiskReserve(path, plan.reserveBytes));
+  const stores = await openStores(paths, identity, readOrigin(path), options, plan, room);
   if (lacksOrigin(stores.logStore)) {
     await closeStores(stores);
     throw originDamage(path, 'is missing');
   }
   markOpened(path);
   if (known === undefined) finishCreation(path, identity);
+  const watch = new SpaceWatch(path, plan, room, stores.logStore, stores.stateStore);
+  room.allowWaiting();
   return {
     identity: stores.logStore.identity,
     ...stores,
+    capacityBytes: plan.capacityBytes,
+    measureSpace: () => watch.measure(),
+    stopWaiting: () => room.stopWaiting(),
     checkFiles: () => stores.stateStore.checkFile(),
     markOlderCopy: (reason) => markOlderCopy(path, reason),
     abandon: async () => {
+      room.stopWaiting();
       try {
         await closeStores(stores);
       } finally {
@@ -123,6 +144,7 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
       }
     },
     close: async () => {
+      room.stopWaiting();
       try {
         await closeStores(stores);
         await markClosed(path, stateFile);
@@ -143,6 +165,8 @@ async function openStores(
   identity: DirectoryIdentity,
   origin: Origin | undefined,
   options: DataDirectoryOptions,
+  plan: SpacePlan,
+  room: DiskRoom,
 ): Promise<Stores> {
   const logStore = await FileLogStore.open({
     path: paths.log,
@@ -150,11 +174,11 @@ async function openStores(
     ...(origin && { origin }),
     ...(options.clusterId === undefined ? {} : { clusterId: options.clusterId }),
     ...(options.tail === undefined ? {} : { tail: options.tail }),
+    segmentBytes: plan.segmentBytes,
+    room,
   });
   try {
-    // LMDB's table of readers: nobody else has the directory, so whatever a former process left there is of no account.
-    rmSync(join(paths.state, lockFileName), { force: true });
-    const stateStore = await LmdbStateStore.open(paths.state);
+    const stateStore = await LmdbStateStore.open(paths.state, room);
     const { trimmedIndex } = logStore.sequence;
     if (stateStore.durableIndex < trimmedIndex) {
       await stateStore.close();
@@ -243,6 +267,10 @@ function pathOf(error: Error): string | undefined {
 /** What to throw for whatever went wrong with a directory. */
 export function refusal(path: string, error: unknown): unknown {
   if (error instanceof DamagedError) return new DataDirectoryError('damaged', error.message, error);
+  if (isFullDisk(error)) {
+    const message = `data directory ${path} is on a full disk (${messageOf(error)}): make room on it, then start again`;
+    return new DataDirectoryError('notWritable', message, error);
+  }
   if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error;
   const failure = diskFailure(pathOf(error) ?? path, readingCalls.has(String(error.syscall)) ? 'read' : 'write', error);
   if (failure !== error) return failure;

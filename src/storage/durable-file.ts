@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { onDisk } from './storage-error.ts';
 
@@ -8,17 +8,25 @@ import { onDisk } from './storage-error.ts';
  */
 export function writeFileDurably(directory: string, name: string, text: string): void {
   const temporary = join(directory, `${name}.new`);
-  onDisk(temporary, 'write', () => {
-    const file = openSync(temporary, 'w', 0o600);
-    try {
-      writeSync(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, join(directory, name));
-  });
+  try {
+    onDisk(temporary, 'write', () => writeWhole(temporary, Buffer.from(text)));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  onDisk(temporary, 'write', () => renameSync(temporary, join(directory, name)));
   syncDirectory(directory);
+}
+
+/** A disk that is full takes a part of what it is given, and says so only the next time. */
+function writeWhole(path: string, bytes: Uint8Array): void {
+  const file = openSync(path, 'w', 0o600);
+  try {
+    for (let start = 0; start < bytes.length; ) start += writeSync(file, bytes, start);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Makes what was created, renamed or removed in a directory durable. */

@@ -9,12 +9,13 @@ import type { PaxosState, Sequence } from '../omnipaxos/storage.ts';
 import type { LogStore } from '../replica/log-store.ts';
 import { BlockIndex } from './block-index.ts';
 import { otherClusterError } from './data-directory-error.ts';
+import { DiskRoom } from './disk-room.ts';
 import { syncDirectory } from './durable-file.ts';
 import { FileLog } from './file-log.ts';
 import type { LogHead } from './log-head.ts';
 import type { TailLimits } from './log-tail.ts';
 import { StagedPaxosState } from './staged-paxos-state.ts';
-import { diskFailure, onDisk } from './storage-error.ts';
+import { diskFailure, isFullDisk, onDisk } from './storage-error.ts';
 import { Wal } from './wal.ts';
 import { createSegment, segmentFile } from './wal-files.ts';
 import { encodeRecord, type LogChange, type LogOwner, ownerBytesMax, recordBytesMax } from './wal-record.ts';
@@ -50,6 +51,8 @@ export interface FileLogStoreOptions {
   readonly tail?: TailLimits;
   /** Size of new segments; a larger record gets one of its own size. */
   readonly segmentBytes?: number;
+  /** Where writes wait that find the disk full; if not given, they fail. */
+  readonly room?: DiskRoom;
 }
 
 /** What goes into a record. */
@@ -92,11 +95,11 @@ export class FileLogStore implements LogStore {
 
   /** Opens the store and recovers what the last flush left. Counts the opening durably. Throws a `DamagedError` or a `DiskFailedError`. */
   static async open(options: FileLogStoreOptions): Promise<FileLogStore> {
-    const { path, clusterId, segmentBytes = defaultSegmentBytes } = options;
+    const { path, clusterId, segmentBytes = defaultSegmentBytes, room = new DiskRoom(path) } = options;
     const recovered = recover(path) ?? (await createLog(path, segmentBytes));
     const bound = recovered.owner.clusterId;
     if (bound !== undefined && bound !== (clusterId ?? bound)) throw otherClusterError(bound, clusterId ?? bound);
-    const wal = new Wal(path, recovered, segmentBytes);
+    const wal = new Wal(path, recovered, segmentBytes, room);
     try {
       const store = new FileLogStore(wal, recovered, options);
       await wal.tidy(recovered);
@@ -156,6 +159,26 @@ export class FileLogStore implements LogStore {
     return this.#flushBytes;
   }
 
+  /** Bytes of the files that hold log. */
+  get neededBytes(): number {
+    return this.#wal.neededBytes;
+  }
+
+  /** Bytes of all the log's files, those ready for use included. */
+  get fileBytes(): number {
+    return this.#wal.fileBytes;
+  }
+
+  /** How many files are to lie ready. */
+  set readySegments(count: number) {
+    this.#wal.readySegments = count;
+  }
+
+  /** Trimmed to here, the log's files hold about `bytes` bytes at the most. */
+  surplusIndex(bytes: number): number {
+    return this.#log.firstIndexIn(this.#wal.oldestWithin(bytes));
+  }
+
   bindCluster(clusterId: string): void {
     this.#assertUsable();
     const bound = this.#identity.clusterId;
@@ -205,6 +228,9 @@ export class FileLogStore implements LogStore {
     try {
       await this.#flushing;
       if (this.#failure === undefined) await this.#writeClosing();
+    } catch (error) {
+      // What found no room was acknowledged to nobody; and without a last record the log is as sound.
+      if (!isFullDisk(error)) throw error;
     } finally {
       this.#failure ??= new Error('the log store is closed');
       await this.#wal.close();

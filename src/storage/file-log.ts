@@ -74,6 +74,11 @@ export class FileLog implements Sequence<Uint8Array> {
     return this.#blocks.segment(0);
   }
 
+  /** The first index of the log that is in `segment` or behind it. */
+  firstIndexIn(segment: number): number {
+    return Math.max(this.#trimmed, this.#blocks.firstIn(segment) ?? this.#diskEnd);
+  }
+
   append(entries: readonly Entry<Uint8Array>[]): void {
     if (entries.length === 0) return;
     this.#onStage();

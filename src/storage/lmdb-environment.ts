@@ -1,9 +1,10 @@
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
 import type { ByteString } from '../base/bytes.ts';
-import { DamagedError, DiskFailedError, onDisk } from './storage-error.ts';
+import { type DiskRoom, isNoSpace } from './disk-room.ts';
+import { DamagedError, DiskFailedError, diskFailure, onDisk } from './storage-error.ts';
 
 /**
  * Keys as LMDB takes them: written into and read from its own buffers, without an array in between.
@@ -32,8 +33,12 @@ const numberKeys: KeyEncoder<number> = {
 /** Name of LMDB's data file in an environment's directory. */
 export const dataFileName = 'data.mdb';
 
-/** Name of the file in which LMDB notes who reads. */
-export const lockFileName = 'lock.mdb';
+/** Name of the file in which LMDB notes who reads, and its size: whole pages, and more than LMDB would make it. */
+const readersFileName = 'lock.mdb';
+const readersBytes = 16_384;
+
+/** More than a new data file has, bytes. */
+const newEnvironmentBytes = 128 * 1024;
 
 /** Written before what must not fail, see {@link tryDisk}. */
 const trialFileName = 'trial';
@@ -42,11 +47,43 @@ const trial = new Uint8Array(4096);
 /** The smallest key in byte order. */
 export const firstByteString: ByteString = '\0';
 
+/** How a data file is used, in bytes. */
+export interface FileUse {
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+}
+
+/** Pages at the start of the data file. */
+const metaPages = 2;
+
+/** Pages of a tree, as lmdb counts them. */
+interface PageCounts {
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+interface EnvironmentStats {
+  readonly pageSize: number;
+  readonly lastPageNumber: number;
+  /** The table of tables, and that of free pages. */
+  readonly root: PageCounts;
+  readonly free: PageCounts;
+}
+
+function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: PageCounts): number {
+  return treeBranchPageCount + treeLeafPageCount + overflowPages;
+}
+
 /** One LMDB environment in a directory of its own, with the settings that all of ours share. */
 export class LmdbEnvironment {
   /** The file to name in errors. */
   readonly file: string;
   readonly #root: RootDatabase<Uint8Array, ByteString>;
+  readonly #room: DiskRoom;
+  readonly #tables: Database<Uint8Array>[] = [];
+  /** The commit before the next one, well or badly ended. */
+  #committed: Promise<unknown> = Promise.resolve();
   /** To look at the size of the very file that LMDB has mapped. Undefined once closed. */
   #descriptor: number | undefined;
   /** The largest size seen, bytes: LMDB never makes its file smaller. */
@@ -57,7 +94,8 @@ export class LmdbEnvironment {
    * Opens or creates it. The directory must be locked by this process, and its file sound: a broken one kills by signal.
    * Throws a {@link DiskFailedError}.
    */
-  constructor(path: string, isReadOnly = false) {
+  constructor(path: string, room: DiskRoom, isReadOnly = false) {
+    this.#room = room;
     this.file = join(path, dataFileName);
     this.#root = onDisk(this.file, 'write', () =>
       open<Uint8Array, ByteString>({
@@ -101,14 +139,28 @@ export class LmdbEnvironment {
   /**
    * Runs `write`, whose puts and removes become one transaction: durable when this resolves. Bytes given to it must not
    * change until then. Rejects with a {@link DiskFailedError}. `write` must not throw: what it put before would stay.
-   * The promises that lmdb's puts give inside `write` say nothing; this one does.
+   * The promises that lmdb's puts give inside `write` say nothing; this one does. One commit after the other: those behind
+   * one that finds no room on the disk wait with it, and it is run again when there is.
    */
-  async commit(write: () => void): Promise<void> {
-    try {
-      await this.#root.batch(write);
-    } catch (error) {
-      throw new DiskFailedError(this.file, await causeOf(error));
-    }
+  commit(write: () => void): Promise<void> {
+    return this.#inTurn(() => this.#commitOnce(write));
+  }
+
+  /** As {@link commit}, after a trial of the disk: each time that it is run. What the trial says of the device is final. */
+  commitAfterTrial(write: () => void): Promise<void> {
+    return this.#inTurn(async () => {
+      await tryDisk(dirname(this.file));
+      await this.#commitOnce(write);
+    });
+  }
+
+  /** What is in use of the data file, which never shrinks, and what is free in it. */
+  measure(): FileUse {
+    this.refreshReads();
+    const { root, free, pageSize, lastPageNumber } = this.#root.getStats() as EnvironmentStats;
+    const tables = this.#tables.map((table) => table.getStats() as PageCounts);
+    const pages = [root, free, ...tables].reduce((sum, counts) => sum + pagesOf(counts), metaPages);
+    return { usedBytes: pages * pageSize, freeBytes: Math.max(0, lastPageNumber + 1 - pages) * pageSize };
   }
 
   /** Lets the next read see the newest commit, whatever was read earlier in this turn of the event loop. */
@@ -129,30 +181,86 @@ export class LmdbEnvironment {
     if (!this.#isCut) await this.#root.close();
   }
 
+  async #inTurn(commit: () => Promise<void>): Promise<void> {
+    const committed = this.#committed.then(() => this.#room.write(commit));
+    this.#committed = committed.catch(() => undefined);
+    try {
+      await committed;
+    } catch (error) {
+      throw error instanceof DiskFailedError ? error : new DiskFailedError(this.file, error);
+    }
+  }
+
+  async #commitOnce(write: () => void): Promise<void> {
+    try {
+      await this.#root.batch(write);
+    } catch (error) {
+      throw await causeOf(error);
+    }
+  }
+
   #table<K extends ByteString | number>(name: string, keyEncoder: KeyEncoder<K>): Database<Uint8Array, K> {
     const options: DatabaseOptions & { keyEncoder: KeyEncoder<K> } = { encoding: 'binary', keyEncoder };
-    return onDisk(this.file, 'write', () => this.#root.openDB<Uint8Array, K>(name, options));
+    const table = onDisk(this.file, 'write', () => this.#root.openDB<Uint8Array, K>(name, options));
+    this.#tables.push(table as unknown as Database<Uint8Array>);
+    return table;
+  }
+}
+
+/**
+ * Makes LMDB's table of readers in directory `path` anew, in the place of a former one. Nobody may have the environment open, so
+ * whatever a former process left there is of no account. LMDB would make it with holes, and on a full disk a write into
+ * a hole of a mapped file ends the process by SIGBUS. Throws a {@link DiskFailedError}, or as the system does on a full disk.
+ */
+export function clearReaders(path: string): void {
+  const readersFile = join(path, readersFileName);
+  const none = new Uint8Array(readersBytes);
+  onDisk(readersFile, 'write', () => {
+    const file = openSync(readersFile, constants.O_WRONLY | constants.O_CREAT, 0o600);
+    try {
+      for (let start = 0; start < none.length; ) {
+        start += writeSync(file, none, start, none.length - start, start);
+      }
+      ftruncateSync(file, none.length);
+    } finally {
+      closeSync(file);
+    }
+  });
+}
+
+/**
+ * Makes sure that the disk takes writes before the environment in directory `path` is opened. Rejects with a
+ * {@link DiskFailedError} if it fails, and as the system does if it has no room for a new environment: lmdb 3.5.6 dies of
+ * SIGSEGV if the first write to a new file fails. One that is there can be opened on a full disk: nothing is written to it.
+ */
+export async function prepareToOpen(path: string, room: DiskRoom): Promise<void> {
+  const isNew = !existsSync(join(path, dataFileName));
+  try {
+    if (isNew) await room.checkFree(newEnvironmentBytes);
+    await tryDisk(path);
+  } catch (error) {
+    if (isNew || !isNoSpace(error)) throw error;
   }
 }
 
 /**
  * Writes a little beside the data file of the environment in directory `path`, durably. Rejects with a
- * {@link DiskFailedError} if the disk takes no writes. Neither a new environment nor a commit should be what finds that out:
- * lmdb 3.5.6 dies of SIGSEGV if the first write to a new file fails, and where a later write of pages fails (not their
- * sync), it puts a message of over 100 bytes into a buffer of 100 (mdb_page_flush), and may die of SIGABRT.
+ * {@link DiskFailedError} if the device fails, else as the system does. A commit should not be what finds that out:
+ * where a write of pages fails (not their sync), lmdb 3.5.6 puts a message of over 100 bytes into a buffer of 100
+ * (mdb_page_flush), and may die of SIGABRT. It goes over what an earlier trial wrote, and so needs no room of a full disk.
  */
-export async function tryDisk(path: string): Promise<void> {
+async function tryDisk(path: string): Promise<void> {
   const trialFile = join(path, trialFileName);
   try {
-    const file = await openFile(trialFile, 'w', 0o600);
+    const file = await openFile(trialFile, constants.O_WRONLY | constants.O_CREAT, 0o600);
     try {
-      await file.write(trial);
+      await file.write(trial, 0, trial.length, 0);
       await file.datasync();
     } finally {
       await file.close();
     }
   } catch (error) {
-    throw new DiskFailedError(trialFile, error);
+    throw diskFailure(trialFile, 'write', error);
   }
 }
 
@@ -169,6 +277,9 @@ async function causeOf(error: unknown): Promise<unknown> {
 
 /** The numbers that lmdb adds to the system's text are of buffers in its memory, and some of them of none. */
 function withoutBuffers(cause: unknown): unknown {
-  const [text, rest] = cause instanceof Error ? cause.message.split(': Attempting to write page') : [];
-  return text === undefined || rest === undefined ? cause : new Error(text, { cause });
+  if (!(cause instanceof Error)) return cause;
+  const [text, rest] = cause.message.split(': Attempting to write page');
+  if (rest === undefined) return cause;
+  // The code tells a full disk from one that failed.
+  return Object.assign(new Error(text, { cause }), { code: 'code' in cause ? cause.code : undefined });
 }

@@ -1,5 +1,4 @@
 import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database } from 'lmdb';
 import { assert } from '../base/assert.ts';
@@ -19,11 +18,12 @@ import type {
   StateSnapshot,
   StateStore,
 } from '../kv/state-store.ts';
-import { LmdbEnvironment, tryDisk } from './lmdb-environment.ts';
+import { DiskRoom } from './disk-room.ts';
+import { clearReaders, type FileUse, LmdbEnvironment, prepareToOpen } from './lmdb-environment.ts';
 import { LmdbStateTables } from './lmdb-state-tables.ts';
 import { openRecord, sealRecord } from './sealed-record.ts';
 import { StateEncoder } from './state-codec.ts';
-import { DamagedError } from './storage-error.ts';
+import { DamagedError, isFullDisk } from './storage-error.ts';
 
 const headKey = 'head';
 
@@ -73,10 +73,11 @@ export class LmdbStateStore implements StateStore {
   #failure: Error | undefined;
 
   /** Opens the environment in directory `path`, made if absent; it must be locked by this process. Rejects with a {@link DamagedError} or a `DiskFailedError`. */
-  static async open(path: string): Promise<LmdbStateStore> {
+  static async open(path: string, room = new DiskRoom(path)): Promise<LmdbStateStore> {
     mkdirSync(path, { recursive: true, mode: 0o700 });
-    await tryDisk(path);
-    const environment = new LmdbEnvironment(path);
+    await prepareToOpen(path, room);
+    clearReaders(path);
+    const environment = new LmdbEnvironment(path, room);
     try {
       const store = new LmdbStateStore(environment);
       const unused = store.#tables(1 - store.#head.generation);
@@ -91,7 +92,8 @@ export class LmdbStateStore implements StateStore {
 
   /** As {@link open} for an environment that must not change: what is staged stays in memory, and nothing can be written. */
   static openReadOnly(path: string): LmdbStateStore {
-    return new LmdbStateStore(new LmdbEnvironment(path, true));
+    clearReaders(path);
+    return new LmdbStateStore(new LmdbEnvironment(path, new DiskRoom(path), true));
   }
 
   private constructor(environment: LmdbEnvironment) {
@@ -107,6 +109,15 @@ export class LmdbStateStore implements StateStore {
 
   get stagedBytes(): number {
     return this.#staged.bytes;
+  }
+
+  get stagedChanges(): number {
+    return this.#staged.count;
+  }
+
+  /** How much of its file is in use. */
+  measure(): FileUse {
+    return this.#environment.measure();
   }
 
   /** Bytes of installed rows that wait to be written: whoever installs may wait for it to fall before asking for more. */
@@ -227,6 +238,9 @@ export class LmdbStateStore implements StateStore {
     try {
       await this.#busy;
       await this.#install?.written;
+    } catch (error) {
+      // Of a write that found no room nothing is on the disk, and the log has it all.
+      if (!isFullDisk(error)) throw error;
     } finally {
       this.#failure ??= new Error('the state store is closed');
       for (const snapshot of this.#snapshots) snapshot.close();
@@ -252,8 +266,7 @@ export class LmdbStateStore implements StateStore {
   /** Writes the head, and what `write` puts, in one transaction. */
   async #writeHead(head: StateHead, write: () => void): Promise<void> {
     const bytes = sealRecord((writer) => writer.u8(head.generation).varuint(head.appliedIndex));
-    await tryDisk(dirname(this.#environment.file));
-    await this.#environment.commit(() => {
+    await this.#environment.commitAfterTrial(() => {
       write();
       void this.#heads.put(headKey, bytes);
     });

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileDurably } from './durable-file.ts';
+import { isFullDisk } from './storage-error.ts';
 
 /*
  * A file that is there once another node has recognized the directory as an older copy of what this node voted with. It
@@ -9,9 +10,13 @@ import { writeFileDurably } from './durable-file.ts';
 
 const fileName = 'older-copy';
 
-/** Notes durably that the directory is an older copy; `reason` is one line. */
+/** Notes durably that the directory is an older copy; `reason` is one line. Not if the disk is full: others will say so again. */
 export function markOlderCopy(directory: string, reason: string): void {
-  writeFileDurably(directory, fileName, `${reason}\n`);
+  try {
+    writeFileDurably(directory, fileName, `${reason}\n`);
+  } catch (error) {
+    if (!isFullDisk(error)) throw error;
+  }
 }
 
 /** What was noted, or `undefined`. */

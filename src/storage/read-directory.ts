@@ -7,6 +7,7 @@ import type { BlockIndex } from './block-index.ts';
 import { refusal } from './data-directory.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
+import { DiskRoom } from './disk-room.ts';
 import { FileLog } from './file-log.ts';
 import { type DirectoryIdentity, readOwnIdentity } from './identity-file.ts';
 import { dataFileName } from './lmdb-environment.ts';
@@ -65,7 +66,7 @@ async function readLocked(path: string, release: () => void): Promise<DirectoryR
   if (recovered === undefined) throw damaged(join(path, 'log'), 'it has no segment of the log');
   const { head, owner, blocks } = recovered;
   const state = await readState(join(path, 'state'), head.trimmedIndex);
-  const wal = new Wal(join(path, 'log'), recovered, 0);
+  const wal = new Wal(join(path, 'log'), recovered, 0, new DiskRoom(path));
   const log = await openLog(wal, blocks, head, state);
   return {
     path,

@@ -1,4 +1,5 @@
 import { getSystemErrorName } from 'node:util';
+import { isNoSpace } from './disk-room.ts';
 
 /** Bytes on disk that are not what was written there. Fatal to the node: its data cannot be trusted, and it is rebuilt from its peers. */
 export class DamagedError extends Error {
@@ -24,10 +25,13 @@ export type DiskAccess = 'read' | 'write';
 export class DiskFailedError extends Error {
   override readonly name = 'DiskFailedError';
   readonly code = 'diskFailed';
+  /** The disk had no room for it. */
+  readonly isFull: boolean;
 
   constructor(file: string, cause: unknown, access: DiskAccess = 'write') {
     const what = access === 'write' ? `a write to ${file}` : `a read of ${file}`;
     super(`${what} failed (${messageOf(cause)}): check the disk and its free space, then start again`, { cause });
+    this.isFull = isNoSpace(cause);
   }
 }
 
@@ -53,6 +57,11 @@ function systemCodeOf(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (typeof code === 'string') return code;
   return typeof code === 'number' && code > 0 ? getSystemErrorName(-code) : undefined;
+}
+
+/** True for a write that found no room, as {@link DiskFailedError} or as the system said it. */
+export function isFullDisk(error: unknown): boolean {
+  return isNoSpace(error) || (error instanceof DiskFailedError && error.isFull);
 }
 
 /** The text of whatever was thrown. */

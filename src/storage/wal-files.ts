@@ -1,6 +1,7 @@
 import { constants, existsSync, fdatasync, openSync, readdirSync, readSync, write } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { assert } from '../base/assert.ts';
 
 /*
  * The files of the write-ahead log: one a segment, of its full size from the start, so that a write changes nothing but
@@ -67,6 +68,17 @@ export async function createSegment(
   await file.close();
   await rename(unfinished, path);
   await syncDirectoryLater(directory);
+}
+
+/** Makes a file of `bytes` zeros, in the place of one that is there: the disk has room for so much then. Not durable. */
+export async function fillFile(path: string, bytes: number): Promise<void> {
+  assert(Number.isSafeInteger(bytes), `a file cannot have ${bytes} bytes`);
+  const file = await open(path, 'w', 0o600);
+  try {
+    await fill(file, bytes, new Uint8Array(0));
+  } finally {
+    await file.close();
+  }
 }
 
 /** Gives the file of segment `from` to segment `to`, durably. What is in it is no record of that segment. */

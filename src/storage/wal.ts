@@ -1,6 +1,7 @@
 import { closeSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { assert } from '../base/assert.ts';
+import type { DiskRoom } from './disk-room.ts';
 import { DiskFailedError, onDisk } from './storage-error.ts';
 import {
   createSegment,
@@ -36,6 +37,7 @@ interface Segment {
  */
 export class Wal {
   readonly #directory: string;
+  readonly #room: DiskRoom;
   readonly #lineage: Uint8Array;
   readonly #incarnation: number;
   readonly #segmentBytes: number;
@@ -47,20 +49,22 @@ export class Wal {
   #older: Segment[];
   /** Files made ready for the segments after the present one. */
   readonly #ready = new Set<number>();
-  /** Highest segment number whose file is ready or being made. */
-  #lastAllotted: number;
+  /** How many are to be. */
+  #readyMin = 1;
+  /** Segments whose files are being made, or taken for use. */
+  readonly #making = new Set<number>();
   /** What is done to other files than the present one; never rejects. */
   #background: Promise<void> = Promise.resolve();
   #reader: { readonly segment: number; readonly file: number } | undefined;
 
-  constructor(directory: string, recovered: RecoveredLog, segmentBytes: number) {
+  constructor(directory: string, recovered: RecoveredLog, segmentBytes: number, room: DiskRoom) {
     this.#directory = directory;
+    this.#room = room;
     this.#lineage = recovered.lineage;
     this.#incarnation = recovered.incarnation + 1;
     this.#segmentBytes = segmentBytes;
     this.#older = recovered.segments.slice(0, -1);
     this.#present = recovered.segments.at(-1) as Segment;
-    this.#lastAllotted = this.#present.segment;
     this.#offset = recovered.offset;
     this.#number = recovered.number;
     this.#file = openSegment(directory, this.#present.segment);
@@ -69,6 +73,34 @@ export class Wal {
   /** Size of the present segment's file. */
   get presentBytes(): number {
     return this.#present.bytes;
+  }
+
+  /** Bytes of the segments that hold log. */
+  get neededBytes(): number {
+    return this.#older.reduce((sum, { bytes }) => sum + bytes, this.#present.bytes);
+  }
+
+  /** Bytes of all segments, those ready for use included. */
+  get fileBytes(): number {
+    return this.neededBytes + this.#ready.size * this.#segmentBytes;
+  }
+
+  /** The oldest segment of those, from the newest on, that come to at most `bytes` bytes; the present one always counts. */
+  oldestWithin(bytes: number): number {
+    let sum = this.#present.bytes;
+    let oldest = this.#present.segment;
+    for (const segment of this.#older.toReversed()) {
+      sum += segment.bytes;
+      if (sum > bytes) break;
+      oldest = segment.segment;
+    }
+    return oldest;
+  }
+
+  /** How many segments are to lie ready beside the present one; at most as many as are kept. */
+  set readySegments(count: number) {
+    this.#readyMin = Math.min(count, readyMax);
+    this.#prepareNext();
   }
 
   /** Puts the files in order after recovery: what a crash left undone or half done. */
@@ -80,7 +112,6 @@ export class Wal {
     for (const { segment, bytes } of recovered.unused) {
       if (segment === this.#lastAllotted + 1 && bytes === this.#segmentBytes && this.#ready.size < readyMax) {
         this.#ready.add(segment);
-        this.#lastAllotted = segment;
       } else {
         rmSync(segmentFile(this.#directory, segment));
       }
@@ -149,52 +180,102 @@ export class Wal {
   /** The first record of a new segment. It counts once the segment before says so: a loss of the file is then noticed. */
   async #writeFirst(place: RecordPlace, bytes: number, record: Uint8Array): Promise<void> {
     const { segment } = place.id;
-    await this.#takeNext(segment, bytes);
-    const file = openSegment(this.#directory, segment);
+    await this.#claim(segment);
     try {
-      await writeDurably(file, record, 0);
-      await writeDurably(this.#file, encodeMark({ ...place.id, segment: this.#present.segment }), this.#offset);
-    } catch (error) {
-      closeSync(file);
-      throw error;
+      await this.#takeNext(segment, bytes);
+      const file = openSegment(this.#directory, segment);
+      try {
+        await writeDurably(file, record, 0);
+        await writeDurably(this.#file, encodeMark({ ...place.id, segment: this.#present.segment }), this.#offset);
+      } catch (error) {
+        closeSync(file);
+        throw error;
+      }
+      closeSync(this.#file);
+      this.#older.push(this.#present);
+      this.#present = { segment, bytes };
+      this.#file = file;
+      this.#offset = record.length;
+      this.#number++;
+    } finally {
+      this.#making.delete(segment);
     }
-    closeSync(this.#file);
-    this.#older.push(this.#present);
-    this.#present = { segment, bytes };
-    this.#file = file;
-    this.#offset = record.length;
-    this.#number++;
     this.#prepareNext();
   }
 
-  /** Sees to it that the file of the next segment is there. */
-  async #takeNext(segment: number, bytes: number): Promise<void> {
+  /** Until it is the present one, nobody else makes the file of `segment`: it would take the place of what is written there. */
+  async #claim(segment: number): Promise<void> {
     if (!this.#ready.has(segment)) await this.#background;
+    while (this.#making.has(segment)) await this.#background;
+    this.#making.add(segment);
+  }
+
+  /** Sees to it that the file of the next segment, which is claimed, is there. */
+  async #takeNext(segment: number, bytes: number): Promise<void> {
     const isReady = this.#ready.delete(segment);
-    this.#lastAllotted = Math.max(this.#lastAllotted, segment);
-    if (!isReady || bytes !== this.#segmentBytes) await createSegment(this.#directory, segment, bytes);
+    const isUsual = bytes === this.#segmentBytes;
+    if (isReady && isUsual) return;
+    if (isUsual && (await this.#takeSpare(segment))) return;
+    await this.#room.make(bytes, () => createSegment(this.#directory, segment, bytes));
+  }
+
+  /** Where the file of the next segment could not be made, one that is ready for a later segment serves. */
+  async #takeSpare(segment: number): Promise<boolean> {
+    const spare = Math.max(...this.#ready);
+    if (!(spare > segment)) return false;
+    this.#ready.delete(spare);
+    this.#making.add(spare);
+    try {
+      await recycleSegment(this.#directory, spare, segment);
+    } finally {
+      this.#making.delete(spare);
+    }
+    return true;
   }
 
   #prepareNext(): void {
-    if (this.#lastAllotted > this.#present.segment) return;
-    const segment = ++this.#lastAllotted;
+    while (this.#allotted < this.#readyMin) {
+      let segment = this.#present.segment + 1;
+      while (this.#ready.has(segment) || this.#making.has(segment)) segment++;
+      this.#make(segment, () => this.#prepare(segment));
+    }
+  }
+
+  /** How many segments are ready or being made. */
+  get #allotted(): number {
+    return this.#ready.size + this.#making.size;
+  }
+
+  /** The highest of them, else the present one. */
+  get #lastAllotted(): number {
+    return Math.max(this.#present.segment, ...this.#ready, ...this.#making);
+  }
+
+  #make(segment: number, make: () => Promise<void>): void {
+    this.#making.add(segment);
     this.#inBackground(async () => {
-      await createSegment(this.#directory, segment, this.#segmentBytes);
-      this.#ready.add(segment);
+      try {
+        await make();
+        this.#ready.add(segment);
+      } finally {
+        this.#making.delete(segment);
+      }
     });
+  }
+
+  async #prepare(segment: number): Promise<void> {
+    await this.#room.check(this.#segmentBytes);
+    await createSegment(this.#directory, segment, this.#segmentBytes);
   }
 
   #drop({ segment, bytes }: Segment): void {
     if (this.#reader?.segment === segment) this.#closeReader();
-    if (bytes !== this.#segmentBytes || this.#lastAllotted - this.#present.segment >= readyMax) {
+    if (bytes !== this.#segmentBytes || this.#allotted >= readyMax) {
       this.#inBackground(() => rm(segmentFile(this.#directory, segment)));
       return;
     }
-    const next = ++this.#lastAllotted;
-    this.#inBackground(async () => {
-      await recycleSegment(this.#directory, segment, next);
-      this.#ready.add(next);
-    });
+    const next = this.#lastAllotted + 1;
+    this.#make(next, () => recycleSegment(this.#directory, segment, next));
   }
 
   /** A failure here, such as a full disk, counts only if the file is needed: it is then made again, from the start. */

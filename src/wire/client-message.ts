@@ -65,7 +65,9 @@ export type FailureCode =
   | 'reconfiguring'
   /** A node named in a reconfiguration cannot take part. */
   | 'unreachable'
-  | 'shuttingDown';
+  | 'shuttingDown'
+  /** A member has no space: puts are refused. */
+  | 'noSpace';
 
 /** Whether the command of a failed request may have been applied. Reads are always `notApplied`. */
 export type FailureOutcome = 'notApplied' | 'unknown';
@@ -121,6 +123,16 @@ export interface DiskStatus {
   readonly flushes: number;
 }
 
+/** Below 80 % of the space is `ok`; from 95 % on it is `full`, until it is below 90 % again. */
+export type SpaceLevel = 'ok' | 'low' | 'full';
+
+/** The space of a node: bytes of log and state in use, and how many there may be. */
+export interface NodeSpace {
+  readonly level: SpaceLevel;
+  readonly usedBytes: number;
+  readonly capacityBytes: number;
+}
+
 /** How one node sees itself and the cluster. Travels as JSON. */
 export interface NodeStatus {
   readonly clusterId: string | undefined;
@@ -151,6 +163,10 @@ export interface NodeStatus {
   readonly catchUp?: CatchUpStatus;
   /** Set while readers of snapshots keep this node from trimming its log. */
   readonly logHeld?: LogHeld;
+  /** Set once it was measured. */
+  readonly space?: NodeSpace;
+  /** Members without space, by which the cluster refuses puts, as applied here. Ascending. */
+  readonly fullNodes?: readonly number[];
 }
 
 /** One configuration of a cluster's history. */

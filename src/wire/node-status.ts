@@ -1,5 +1,12 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
-import type { CatchUpStatus, ConfigurationSummary, DiskStatus, LogHeld, NodeStatus } from './client-message.ts';
+import type {
+  CatchUpStatus,
+  ConfigurationSummary,
+  DiskStatus,
+  LogHeld,
+  NodeSpace,
+  NodeStatus,
+} from './client-message.ts';
 import { storageIdBytesMax } from './configuration-codec.ts';
 import { JsonFields } from './json-fields.ts';
 import { addressBytesMax, membersMax, pastConfigurationsMax } from './limits.ts';
@@ -40,6 +47,8 @@ export function decodeNodeStatus(reader: ByteReader): NodeStatus {
     }),
     ...optional('catchUp', decodeCatchUp(fields.optionalObject('catchUp'))),
     ...optional('logHeld', decodeLogHeld(fields.optionalObject('logHeld'))),
+    ...optional('space', decodeSpace(fields.optionalObject('space'))),
+    ...(fields.has('fullNodes') && { fullNodes: fields.nodeIds('fullNodes', membersMax) }),
   };
 }
 
@@ -69,6 +78,16 @@ function decodeCatchUp(fields: JsonFields | undefined): CatchUpStatus | undefine
 
 function decodeLogHeld(fields: JsonFields | undefined): LogHeld | undefined {
   return fields && { fromIndex: fields.integer('fromIndex'), readers: fields.nodeIds('readers', nodesMax) };
+}
+
+function decodeSpace(space: JsonFields | undefined): NodeSpace | undefined {
+  return (
+    space && {
+      level: space.word('level', ['ok', 'low', 'full']),
+      usedBytes: space.integer('usedBytes'),
+      capacityBytes: space.integer('capacityBytes'),
+    }
+  );
 }
 
 /** A field that is left out where nothing is known. */

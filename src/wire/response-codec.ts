@@ -22,6 +22,7 @@ const refusalReasonCodec = wordCodec<RefusalReason>({
   numberForgotten: 1,
   windowExceeded: 2,
   malformed: 3,
+  noSpace: 4,
 });
 
 const failureCodeCodec = wordCodec<FailureCode>({
@@ -35,13 +36,14 @@ const failureCodeCodec = wordCodec<FailureCode>({
   reconfiguring: 7,
   unreachable: 8,
   shuttingDown: 9,
+  noSpace: 10,
 });
 
 const failureOutcomeCodec = wordCodec<FailureOutcome>({ notApplied: 0, unknown: 1 });
 
 /** What applying a command gave. */
 const outcomeCodec: Codec<Outcome> = unionCodec<Outcome>(
-  { put: 0, deleted: 1, sessionOpened: 2, refused: 3 },
+  { put: 0, deleted: 1, sessionOpened: 2, refused: 3, spaceNoted: 4 },
   {
     put: {
       encode: (writer, outcome) => {
@@ -66,6 +68,7 @@ const outcomeCodec: Codec<Outcome> = unionCodec<Outcome>(
       encode: (writer, outcome) => refusalReasonCodec.encode(writer, outcome.reason),
       decode: (reader) => ({ type: 'refused', reason: refusalReasonCodec.decode(reader) }),
     },
+    spaceNoted: { encode: () => {}, decode: () => ({ type: 'spaceNoted' }) },
   },
 );
 

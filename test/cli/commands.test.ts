@@ -48,12 +48,13 @@ class FakeClient {
   }
 
   async clusterStatus() {
+    const space = { level: 'ok', usedBytes: 3 * 2 ** 20, capacityBytes: 64 * 2 ** 20 };
     const members = [1, 2, 3].map((id) => {
       const disk = { flushP50Ms: undefined, flushP99Ms: undefined, flushes: 0 };
       const head = { id, address: `h:${id}`, role: id === 2 ? 'leader' : 'follower', decidedIndex: 7, appliedIndex: 7 };
-      return { ...head, isMember: true, state: 'member', lag: 0, hasOtherDirectory: false, disk };
+      return { ...head, isMember: true, state: 'member', lag: 0, hasOtherDirectory: false, disk, space };
     });
-    return { clusterId: 'c0ffee', configurationId: 1, leader: 2, members, history: [] };
+    return { clusterId: 'c0ffee', configurationId: 1, leader: 2, fullNodes: [], members, history: [] };
   }
 
   async close() {
@@ -183,12 +184,14 @@ test('list prints keys, values if wanted, and JSON', async () => {
 });
 
 test('status is a table, and exactly the promised fields with --json', async () => {
-  expect((await runCommand(Status, 'status')).stdout).toContain(' 2  h:2      leader *        7        7          -\n');
+  expect((await runCommand(Status, 'status')).stdout).toContain(
+    ' 2  h:2      leader *        7        7          -  3.0 MiB of 64.0 MiB\n',
+  );
   const status = JSON.parse((await runCommand(Status, 'status', '--json')).stdout);
-  expect(Object.keys(status)).toEqual(['clusterId', 'configurationId', 'leader', 'members', 'history']);
+  expect(Object.keys(status)).toEqual(['clusterId', 'configurationId', 'leader', 'fullNodes', 'members', 'history']);
   expect(Object.keys(status.members[0])).toEqual([
     ...['id', 'address', 'role', 'decidedIndex', 'appliedIndex', 'member', 'state', 'lag', 'otherDirectory'],
-    ...['trimmedIndex', 'connected', 'catchUp', 'logHeld', 'disk'],
+    ...['trimmedIndex', 'connected', 'catchUp', 'logHeld', 'disk', 'space'],
   ]);
   expect(status.members[0].disk).toEqual({ flushP50Ms: null, flushP99Ms: null, flushes: 0 });
 });

@@ -21,7 +21,7 @@ function member(id: number, changes: Partial<MemberStatus> = {}): MemberStatus {
 const down: Partial<MemberStatus> = { role: 'unreachable', state: undefined, decidedIndex: undefined };
 
 function status(...members: MemberStatus[]): ClusterStatus {
-  return { clusterId, configurationId: 1, leader: 1, members, history: [] };
+  return { clusterId, configurationId: 1, leader: 1, fullNodes: [], members, history: [] };
 }
 
 function answer(id: number, changes: Partial<NodeStatus> = {}): Answer {

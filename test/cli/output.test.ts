@@ -75,7 +75,8 @@ test('columns are as wide as their widest cell', () => {
 
 describe('a status', () => {
   const disk = { flushP50Ms: 0.25, flushP99Ms: 1.75, flushes: 12 };
-  const quiet = { hasOtherDirectory: false, trimmedIndex: 0, catchUp: undefined, logHeld: undefined } as const;
+  const space = { level: 'low', usedBytes: 54 * 2 ** 20, capacityBytes: 64 * 2 ** 20 } as const;
+  const quiet = { hasOtherDirectory: false, trimmedIndex: 0, catchUp: undefined, logHeld: undefined, space } as const;
   const leader = {
     ...({
       ...quiet,
@@ -92,11 +93,13 @@ describe('a status', () => {
     ...({ ...quiet, id: 4, address: 'h:4', role: 'unreachable', isMember: true, decidedIndex: undefined } as const),
     ...{ appliedIndex: undefined, state: undefined, lag: undefined, trimmedIndex: undefined, connected: undefined },
     disk: undefined,
+    space: undefined,
   };
   const report = {
     clusterId: 'c0ffee',
     configurationId: 2,
     leader: 1,
+    fullNodes: [],
     members: [leader, silent],
     history: [{ configurationId: 2, startIndex: 9, members: [1, 4] }],
   };
@@ -104,12 +107,15 @@ describe('a status', () => {
   test('for people is a table that marks the leader', () => {
     expect(describeStatus(report)).toEqual([
       'cluster c0ffee, configuration 2, leader 1',
-      'ID  ADDRESS  ROLE         DECIDED  APPLIED  FSYNC P99',
-      ' 1  h:1      leader *          12       11     1.8 ms',
-      ' 4  h:4      unreachable        -        -          -',
+      'ID  ADDRESS  ROLE         DECIDED  APPLIED  FSYNC P99  SPACE',
+      ' 1  h:1      leader *          12       11     1.8 ms  54.0 MiB of 64.0 MiB, low',
+      ' 4  h:4      unreachable        -        -          -  -',
     ]);
     const [first] = describeStatus({ ...report, clusterId: undefined, leader: undefined, members: [] });
     expect(first).toBe('cluster (not formed yet), configuration 2, no leader');
+    expect(describeStatus({ ...report, fullNodes: [4] }).at(-1)).toBe(
+      'no puts: node 4 has no space; delete keys, make room, or replace it with kv member replace',
+    );
   });
 
   test('for scripts has every field, null where it is not known', () => {
@@ -117,6 +123,7 @@ describe('a status', () => {
       clusterId: 'c0ffee',
       configurationId: 2,
       leader: null,
+      fullNodes: [],
       members: [
         {
           ...{
@@ -128,12 +135,21 @@ describe('a status', () => {
             member: true,
             state: 'member',
           },
-          ...{ lag: 0, otherDirectory: false, trimmedIndex: 0, connected: [4, 5], catchUp: null, logHeld: null, disk },
+          ...{
+            lag: 0,
+            otherDirectory: false,
+            trimmedIndex: 0,
+            connected: [4, 5],
+            catchUp: null,
+            logHeld: null,
+            disk,
+            space,
+          },
         },
         {
           ...{ id: 4, address: 'h:4', role: 'unreachable', decidedIndex: null, appliedIndex: null, member: true },
           ...{ state: null, lag: null, otherDirectory: false, trimmedIndex: null, connected: null, catchUp: null },
-          ...{ logHeld: null, disk: null },
+          ...{ logHeld: null, disk: null, space: null },
         },
       ],
       history: [{ configurationId: 2, startIndex: 9, members: [1, 4] }],

@@ -46,6 +46,18 @@ describe('planStart', () => {
     expect(planStart({ id: '1' }, file, '/').settings).toEqual({ electionTimeoutMs: 90 });
   });
 
+  test('a quota is a size; the flag wins over the file', () => {
+    expect(planStart({ id: '1', quota: '1.5GiB' }, file, '/').settings).toMatchObject({ quotaBytes: 1.5 * 2 ** 30 });
+    const withQuota = { ...file, settings: { quotaBytes: 2 ** 30 } };
+    expect(planStart({ id: '1' }, withQuota, '/').settings).toEqual({ quotaBytes: 2 ** 30 });
+    expect(planStart({ id: '1', quota: '33554432' }, withQuota, '/').settings).toEqual({ quotaBytes: 2 ** 25 });
+    for (const quota of ['', '1MiB', '5', '8GB', '-1GiB', '1e9', '2048TiB']) {
+      expect(() => planStart({ id: '1', quota }, file, '/'), quota).toThrow(
+        /--quota ".*" is none: .* from 32MiB to 1024TiB/,
+      );
+    }
+  });
+
   test.each([
     [
       { id: '4' },

@@ -5,9 +5,9 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { KvClient, type KvClientOptions } from '../../src/client/client.ts';
 import type { KvError } from '../../src/client/errors.ts';
-import { decodeCommand } from '../../src/kv/command.ts';
+import { decodeCommand, reportSpace } from '../../src/kv/command.ts';
 import type { ClientRequest } from '../../src/wire/client-message.ts';
-import { FakeCluster, type FakeNode, type Reaction, type Refusal } from './fake-cluster.ts';
+import { FakeCluster, type FakeNode, type Reaction, type Refusal, type Script } from './fake-cluster.ts';
 
 const text = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes);
 const bytes = (value: string) => new TextEncoder().encode(value);
@@ -553,6 +553,29 @@ describe('sessions', () => {
     for (let at = 0; at < 30; at++) expect(cluster.machine.get(`k${at}`)?.revision).toBe(results[at]?.revision);
   });
 
+  it('take deletes but no puts while a node has no space, and that is final', async () => {
+    const { cluster, client, first } = await start();
+    await client.put('k', 'a');
+    const { machine } = cluster;
+    const report = { nodeId: 2, configurationId: 1, usedBytes: 96, capacityBytes: 100 };
+    machine.apply(machine.appliedIndex, reportSpace({ ...report, isFull: true }));
+    // The first attempt is decided and its answer is lost: that it has no effect is certain all the same.
+    let attempts = 0;
+    first.script = (request) => (isPut(request) && attempts++ === 0 ? 'cutAfter' : 'serve');
+    const error = await errorOf(client.put('k', 'b'));
+    expect(error).toMatchObject({ code: 'noSpace', outcome: 'notApplied' });
+    expect(attempts).toBeLessThanOrEqual(2);
+    expect(await client.delete('k')).toMatchObject({ existed: true });
+    const message = 'node 2 has no space';
+    const refuse: Script = (request) =>
+      isPut(request) ? { code: 'noSpace', outcome: 'notApplied', message } : 'serve';
+    for (const node of cluster.nodes) node.script = refuse;
+    expect(await errorOf(client.put('k', 'c'))).toMatchObject({ code: 'noSpace', outcome: 'notApplied', message });
+    machine.apply(machine.appliedIndex, reportSpace({ ...report, isFull: false }));
+    for (const node of cluster.nodes) node.script = () => 'serve';
+    await client.put('k', 'd');
+  });
+
   it('that expired while a command was retried leave its outcome unknown', async () => {
     const { cluster, client, first } = await start();
     await client.put('k', 'a');
@@ -673,12 +696,15 @@ describe('status', () => {
     const members = [one, two, three].map(({ id, address }) => ({ id, address }));
     for (const node of cluster.nodes) node.status = { leader: 2, members };
     four.status = { state: 'standby', members };
+    const space = { level: 'ok', usedBytes: 1, capacityBytes: 100 } as const;
+    two.status = { ...two.status, space };
     await three.stop();
     const disk = { flushP50Ms: 0.5, flushP99Ms: 2, flushes: 3 };
     expect(await client.clusterStatus()).toMatchObject({
       clusterId: '00112233aabbccdd',
       configurationId: 1,
       leader: 2,
+      fullNodes: [],
       history: [],
       members: [
         {
@@ -691,7 +717,7 @@ describe('status', () => {
           isMember: true,
           lag: 0,
         },
-        { id: 2, address: two.address, role: 'leader', decidedIndex: 2, appliedIndex: 2 },
+        { id: 2, address: two.address, role: 'leader', decidedIndex: 2, appliedIndex: 2, space },
         {
           id: 3,
           address: three.address,

@@ -57,7 +57,7 @@ export class FakeCluster {
     for (const { key, value, revision } of pairs) store.put(key, value, revision);
     const { appliedIndex } = this.machine;
     this.machine = new KvStateMachine(store);
-    for (let index = 0; index < appliedIndex; index++) this.machine.skip(index);
+    for (let index = 0; index < appliedIndex; index++) this.machine.apply(index, new Uint8Array(0));
   }
 
   async stop(): Promise<void> {

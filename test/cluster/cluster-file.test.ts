@@ -31,7 +31,7 @@ describe('parseClusterFile', () => {
     [{ cluster: 'a', node: nodes }, 'unknown key "node": did you mean "nodes"?'],
     [
       { cluster: 'a', nodes, xyzzy: 1 },
-      'unknown key "xyzzy": known are cluster, nodes, electionTimeoutMs, requestTimeoutMs',
+      'unknown key "xyzzy": known are cluster, nodes, electionTimeoutMs, requestTimeoutMs, quotaBytes',
     ],
     [{ nodes }, '"cluster" is missing'],
     [{ cluster: 5, nodes }, '"cluster" is no text'],

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { fromByteString } from '../../src/base/bytes.ts';
-import { type Command, encodeCommand, keyBytesMax, valueBytesMax } from '../../src/kv/command.ts';
+import { type Command, encodeCommand, keyBytesMax, reportSpace, valueBytesMax } from '../../src/kv/command.ts';
 import { MemoryStateDisk, MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
 
@@ -13,6 +13,9 @@ const open = encodeCommand({ kind: 'openSession', session: 0, number: 77, acknow
 const applyAll = (machine: KvStateMachine, commands: readonly Uint8Array[]): void => {
   for (const command of commands) machine.apply(machine.appliedIndex, command);
 };
+const full = (nodeId: number, isFull: boolean, configurationId = 1) =>
+  reportSpace({ nodeId, configurationId, isFull, usedBytes: 96, capacityBytes: 100 });
+const noSpace = { type: 'refused', reason: 'noSpace' };
 const put = (session: number, number: number, key: string, value: string, acknowledgedBelow = 0) =>
   encodeCommand({ kind: 'put', session, number, acknowledgedBelow, key: bytes(key), value: bytes(value) });
 const remove = (session: number, number: number, key: string) =>
@@ -75,13 +78,54 @@ describe('the state machine', () => {
     expect(machine.apply(6, put(1, 0, 'k'.repeat(keyBytesMax), 'a'))).toEqual({ type: 'put', revision: 7 });
   });
 
+  it('refuses puts while a member has no space, and keeps that outcome', () => {
+    applyAll(machine, [open, put(1, 0, 'k', 'a')]);
+    expect(machine.apply(2, full(2, true))).toEqual({ type: 'spaceNoted' });
+    expect(machine.fullNodes).toEqual([{ nodeId: 2, usedBytes: 96, capacityBytes: 100 }]);
+    expect(machine.apply(3, put(1, 1, 'k', 'b'))).toEqual(noSpace);
+    expect(machine.get('k')).toEqual({ value: bytes('a'), revision: 2 });
+    expect(machine.apply(4, open)).toEqual({ type: 'sessionOpened', session: 5 });
+    expect(machine.apply(5, remove(1, 2, 'k'))).toEqual({ type: 'deleted', revision: 6, existed: true });
+    applyAll(machine, [full(3, true), full(2, false)]);
+    expect(machine.apply(8, put(1, 3, 'k', 'c'))).toEqual(noSpace);
+    machine.apply(9, full(3, false));
+    expect(machine.apply(10, put(1, 1, 'k', 'b')), 'a retry gets the first outcome').toEqual(noSpace);
+    expect(machine.apply(11, put(1, 4, 'k', 'd'))).toEqual({ type: 'put', revision: 12 });
+  });
+
+  it('forgets who is no member, and passes over what was said in an older configuration', () => {
+    applyAll(machine, [open, full(2, true), full(3, true)]);
+    machine.beginConfiguration(3, 2, [1, 3]);
+    expect(machine.fullNodes.map(({ nodeId }) => nodeId)).toEqual([3]);
+    applyAll(machine, [full(2, true, 1), full(3, false, 1)]);
+    expect(machine.fullNodes.map(({ nodeId }) => nodeId)).toEqual([3]);
+    machine.apply(6, full(3, false, 2));
+    expect(machine.apply(7, put(1, 0, 'k', 'a'))).toEqual({ type: 'put', revision: 8 });
+  });
+
+  it('goes on after a restart with the nodes that had no space, and the refusals', async () => {
+    const disk = new MemoryStateDisk();
+    const store = new MemoryStateStore(disk);
+    const before = new KvStateMachine(store);
+    applyAll(before, [open, full(2, true), put(1, 0, 'k', 'a')]);
+    before.beginConfiguration(3, 7, [2]);
+    const { appliedIndex, sessions } = before.takeCheckpoint();
+    await store.checkpoint(appliedIndex, sessions);
+    const after = new KvStateMachine(new MemoryStateStore(disk));
+    expect(after.stateHash()).toBe(before.stateHash());
+    expect(after.fullNodes).toEqual(before.fullNodes);
+    expect(after.answerOf(1, 0)).toEqual(noSpace);
+    after.apply(4, full(2, false, 6));
+    expect(after.fullNodes, 'the configuration is remembered, too').toHaveLength(1);
+  });
+
   it('stops when entries come out of order or twice', () => {
     machine.apply(0, open);
     expect(() => machine.apply(0, open)).toThrow('entry 0 came to be applied where 1 is next');
     expect(() => machine.apply(2, open)).toThrow('where 1 is next');
-    machine.skip(1);
+    machine.beginConfiguration(1, 2, [1]);
     expect(machine.appliedIndex).toBe(2);
-    expect(() => machine.skip(3)).toThrow('where 2 is next');
+    expect(() => machine.beginConfiguration(3, 3, [1])).toThrow('where 2 is next');
   });
 
   it('never throws, whatever the bytes, and does the same with them everywhere', () => {

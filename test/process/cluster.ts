@@ -110,6 +110,13 @@ export class ProcessCluster {
     this.#nodes.get(id)?.child.kill(signal);
   }
 
+  /** Nodes that were started and did not end by themselves. */
+  get running(): number[] {
+    return [...this.#nodes]
+      .filter(([, { child }]) => child.exitCode === null && child.signalCode === null)
+      .map(([id]) => id);
+  }
+
   stderr(id: number): string {
     return this.#nodes.get(id)?.stderr ?? '';
   }
@@ -195,6 +202,7 @@ export interface ClusterView {
   readonly clusterId: string;
   readonly configurationId: number;
   readonly leader: number | null | undefined;
+  readonly fullNodes: readonly number[];
   readonly members: readonly {
     readonly id: number;
     readonly address: string;
@@ -204,6 +212,7 @@ export interface ClusterView {
     readonly member: boolean;
     readonly state: string | null;
     readonly disk: { readonly flushP99Ms: number | null; readonly flushes: number } | null;
+    readonly space: { readonly level: string; readonly usedBytes: number; readonly capacityBytes: number } | null;
   }[];
   readonly history: readonly { readonly configurationId: number; readonly members: readonly number[] }[];
 }

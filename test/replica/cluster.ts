@@ -1,7 +1,13 @@
 import { fromByteString, toByteString } from '../../src/base/bytes.ts';
 import { type Command, encodeCommand } from '../../src/kv/command.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
-import type { ReplicaEvent, Refusal as ReplicaRefusal, StorageJob, TurnOutput } from '../../src/replica/events.ts';
+import type {
+  ReplicaEvent,
+  Refusal as ReplicaRefusal,
+  SpaceMeasured,
+  StorageJob,
+  TurnOutput,
+} from '../../src/replica/events.ts';
 import { Replica } from '../../src/replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from '../../src/replica/settings.ts';
 import type { ClientResponse, RequestBody, ResponseBody } from '../../src/wire/client-message.ts';
@@ -292,6 +298,12 @@ export class Cluster {
   sentTo<T extends PeerPayload['type']>(to: NodeId, type: T): (PeerPayload & { readonly type: T })[] {
     const payloads = this.sent.filter((sent) => sent.to === to).map(({ message }) => message.payload);
     return payloads.filter((payload): payload is PeerPayload & { readonly type: T } => payload.type === type);
+  }
+
+  /** What the owner of a node measured of its disk. */
+  measureSpace(id: NodeId, measured: SpaceMeasured): void {
+    this.#receive(this.#process(id), { type: 'space', ...measured });
+    this.settle();
   }
 
   /** Puts a request into a node's inbox. */

@@ -51,6 +51,8 @@ export function entryInWords(entry: Entry<Uint8Array>): string {
   if (entry.type === 'StopSign') return `StopSign(${entry.stopSign.nodes.join(',')})`;
   const command = decodeCommand(entry.entry);
   if (command.kind === 'openSession') return 'session';
+  if (command.kind === 'reportSpace')
+    return `node ${command.report.nodeId} ${command.report.isFull ? 'is full' : 'has room'}`;
   const value = command.kind === 'put' ? ` ${toByteString(command.value)}` : '';
   return `${command.kind} ${toByteString(command.key)}${value}`;
 }
@@ -174,6 +176,8 @@ function outcomeInWords(outcome: Outcome): string {
       return `${outcome.existed ? 'deleted' : 'was not there'}, revision ${outcome.revision}`;
     case 'sessionOpened':
       return `session ${outcome.session}`;
+    case 'spaceNoted':
+      return 'noted';
     default:
       return `refused (${outcome.reason})`;
   }

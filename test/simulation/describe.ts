@@ -17,6 +17,10 @@ export function describeEntry(entry: Entry<Uint8Array>): string {
   const command = decodeCommand(entry.entry);
   const origin = `${command.session}/${command.number}`;
   if (command.kind === 'openSession') return `open(${command.number})`;
+  if (command.kind === 'reportSpace') {
+    const { nodeId, configurationId, isFull } = command.report;
+    return `reportSpace(c${configurationId} node ${nodeId} ${isFull ? 'full' : 'ok'})`;
+  }
   const key = text(command.key);
   return command.kind === 'put' ? `put(${origin} ${key}=${text(command.value)})` : `delete(${origin} ${key})`;
 }

@@ -155,9 +155,17 @@ export class Nemesis {
       case 'failDisk':
         this.#count('failing disk');
         return node.failNextWrite();
+      case 'fullDisk':
+        return this.#fillDisk(node);
       case 'reconfigure':
         return this.#reconfigure();
     }
+  }
+
+  #fillDisk(node: SimulatedNode): void {
+    this.#count('full disk');
+    node.fillDisk();
+    this.#later(this.#random.between(100_000, 3_000_000), () => node.freeDisk());
   }
 
   #crash(node: SimulatedNode): void {

@@ -1,5 +1,6 @@
 import { toByteString } from '../../src/base/bytes.ts';
 import type { Configuration } from '../../src/cluster/configuration.ts';
+import { decodeOrigin } from '../../src/kv/command.ts';
 import type { Outcome } from '../../src/kv/outcome.ts';
 import { type Ballot, compareBallots, type NodeId } from '../../src/omnipaxos/ballot.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
@@ -55,7 +56,13 @@ export class Oracle {
   readonly #hashes = new Map<number, { readonly hash: string; readonly nodeId: NodeId }>();
   readonly #handovers = new HandoverCheck();
   #leaderChanges = 0;
+  #spaceReports = 0;
   #stableSince: string | undefined;
+
+  /** Decided reports of full disks, and of disks with room again. */
+  get spaceReports(): number {
+    return this.#spaceReports;
+  }
 
   /** Count of entries known to be decided by anyone. */
   get decidedIndex(): number {
@@ -302,7 +309,8 @@ export class Oracle {
       `node ${node.id} decided ${index} in none`);
     this.#checkDurable(node, configuration, index, entry);
     this.#decided.push(entry);
-    if (entry.type === 'Normal') {
+    if (entry.type === 'Normal' && decodeOrigin(entry.entry).kind === 'reportSpace') this.#spaceReports++;
+    else if (entry.type === 'Normal') {
       const id = toByteString(entry.entry);
       require(this.#proposed.has(id), 'every decided command was proposed', () =>
         `nobody proposed ${describeEntry(entry)} at ${index}`);

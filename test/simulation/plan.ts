@@ -35,6 +35,7 @@ export interface FaultWeights {
   readonly storm: number;
   readonly slowDisk: number;
   readonly failDisk: number;
+  readonly fullDisk: number;
   readonly reconfigure: number;
 }
 
@@ -88,6 +89,7 @@ const none: FaultWeights = {
   storm: 0,
   slowDisk: 0,
   failDisk: 0,
+  fullDisk: 0,
   reconfigure: 0,
 };
 
@@ -157,6 +159,7 @@ function settingsOf(random: Random, electionTimeoutTicks: number): ReplicaSettin
     resendTicks: random.between(2, electionTimeoutTicks),
     checkpointTicks: random.pick([1, 3, 10, 40]),
     checkpointBytesMax: random.pick([300, 2000, 100_000]),
+    smallCheckpointBytes: random.pick([8192, 20_000, 262_144]),
     logTailEntries: random.pick([0, 1, 5, 30, 200]),
     inboxMax: random.pick([100_000, 100_000, 100_000, 64]),
     undecidedBytesMax,
@@ -216,6 +219,7 @@ function faultsOf(random: Random): Omit<FaultWeights, 'rollBack'> {
     slowDisk: weigh(30),
     failDisk: weigh(20),
     reconfigure: weigh(60),
+    fullDisk: weigh(30),
   };
 }
 

@@ -15,6 +15,7 @@ const peers = 'src/replica/peers.ts';
 const clients = 'src/replica/clients.ts';
 const catchUp = 'src/replica/catch-up.ts';
 const session = 'src/kv/client-session.ts';
+const stateMachine = 'src/kv/state-machine.ts';
 
 /** `seeds`: how many it may take. */
 export const plantedBugs = [
@@ -172,6 +173,47 @@ export const plantedBugs = [
         file: session,
         find: 'return this.#outcomes.get(number);\n  }\n\n  /** Keeps',
         replace: 'return undefined;\n  }\n\n  /** Keeps',
+      },
+    ],
+  },
+  {
+    name: 'a full disk refuses locally',
+    rule: 'the refusal of puts is decided: the same on every replica',
+    seeds: 300,
+    edits: [
+      {
+        file: replica,
+        find: 'this.#space.onMeasured(measured);',
+        replace: "this.#space.onMeasured(measured);\n    this.#machine.isFullHere = measured.level === 'full';",
+      },
+      {
+        file: stateMachine,
+        find: 'if (this.#space.fullNodes.length > 0) return noSpace;',
+        replace: 'if (this.isFullHere) return noSpace;',
+      },
+    ],
+  },
+  {
+    name: 'who is full is not replicated',
+    rule: 'the nodes without space go with a checkpoint and a snapshot',
+    seeds: 300,
+    edits: [
+      {
+        file: stateMachine,
+        find: 'this.#space.load(rows.find((row) => row.id === spaceRowId)?.bytes);',
+        replace: 'this.#space.load(undefined);',
+      },
+    ],
+  },
+  {
+    name: 'a full node is remembered after it left',
+    rule: 'who is no member holds nobody up',
+    seeds: 500,
+    edits: [
+      {
+        file: 'src/kv/space-register.ts',
+        find: 'this.#full.filter((node) => memberIds.includes(node.nodeId));',
+        replace: '[...this.#full];',
       },
     ],
   },

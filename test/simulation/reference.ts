@@ -27,6 +27,9 @@ export class Reference {
   /** By the bytes of the command: what each of its entries gave. */
   readonly #outcomes = new Map<string, { readonly index: number; readonly outcome: Outcome }[]>();
   #appliedIndex = 0;
+  #configurationId = 1;
+  /** Members that said that they have no space. */
+  readonly #full = new Set<number>();
 
   get appliedIndex(): number {
     return this.#appliedIndex;
@@ -38,7 +41,11 @@ export class Reference {
 
   apply(entry: Entry<Uint8Array>): void {
     const index = this.#appliedIndex++;
-    if (entry.type === 'StopSign') return;
+    if (entry.type === 'StopSign') {
+      this.#configurationId = entry.stopSign.configId;
+      for (const id of this.#full) if (!entry.stopSign.nodes.includes(id)) this.#full.delete(id);
+      return;
+    }
     const id = toByteString(entry.entry);
     const given = this.#outcomes.get(id) ?? [];
     given.push({ index, outcome: this.#outcome(index, entry.entry) });
@@ -76,17 +83,22 @@ export class Reference {
       this.#sessions.set(index + 1, { acknowledgedBelow: 0, outcomes: new Map() });
       return { type: 'sessionOpened', session: index + 1 };
     }
+    if (command.kind === 'reportSpace') {
+      const { nodeId, configurationId, isFull } = command.report;
+      if (configurationId === this.#configurationId) this.#full[isFull ? 'add' : 'delete'](nodeId);
+      return { type: 'spaceNoted' };
+    }
     const session = this.#sessions.get(command.session);
     if (!session) return { type: 'refused', reason: 'sessionExpired' };
     session.acknowledgedBelow = Math.max(session.acknowledgedBelow, command.acknowledgedBelow);
     if (command.number < session.acknowledgedBelow) return { type: 'refused', reason: 'numberForgotten' };
     const known = session.outcomes.get(command.number);
     if (known) return known;
-    const outcome = this.#change(
-      toByteString(command.key),
-      index + 1,
-      command.kind === 'put' ? command.value : undefined,
-    );
+    const value = command.kind === 'put' ? command.value : undefined;
+    const isRefused = value !== undefined && this.#full.size > 0;
+    const outcome: Outcome = isRefused
+      ? { type: 'refused', reason: 'noSpace' }
+      : this.#change(toByteString(command.key), index + 1, value);
     session.outcomes.set(command.number, outcome);
     return outcome;
   }

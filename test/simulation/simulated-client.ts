@@ -114,6 +114,7 @@ export class SimulatedClient {
     switch (response.type) {
       case 'outcome':
         this.#world.oracle.checkOutcome(commandOf(call), response.outcome, from.id);
+        if (response.outcome.type === 'refused' && response.outcome.reason === 'noSpace') return this.#refused(call);
         if (response.outcome.type === 'refused') {
           throw new Violation(
             'a live session is answered',
@@ -121,7 +122,7 @@ export class SimulatedClient {
           );
         }
         if (response.outcome.type === 'sessionOpened') this.#session = response.outcome.session;
-        else this.#acknowledge(response.outcome.revision);
+        else if (response.outcome.type !== 'spaceNoted') this.#acknowledge(response.outcome.revision);
         return this.#answered(call, from);
       case 'record': {
         const found = response.record;
@@ -269,6 +270,15 @@ export class SimulatedClient {
     }
     this.#record.unknown++;
     this.#note(call, undefined, call.value);
+  }
+
+  /** Decided as without effect, whatever became of other requests for it. */
+  #refused(call: Call): void {
+    this.#world.counts.add('put refused for lack of space');
+    call.isDone = true;
+    this.#live.delete(call);
+    this.#record.failed++;
+    call.then(true);
   }
 
   #answered(call: Call, from: SimulatedNode, value: string | undefined = call.value): void {

@@ -43,6 +43,10 @@ export class SimulatedDisk {
   readonly state = new MemoryStateDisk();
   /** What it was made with, if not empty. */
   origin: Origin | undefined;
+  /** Somebody else fills it: no checkpoint ends until there is room. */
+  isFull = false;
+  /** Nor does a flush. */
+  isLogFull = false;
   /** How often it was opened. */
   incarnation = 0;
 

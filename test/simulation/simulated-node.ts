@@ -21,6 +21,14 @@ import { require, Violation } from './violation.ts';
 /** Where a crash strikes, relative to a write. */
 export type CrashPoint = 'beforeRelease' | 'afterRelease' | 'inFlush' | 'afterFlush' | 'inJob' | 'afterJob';
 
+/** How often a write is tried again that found the disk full. */
+const roomPollUs = 50_000;
+
+interface Flush {
+  readonly begunUs: number;
+  durationUs: number;
+}
+
 /** What a node needs of the world around it. */
 export interface World {
   readonly queue: EventQueue;
@@ -71,7 +79,7 @@ export class SimulatedNode {
   #failsNextWrite = false;
   #hasQuickDisk = false;
   /** All flushes of all lives. */
-  readonly #flushes: { readonly begunUs: number; readonly durationUs: number }[] = [];
+  readonly #flushes: Flush[] = [];
 
   constructor(world: World, id: NodeId, address: string, initial: InitialCluster, settings: ReplicaSettings) {
     this.#world = world;
@@ -164,6 +172,7 @@ export class SimulatedNode {
     this.#process = process;
     oracle.onStart(this);
     queue.after(random.below(tickUs), () => this.#tick(process));
+    if (plan.faults.fullDisk > 0) this.#measureSpace(process);
     this.#receive(process, { type: 'tick' });
   }
 
@@ -268,6 +277,31 @@ export class SimulatedNode {
       if (durationUs >= slowUs) totalUs += endUs - Math.max(begunUs, sinceUs);
     }
     return totalUs;
+  }
+
+  /** Somebody else fills the disk to the last byte, for longer than the process may live. */
+  fillDisk(): void {
+    this.#setFull(true);
+  }
+
+  freeDisk(): void {
+    this.#setFull(false);
+  }
+
+  #setFull(isFull: boolean): void {
+    if (this.#disk.isFull === isFull) return;
+    this.#note('space', () => `the disk of node ${this.id} ${isFull ? 'is full' : 'has room'}`);
+    this.#disk.isFull = isFull;
+    this.#disk.isLogFull = isFull && this.#world.random.chance(30);
+    this.#post((process) => this.#measureSpace(process));
+  }
+
+  #measureSpace(process: Process): void {
+    const { isFull } = this.#disk;
+    const level = isFull ? 'full' : this.#world.random.pick(['ok', 'low'] as const);
+    const logSurplusIndex = this.#world.random.pick([0, Number.MAX_SAFE_INTEGER]);
+    const bytes = { usedBytes: isFull ? 100 : 50, capacityBytes: 100 };
+    this.#receive(process, { type: 'space', level, ...bytes, logSurplusIndex, isWaiting: isFull });
   }
 
   connected(hello: PeerHello, session: Session): void {
@@ -402,20 +436,30 @@ export class SimulatedNode {
     process.flushBegunUs = this.#world.queue.nowUs;
     process.log.beginFlush();
     const delayUs = this.#writeUs(this.#world.plan.flushUsMin, this.#world.plan.flushUsMax);
-    this.#flushes.push({ begunUs: process.flushBegunUs, durationUs: delayUs });
+    const flush = { begunUs: process.flushBegunUs, durationUs: delayUs };
+    this.#flushes.push(flush);
     if (this.#crashPoint === 'inFlush') {
       this.#world.queue.after(this.#world.random.below(delayUs), () => {
         if (this.#process === process && process.isFlushing) this.#strikes('inFlush');
       });
     }
-    this.#world.queue.after(delayUs, () => {
-      if (this.#process !== process) return;
-      if (this.#fails()) return;
-      process.log.endFlush();
-      process.isFlushing = false;
-      if (this.#strikes('afterFlush')) return;
-      this.#post(() => this.#receive(process, { type: 'flushed', durationMs: delayUs / 1000 }));
-    });
+    this.#world.queue.after(delayUs, () => this.#endFlush(process, flush));
+  }
+
+  /** On a full disk it waits, and that counts: its duration is that of the whole wait. */
+  #endFlush(process: Process, flush: Flush): void {
+    if (this.#process !== process) return;
+    if (this.#disk.isLogFull) {
+      this.#world.counts.add('flush to a full disk');
+      flush.durationUs += roomPollUs;
+      this.#world.queue.after(roomPollUs, () => this.#endFlush(process, flush));
+      return;
+    }
+    if (this.#fails()) return;
+    process.log.endFlush();
+    process.isFlushing = false;
+    if (this.#strikes('afterFlush')) return;
+    this.#post(() => this.#receive(process, { type: 'flushed', durationMs: flush.durationUs / 1000 }));
   }
 
   #run(process: Process, job: StorageJob): void {
@@ -429,17 +473,25 @@ export class SimulatedNode {
         if (this.#process === process && process.job === job) this.#strikes('inJob');
       });
     }
-    this.#world.queue.after(delayUs, () => {
-      if (this.#process !== process) return;
-      if (this.#fails()) return;
-      process.state.endWork();
-      process.job = undefined;
-      if (this.#strikes('afterJob')) return;
-      const event: ReplicaEvent =
-        job.type === 'checkpoint' ? { type: 'checkpointed' } : { type: 'stateInstalled', index: job.index };
-      this.#note('job', () => `node ${this.id}: ${job.type} is durable`);
-      this.#post(() => this.#receive(process, event));
-    });
+    this.#world.queue.after(delayUs, () => this.#endJob(process, job));
+  }
+
+  /** On a full disk the write is tried again until it goes through. */
+  #endJob(process: Process, job: StorageJob): void {
+    if (this.#process !== process) return;
+    if (this.#disk.isFull) {
+      this.#world.counts.add('write to a full disk');
+      this.#world.queue.after(roomPollUs, () => this.#endJob(process, job));
+      return;
+    }
+    if (this.#fails()) return;
+    process.state.endWork();
+    process.job = undefined;
+    if (this.#strikes('afterJob')) return;
+    const event: ReplicaEvent =
+      job.type === 'checkpoint' ? { type: 'checkpointed' } : { type: 'stateInstalled', index: job.index };
+    this.#note('job', () => `node ${this.id}: ${job.type} is durable`);
+    this.#post(() => this.#receive(process, event));
   }
 
   /** A failed write ends the node, and nobody knows what of it reached the disk. */

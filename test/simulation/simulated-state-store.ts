@@ -45,6 +45,10 @@ export class SimulatedStateStore implements StateStore {
     return this.#staged.bytes;
   }
 
+  get stagedChanges(): number {
+    return this.#staged.count;
+  }
+
   get(key: ByteString): KvRecord | undefined {
     const change = this.#staged.get(key);
     return change === undefined ? this.#inner.get(key) : (change ?? undefined);

@@ -190,6 +190,7 @@ class Simulation {
     this.#cutOff(core);
     for (const a of core) {
       a.quickDisk();
+      a.freeDisk();
       a.resume();
       a.start();
       for (const b of core) {

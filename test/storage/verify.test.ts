@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { spaceRowId } from '../../src/kv/space-register.ts';
 import { openDataDirectory } from '../../src/storage/data-directory.ts';
 import { markOlderCopy } from '../../src/storage/older-copy.ts';
 import { setAsideIfDamaged } from '../../src/storage/set-aside.ts';
@@ -50,7 +51,10 @@ async function make(): Promise<void> {
   await logStore.flush();
   stateStore.put('k', bytes, 1);
   stateStore.put('l', new Uint8Array([2]), 2);
-  await stateStore.checkpoint(2, [{ id: 7, bytes: new Uint8Array([3]) }]);
+  await stateStore.checkpoint(2, [
+    { id: spaceRowId, bytes: new Uint8Array([1, 0]) },
+    { id: 7, bytes: new Uint8Array([3]) },
+  ]);
   await close();
 }
 

@@ -207,8 +207,9 @@ const outcome = union<Outcome>({
   deleted: fc.record({ revision: integer, existed: fc.boolean() }),
   sessionOpened: fc.record({ session: integer }),
   refused: fc.record({
-    reason: fc.constantFrom('sessionExpired', 'numberForgotten', 'windowExceeded', 'malformed'),
+    reason: fc.constantFrom('sessionExpired', 'numberForgotten', 'windowExceeded', 'malformed', 'noSpace'),
   }),
+  spaceNoted: fc.record({}),
 });
 
 const duration = fc.option(fc.double({ min: 0, max: 1e9, noNaN: true }).map(Math.abs), { nil: undefined });
@@ -245,6 +246,8 @@ const status: fc.Arbitrary<NodeStatus> = fc.record(
     ),
     disk: fc.record({ flushP50Ms: duration, flushP99Ms: duration, flushes: integer }),
     logHeld: fc.record({ fromIndex: integer, readers: ascendingIds }),
+    space: fc.record({ level: fc.constantFrom('ok', 'low', 'full'), usedBytes: integer, capacityBytes: integer }),
+    fullNodes: ascendingIds,
   },
   {
     requiredKeys: [
@@ -282,7 +285,7 @@ export const response: fc.Arbitrary<ClientResponse> = fc
         {
           code: fc.constantFrom(
             ...(['noMajority', 'timeout', 'notMember', 'busy', 'invalid', 'tooLarge'] as const),
-            ...(['sessionExpired', 'reconfiguring', 'unreachable', 'shuttingDown'] as const),
+            ...(['sessionExpired', 'reconfiguring', 'unreachable', 'shuttingDown', 'noSpace'] as const),
           ),
           outcome: fc.constantFrom('notApplied', 'unknown'),
           message: fc.string({ unit: 'grapheme', maxLength: 40 }).filter((text) => !text.startsWith('\uFEFF')),

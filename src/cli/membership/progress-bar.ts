@@ -1,4 +1,4 @@
-import { formatBytes } from '../byte-size.ts';
+import { formatBytes } from '../../base/byte-size.ts';
 import type { CatchUpProgress } from './catch-up-meter.ts';
 
 const barWidth = 20;

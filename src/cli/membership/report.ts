@@ -1,4 +1,4 @@
-import { formatBytes } from '../byte-size.ts';
+import { formatBytes } from '../../base/byte-size.ts';
 import { LiveLine } from '../live-line.ts';
 import { printJson, printJsonLine, printLine, printMessage } from '../output.ts';
 import type { CatchUpProgress } from './catch-up-meter.ts';

@@ -1,0 +1,150 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SpaceMeasured } from '../replica/events.ts';
+import type { SpaceLevel } from '../wire/client-message.ts';
+import { availableBytes, type DiskRoom, isNoSpace } from './disk-room.ts';
+import type { FileLogStore } from './file-log-store.ts';
+import type { LmdbStateStore } from './lmdb-state-store.ts';
+
+const mebibyte = 1024 * 1024;
+
+const lowFrom = 0.8;
+const okBelow = 0.75;
+const fullFrom = 0.95;
+const notFullBelow = 0.9;
+
+/** The log may take this part of the space, … */
+const logPart = 1 / 4;
+/** … less where the state has more, so that it is not the log that makes space low, … */
+const wantedPart = 0.7;
+/** … but this in any case. */
+const leastLogPart = 1 / 32;
+/** Of the space that the log can get at all it takes this part: the rest is for what comes while it is trimmed. */
+const logRoomPart = 1 / 2;
+/** Segments that lie ready once space is low, for what must go through then. */
+const readySegments = 3;
+
+/** Space is measured at least this often, milliseconds, … */
+const measureMsMax = 1_000;
+/** … and at most this often. */
+const measureMsMin = 50;
+/** No node writes more than this, bytes a millisecond. */
+const writtenPerMsMax = mebibyte / 4;
+
+/** What a directory is allowed, and what that means for the files in it. All in bytes. */
+export interface SpacePlan {
+  /** Undefined: what the file system has. */
+  readonly quotaBytes: number | undefined;
+  /** What it may hold now: the quota, or what it holds and what is free. */
+  readonly capacityBytes: number;
+  readonly segmentBytes: number;
+  readonly reserveBytes: number;
+}
+
+/** What was measured, and when to do so again. */
+export interface SpaceMeasurement extends SpaceMeasured {
+  readonly againMs: number;
+}
+
+/** Settles the sizes of files by the space that directory `path` has. */
+export async function planSpace(path: string, quotaBytes: number | undefined): Promise<SpacePlan> {
+  const room = (await heldBytes(path)) + (await availableBytes(path));
+  const capacityBytes = Math.min(quotaBytes ?? Number.POSITIVE_INFINITY, room);
+  const segmentBytes = 2 ** Math.floor(Math.log2(clamp(capacityBytes / 64, mebibyte / 4, 16 * mebibyte)));
+  const reserveBytes = Math.floor(clamp(capacityBytes / 40, mebibyte, 64 * mebibyte));
+  return { quotaBytes, capacityBytes, segmentBytes, reserveBytes };
+}
+
+/** The level that follows `before` when this part of the space is used. It falls later than it rises. */
+export function levelAfter(before: SpaceLevel, part: number): SpaceLevel {
+  if (part >= (before === 'full' ? notFullBelow : fullFrom)) return 'full';
+  return part >= (before === 'ok' ? lowFrom : okBelow) ? 'low' : 'ok';
+}
+
+/**
+ * Measures the space of a data directory: the files of the log, and what is in use of the state's file, which itself never
+ * shrinks; what is free in it is room. The log cannot use that room: if what it can get runs out, the space is full, too.
+ */
+export class SpaceWatch {
+  readonly #path: string;
+  readonly #plan: SpacePlan;
+  readonly #room: DiskRoom;
+  readonly #log: FileLogStore;
+  readonly #state: LmdbStateStore;
+  #level: SpaceLevel = 'ok';
+
+  constructor(path: string, plan: SpacePlan, room: DiskRoom, log: FileLogStore, state: LmdbStateStore) {
+    this.#path = path;
+    this.#plan = plan;
+    this.#room = room;
+    this.#log = log;
+    this.#state = state;
+  }
+
+  async measure(): Promise<SpaceMeasurement> {
+    const { reserve, isWaiting } = this.#room;
+    const freeBytes = await availableBytes(this.#path);
+    const heldHere = await heldBytes(this.#path);
+    const state = this.#state.measure();
+    const { neededBytes, fileBytes } = this.#log;
+    const usedBytes = fileBytes + state.usedBytes;
+    const capacityBytes = Math.min(this.#plan.quotaBytes ?? Number.POSITIVE_INFINITY, heldHere + freeBytes);
+    const logRoomBytes = fileBytes + Math.max(0, freeBytes - this.#plan.reserveBytes);
+    const stateLeftBytes = freeBytes + state.freeBytes;
+    if (stateLeftBytes > capacityBytes * (1 - notFullBelow)) reserve?.forget();
+    const isLogFull = levelAfter(this.#level, neededBytes / logRoomBytes) === 'full';
+    const isFull = isLogFull || reserve?.isSpent === true;
+    this.#level = isFull ? 'full' : levelAfter(this.#level, usedBytes / capacityBytes);
+    await this.#prepare(freeBytes);
+    const stateLeaves = capacityBytes * wantedPart - state.usedBytes;
+    const logBytesMax = clamp(stateLeaves, capacityBytes * leastLogPart, capacityBytes * logPart);
+    return {
+      level: this.#level,
+      usedBytes,
+      // Full before all is used: what is free is not where it is needed.
+      capacityBytes: isFull ? Math.min(capacityBytes, usedBytes) : capacityBytes,
+      logSurplusIndex: this.#log.surplusIndex(Math.min(logBytesMax, logRoomBytes * logRoomPart)),
+      isWaiting,
+      againMs: clamp((capacityBytes - usedBytes) / writtenPerMsMax, measureMsMin, measureMsMax),
+    };
+  }
+
+  /** While space is low, room is taken in advance for what must go through when it is full. */
+  async #prepare(freeBytes: number): Promise<void> {
+    const { reserve } = this.#room;
+    const isLow = this.#level !== 'ok';
+    this.#log.readySegments = isLow ? readySegments : 1;
+    if (reserve === undefined || isLow === reserve.isHeld) return;
+    if (!isLow) return reserve.release();
+    if (freeBytes < 2 * reserve.bytes) return;
+    await reserve.hold().catch((error: unknown) => {
+      if (!isNoSpace(error)) throw error;
+    });
+  }
+}
+
+/** Bytes that the files below a directory take on the disk, two levels deep. */
+async function heldBytes(path: string, depth = 2): Promise<number> {
+  let bytes = 0;
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    const child = join(path, entry.name);
+    if (entry.isDirectory()) bytes += depth > 1 ? await heldBytes(child, depth - 1) : 0;
+    else bytes += await fileBytes(child);
+  }
+  return bytes;
+}
+
+/** A file that has just gone has none. */
+async function fileBytes(path: string): Promise<number> {
+  try {
+    const { blocks, size } = await stat(path);
+    return blocks > 0 ? blocks * 512 : size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    throw error;
+  }
+}
+
+function clamp(value: number, min: number, max: number): number {
+  return Math.min(max, Math.max(min, value));
+}

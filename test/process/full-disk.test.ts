@@ -1,0 +1,248 @@
+import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { KvClient } from '../../src/client/client.ts';
+import { KvError } from '../../src/client/errors.ts';
+import { ProcessCluster } from './cluster.ts';
+import { SmallDisks, smallDisksProblem } from './small-disks.ts';
+
+const problem = smallDisksProblem();
+const skipped = problem === undefined ? '' : ` (${problem})`;
+const mebibytes = 64;
+const valueBytes = 16 * 1024;
+
+let cluster: ProcessCluster;
+let disks: SmallDisks | undefined;
+
+afterEach(async () => {
+  disks?.remove();
+  disks = undefined;
+  await cluster.destroy();
+});
+
+/** Three nodes that run, each on a disk of its own. */
+async function threeOnSmallDisks(): Promise<SmallDisks> {
+  cluster = await ProcessCluster.create([1, 2, 3]);
+  disks = new SmallDisks(cluster);
+  for (const id of [1, 2, 3]) disks.make(id, mebibytes);
+  await cluster.start(1, 2, 3);
+  return disks;
+}
+
+/** Puts that go on until one is refused for lack of space; what was acknowledged. */
+class Load {
+  readonly acknowledged = new Map<string, number>();
+  readonly refusals: KvError[] = [];
+  readonly #client: KvClient;
+  #number = 0;
+
+  constructor(client: KvClient) {
+    this.#client = client;
+  }
+
+  /** `keyOf` names the key of a put; the value begins with the number of the put. */
+  async run(writers: number, keyOf: (number: number) => string, goesOn: () => boolean): Promise<void> {
+    await Promise.all(Array.from({ length: writers }, () => this.#write(keyOf, goesOn)));
+  }
+
+  async #write(keyOf: (number: number) => string, goesOn: () => boolean): Promise<void> {
+    while (goesOn()) {
+      const number = this.#number++;
+      const key = keyOf(number);
+      try {
+        await this.#client.put(key, numbered(number));
+        this.acknowledged.set(key, Math.max(number, this.acknowledged.get(key) ?? 0));
+      } catch (error) {
+        if (!(error instanceof KvError)) throw error;
+        if (error.code === 'noSpace') this.refusals.push(error);
+        else expect(['timeout', 'noMajority', 'busy']).toContain(error.code);
+      }
+    }
+  }
+
+  /** Every acknowledged put is there, or a later one of its key. */
+  async check(): Promise<void> {
+    for (const [key, number] of this.acknowledged) {
+      const record = await this.#client.get(key, { timeoutMs: 20_000 });
+      expect(record && numberOf(record.value), key).toBeGreaterThanOrEqual(number);
+    }
+  }
+}
+
+function numbered(number: number): Uint8Array {
+  const value = Buffer.alloc(valueBytes, number);
+  value.writeUInt32BE(number);
+  return value;
+}
+
+function numberOf(value: Uint8Array): number {
+  return Buffer.from(value).readUInt32BE();
+}
+
+/** Runs `attempt` until it gives what is `wanted`. */
+async function until<Result>(wanted: (result: Result) => boolean, attempt: () => Promise<Result>): Promise<Result> {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    const result = await attempt();
+    if (wanted(result)) return result;
+    if (Date.now() > deadline) throw new Error(`not so within 60 s; last: ${JSON.stringify(result)}`);
+  }
+}
+
+describe.skipIf(problem !== undefined)(`nodes on disks of ${mebibytes} MiB${skipped}`, () => {
+  test('refuse puts when they are full, serve all else, and take puts again once keys are deleted', async () => {
+    await threeOnSmallDisks();
+    const client = await KvClient.connect({ endpoints: cluster.endpoints });
+    const load = new Load(client);
+    // The first refusals may end as soon as the log is trimmed: until the keys alone are too much.
+    const put = await until(
+      ({ code }) => code === 8,
+      async () => {
+        const { length } = load.refusals;
+        await load.run(
+          16,
+          (number) => `key-${number}`,
+          () => load.refusals.length === length,
+        );
+        return cluster.kv('put', 'late', 'value', '--json');
+      },
+    );
+    for (const refusal of load.refusals) expect(refusal).toMatchObject({ code: 'noSpace', outcome: 'notApplied' });
+    expect(JSON.parse(put.stdout).error).toMatchObject({ code: 'noSpace', outcome: 'notApplied' });
+    expect(JSON.parse(put.stdout).error.message).toMatch(
+      /node [123] has no space \([0-9.]+ MiB of [0-9.]+ MiB used.*delete keys/,
+    );
+    const { fullNodes, members } = await cluster.status();
+    expect(fullNodes.length).toBeGreaterThan(0);
+    expect(members.find(({ id }) => id === fullNodes[0])?.space).toMatchObject({ level: 'full' });
+    await load.check();
+
+    expect(await cluster.kv('reconfigure', '1,2', '--yes')).toMatchObject({ code: 0 });
+    expect(await cluster.kv('reconfigure', '1,2,3', '--yes')).toMatchObject({ code: 0 });
+
+    const keys = [...load.acknowledged.keys()];
+    const deleted = keys.filter((_, at) => at % 3 !== 0);
+    for (const key of deleted) {
+      expect(await client.delete(key, { timeoutMs: 20_000 })).toMatchObject({ existed: true });
+      load.acknowledged.delete(key);
+    }
+    await until(
+      ({ code }) => code === 0,
+      () => cluster.kv('put', 'late', 'value'),
+    );
+    expect((await cluster.status()).fullNodes).toEqual([]);
+    await load.check();
+    expect(cluster.running).toEqual([1, 2, 3]);
+    await client.close();
+  }, 180_000);
+
+  test('survive somebody else who takes the last byte under load, a kill and a restart on the full disk', async () => {
+    const disk = await threeOnSmallDisks();
+    const client = await KvClient.connect({ endpoints: cluster.endpoints, timeoutMs: 2_000 });
+    const load = new Load(client);
+    let isOver = false;
+    // Few keys, so that it is not the load that fills the disks.
+    const loading = load.run(
+      8,
+      (number) => `key-${number % 200}`,
+      () => !isOver,
+    );
+    await until(
+      () => load.acknowledged.size >= 200,
+      () => cluster.status(),
+    );
+    for (const id of [1, 2, 3]) disk.fill(id);
+    await until(
+      () => load.refusals.length > 0 || [1, 2, 3].some((id) => cluster.stderr(id).includes('the disk is full')),
+      () => cluster.status(),
+    );
+    for (const id of [1, 2, 3]) disk.fill(id);
+    expect(cluster.running).toEqual([1, 2, 3]);
+    expect(await cluster.kv('get', 'key-0', '--raw', '--timeout', '20s')).toMatchObject({ code: 0 });
+
+    await cluster.kill(2);
+    await cluster.start(2);
+    await cluster.until(({ members }) => members.every(({ role }) => role !== 'unreachable'), 60_000);
+    expect(cluster.running.sort()).toEqual([1, 2, 3]);
+    for (const id of [1, 2, 3]) disk.free(id);
+    await until(
+      ({ code }) => code === 0,
+      () => cluster.kv('put', 'late', 'value'),
+    );
+    isOver = true;
+    await loading;
+    await load.check();
+    for (const id of [1, 2, 3]) expect(await cluster.stop(id)).toBe(0);
+    await client.close();
+  }, 180_000);
+
+  test('stop cleanly on a full disk, and a new one is refused there in one line', async () => {
+    const disk = await threeOnSmallDisks();
+    expect(await cluster.kv('put', 'key', 'value', '--timeout', '20s')).toMatchObject({ code: 0 });
+    for (const id of [1, 2, 3]) disk.fill(id);
+    for (const id of [1, 2, 3]) expect(await cluster.stop(id)).toBe(0);
+    const data = join(realpathSync(cluster.dataDirectory(1)), '..', 'another');
+    const refused = await cluster.kv('start', '--id', '1', '--data', data);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(
+      /^kv start: data directory \S+ is on a full disk \(.*\): make room on it, then start again\n$/,
+    );
+    await cluster.start(1, 2, 3);
+    for (const id of [1, 2, 3]) disk.free(id);
+    expect(await cluster.kv('get', 'key', '--timeout', '20s')).toMatchObject({ code: 0, stdout: 'value\n' });
+  }, 120_000);
+});
+
+/** A cluster with a quota, as full as it can be. */
+async function fullToItsQuota(...ids: number[]): Promise<{ client: KvClient; load: Load }> {
+  cluster = await ProcessCluster.create(ids);
+  const file = join(cluster.directory, 'kv.json');
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), quotaBytes: 32 * 2 ** 20 }));
+  await cluster.start(...ids);
+  const client = await KvClient.connect({ endpoints: cluster.endpoints });
+  const load = new Load(client);
+  await load.run(
+    8,
+    (number) => `key-${number}`,
+    () => load.refusals.length === 0,
+  );
+  return { client, load };
+}
+
+test('a quota refuses puts on a disk with room', async () => {
+  const { client, load } = await fullToItsQuota(1);
+  expect((await cluster.status()).members[0]?.space).toMatchObject({ level: 'full', capacityBytes: 32 * 2 ** 20 });
+  for (const key of load.acknowledged.keys()) await client.delete(key);
+  await until(
+    ({ code }) => code === 0,
+    () => cluster.kv('put', 'late', 'value'),
+  );
+  await client.close();
+}, 120_000);
+
+test('a cluster that is made of the data of a full one takes puts', async () => {
+  const { client, load } = await fullToItsQuota(1, 2, 3);
+  const backup = join(cluster.directory, 'full.kvbackup');
+  expect(await cluster.kv('backup', 'save', backup)).toMatchObject({ code: 0 });
+  await client.close();
+  expect((await cluster.status()).fullNodes).not.toEqual([]);
+  for (const id of [1, 2, 3]) expect(await cluster.stop(id)).toBe(0);
+  const survivor = cluster.dataDirectory(1);
+  for (const make of [
+    (data: string) => cluster.kv('backup', 'restore', backup, '--id', '1', '--data', data),
+    (data: string) => cluster.kv('recover', survivor, '--out', data, '--yes'),
+  ]) {
+    const next = await ProcessCluster.create([1]);
+    try {
+      const made = await make(next.dataDirectory(1));
+      expect(made, made.stderr).toMatchObject({ code: 0 });
+      await next.start(1);
+      expect(await next.kv('put', 'late', 'value', '--timeout', '20s')).toMatchObject({ code: 0 });
+      expect((await next.status()).fullNodes).toEqual([]);
+      const [key] = load.acknowledged.keys();
+      expect(await next.kv('get', key as string, '--raw')).toMatchObject({ code: 0 });
+    } finally {
+      await next.destroy();
+    }
+  }
+}, 120_000);

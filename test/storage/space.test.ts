@@ -1,0 +1,163 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openDataDirectory } from '../../src/storage/data-directory.ts';
+import { DiskReserve } from '../../src/storage/disk-reserve.ts';
+import { DiskRoom } from '../../src/storage/disk-room.ts';
+import { FileLogStore } from '../../src/storage/file-log-store.ts';
+import { levelAfter } from '../../src/storage/space-watch.ts';
+import { Scratch } from './scratch.ts';
+
+let scratch: Scratch;
+
+beforeEach(() => {
+  scratch = new Scratch();
+});
+
+afterEach(() => {
+  scratch.remove();
+});
+
+const noSpace = () => Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+
+describe('the level', () => {
+  it('rises at 80 and 95 %, and falls only below 90 and 75 %', () => {
+    const parts = [0.79, 0.8, 0.76, 0.94, 0.95, 0.9, 0.89, 0.94, 0.75, 0.74, 0.79, 1, 0.5];
+    let level: 'ok' | 'low' | 'full' = 'ok';
+    const levels = parts.map((part) => {
+      level = levelAfter(level, part);
+      return level;
+    });
+    expect(levels.join(' ')).toBe('ok low low low full full low low low ok ok full ok');
+  });
+});
+
+describe('room on a disk', () => {
+  it('is waited for, and the write is run again', async () => {
+    const room = new DiskRoom(scratch.path);
+    room.allowWaiting();
+    let runs = 0;
+    const written = room.write(() => (++runs === 1 ? Promise.reject(noSpace()) : Promise.resolve()));
+    await expect.poll(() => room.isWaiting).toBe(true);
+    // It looks whether more is free than before; here, after a while, whether or not.
+    await written;
+    expect({ runs, isWaiting: room.isWaiting }).toEqual({ runs: 2, isWaiting: false });
+  }, 20_000);
+
+  it('is not waited for before the directory is open, nor once it is to be closed', async () => {
+    const room = new DiskRoom(scratch.path);
+    await expect(room.write(() => Promise.reject(noSpace()))).rejects.toThrow('no space');
+    room.allowWaiting();
+    const written = room.write(() => Promise.reject(noSpace()));
+    const failed = expect(written).rejects.toThrow('no space');
+    await expect.poll(() => room.isWaiting).toBe(true);
+    room.stopWaiting();
+    await failed;
+    await expect(room.write(() => Promise.reject(noSpace()))).rejects.toThrow('no space');
+  });
+
+  it('does not explain any other failure, nor one of the device while there is room', async () => {
+    const room = new DiskRoom(scratch.path);
+    room.allowWaiting();
+    const failure = Object.assign(new Error('input/output error'), { code: 5 });
+    await expect(room.write(() => Promise.reject(failure))).rejects.toBe(failure);
+    await expect(room.make(1, () => Promise.reject(failure))).rejects.toBe(failure);
+  });
+
+  it('in the reserve goes to the state, once', async () => {
+    const reserve = new DiskReserve(scratch.path, 100_000);
+    await reserve.hold();
+    const file = join(scratch.path, 'reserve');
+    expect(statSync(file).size).toBe(100_000);
+    const room = new DiskRoom(scratch.path, reserve);
+    let runs = 0;
+    await room.write(() => (++runs === 1 ? Promise.reject(noSpace()) : Promise.resolve()));
+    expect({ runs, isSpent: reserve.isSpent, isThere: existsSync(file) }).toEqual({
+      runs: 2,
+      isSpent: true,
+      isThere: false,
+    });
+    await expect(room.write(() => Promise.reject(noSpace()))).rejects.toThrow('no space');
+    await reserve.hold();
+    expect(new DiskReserve(scratch.path, 100_000).isHeld, 'a later life finds it').toBe(true);
+    await expect(
+      room.make(1, () => Promise.reject(noSpace())),
+      'it is not for the log',
+    ).rejects.toThrow('no space');
+    expect(reserve.isHeld).toBe(true);
+  });
+});
+
+describe('the log', () => {
+  it('says below which index there is more than it may have, and needs less once that is trimmed', async () => {
+    const path = scratch.fresh();
+    const store = await FileLogStore.open({ path, nodeId: 1, storageId: '0123456789abcdef', segmentBytes: 4096 });
+    for (let index = 0; index < 100; index++) {
+      store.sequence.append([{ type: 'Normal', entry: new Uint8Array(200) }]);
+      store.commit();
+      await store.flush();
+    }
+    expect(store.neededBytes).toBeGreaterThan(5 * 4096);
+    expect(store.surplusIndex(1_000_000)).toBe(0);
+    const index = store.surplusIndex(2 * 4096);
+    expect(index).toBeGreaterThan(60);
+    store.sequence.trim(index);
+    store.commit();
+    await store.flush();
+    expect(store.neededBytes).toBeLessThanOrEqual(3 * 4096);
+    expect(store.surplusIndex(0), 'the present segment is needed in any case').toBeGreaterThan(index);
+    expect(store.surplusIndex(0)).toBeLessThan(100);
+    store.readySegments = 3;
+    await store.close();
+    expect(readdirSync(path).length).toBeGreaterThanOrEqual(4);
+  });
+
+  it('keeps all that was flushed, whenever it is told how many files are to lie ready', async () => {
+    const options = { path: scratch.fresh(), nodeId: 1, storageId: '0123456789abcdef', segmentBytes: 4096 };
+    const store = await FileLogStore.open(options);
+    const entryOf = (index: number) => ({ type: 'Normal' as const, entry: new Uint8Array(200).fill(index) });
+    for (let index = 0; index < 200; index++) {
+      store.sequence.append([entryOf(index)]);
+      store.commit();
+      const flushed = store.flush();
+      let isFlushed = false;
+      void flushed.finally(() => {
+        isFlushed = true;
+      });
+      for (let turn = index; !isFlushed; turn++) {
+        store.readySegments = 1 + (turn % 3);
+        await new Promise(setImmediate);
+      }
+      await flushed;
+    }
+    await store.close();
+    const again = await FileLogStore.open(options);
+    expect(again.sequence.read(0, 200)).toEqual(Array.from({ length: 200 }, (_, index) => entryOf(index)));
+    await again.close();
+  });
+});
+
+describe('a data directory', () => {
+  it('measures what is in use: what was deleted is room again, though the file does not shrink', async () => {
+    const path = scratch.fresh();
+    const quotaBytes = 64 * 2 ** 20;
+    const { stateStore, measureSpace, close } = await openDataDirectory({ path, nodeId: 1, quotaBytes });
+    const before = await measureSpace();
+    expect(before).toMatchObject({ level: 'ok', capacityBytes: quotaBytes, isWaiting: false });
+    const keys = Array.from({ length: 400 }, (_, at) => `k${at}`);
+    for (const key of keys) stateStore.put(key, new Uint8Array(100_000), 1);
+    await stateStore.checkpoint(1, []);
+    const filled = await measureSpace();
+    expect(filled.usedBytes - before.usedBytes).toBeGreaterThan(400 * 100_000);
+    for (const key of keys) stateStore.put(key, new Uint8Array(160_000), 2);
+    await stateStore.checkpoint(2, []);
+    expect((await measureSpace()).level).toBe('full');
+    for (const key of keys) stateStore.delete(key);
+    await stateStore.checkpoint(3, []);
+    const emptied = await measureSpace();
+    expect(emptied.level).toBe('ok');
+    expect(emptied.usedBytes - before.usedBytes).toBeLessThan(4 * 2 ** 20);
+    expect(statSync(join(path, 'state', 'data.mdb')).size).toBeGreaterThan(400 * 100_000);
+    await close();
+  });
+});
