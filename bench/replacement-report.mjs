@@ -30,6 +30,7 @@ function summaryOf(result) {
     ['puts/s before', count(result.putsPerSecondBefore)],
     ['worst half second before', percent(result.worstShareBefore)],
     ['worst half second during', percent(result.worstShare)],
+    ['mean during', percent(result.meanShare)],
     ['longest gap before, ms', count(result.gapMsBefore)],
     ['longest gap during, ms', count(result.gapMs)],
     ['newcomers started, s', seconds(askedMs - beganMs)],
@@ -111,12 +112,14 @@ export function comparisonText(systems, runs, { load, isDead }, median) {
     ],
     ['worst half second before, %', (run) => 100 * run.worstShareBefore, count],
     ['worst half second, %', (run) => 100 * run.worstShare, count],
+    ['mean during, %', (run) => 100 * run.meanShare, count],
     ['longest gap before, ms', (run) => run.gapMsBefore, count],
     ['longest gap, ms', (run) => run.gapMs, count],
     ['sent by the leader, MB', (run) => (run.bytesOut[run.leader] ?? Number.NaN) / 1e6, count],
     ['sent by each other, MB', (run) => otherBytes(run) / 1e6, count],
     ["leader's share of what newcomers got, %", leaderShareOf, count],
-    ['CPU s of all', (run) => sum(Object.values(run.cpuSeconds)), (value) => value.toFixed(1)],
+    ['CPU s of the newcomer', (run) => run.cpuSeconds[run.newcomers[0]], (value) => value.toFixed(1)],
+    ['CPU s of the others', otherCpuSeconds, (value) => value.toFixed(1)],
     ['puts that failed', (run) => run.errors, count],
   ];
   const rows = lines.map(([what, figure, text]) => [
@@ -134,6 +137,10 @@ export function comparisonText(systems, runs, { load, isDead }, median) {
 function otherBytes({ bytesOut, kept, leader }) {
   const others = kept.filter((id) => id !== leader).map((id) => bytesOut[id] ?? Number.NaN);
   return sum(others) / others.length;
+}
+
+function otherCpuSeconds({ cpuSeconds, newcomers }) {
+  return sum(Object.values(cpuSeconds)) - sum(newcomers.map((id) => cpuSeconds[id]));
 }
 
 function leaderShareOf(run) {

@@ -102,6 +102,7 @@ function seriesFigures(series, { beganMs, completeMs }, endMs, { secondsBefore }
     putsPerSecondBefore: before,
     worstShareBefore: series.worst(fromMs, beganMs - windowMs, windowMs) / before,
     worstShare: series.worst(beganMs, completeMs, windowMs) / before,
+    meanShare: series.rate(beganMs, completeMs) / before,
     gapMsBefore: series.longestGap(fromMs, beganMs),
     gapMs: series.longestGap(beganMs, endMs),
     errors: series.errors,

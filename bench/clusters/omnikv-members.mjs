@@ -38,6 +38,13 @@ export async function startOmnikvMembers({ root, hosts, directory, members, newc
       return status.members.every(({ role }) => role === 'leader' || role === 'follower') && status.leader;
     });
   await findLeader();
+  // A connection that stays: to be asked often must not cost the newcomer much.
+  const watchers = new Map();
+  const watcherOf = async (id) => {
+    if (!watchers.has(id))
+      watchers.set(id, await KvClient.connect({ endpoints: [addresses.get(id)], timeoutMs: 1000 }));
+    return watchers.get(id);
+  };
   return {
     generator: 'omnikv-steady',
     servers,
@@ -62,14 +69,16 @@ export async function startOmnikvMembers({ root, hosts, directory, members, newc
       for (const { child, hasEnded } of servers.values()) if (!hasEnded) child.kill('SIGUSR2');
     },
     async look(id, goal) {
-      const status = await client.statusOf(addresses.get(id));
+      const status = await (await watcherOf(id)).status();
       return {
         isComplete: status.state === 'member' && status.appliedIndex >= goal,
         stage: status.catchUp?.stage ?? status.state,
         donors: status.catchUp?.donors ?? [],
       };
     },
-    close: () => client.close(),
+    async close() {
+      await Promise.all([client, ...watchers.values()].map((each) => each.close()));
+    },
   };
 }
 
