@@ -78,6 +78,20 @@ describe('catch-up from several donors', () => {
     expectSameState(cluster, leader, 4);
   });
 
+  it('a donor that is not heard until rows come from another one joins it', () => {
+    const { cluster, leader } = filled([1, 2, 3], 400);
+    cluster.start(4);
+    cluster.loses = ({ from, to, message }) =>
+      from !== leader && to === 4 && message.payload.type === 'DonorStanding' && chunksTo(cluster, 4).length === 0;
+    cluster.reconfigureTo(leader, [1, 2, 3, 4]);
+    cluster.converge(1, 2, 3, 4);
+    const chunks = chunksTo(cluster, 4);
+    expect(chunks[0]?.from, 'the leader begins alone').toBe(leader);
+    expect(new Set(chunks.map(({ from }) => from))).toEqual(new Set([1, 2, 3]));
+    expect(new Set(chunks.map(({ chunk }) => chunk.index)).size, 'all gave rows of the same index').toBe(1);
+    expectSameState(cluster, leader, 4);
+  });
+
   it('a donor whose answers never come is passed over', () => {
     const { cluster, leader } = filled([1, 2, 3], 120);
     const [silent] = others(cluster, leader);
