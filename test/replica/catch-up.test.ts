@@ -23,6 +23,20 @@ describe('catch-up from several donors', () => {
     expect(ofLeader).toBeLessThanOrEqual(total * (1 / 3 + 0.1));
   });
 
+  it('rows of one size come in full messages, none of which has to be followed by one for the rest', () => {
+    const { cluster, leader, client } = filled([1, 2, 3], 0, { catchUpBytesMax: 4_000 });
+    for (let at = 0; at < 400; at++) client.put(leader, `key-${1_000 + at}`, 'x'.repeat(200), 60_000);
+    cluster.converge(1, 2, 3);
+    cluster.tick(20);
+    cluster.start(4);
+    cluster.reconfigureTo(leader, [1, 2, 3, 4]);
+    cluster.converge(1, 2, 3, 4);
+    const chunks = chunksTo(cluster, 4).map(({ chunk }) => chunk.chunk);
+    expect(chunks.length).toBeGreaterThan(10);
+    // But for the session of the test's client, a row much larger than a message should be.
+    expect(chunks.filter((chunk) => chunk && !chunk.done && chunk.last?.type === 'pair').length).toBeLessThanOrEqual(1);
+  });
+
   it('clients are served meanwhile, and what is decided meanwhile comes by the log', () => {
     const { cluster, leader, client } = filled([1, 2, 3], 120);
     cluster.start(4);
