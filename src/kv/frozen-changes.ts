@@ -19,21 +19,28 @@ export class FrozenChanges<Key extends string | number, Value> {
     return this.#changes.size;
   }
 
-  /** `table` as changed: its entries behind `after`, in order, hidden or joined by the changes behind `after`. */
-  *over(table: Iterable<readonly [Key, Value]>, after: Key | undefined): Generator<readonly [Key, Value]> {
+  /**
+   * `table` as changed: its entries behind `after`, in order, hidden or joined by the changes behind `after`. `rowOf` makes of
+   * a change what the table has: only when its turn comes, since many changes take long.
+   */
+  *over<Row>(
+    table: Iterable<readonly [Key, Row]>,
+    after: Key | undefined,
+    rowOf: (key: Key, value: Value) => Row,
+  ): Generator<readonly [Key, Row]> {
     const keys = this.#keysInOrder();
     let at = positionAfter(keys, after);
     for (const entry of table) {
-      for (; at < keys.length && (keys[at] as Key) < entry[0]; at++) yield* this.#entry(keys[at] as Key);
-      if (at < keys.length && keys[at] === entry[0]) yield* this.#entry(keys[at++] as Key);
+      for (; at < keys.length && (keys[at] as Key) < entry[0]; at++) yield* this.#entry(keys[at] as Key, rowOf);
+      if (at < keys.length && keys[at] === entry[0]) yield* this.#entry(keys[at++] as Key, rowOf);
       else yield entry;
     }
-    for (; at < keys.length; at++) yield* this.#entry(keys[at] as Key);
+    for (; at < keys.length; at++) yield* this.#entry(keys[at] as Key, rowOf);
   }
 
-  *#entry(key: Key): Generator<readonly [Key, Value]> {
+  *#entry<Row>(key: Key, rowOf: (key: Key, value: Value) => Row): Generator<readonly [Key, Row]> {
     const value = this.#changes.get(key);
-    if (value !== undefined) yield [key, value];
+    if (value !== undefined) yield [key, rowOf(key, value)];
   }
 
   #keysInOrder(): readonly Key[] {

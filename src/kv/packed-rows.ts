@@ -18,7 +18,7 @@ import type { KvRecord, PackedRows, RowChunk, RowRange, SnapshotCursor } from '.
 const pairKind = 0;
 const sessionKind = 1;
 /** What a row weighs beside its key and record, bytes; a round number. */
-const rowOverheadBytes = 16;
+export const rowOverheadBytes = 16;
 
 /** A row with its record as it is stored. */
 export type StoredRow =

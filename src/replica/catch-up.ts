@@ -210,7 +210,13 @@ export class CatchUp {
   #queries(linked: readonly NodeId[]): Answer[] {
     if (this.#queryPatience > 0) return [];
     this.#queryPatience = this.#stage.name === 'plan' ? queryTicks : this.#settings.donorTimeoutTicks;
-    return linked.map((to) => ({ to, payload: { type: 'DonorQuery' } }));
+    return linked.flatMap((to) => [{ to, payload: { type: 'DonorQuery' } }, ...this.#invitation(to)]);
+  }
+
+  /** Who was not heard in time, or whose offer was lost, may hold the snapshot that is being pulled, too. */
+  #invitation(to: NodeId): Answer[] {
+    if (this.#stage.name !== 'state' || this.#stage.transfer.holders.has(to)) return [];
+    return [{ to, payload: { type: 'SnapshotRequest', index: this.#stage.transfer.index } }];
   }
 
   #plan(stage: Stage & { name: 'plan' }, linked: readonly NodeId[]): void {
@@ -251,6 +257,8 @@ export class CatchUp {
     const transfer = new StateTransfer(outcome.offer, this.#state, this.#settings);
     for (const id of outcome.holders) transfer.holders.add(id);
     this.#stage = { name: 'state', transfer };
+    // Those who are late are invited at once.
+    this.#queryPatience = 0;
     return [];
   }
 

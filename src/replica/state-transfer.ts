@@ -1,4 +1,4 @@
-import { isSameCursor } from '../kv/packed-rows.ts';
+import { isSameCursor, rowOverheadBytes } from '../kv/packed-rows.ts';
 import type { InstallProgress, RowRange, SnapshotCursor, StateStore } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { Cuts, PeerPayload, SnapshotOffer, StateChunk } from '../wire/peer-message.ts';
@@ -17,6 +17,8 @@ export type ChunkResult = 'installed' | 'notWanted' | 'bad' | 'gone';
 const piecesAhead = 64;
 /** Most rows in a piece, however small they are. */
 const rowsPerPieceMax = 4_096;
+/** How full of rows of the usual size a message is to be. */
+const fullPart = 15 / 16;
 /** Nothing is asked for while so many bytes wait to be written. */
 const backlogBytesMax = 16 * 1024 * 1024;
 
@@ -149,9 +151,13 @@ function beginOrResume(state: StateStore, index: number): InstallProgress | unde
   return undefined;
 }
 
+/**
+ * Rows of a piece, so few that it fits into one message although its rows are a little larger than most: what is over comes in a
+ * message of its own, which costs both sides almost as much as a full one.
+ */
 function rowsPerPiece({ rows, bytes }: SnapshotOffer, bytesMax: number): number {
-  const rowBytes = Math.max(1, bytes / Math.max(1, rows));
-  return Math.min(rowsPerPieceMax, Math.max(1, Math.floor(bytesMax / rowBytes)));
+  const rowBytes = bytes / Math.max(1, rows) + rowOverheadBytes;
+  return Math.min(rowsPerPieceMax, Math.max(1, Math.floor((bytesMax * fullPart) / rowBytes)));
 }
 
 function countHere(pieces: readonly Piece[]): number {

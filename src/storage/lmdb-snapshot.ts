@@ -5,13 +5,22 @@ import type { ByteString } from '../base/bytes.ts';
 import { FrozenChanges } from '../kv/frozen-changes.ts';
 import { packRows, type StoredRow } from '../kv/packed-rows.ts';
 import { readSnapshotRows, type SnapshotSource } from '../kv/snapshot-rows.ts';
-import type { RowChunk, RowCuts, RowRange, SnapshotCursor, SnapshotRow, StateSnapshot } from '../kv/state-store.ts';
+import type {
+  KvRecord,
+  RowChunk,
+  RowCuts,
+  RowRange,
+  SnapshotCursor,
+  SnapshotRow,
+  StateSnapshot,
+} from '../kv/state-store.ts';
 import type { LmdbStateTables } from './lmdb-state-tables.ts';
-import { decodePair, decodeSession } from './state-codec.ts';
+import { decodePair, decodeSession, StateEncoder } from './state-codec.ts';
 
-/** Changes above the tables, as records. */
+/** Changes above the tables. Pairs are made records of when they are read: all at once would hold up clients. */
 export interface RecordChanges {
-  readonly pairs: FrozenChanges<ByteString, Uint8Array>;
+  readonly pairs: FrozenChanges<ByteString, KvRecord>;
+  /** As records. */
   readonly sessions: FrozenChanges<number, Uint8Array>;
 }
 
@@ -36,6 +45,7 @@ export class LmdbSnapshot implements StateSnapshot {
   readonly #view: LmdbSnapshotView;
   readonly #source: SnapshotSource;
   readonly #onClose: () => void;
+  readonly #encodePair = pairEncoder();
   #isOpen = true;
 
   constructor(view: LmdbSnapshotView, onClose: () => void) {
@@ -92,11 +102,11 @@ export class LmdbSnapshot implements StateSnapshot {
     const { tables, transaction, changes } = this.#view;
     if (cursor?.type !== 'session') {
       const after = cursor?.key;
-      const pairs = changes.pairs.over(tables.pairRecordsAfter(after, transaction), after);
+      const pairs = changes.pairs.over(tables.pairRecordsAfter(after, transaction), after, this.#encodePair);
       for (const [key, record] of pairs) yield { type: 'pair', key, record };
     }
     const after = cursor?.type === 'session' ? cursor.id : undefined;
-    const sessions = changes.sessions.over(tables.sessionRecordsAfter(after, transaction), after);
+    const sessions = changes.sessions.over(tables.sessionRecordsAfter(after, transaction), after, asIs);
     for (const [id, record] of sessions) yield { type: 'session', id, record };
   }
 
@@ -119,16 +129,25 @@ export class LmdbSnapshot implements StateSnapshot {
   }
 }
 
+/** Makes records of staged pairs, in buffers that many share. */
+function pairEncoder(): (key: ByteString, record: KvRecord) => Uint8Array {
+  const encoder = new StateEncoder();
+  return (key, record) => encoder.pair(key, record);
+}
+
+const asIs = <Row>(_: unknown, row: Row): Row => row;
+
 function decodedSource({ file, tables, transaction, changes }: LmdbSnapshotView): SnapshotSource {
+  const encodePair = pairEncoder();
   return {
     *pairsAfter(after) {
-      for (const [key, record] of changes.pairs.over(tables.pairRecordsAfter(after, transaction), after)) {
+      for (const [key, record] of changes.pairs.over(tables.pairRecordsAfter(after, transaction), after, encodePair)) {
         const { value, revision } = decodePair(file, key, record);
         yield { key, value: value.slice(), revision };
       }
     },
     *sessionsAfter(after) {
-      for (const [id, record] of changes.sessions.over(tables.sessionRecordsAfter(after, transaction), after)) {
+      for (const [id, record] of changes.sessions.over(tables.sessionRecordsAfter(after, transaction), after, asIs)) {
         yield { id, bytes: decodeSession(file, id, record).slice() };
       }
     },

@@ -184,7 +184,7 @@ export class LmdbStateStore implements StateStore {
     const encodeSessions = (changes: readonly SessionChange[]): Change<number, Uint8Array>[] =>
       changes.map(({ id, bytes }) => [id, bytes && encoder.session(id, bytes)]);
     return this.#openSnapshot(appliedIndex, {
-      pairs: new FrozenChanges(this.#staged.generations().map((overlay) => encodedPairs(overlay, encoder))),
+      pairs: new FrozenChanges(this.#staged.generations().map(pairChanges)),
       sessions: new FrozenChanges([encodeSessions(this.#frozenSessions), encodeSessions(sessions)]),
     });
   }
@@ -433,8 +433,8 @@ async function encodeCheckpoint(
   return { pairs, rows };
 }
 
-function* encodedPairs(overlay: Overlay, encoder: StateEncoder): Generator<Change<ByteString, Uint8Array>> {
-  for (const [key, change] of overlay.entries()) yield [key, change === null ? undefined : encoder.pair(key, change)];
+function* pairChanges(overlay: Overlay): Generator<Change<ByteString, KvRecord>> {
+  for (const [key, change] of overlay.entries()) yield [key, change ?? undefined];
 }
 
 /** The row, if what a donor's disk held is what was once written there. */

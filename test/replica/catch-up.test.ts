@@ -23,6 +23,20 @@ describe('catch-up from several donors', () => {
     expect(ofLeader).toBeLessThanOrEqual(total * (1 / 3 + 0.1));
   });
 
+  it('rows of one size come in full messages, none of which has to be followed by one for the rest', () => {
+    const { cluster, leader, client } = filled([1, 2, 3], 0, { catchUpBytesMax: 4_000 });
+    for (let at = 0; at < 400; at++) client.put(leader, `key-${1_000 + at}`, 'x'.repeat(200), 60_000);
+    cluster.converge(1, 2, 3);
+    cluster.tick(20);
+    cluster.start(4);
+    cluster.reconfigureTo(leader, [1, 2, 3, 4]);
+    cluster.converge(1, 2, 3, 4);
+    const chunks = chunksTo(cluster, 4).map(({ chunk }) => chunk.chunk);
+    expect(chunks.length).toBeGreaterThan(10);
+    // But for the session of the test's client, a row much larger than a message should be.
+    expect(chunks.filter((chunk) => chunk && !chunk.done && chunk.last?.type === 'pair').length).toBeLessThanOrEqual(1);
+  });
+
   it('clients are served meanwhile, and what is decided meanwhile comes by the log', () => {
     const { cluster, leader, client } = filled([1, 2, 3], 120);
     cluster.start(4);
@@ -75,6 +89,20 @@ describe('catch-up from several donors', () => {
     expect(cluster.isRunning(dying)).toBe(false);
     const alive = [1, 2, 3, 4].filter((id) => id !== dying);
     cluster.converge(...alive);
+    expectSameState(cluster, leader, 4);
+  });
+
+  it('a donor that is not heard until rows come from another one joins it', () => {
+    const { cluster, leader } = filled([1, 2, 3], 400);
+    cluster.start(4);
+    cluster.loses = ({ from, to, message }) =>
+      from !== leader && to === 4 && message.payload.type === 'DonorStanding' && chunksTo(cluster, 4).length === 0;
+    cluster.reconfigureTo(leader, [1, 2, 3, 4]);
+    cluster.converge(1, 2, 3, 4);
+    const chunks = chunksTo(cluster, 4);
+    expect(chunks[0]?.from, 'the leader begins alone').toBe(leader);
+    expect(new Set(chunks.map(({ from }) => from))).toEqual(new Set([1, 2, 3]));
+    expect(new Set(chunks.map(({ chunk }) => chunk.index)).size, 'all gave rows of the same index').toBe(1);
     expectSameState(cluster, leader, 4);
   });
 
