@@ -19,7 +19,7 @@ import type {
   StateStore,
 } from '../kv/state-store.ts';
 import { DiskRoom } from './disk-room.ts';
-import { type FileUse, LmdbEnvironment, prepareToOpen } from './lmdb-environment.ts';
+import { type CommitSize, entryBytes, type FileUse, LmdbEnvironment, prepareToOpen } from './lmdb-environment.ts';
 import { LmdbStateTables } from './lmdb-state-tables.ts';
 import { openRecord, sealRecord } from './sealed-record.ts';
 import { StateEncoder } from './state-codec.ts';
@@ -192,10 +192,13 @@ export class LmdbStateStore implements StateStore {
       bytes += encoded.length;
     }
     install.backlogBytes += bytes;
-    const written = this.#environment.commit(() => {
-      writeChanges(install.tables.pairs, pairs);
-      writeChanges(install.tables.sessions, sessions);
-    });
+    const written = this.#environment.commit(
+      () => {
+        writeChanges(install.tables.pairs, pairs);
+        writeChanges(install.tables.sessions, sessions);
+      },
+      sizeOf([...pairs, ...sessions]),
+    );
     const counted = written.then(() => {
       install.backlogBytes -= bytes;
     });
@@ -212,7 +215,7 @@ export class LmdbStateStore implements StateStore {
     await this.#run(async () => {
       await checkpoint;
       await install.written;
-      await this.#writeHead({ generation: install.generation, appliedIndex }, () => undefined);
+      await this.#writeHead({ generation: install.generation, appliedIndex }, sizeOf([]), () => undefined);
     });
     this.#staged.clear();
     this.#install = undefined;
@@ -244,19 +247,20 @@ export class LmdbStateStore implements StateStore {
   async #writeCheckpoint(overlay: Overlay, appliedIndex: number, sessions: readonly SessionChange[]): Promise<void> {
     const tables = this.#current();
     const { pairs, rows } = await encodeCheckpoint(overlay, sessions);
-    await this.#writeHead({ generation: this.#head.generation, appliedIndex }, () => {
+    const size = sizeOf([...pairs, ...rows]);
+    await this.#writeHead({ generation: this.#head.generation, appliedIndex }, size, () => {
       writeChanges(tables.pairs, pairs);
       writeChanges(tables.sessions, rows);
     });
   }
 
-  /** Writes the head, and what `write` puts, in one transaction. */
-  async #writeHead(head: StateHead, write: () => void): Promise<void> {
+  /** Writes the head, and what `write` puts, of this size, in one transaction. */
+  async #writeHead(head: StateHead, size: CommitSize, write: () => void): Promise<void> {
     const bytes = sealRecord((writer) => writer.u8(head.generation).varuint(head.appliedIndex));
     await this.#environment.commitAfterTrial(() => {
       write();
       void this.#heads.put(headKey, bytes);
-    });
+    }, size);
     this.#head = head;
   }
 
@@ -351,6 +355,14 @@ async function encodeCheckpoint(
     await nextTurn();
   }
   return { pairs, rows };
+}
+
+function sizeOf(changes: readonly EncodedChange<ByteString | number>[]): CommitSize {
+  let bytes = 0;
+  for (const [key, value] of changes) {
+    if (value !== undefined) bytes += entryBytes(typeof key === 'string' ? key.length : 8, value.length);
+  }
+  return { changes: changes.length, bytes };
 }
 
 function writeChanges<K extends ByteString | number>(
