@@ -56,7 +56,7 @@ export class SpaceRegister {
     return changes;
   }
 
-  /** The same, for a snapshot: the next checkpoint still gets it. */
+  /** The same, which the next checkpoint has to write all the same. */
   changes(): SessionChange[] {
     return this.#isChanged ? this.rows() : [];
   }

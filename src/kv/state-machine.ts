@@ -102,7 +102,8 @@ export class KvStateMachine {
 
   /** A stable view of the state as it is now, at {@link appliedIndex}, for a node that catches up. */
   openSnapshot(): StateSnapshot {
-    return this.#store.openSnapshotAt(this.#appliedIndex, [...this.#space.changes(), ...this.#sessions.changes()]);
+    const sessions = [...this.#space.changes(), ...this.#sessions.changes()];
+    return this.#store.openSnapshotAt(this.#appliedIndex, sessions);
   }
 
   /** Takes the state from the store again: after an installed snapshot. What was applied but is not in there is gone. */

@@ -440,12 +440,12 @@ export class Replica {
     const { decidedIndex } = this.#store.state;
     const from = this.#machine.appliedIndex;
     if (from >= decidedIndex) return false;
-    const room = Math.min(this.#settings.appliedPerTurnMax, this.#keeper.roomForChanges);
+    const roomFor = Math.min(this.#settings.appliedPerTurnMax, this.#keeper.roomForChanges);
     // A snapshot of one index means to stand at it for a moment.
-    const to = Math.min(decidedIndex, from + room, this.#donor.nextHold);
+    const to = Math.min(decidedIndex, from + roomFor, this.#donor.nextHold);
     if (to < decidedIndex) this.#hasMoreToDo = true;
     const isHandedOver = this.#apply(from, this.#store.sequence.read(from, to));
-    this.#appliedSinceTick += to - from;
+    this.#appliedSinceTick += this.#machine.appliedIndex - from;
     this.#sendAll(this.#donor.reached());
     return isHandedOver;
   }

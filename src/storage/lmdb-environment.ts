@@ -60,6 +60,26 @@ export interface FileUse {
   readonly freeBytes: number;
 }
 
+/** What a commit changes: so many keys, and bytes of keys and values as {@link entryBytes} counts them. */
+export interface CommitSize {
+  readonly changes: number;
+  readonly bytes: number;
+}
+
+const unknownSize: CommitSize = { changes: 0, bytes: 0 };
+
+/** Usual size of a page, and of its head. */
+const pageBytes = 4096;
+const pageHeadBytes = 16;
+/** Pages that a commit may take beside those of its keys and values, and those that list what is free. */
+const sparePages = 16;
+
+/** The most that a key and its value make the data file grow: small ones may leave pages half empty, large ones have their own. */
+export function entryBytes(keyBytes: number, valueBytes: number): number {
+  if (2 * valueBytes < pageBytes) return 2 * (keyBytes + valueBytes);
+  return 2 * keyBytes + Math.ceil((valueBytes + pageHeadBytes) / pageBytes) * pageBytes;
+}
+
 /** Pages at the start of the data file. */
 const metaPages = 2;
 
@@ -114,12 +134,12 @@ export class LmdbEnvironment {
 
   /** A table whose keys are byte strings of 1 to 1,978 bytes. */
   byteStringTable(name: string): Database<Uint8Array, ByteString> {
-    return this.#measured(this.#table(name, byteStringKeys));
+    return this.#counted(this.#table(name, byteStringKeys));
   }
 
   /** A table whose keys are unsigned 53-bit integers. */
   numberTable(name: string): Database<Uint8Array, number> {
-    return this.#measured(this.#table(name, numberKeys));
+    return this.#counted(this.#table(name, numberKeys));
   }
 
   /**
@@ -138,15 +158,20 @@ export class LmdbEnvironment {
    * Runs `write`, whose puts and removes become one transaction: durable when this resolves. Bytes given to it must not
    * change until then. Rejects with a {@link DiskFailedError}. `write` must not throw: what it put before would stay.
    * The promises that lmdb's puts give inside `write` say nothing; this one does. One commit after the other: those behind
-   * one that finds no room on the disk wait with it, and it is run again when there is.
+   * one that finds no room on the disk wait with it, and it is run again when there is. It is not run while less is free
+   * than `size` may take: lmdb may not outlive a write of pages that fails, see {@link tryDisk}.
    */
-  commit(write: () => void): Promise<void> {
-    return this.#inTurn(() => this.#commitOnce(write));
+  commit(write: () => void, size = unknownSize): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#checkRoom(size);
+      await this.#commitOnce(write);
+    });
   }
 
   /** As {@link commit}, after a trial of the disk: each time that it is run. What the trial says of the device is final. */
-  commitAfterTrial(write: () => void): Promise<void> {
+  commitAfterTrial(write: () => void, size: CommitSize): Promise<void> {
     return this.#inTurn(async () => {
+      await this.#checkRoom(size);
       await tryDisk(dirname(this.file));
       await this.#commitOnce(write);
     });
@@ -154,11 +179,8 @@ export class LmdbEnvironment {
 
   /** What is in use of the data file, which never shrinks, and what is free in it. */
   measure(): FileUse {
-    this.refreshReads();
-    const { root, free, pageSize, lastPageNumber } = this.#root.getStats() as EnvironmentStats;
-    const tables = this.#tables.map((table) => table.getStats() as PageCounts);
-    const pages = [root, free, ...tables].reduce((sum, counts) => sum + pagesOf(counts), metaPages);
-    return { usedBytes: pages * pageSize, freeBytes: Math.max(0, lastPageNumber + 1 - pages) * pageSize };
+    const { pageSize, usedPages, freePages } = this.#countPages();
+    return { usedBytes: usedPages * pageSize, freeBytes: freePages * pageSize };
   }
 
   /** Lets the next read see the newest commit, whatever was read earlier in this turn of the event loop. */
@@ -175,6 +197,31 @@ export class LmdbEnvironment {
   /** Waits for writes under way, then closes. */
   close(): Promise<void> {
     return this.#root.close();
+  }
+
+  #countPages() {
+    this.refreshReads();
+    const { root, free, pageSize, lastPageNumber } = this.#root.getStats() as EnvironmentStats;
+    const tables = [root, ...this.#tables.map((table) => table.getStats() as PageCounts)];
+    const usedPages = [free, ...tables].reduce((sum, counts) => sum + pagesOf(counts), metaPages);
+    return {
+      pageSize,
+      usedPages,
+      freePages: Math.max(0, lastPageNumber + 1 - usedPages),
+      /** Those of trees, which a commit writes anew where it changes them. */
+      treePages: tables.reduce((sum, counts) => sum + counts.treeBranchPageCount + counts.treeLeafPageCount, 0),
+      listPages: pagesOf(free),
+    };
+  }
+
+  /**
+   * Rejects, as the system does on a full disk, if the data file may have to grow by more than is free. Of the pages that are
+   * free in it half count, since those that the last commit let go of are not to be had yet.
+   */
+  async #checkRoom({ changes, bytes }: CommitSize): Promise<void> {
+    const { pageSize, freePages, treePages, listPages } = this.#countPages();
+    const pages = Math.ceil(bytes / pageSize) + Math.min(2 * changes, treePages) + listPages + sparePages;
+    await this.#room.checkFree(Math.min(pages, Math.max(0, 2 * pages - freePages)) * pageSize);
   }
 
   async #inTurn(commit: () => Promise<void>): Promise<void> {
@@ -195,8 +242,26 @@ export class LmdbEnvironment {
     }
   }
 
-  /** Its pages count in {@link measure}. */
-  #measured<K extends ByteString | number>(table: Database<Uint8Array, K>): Database<Uint8Array, K> {
+  #passing<K extends ByteString | number>(table: Database<Uint8Array, K>): Database<Uint8Array, K> {
+    // Says that the decoder does not keep what it is given, so that lmdb need not copy it first.
+    return Object.assign(table, { decoderCopies: true });
+  }
+
+  #table<K extends ByteString | number>(
+    name: string,
+    keyEncoder: KeyEncoder<K>,
+    encoder?: ValueEncoder,
+  ): Database<Uint8Array, K> {
+    const options: DatabaseOptions & { keyEncoder: KeyEncoder<K>; encoder?: ValueEncoder } = {
+      encoding: 'binary',
+      keyEncoder,
+      ...(encoder && { encoder }),
+    };
+    return onDisk(this.file, 'write', () => this.#root.openDB<Uint8Array, K>(name, options));
+  }
+
+  /** Each once, however often it was opened: its pages count. */
+  #counted<K extends ByteString | number>(table: Database<Uint8Array, K>): Database<Uint8Array, K> {
     this.#tables.push(table as unknown as Database<Uint8Array>);
     return table;
   }

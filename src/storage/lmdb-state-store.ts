@@ -23,7 +23,7 @@ import type {
   StateStore,
 } from '../kv/state-store.ts';
 import { DiskRoom } from './disk-room.ts';
-import { type FileUse, LmdbEnvironment, prepareToOpen } from './lmdb-environment.ts';
+import { type CommitSize, entryBytes, type FileUse, LmdbEnvironment, prepareToOpen } from './lmdb-environment.ts';
 import { LmdbSnapshot, noChanges, type RecordChanges } from './lmdb-snapshot.ts';
 import { LmdbStateTables } from './lmdb-state-tables.ts';
 import { openRecord, sealRecord } from './sealed-record.ts';
@@ -239,7 +239,8 @@ export class LmdbStateStore implements StateStore {
     const { tables, generation } = install;
     install.progress &&= { ...install.progress, frontier };
     const progress = install.progress && sealInstallProgress(generation, install.progress);
-    this.#write(install, rows.bytes.length, () => {
+    const size = sizeOf(stored.map((row) => [row.type === 'pair' ? row.key : row.id, row.record]));
+    this.#write(install, rows.bytes.length, size, () => {
       for (const row of stored) {
         if (row.type === 'pair') void tables.pairs.put(row.key, row.record);
         else void tables.sessions.put(row.id, row.record);
@@ -262,7 +263,7 @@ export class LmdbStateStore implements StateStore {
       else sessions.push([row.id, encoded]);
       bytes += encoded.length;
     }
-    this.#write(install, bytes, () => {
+    this.#write(install, bytes, sizeOf([...pairs, ...sessions]), () => {
       writeChanges(install.tables.pairs, pairs);
       writeChanges(install.tables.sessions, sessions);
     });
@@ -274,9 +275,9 @@ export class LmdbStateStore implements StateStore {
     return { tables, generation, encoder: new StateEncoder(), progress, backlogBytes: 0, written: Promise.resolve() };
   }
 
-  #write(install: Install, bytes: number, write: () => void): void {
+  #write(install: Install, bytes: number, size: CommitSize, write: () => void): void {
     install.backlogBytes += bytes;
-    const counted = this.#environment.commit(write).then(() => {
+    const counted = this.#environment.commit(write, size).then(() => {
       install.backlogBytes -= bytes;
     });
     install.written = this.#guarded(Promise.all([install.written, counted]));
@@ -292,7 +293,7 @@ export class LmdbStateStore implements StateStore {
     await this.#run(async () => {
       await checkpoint;
       await install.written;
-      await this.#writeHead({ generation: install.generation, appliedIndex }, () => {
+      await this.#writeHead({ generation: install.generation, appliedIndex }, sizeOf([]), () => {
         void this.#heads.remove(installKey);
       });
     });
@@ -327,19 +328,20 @@ export class LmdbStateStore implements StateStore {
   async #writeCheckpoint(overlay: Overlay, appliedIndex: number, sessions: readonly SessionChange[]): Promise<void> {
     const tables = this.#current();
     const { pairs, rows } = await encodeCheckpoint(overlay, sessions);
-    await this.#writeHead({ generation: this.#head.generation, appliedIndex }, () => {
+    const size = sizeOf([...pairs, ...rows]);
+    await this.#writeHead({ generation: this.#head.generation, appliedIndex }, size, () => {
       writeChanges(tables.pairs, pairs);
       writeChanges(tables.sessions, rows);
     });
   }
 
-  /** Writes the head, and what `write` puts, in one transaction. */
-  async #writeHead(head: StateHead, write: () => void): Promise<void> {
+  /** Writes the head, and what `write` puts, of this size, in one transaction. */
+  async #writeHead(head: StateHead, size: CommitSize, write: () => void): Promise<void> {
     const bytes = sealRecord((writer) => writer.u8(head.generation).varuint(head.appliedIndex));
     await this.#environment.commitAfterTrial(() => {
       write();
       void this.#heads.put(headKey, bytes);
-    });
+    }, size);
     this.#head = head;
   }
 
@@ -435,6 +437,14 @@ async function encodeCheckpoint(
 
 function* pairChanges(overlay: Overlay): Generator<Change<ByteString, KvRecord>> {
   for (const [key, change] of overlay.entries()) yield [key, change ?? undefined];
+}
+
+function sizeOf(changes: readonly EncodedChange<ByteString | number>[]): CommitSize {
+  let bytes = 0;
+  for (const [key, value] of changes) {
+    if (value !== undefined) bytes += entryBytes(typeof key === 'string' ? key.length : 8, value.length);
+  }
+  return { changes: changes.length, bytes };
 }
 
 /** The row, if what a donor's disk held is what was once written there. */

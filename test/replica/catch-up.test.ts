@@ -9,7 +9,7 @@ const manyPieces = { checkpointTicks: 5, logTailEntries: 1, catchUpBytesMax: 100
 
 describe('catch-up from several donors', () => {
   it('a newcomer pulls one snapshot from all members, the leader gives no more than its share', () => {
-    const { cluster, leader } = filled([1, 2, 3], 120);
+    const { cluster, leader } = filled([1, 2, 3], 140);
     cluster.start(4);
     cluster.reconfigureTo(leader, [1, 2, 3, 4]);
     cluster.converge(1, 2, 3, 4);
