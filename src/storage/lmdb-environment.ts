@@ -265,24 +265,6 @@ export class LmdbEnvironment {
     this.#tables.push(table as unknown as Database<Uint8Array>);
     return table;
   }
-
-  #passing<K extends ByteString | number>(table: Database<Uint8Array, K>): Database<Uint8Array, K> {
-    // Says that the decoder does not keep what it is given, so that lmdb need not copy it first.
-    return Object.assign(table, { decoderCopies: true });
-  }
-
-  #table<K extends ByteString | number>(
-    name: string,
-    keyEncoder: KeyEncoder<K>,
-    encoder?: ValueEncoder,
-  ): Database<Uint8Array, K> {
-    const options: DatabaseOptions & { keyEncoder: KeyEncoder<K>; encoder?: ValueEncoder } = {
-      encoding: 'binary',
-      keyEncoder,
-      ...(encoder && { encoder }),
-    };
-    return onDisk(this.file, 'write', () => this.#root.openDB<Uint8Array, K>(name, options));
-  }
 }
 
 /**
