@@ -5,7 +5,7 @@
 // does. A unary call that fails has no message in its answer, so headers of answers need not be decoded.
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
-import { ClosedLoop, EachKey, Outgoing, randomKey, report, task, writeDigits } from './task.mjs';
+import { ClosedLoop, EachKey, Outgoing, randomKey, report, SteadyLoop, task, writeDigits } from './task.mjs';
 
 const types = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7, windowUpdate: 8 };
 const flags = { ack: 1, endStream: 1, endHeaders: 4 };
@@ -15,7 +15,7 @@ const windowAtFirst = 65_535;
 /** Streams that are open at a time are fewer by far. */
 const ringSize = 65_536;
 
-const isPut = task.operation === 'put' || task.operation === 'fill';
+const isPut = ['put', 'fill', 'steadyPut'].includes(task.operation);
 const method = `/etcdserverpb.KV/${isPut ? 'Put' : 'Range'}`;
 const keyPrefix = 'bench/';
 
@@ -228,9 +228,8 @@ const connections = Array.from({ length: Math.min(task.clients, task.outstanding
 });
 await Promise.all(connections.map((connection, at) => connection.open(task.endpoints[at % task.endpoints.length])));
 const connectionOf = (slot) => connections[slot % connections.length];
-load =
-  task.operation === 'fill'
-    ? new EachKey((slot, keyNumber) => connectionOf(slot).send(keyNumber, slot))
-    : new ClosedLoop((slot) => connectionOf(slot).send(randomKey(), slot));
+const begin = (slot) => connectionOf(slot).send(randomKey(), slot);
+if (task.operation === 'fill') load = new EachKey((slot, keyNumber) => connectionOf(slot).send(keyNumber, slot));
+else load = task.operation === 'steadyPut' ? new SteadyLoop(begin) : new ClosedLoop(begin);
 report(await load.run());
 for (const connection of connections) connection.close();

@@ -5,7 +5,7 @@ import { cpuSecondsOf, largestResidentMiB } from '../processes.mjs';
 
 /**
  * {
- *   endpoints: string[], pids: number[], operation: 'fill' | 'put' | 'get' | 'localGet', outstanding, clients,
+ *   endpoints: string[], pids: number[], operation: 'fill' | 'put' | 'get' | 'localGet' | 'steadyPut', outstanding, clients,
  *   keys, keyBytes, valueBytes, seconds, warmUpSeconds
  * }
  */
@@ -93,6 +93,73 @@ export class ClosedLoop {
     this.#inFlight++;
     this.#begin(slot);
   }
+}
+
+/** Gaps shorter than this are not told, ms. */
+const gapMsMin = 10;
+/** Completions are counted in steps of so many ms. */
+const stepMs = 10;
+
+/**
+ * Keeps `outstanding` operations in flight until standard input ends. Tells when operations were done: `steps` has pairs of a
+ * step's number and a count, `gaps` pairs of the moments between which none was done, in ms of the machine's clock.
+ */
+export class SteadyLoop {
+  #begin;
+  #steps = new Map();
+  #gaps = [];
+  #lastMs = 0;
+  #errors = 0;
+  #inFlight = 0;
+  #isOver = false;
+  #onDrained;
+
+  constructor(begin) {
+    this.#begin = begin;
+  }
+
+  async run() {
+    const drained = new Promise((resolve) => {
+      this.#onDrained = resolve;
+    });
+    this.#lastMs = clockMs();
+    for (let slot = 0; slot < task.outstanding; slot++) this.#next(slot);
+    process.stdin.resume().once('end', () => {
+      this.#noteGap(clockMs());
+      this.#isOver = true;
+    });
+    await drained;
+    return { stepMs, steps: [...this.#steps], gaps: this.#gaps, errors: this.#errors };
+  }
+
+  done(slot, isGood) {
+    this.#inFlight--;
+    if (!isGood) this.#errors++;
+    else if (!this.#isOver) this.#note(clockMs());
+    if (!this.#isOver) this.#next(slot);
+    else if (this.#inFlight === 0) this.#onDrained();
+  }
+
+  #note(nowMs) {
+    const step = Math.floor(nowMs / stepMs);
+    this.#steps.set(step, (this.#steps.get(step) ?? 0) + 1);
+    this.#noteGap(nowMs);
+    this.#lastMs = nowMs;
+  }
+
+  #noteGap(nowMs) {
+    if (nowMs - this.#lastMs >= gapMsMin) this.#gaps.push([this.#lastMs, nowMs]);
+  }
+
+  #next(slot) {
+    this.#inFlight++;
+    this.#begin(slot);
+  }
+}
+
+/** The same in every process of this machine. */
+function clockMs() {
+  return performance.timeOrigin + performance.now();
 }
 
 /** Does `begin(slot, key number)` once for each key; whoever learns that it is done calls `done(slot, isGood)`. */

@@ -81,6 +81,17 @@ export class ByteWriter {
     return this.varuint(bytes.length).raw(bytes);
   }
 
+  /** A byte string, length first: the same bytes as `bytes(fromByteString(text))`, without an array in between. */
+  byteString(text: ByteString): this {
+    this.varuint(text.length);
+    this.#reserve(text.length);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    for (let character = 0; character < text.length; character++) bytes[at++] = text.charCodeAt(character);
+    this.#length = at;
+    return this;
+  }
+
   /** UTF-8 text, length first. */
   text(text: string): this {
     return this.bytes(textEncoder.encode(text));
@@ -162,6 +173,11 @@ export class ByteReader {
     const length = this.varuint();
     if (length > max) throw new DecodeError(`${length} bytes where at most ${max} are allowed`);
     return this.raw(length);
+  }
+
+  /** A length as varuint, then a byte string of that many bytes. `max` bounds the length. */
+  byteString(max = Number.MAX_SAFE_INTEGER): ByteString {
+    return toByteString(this.bytes(max));
   }
 
   text(max = Number.MAX_SAFE_INTEGER): string {

@@ -1,13 +1,28 @@
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
+import { crc32 } from '../base/crc32.ts';
 import { type KeyedChange, mergeRange, type Overlay, rangeStart } from './overlay.ts';
-import { readSnapshotRows, type SnapshotSource } from './snapshot-rows.ts';
+import {
+  openPairRecord,
+  openSessionRecord,
+  packRows,
+  pairRecord,
+  type StoredRow,
+  sessionRecord,
+  unpackRows,
+} from './packed-rows.ts';
+import { cutRows, readSnapshotRows, type SnapshotSource } from './snapshot-rows.ts';
 import { SortedKeys } from './sorted-keys.ts';
 import { StagedChanges } from './staged-changes.ts';
 import type {
+  InstallProgress,
   KvPair,
   KvRange,
   KvRecord,
+  PackedRows,
+  RowChunk,
+  RowCuts,
+  RowRange,
   SessionChange,
   SessionRow,
   SnapshotCursor,
@@ -20,6 +35,8 @@ import type {
 export class MemoryStateDisk {
   table = new MemoryTable();
   appliedIndex = 0;
+  /** A half-installed state. */
+  install: { readonly table: MemoryTable; readonly progress: InstallProgress } | undefined;
 }
 
 /**
@@ -34,6 +51,9 @@ export class MemoryStateStore implements StateStore {
   constructor(disk = new MemoryStateDisk()) {
     this.#disk = disk;
   }
+
+  /** Rows are on the disk as soon as they are given. */
+  readonly installBacklogBytes = 0;
 
   get durableIndex(): number {
     return this.#disk.appliedIndex;
@@ -82,8 +102,45 @@ export class MemoryStateStore implements StateStore {
     return new MemorySnapshot(this.#disk.table, this.#disk.appliedIndex);
   }
 
-  beginInstall(): void {
+  openSnapshotAt(appliedIndex: number, sessions: readonly SessionChange[]): StateSnapshot {
+    return this.openSnapshotWith(appliedIndex, this.#staged.generations(), sessions);
+  }
+
+  /** A view of the table with `changes` above it, the oldest first. */
+  openSnapshotWith(
+    appliedIndex: number,
+    changes: readonly Overlay[],
+    sessions: readonly SessionChange[],
+  ): StateSnapshot {
+    const table = this.#disk.table.copy();
+    for (const overlay of changes) table.apply(overlay, []);
+    table.apply(undefined, sessions);
+    return new MemorySnapshot(table, appliedIndex);
+  }
+
+  get installProgress(): InstallProgress | undefined {
+    return this.#disk.install?.progress;
+  }
+
+  beginInstall(index?: number): void {
     this.#installing = new MemoryTable();
+    this.#disk.install =
+      index === undefined ? undefined : { table: this.#installing, progress: { index, frontier: undefined } };
+  }
+
+  resumeInstall(): void {
+    assert(this.#disk.install !== undefined, 'there is no install to go on with');
+    this.#installing = this.#disk.install.table;
+  }
+
+  installPacked(rows: PackedRows, frontier: SnapshotCursor | undefined): boolean {
+    assert(this.#installing !== undefined, 'rows were installed without beginInstall');
+    const opened = unpackRows(rows, crc32, openRow);
+    if (opened === undefined) return false;
+    this.installRows(opened);
+    const { install } = this.#disk;
+    if (install) this.#disk.install = { ...install, progress: { ...install.progress, frontier } };
+    return true;
   }
 
   installRows(rows: readonly SnapshotRow[]): void {
@@ -97,6 +154,7 @@ export class MemoryStateStore implements StateStore {
     this.#disk.appliedIndex = appliedIndex;
     this.#staged.clear();
     this.#installing = undefined;
+    this.#disk.install = undefined;
     return Promise.resolve();
   }
 
@@ -120,7 +178,10 @@ class MemoryTable implements SnapshotSource {
 
   /** This table, or a copy of it if someone reads this one. */
   writable(): MemoryTable {
-    if (this.#readers === 0) return this;
+    return this.#readers === 0 ? this : this.copy();
+  }
+
+  copy(): MemoryTable {
     const copy = new MemoryTable();
     copy.#records = new Map(this.#records);
     copy.#keys = this.#keys.clone();
@@ -137,8 +198,29 @@ class MemoryTable implements SnapshotSource {
     this.#readers--;
   }
 
-  apply(overlay: Overlay, sessions: readonly SessionChange[]): void {
-    for (const [key, change] of overlay.entries()) {
+  get size(): number {
+    return this.#records.size + this.#sessions.size;
+  }
+
+  /** The rows behind `cursor` in the form in which they travel. */
+  *storedAfter(cursor: SnapshotCursor | undefined): Generator<StoredRow> {
+    if (cursor?.type !== 'session') {
+      for (const pair of this.pairsAfter(cursor?.key))
+        yield { type: 'pair', key: pair.key, record: pairRecord(pair.key, pair) };
+    }
+    for (const { id, bytes } of this.sessionsAfter(cursor?.type === 'session' ? cursor.id : undefined)) {
+      yield { type: 'session', id, record: sessionRecord(id, bytes) };
+    }
+  }
+
+  *cursorsAfter(cursor: SnapshotCursor | undefined): Generator<SnapshotCursor> {
+    for (const row of this.storedAfter(cursor)) {
+      yield row.type === 'pair' ? { type: 'pair', key: row.key } : { type: 'session', id: row.id };
+    }
+  }
+
+  apply(overlay: Overlay | undefined, sessions: readonly SessionChange[]): void {
+    for (const [key, change] of overlay?.entries() ?? []) {
       if (change === null) this.#delete(key);
       else this.#put(key, change);
     }
@@ -200,8 +282,28 @@ class MemorySnapshot implements StateSnapshot {
   }
 
   read(cursor: SnapshotCursor | undefined, bytesMax: number): { readonly rows: SnapshotRow[]; readonly done: boolean } {
+    return readSnapshotRows(this.#reading(), cursor, bytesMax);
+  }
+
+  get size(): { readonly rows: number; readonly bytes: number } {
+    const sample = this.read(undefined, 1000).rows;
+    let bytes = 0;
+    for (const row of sample) bytes += row.type === 'pair' ? row.key.length + row.value.length : row.bytes.length;
+    const rows = this.#reading().size;
+    return { rows, bytes: Math.ceil((bytes / Math.max(1, sample.length)) * rows) };
+  }
+
+  readPacked(range: RowRange, bytesMax: number): RowChunk {
+    return packRows(this.#reading().storedAfter(range.after), range, bytesMax, crc32);
+  }
+
+  cuts(after: SnapshotCursor | undefined, rowsPerCut: number, rowsMax: number): RowCuts {
+    return cutRows(this.#reading().cursorsAfter(after), rowsPerCut, rowsMax);
+  }
+
+  #reading(): MemoryTable {
     assert(this.#table !== undefined, 'a closed snapshot was read');
-    return readSnapshotRows(this.#table, cursor, bytesMax);
+    return this.#table;
   }
 
   close(): void {
@@ -213,4 +315,13 @@ class MemorySnapshot implements StateSnapshot {
 /** `bytes`, copied if they are a part of something larger that they would keep alive. */
 function ownBytes(bytes: Uint8Array): Uint8Array {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+}
+
+function openRow(row: StoredRow): SnapshotRow | undefined {
+  if (row.type === 'session') {
+    const bytes = openSessionRecord(row.id, row.record);
+    return bytes && { type: 'session', id: row.id, bytes };
+  }
+  const record = openPairRecord(row.key, row.record);
+  return record && { type: 'pair', key: row.key, ...record };
 }

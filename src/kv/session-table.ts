@@ -63,10 +63,16 @@ export class SessionTable {
 
   /** The sessions changed or dropped since the last call, in id order, for a checkpoint. */
   takeChanges(): SessionChange[] {
-    const changes: SessionChange[] = this.#dropped.map((id) => ({ id, bytes: undefined }));
-    for (const session of this.#changed) changes.push({ id: session.id, bytes: session.encode() });
+    const changes = this.changes();
     this.#changed.clear();
     this.#dropped.length = 0;
+    return changes;
+  }
+
+  /** The same, for a snapshot: the next checkpoint still gets them. */
+  changes(): SessionChange[] {
+    const changes: SessionChange[] = this.#dropped.map((id) => ({ id, bytes: undefined }));
+    for (const session of this.#changed) changes.push({ id: session.id, bytes: session.encode() });
     return changes.sort((a, b) => a.id - b.id);
   }
 

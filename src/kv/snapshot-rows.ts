@@ -1,5 +1,5 @@
 import type { ByteString } from '../base/bytes.ts';
-import type { KvPair, SessionRow, SnapshotCursor, SnapshotRow } from './state-store.ts';
+import type { KvPair, RowCuts, SessionRow, SnapshotCursor, SnapshotRow } from './state-store.ts';
 
 /** What a snapshot is read from: both in order, and both begin right after what is given. */
 export interface SnapshotSource {
@@ -38,4 +38,16 @@ function* rowsAfter(source: SnapshotSource, cursor: SnapshotCursor | undefined):
 /** What a row weighs: its bytes and a round number for what goes with it. */
 function rowBytes(row: SnapshotRow): number {
   return row.type === 'pair' ? row.key.length + row.value.length + 16 : row.bytes.length + 16;
+}
+
+/** Every `rowsPerCut`-th of the rows that `cursors` point at, of which at most `rowsMax` are looked at. */
+export function cutRows(cursors: Iterable<SnapshotCursor>, rowsPerCut: number, rowsMax: number): RowCuts {
+  const cuts: SnapshotCursor[] = [];
+  let rows = 0;
+  for (const cursor of cursors) {
+    if (rows === rowsMax) return { cursors: cuts, done: false };
+    rows++;
+    if (rows % rowsPerCut === 0) cuts.push(cursor);
+  }
+  return { cursors: cuts, done: true };
 }

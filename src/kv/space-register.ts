@@ -51,9 +51,14 @@ export class SpaceRegister {
 
   /** What a checkpoint has to write since the last one. */
   takeChanges(): SessionChange[] {
-    if (!this.#isChanged) return [];
+    const changes = this.changes();
     this.#isChanged = false;
-    return this.rows();
+    return changes;
+  }
+
+  /** The same, which the next checkpoint has to write all the same. */
+  changes(): SessionChange[] {
+    return this.#isChanged ? this.rows() : [];
   }
 
   /** Becomes what was stored; `undefined`: nothing was. */

@@ -37,6 +37,11 @@ export class StagedChanges {
     return scans;
   }
 
+  /** What is staged, the older generation first. The newer one goes on changing: copy it. */
+  generations(): readonly Overlay[] {
+    return this.#frozen === undefined ? [this.#active] : [this.#frozen, this.#active];
+  }
+
   /** A checkpoint begins: everything staged becomes the frozen generation, which is returned. */
   freeze(): Overlay {
     assert(this.#frozen === undefined, 'a checkpoint began while another was under way');

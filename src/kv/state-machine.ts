@@ -100,9 +100,10 @@ export class KvStateMachine {
     return { appliedIndex: this.#appliedIndex, sessions };
   }
 
-  /** A stable view of the last durable checkpoint, for a node that catches up. */
+  /** A stable view of the state as it is now, at {@link appliedIndex}, for a node that catches up. */
   openSnapshot(): StateSnapshot {
-    return this.#store.openSnapshot();
+    const sessions = [...this.#space.changes(), ...this.#sessions.changes()];
+    return this.#store.openSnapshotAt(this.#appliedIndex, sessions);
   }
 
   /** Takes the state from the store again: after an installed snapshot. What was applied but is not in there is gone. */

@@ -49,14 +49,56 @@ export type SnapshotCursor =
   | { readonly type: 'pair'; readonly key: ByteString }
   | { readonly type: 'session'; readonly id: number };
 
+/** A stretch of the rows of a snapshot: those behind `after` (from the first if undefined), up to and with `upTo` (to the last if undefined). */
+export interface RowRange {
+  readonly after: SnapshotCursor | undefined;
+  readonly upTo: SnapshotCursor | undefined;
+}
+
+/** Rows as they travel from store to store (kv/packed-rows.ts). */
+export interface PackedRows {
+  readonly bytes: Uint8Array;
+  /** CRC-32 of the bytes. */
+  readonly checksum: number;
+}
+
+/** Some of the rows of a range, from its beginning on. */
+export interface RowChunk {
+  readonly rows: PackedRows;
+  /** The last row in it; undefined if it has none. */
+  readonly last: SnapshotCursor | undefined;
+  /** No row of the range follows. */
+  readonly done: boolean;
+}
+
+/** Where a snapshot may be cut into ranges of about as many rows each. A cut need not be a row. */
+export interface RowCuts {
+  /** In order. */
+  readonly cursors: readonly SnapshotCursor[];
+  /** What follows the last one is less than a whole range. */
+  readonly done: boolean;
+}
+
 /** A stable view of the state at one applied index. */
 export interface StateSnapshot {
   /** Applied index of the view. */
   readonly index: number;
+  /** About how many rows, and how many bytes of them, it has: for progress, and to cut it. */
+  readonly size: { readonly rows: number; readonly bytes: number };
   /** Rows after `cursor` (from the start if undefined), about `bytesMax` bytes; `done` when nothing follows. */
   read(cursor: SnapshotCursor | undefined, bytesMax: number): { readonly rows: SnapshotRow[]; readonly done: boolean };
+  /** The first rows of `range`, about `bytesMax` bytes, one row at least. What is damaged is found by who installs them. */
+  readPacked(range: RowRange, bytesMax: number): RowChunk;
+  /** About every `rowsPerCut`-th row behind `after`, among no more than `rowsMax` rows. */
+  cuts(after: SnapshotCursor | undefined, rowsPerCut: number, rowsMax: number): RowCuts;
   /** Lets go of it. Must be called. */
   close(): void;
+}
+
+/** A half-installed state: rows of the snapshot at `index`, all up to `frontier` and some behind it. */
+export interface InstallProgress {
+  readonly index: number;
+  readonly frontier: SnapshotCursor | undefined;
 }
 
 export interface StateStore {
@@ -80,9 +122,28 @@ export interface StateStore {
   checkpoint(appliedIndex: number, sessions: readonly SessionChange[]): Promise<void>;
   /** A stable view of the last durable checkpoint: call right after one. */
   openSnapshot(): StateSnapshot;
-  /** Begins to take over a state from elsewhere, beside the present one, dropping any half-installed one. */
-  beginInstall(): void;
+  /**
+   * A stable view of all that is staged now, at `appliedIndex`, with the sessions changed since the last checkpoint began.
+   * Needs no write; keeps what is staged in memory until it is closed. Not while an install is being finished.
+   */
+  openSnapshotAt(appliedIndex: number, sessions: readonly SessionChange[]): StateSnapshot;
+  /**
+   * Begins to take over a state from elsewhere, beside the present one, dropping any half-installed one.
+   * With the `index` that the rows belong to, a crash does not lose what is installed: see {@link installProgress}.
+   */
+  beginInstall(index?: number): void;
+  /** How far the install is that was begun with an index, in this process or before a crash; undefined: none is. */
+  readonly installProgress: InstallProgress | undefined;
+  /** Goes on with the install that {@link installProgress} tells of. */
+  resumeInstall(): void;
   installRows(rows: readonly SnapshotRow[]): void;
+  /**
+   * Installs rows, in any order of ranges, and makes the progress durable with them. False, and nothing done, if a checksum,
+   * of all or of a row, does not fit. `frontier`: with these rows, all up to there are installed (undefined: not even the first range).
+   */
+  installPacked(rows: PackedRows, frontier: SnapshotCursor | undefined): boolean;
+  /** Bytes of installed rows that wait to be written: whoever installs waits for it to fall before asking for more. */
+  readonly installBacklogBytes: number;
   /** Replaces the whole state, staged writes included, by the installed rows, durably and in one step; never merges. */
   finishInstall(appliedIndex: number): Promise<void>;
   close(): Promise<void>;

@@ -154,9 +154,11 @@ export class BallotLeaderElection {
 
   /**
    * Takes the lead at once, above every ballot known here: the leader asked for it before it stops. Give the ballot
-   * to `OmniPaxos.handleLeader`. The others follow as soon as they have promised it.
+   * to `OmniPaxos.handleLeader`. The others follow as soon as they have promised it. Undefined if this node reached too few in the
+   * last whole round to lead: the lead would only come back, a change or two later.
    */
-  takeOver(): Ballot {
+  takeOver(): Ballot | undefined {
+    if (this.#answered && !this.#isQuorumConnected) return undefined;
     const promised = this.#log ? [{ leader: this.#log.promise }] : [];
     this.#leadAbove(promised);
     return this.#leader;

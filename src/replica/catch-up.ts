@@ -1,55 +1,57 @@
-import type { SnapshotCursor, SnapshotRow, StateStore } from '../kv/state-store.ts';
+import type { StateStore } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import type { Entry } from '../omnipaxos/entry.ts';
 import type { CatchUpStatus } from '../wire/client-message.ts';
-import type { LogSegment, PeerPayload, StateChunk } from '../wire/peer-message.ts';
+import type { Cuts, DonorStanding, LogSegment, PeerPayload, SnapshotOffer, StateChunk } from '../wire/peer-message.ts';
+import { Alignment } from './alignment.ts';
+import type { Answer } from './donor.ts';
+import { bytesOf } from './donor.ts';
+import { Donors } from './donors.ts';
+import { type DecidedSink, LogTransfer } from './log-transfer.ts';
 import type { ReplicaSettings } from './settings.ts';
-
-/** Where decided entries and state go. An `OmniPaxos`, or the bare log of a node that does not vote yet. */
-export interface DecidedSink {
-  readonly decidedIndex: number;
-  installDecided(from: number, entries: readonly Entry<Uint8Array>[]): void;
-  installState(index: number): void;
-}
+import { StateTransfer } from './state-transfer.ts';
 
 /**
- * - `log`: asks for decided entries.
- * - `state`: what follows is trimmed everywhere asked; reads a snapshot of `donor`.
- * - `installing`: the snapshot is complete and being made the state.
+ * - `plan`: asks all who are linked what they have.
+ * - `align`: what follows is trimmed everywhere; has the donors hold a snapshot of one index.
+ * - `state`: pulls that snapshot from all who hold it.
+ * - `install`: it is complete and being made the state.
+ * - `log`: pulls decided entries from all who have them.
  */
 type Stage =
-  | { readonly name: 'log' }
-  | { readonly name: 'state'; snapshotIndex: number; cursor: SnapshotCursor | undefined }
-  | { readonly name: 'installing'; readonly index: number };
+  | { readonly name: 'plan'; ticks: number; readonly heard: Set<NodeId> }
+  | { readonly name: 'align'; readonly alignment: Alignment }
+  | { readonly name: 'state'; readonly transfer: StateTransfer }
+  | { readonly name: 'install'; readonly index: number }
+  | { readonly name: 'log'; readonly transfer: LogTransfer };
 
-/** Most entries asked for at once. */
-const entriesPerRequestMax = 8_192;
-/** Most repeats of a request for rows before the donor, and what it gave, is given up. */
-const repeatsMax = 3;
-/** Ticks to wait after a donor that had nothing. */
-const emptyHandedTicks = 5;
+/** Most requests that wait for answers of one donor. */
+const requestsPerDonorMax = 8;
+/** Ticks in which donors answer what they have, before those that have are enough. */
+const planTicks = 5;
+/** Ticks between questions to donors of what they have, while it is not known or may be old. */
+const queryTicks = 5;
+/** Most times that the goal is moved to what was decided meanwhile. */
+const chasesMax = 5;
 
 /**
- * Catching up: a node that lacks decided entries pulls them, or state where they are trimmed, from nodes that have them.
- * State always moves this way (PROTOCOL: Trim, snapshot, catch-up). One request is out at a time; a donor that does not answer
- * in time, or has nothing, is passed over for the next.
+ * Catching up: a node that lacks decided entries pulls them, or state where they are trimmed, from all nodes that have them, in
+ * parallel. State always moves this way (PROTOCOL: Trim, snapshot, catch-up). Who does not answer in time is passed over for a
+ * while and its share goes to others; the leader is asked for no more than its share.
  */
 export class CatchUp {
   readonly #sink: DecidedSink;
   readonly #state: StateStore;
   readonly #settings: ReplicaSettings;
-  #targetIndex: number;
-  /** Whom the request that is out went to, or who was asked last. */
-  #donor: NodeId | undefined;
-  #hasLeft = false;
-  #decidedElsewhere = 0;
-  /** How often the request for the next rows was repeated. */
-  #repeats = 0;
-  #stage: Stage = { name: 'log' };
+  readonly #donors: Donors;
   readonly #fromIndex: number;
-  readonly #bytesFrom = new Map<NodeId, number>();
-  /** Ticks left for the request that is out; 0: ask now. */
-  #patience = 0;
+  #targetIndex: number;
+  #stage: Stage = { name: 'plan', ticks: 0, heard: new Set() };
+  #queryPatience = 0;
+  #needsState = false;
+  #decidedElsewhere = 0;
+  /** Set after an install until it is known what was decided meanwhile. */
+  #mustPlan = false;
+  #chases = 0;
 
   constructor(sink: DecidedSink, state: StateStore, settings: ReplicaSettings, targetIndex: number) {
     this.#sink = sink;
@@ -57,29 +59,42 @@ export class CatchUp {
     this.#settings = settings;
     this.#targetIndex = targetIndex;
     this.#fromIndex = sink.decidedIndex;
+    this.#donors = new Donors(settings.donorTimeoutTicks);
   }
 
   get isComplete(): boolean {
-    return this.#stage.name !== 'installing' && this.#sink.decidedIndex >= this.#targetIndex;
+    return !this.isInstalling && !this.#mustPlan && this.#sink.decidedIndex >= this.#targetIndex;
   }
 
   get isInstalling(): boolean {
-    return this.#stage.name === 'installing';
+    return this.#stage.name === 'install';
   }
 
   get targetIndex(): number {
     return this.#targetIndex;
   }
 
+  /** True while decided entries will not do: those who were asked have trimmed them. */
+  get needsState(): boolean {
+    return this.#needsState;
+  }
+
+  /** The highest decided index that a donor told of. */
+  get decidedElsewhere(): number {
+    return this.#decidedElsewhere;
+  }
+
   /** For people: how far it is. */
   status(): CatchUpStatus {
-    const donors = [...this.#bytesFrom].map(([id, bytes]) => ({ id, bytes })).sort((a, b) => a.id - b.id);
+    const stage = this.#stage;
+    const bytesReceived = this.#donors.bytes;
     return {
-      stage: this.#stage.name === 'installing' ? 'install' : this.#donor === undefined ? 'plan' : this.#stage.name,
-      bytesReceived: donors.reduce((sum, { bytes }) => sum + bytes, 0),
+      stage: stage.name === 'align' ? 'plan' : stage.name,
+      bytesReceived,
+      ...(stage.name === 'state' && { bytesTotal: Math.max(bytesReceived, stage.transfer.bytesTotal) }),
       fromIndex: this.#fromIndex,
       targetIndex: this.#targetIndex,
-      donors,
+      donors: this.#donors.given(),
     };
   }
 
@@ -89,142 +104,223 @@ export class CatchUp {
   }
 
   tick(): void {
-    if (this.#patience === 0) return;
-    this.#patience--;
-    if (this.#patience > 0) return;
-    // Another donor would mean to begin the snapshot anew: the request or its answer may only have been lost.
-    if (this.#stage.name === 'state' && this.#repeats < repeatsMax) this.#repeats++;
-    else this.#leaveDonor();
-  }
-
-  /** The request to send now, if any is due. `donors` are the nodes that have a link now, in one order always. */
-  nextRequest(donors: readonly NodeId[]): { readonly to: NodeId; readonly payload: PeerPayload } | undefined {
-    if (this.#patience > 0 || this.isInstalling || this.isComplete) return undefined;
-    if (this.#hasLeft || this.#donor === undefined || !donors.includes(this.#donor)) this.#chooseDonor(donors);
-    if (this.#donor === undefined) return undefined;
-    this.#patience = this.#settings.donorTimeoutTicks;
-    return { to: this.#donor, payload: this.#request() };
-  }
-
-  /** True while decided entries will not do: those who were asked have trimmed them. */
-  get needsState(): boolean {
-    return this.#stage.name === 'state';
-  }
-
-  /** The highest decided index that a donor told of. */
-  get decidedElsewhere(): number {
-    return this.#decidedElsewhere;
-  }
-
-  onLogSegment(from: NodeId, segment: LogSegment): void {
-    this.#decidedElsewhere = Math.max(this.#decidedElsewhere, segment.decidedIndex);
-    if (from !== this.#donor || this.#stage.name !== 'log' || this.#patience === 0) return;
-    const { decidedIndex } = this.#sink;
-    if (segment.entries.length > 0 && segment.from <= decidedIndex) {
-      this.#count(from, bytesOfEntries(segment.entries));
-      this.#patience = 0;
-      this.#sink.installDecided(segment.from, segment.entries);
-    } else if (segment.trimmedIndex > decidedIndex) {
-      this.#patience = 0;
-      this.#stage = { name: 'state', snapshotIndex: 0, cursor: undefined };
+    this.#donors.tick();
+    if (this.#queryPatience > 0) this.#queryPatience--;
+    const stage = this.#stage;
+    switch (stage.name) {
+      case 'plan':
+        stage.ticks++;
+        // Nobody answers: what is complete here is not held back by that.
+        if (stage.ticks > this.#settings.donorTimeoutTicks) this.#mustPlan = false;
+        return;
+      case 'align':
+        return stage.alignment.tick();
+      case 'state':
+      case 'log':
+        for (const donor of stage.transfer.tick()) this.#donors.strike(donor);
+        return;
+      case 'install':
+        return;
     }
-    // A donor with nothing for us: the next one, but not at once, lest nodes that all have nothing be asked in a rush.
-    else this.#patience = Math.min(this.#patience, emptyHandedTicks);
+  }
+
+  /** The requests to send now. `linked` are the nodes that have a link now. */
+  requests(linked: readonly NodeId[]): Answer[] {
+    if (this.isInstalling || this.isComplete) return [];
+    const requests = this.#queries(linked);
+    if (this.#stage.name === 'plan') this.#plan(this.#stage, linked);
+    if (this.#stage.name === 'align') requests.push(...this.#align(this.#stage.alignment, linked));
+    const stage = this.#stage;
+    if (stage.name === 'state') requests.push(...this.#stripeState(stage, linked));
+    if (stage.name === 'log') requests.push(...this.#stripeLog(stage, linked));
+    return requests;
+  }
+
+  onStanding(from: NodeId, standing: DonorStanding): void {
+    this.#donors.heard(from, standing);
+    this.#decidedElsewhere = Math.max(this.#decidedElsewhere, standing.decidedIndex);
+    if (this.#stage.name === 'plan') this.#stage.heard.add(from);
+  }
+
+  onSnapshotOffer(from: NodeId, offer: SnapshotOffer): void {
+    const stage = this.#stage;
+    this.#donors.update(from, { appliedIndex: offer.appliedIndex });
+    if (stage.name === 'align') stage.alignment.onOffer(from, offer);
+    else if (stage.name === 'state' && stage.transfer.index === offer.index && offer.isHeld) {
+      stage.transfer.holders.add(from);
+    }
+  }
+
+  onCuts(from: NodeId, cuts: Cuts): void {
+    if (this.#stage.name !== 'state') return;
+    if (!this.#stage.transfer.onCuts(cuts)) this.#loseHolder(this.#stage.transfer, from);
   }
 
   /** Returns the index at which the state, now complete, is to be installed. */
-  onStateChunk(from: NodeId, chunk: StateChunk): number | undefined {
+  onStateChunk(from: NodeId, message: StateChunk): number | undefined {
     const stage = this.#stage;
-    if (from !== this.#donor || stage.name !== 'state') return undefined;
-    if (chunk.rows === undefined) {
-      this.#restart();
-      return undefined;
-    }
-    const isFirst = stage.snapshotIndex === 0;
-    if (!isFirst && (chunk.snapshotIndex !== stage.snapshotIndex || !isSameCursor(chunk.cursor, stage.cursor)))
-      return undefined;
-    if (isFirst) {
-      if (chunk.cursor !== undefined) return undefined;
-      this.#state.beginInstall();
-      stage.snapshotIndex = chunk.snapshotIndex;
-    }
-    this.#state.installRows(chunk.rows);
-    this.#count(from, bytesOfRows(chunk.rows));
-    stage.cursor = cursorAfter(chunk.rows) ?? stage.cursor;
-    this.#patience = 0;
-    this.#repeats = 0;
-    if (!chunk.done) return undefined;
-    this.#stage = { name: 'installing', index: chunk.snapshotIndex };
-    return chunk.snapshotIndex;
+    if (stage.name !== 'state') return undefined;
+    const { transfer } = stage;
+    const result = transfer.onChunk(from, message);
+    if (result === 'gone') this.#loseHolder(transfer, from);
+    else if (result === 'bad') this.#donors.strike(from);
+    else this.#donors.gave(from, message.chunk?.rows.bytes.length ?? 0);
+    if (!transfer.isComplete) return undefined;
+    this.#stage = { name: 'install', index: transfer.index };
+    return transfer.index;
+  }
+
+  /** Puts what it can into the log, but nothing from behind a StopSign that opens a later configuration than the one known. */
+  onLogSegment(from: NodeId, segment: LogSegment, knownConfigurationId: number): void {
+    const { decidedIndex, trimmedIndex } = segment;
+    this.#decidedElsewhere = Math.max(this.#decidedElsewhere, decidedIndex);
+    this.#donors.update(from, { decidedIndex, trimmedIndex });
+    const stage = this.#stage;
+    if (stage.name !== 'log') return;
+    const result = stage.transfer.onSegment(from, segment);
+    if (result === 'bad') this.#donors.strike(from);
+    if (result !== 'taken') return;
+    let bytes = 0;
+    for (const entry of segment.entries) bytes += bytesOf(entry);
+    this.#donors.gave(from, bytes);
+    stage.transfer.install(knownConfigurationId);
+    if (this.#sink.decidedIndex >= this.#targetIndex) this.#chase();
   }
 
   /** The installed state is durable and in use; the log goes on behind it. */
   onInstalled(index: number): void {
     this.#sink.installState(index);
+    this.#mustPlan = true;
+    this.#needsState = false;
     this.#restart();
   }
 
   /** The snapshot turned out to be older than what is applied: not needed. */
   abandonState(): void {
+    this.#needsState = false;
     this.#restart();
   }
 
-  /** A snapshot is read from one donor to its end; another donor has another index, so it starts over. */
-  #leaveDonor(): void {
-    this.#hasLeft = true;
-    this.#patience = 0;
-    this.#repeats = 0;
-    if (this.#stage.name === 'state') this.#stage = { name: 'log' };
+  #restart(queryPatience = 0): void {
+    this.#stage = { name: 'plan', ticks: 0, heard: new Set() };
+    this.#queryPatience = queryPatience;
   }
 
-  /** The one after the last, in turn. */
-  #chooseDonor(donors: readonly NodeId[]): void {
-    if (this.#donor !== undefined) this.#leaveDonor();
-    const last = this.#donor ?? 0;
-    const ascending = [...donors].sort((a, b) => a - b);
-    this.#donor = ascending.find((id) => id > last) ?? ascending[0];
-    this.#hasLeft = false;
+  /** While there is no plan all are asked often, else seldom: what they have changes. */
+  #queries(linked: readonly NodeId[]): Answer[] {
+    if (this.#queryPatience > 0) return [];
+    this.#queryPatience = this.#stage.name === 'plan' ? queryTicks : this.#settings.donorTimeoutTicks;
+    return linked.flatMap((to) => [{ to, payload: { type: 'DonorQuery' } }, ...this.#invitation(to)]);
   }
 
-  #count(from: NodeId, bytes: number): void {
-    this.#bytesFrom.set(from, (this.#bytesFrom.get(from) ?? 0) + bytes);
+  /** Who was not heard in time, or whose offer was lost, may hold the snapshot that is being pulled, too. */
+  #invitation(to: NodeId): Answer[] {
+    if (this.#stage.name !== 'state' || this.#stage.transfer.holders.has(to)) return [];
+    return [{ to, payload: { type: 'SnapshotRequest', index: this.#stage.transfer.index } }];
   }
 
-  #restart(): void {
-    this.#stage = { name: 'log' };
-    this.#patience = 0;
+  #plan(stage: Stage & { name: 'plan' }, linked: readonly NodeId[]): void {
+    const heard = linked.filter((id) => stage.heard.has(id));
+    if (heard.length === 0 || (heard.length < linked.length && stage.ticks < planTicks)) return;
+    this.#chase();
+    if (this.isComplete) return;
+    const { decidedIndex } = this.#sink;
+    const useful = heard.filter((id) => (this.#donors.standingOf(id)?.decidedIndex ?? 0) > decidedIndex);
+    if (useful.length === 0) return;
+    this.#needsState = useful.every((id) => (this.#donors.standingOf(id)?.trimmedIndex ?? 0) > decidedIndex);
+    if (this.#needsState) this.#beginAlignment(useful);
+    else this.#stage = { name: 'log', transfer: new LogTransfer(this.#sink, this.#settings) };
   }
 
-  #request(): PeerPayload {
-    const stage = this.#stage;
-    if (stage.name === 'state') {
-      return { type: 'StateRequest', snapshotIndex: stage.snapshotIndex, cursor: stage.cursor };
+  /** What was decided while the goal was being reached is part of it, unless it is little or that happens over and over. */
+  #chase(): void {
+    this.#mustPlan = false;
+    const isNear = this.#decidedElsewhere - this.#sink.decidedIndex <= this.#settings.voteLagEntries;
+    if (isNear || this.#chases === chasesMax) return;
+    this.#chases++;
+    this.retarget(this.#decidedElsewhere);
+  }
+
+  #beginAlignment(donors: readonly NodeId[]): void {
+    const { decidedIndex } = this.#sink;
+    const resumable = this.#state.installProgress?.index ?? 0;
+    const first = [resumable, this.#targetIndex].filter((index) => index > decidedIndex);
+    const alignment = new Alignment(first, this.#settings);
+    for (const id of donors) alignment.heard(id, this.#donors.standingOf(id)?.appliedIndex ?? 0);
+    this.#stage = { name: 'align', alignment };
+  }
+
+  #align(alignment: Alignment, linked: readonly NodeId[]): Answer[] {
+    const outcome = alignment.advance(linked);
+    if (outcome.type === 'failed') this.#restart(queryTicks);
+    if (outcome.type !== 'aligned') return outcome.type === 'asks' ? outcome.requests : [];
+    const transfer = new StateTransfer(outcome.offer, this.#state, this.#settings);
+    for (const id of outcome.holders) transfer.holders.add(id);
+    this.#stage = { name: 'state', transfer };
+    // Those who are late are invited at once.
+    this.#queryPatience = 0;
+    return [];
+  }
+
+  #loseHolder(transfer: StateTransfer, donor: NodeId): void {
+    transfer.holders.delete(donor);
+    transfer.forget(donor);
+  }
+
+  #stripeState(stage: Stage & { name: 'state' }, linked: readonly NodeId[]): Answer[] {
+    const { transfer } = stage;
+    for (const donor of transfer.holders) if (!linked.includes(donor)) this.#loseHolder(transfer, donor);
+    if (transfer.holders.size === 0) {
+      // What is installed stays: if someone still holds that snapshot, or comes back, it goes on from there.
+      this.#restart(queryTicks);
+      return [];
     }
-    const from = this.#sink.decidedIndex;
-    return { type: 'LogRequest', from, to: from + entriesPerRequestMax };
+    return this.#stripe([...transfer.holders], transfer, (donor) => transfer.next(donor));
   }
-}
 
-function bytesOfEntries(entries: readonly Entry<Uint8Array>[]): number {
-  let bytes = 0;
-  for (const entry of entries) if (entry.type === 'Normal') bytes += entry.entry.length;
-  return bytes;
-}
+  #stripeLog(stage: Stage & { name: 'log' }, linked: readonly NodeId[]): Answer[] {
+    const { transfer } = stage;
+    const end = Math.max(this.#targetIndex, this.#decidedElsewhere);
+    const { decidedIndex } = this.#sink;
+    const donors = linked.filter((id) => (this.#donors.standingOf(id)?.decidedIndex ?? 0) > decidedIndex);
+    const requests = this.#stripe(donors, transfer, (donor) => {
+      const standing = this.#donors.standingOf(donor);
+      return standing && transfer.next(donor, standing, end);
+    });
+    if (transfer.outstanding === 0) this.#restart(queryTicks);
+    return requests;
+  }
 
-function bytesOfRows(rows: readonly SnapshotRow[]): number {
-  let bytes = 0;
-  for (const row of rows) if (row.type === 'pair') bytes += row.key.length + row.value.length;
-  return bytes;
-}
+  /** Gives donors work in turn, as long as any takes more. */
+  #stripe(
+    holders: readonly NodeId[],
+    transfer: StateTransfer | LogTransfer,
+    next: (donor: NodeId) => PeerPayload | undefined,
+  ): Answer[] {
+    const donors = this.#donors.usable(holders);
+    const sharers = this.#donors.sharers(holders);
+    const requests: Answer[] = [];
+    for (let isGiven = true; isGiven; ) {
+      isGiven = false;
+      for (const to of donors) {
+        if (!this.#mayAsk(to, sharers, transfer)) continue;
+        const payload = next(to);
+        if (!payload) continue;
+        requests.push({ to, payload });
+        isGiven = true;
+      }
+    }
+    return requests;
+  }
 
-function cursorAfter(rows: readonly SnapshotRow[]): SnapshotCursor | undefined {
-  const last = rows.at(-1);
-  if (!last) return undefined;
-  return last.type === 'pair' ? { type: 'pair', key: last.key } : { type: 'session', id: last.id };
-}
-
-function isSameCursor(a: SnapshotCursor | undefined, b: SnapshotCursor | undefined): boolean {
-  if (a?.type === 'pair' && b?.type === 'pair') return a.key === b.key;
-  if (a?.type === 'session' && b?.type === 'session') return a.id === b.id;
-  return a === b;
+  #mayAsk(donor: NodeId, sharers: number, transfer: StateTransfer | LogTransfer): boolean {
+    const outstanding = transfer.outstandingOf(donor);
+    if (outstanding >= requestsPerDonorMax) return false;
+    // Whatever the share of a leader: what others do not give must come from it.
+    if (!this.#donors.isLeader(donor) || sharers === 1 || transfer.outstanding === 0) return true;
+    // With what it owes it must not come to more than an equal share.
+    const bytesMax = this.#settings.catchUpBytesMax;
+    const all = this.#donors.bytes + (transfer.outstanding + 1) * bytesMax;
+    return this.#donors.bytesOf(donor) + (outstanding + 1) * bytesMax <= all / sharers;
+  }
 }

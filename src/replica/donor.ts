@@ -1,8 +1,21 @@
-import type { StateSnapshot, StateStore } from '../kv/state-store.ts';
+import { isSameCursor } from '../kv/packed-rows.ts';
+import type { KvStateMachine } from '../kv/state-machine.ts';
+import type { SnapshotCursor, StateSnapshot } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 import type { LogHeld } from '../wire/client-message.ts';
-import type { LogRequest, LogSegment, StateChunk, StateRequest } from '../wire/peer-message.ts';
+import type {
+  Cuts,
+  CutsRequest,
+  LogRequest,
+  LogSegment,
+  PeerPayload,
+  SnapshotOffer,
+  StateChunk,
+  StateRequest,
+} from '../wire/peer-message.ts';
+import { DonorBudget, type DonorLoad } from './donor-budget.ts';
+import { segmentChecksum } from './segment-checksum.ts';
 import type { ReplicaSettings } from './settings.ts';
 
 /** What a donor reads from: the log of this node, as far as it is decided. */
@@ -12,27 +25,57 @@ export interface DecidedLog {
   read(from: number, to: number): Entry<Uint8Array>[];
 }
 
+/** What takes work to answer. */
+type WorkRequest = LogRequest | CutsRequest | StateRequest;
+
+/** A message for a node that catches up. */
+export interface Answer {
+  readonly to: NodeId;
+  readonly payload: PeerPayload;
+}
+
 interface OpenSnapshot {
   readonly snapshot: StateSnapshot;
   readonly readers: Set<NodeId>;
   idleTicks: number;
 }
 
+/** Nodes that wait until this one comes to an index. */
+interface Hold {
+  readonly askers: Set<NodeId>;
+  ticks: number;
+}
+
 /** Most entries read for one segment, whatever their bytes. */
 const entriesPerSegmentMax = 8_192;
-/** Most nodes that wait for a snapshot to open. */
-const waitingMax = 64;
+/** Most rows looked at for cuts in one turn. */
+const rowsPerWalkMax = 16_384;
+/** Most snapshots held, and most indexes waited for. */
+const snapshotsMax = 4;
+const holdsMax = 16;
+/** Most requests that wait, of all nodes. */
+const requestsMax = 256;
+/** Ticks that a node waits for an index that this one does not come to. */
+const holdTicksMax = 10;
 
-/** Serves newcomers and stragglers: decided entries, and state where the log is trimmed. */
+/**
+ * Serves newcomers and stragglers: decided entries, and state where the log is trimmed.
+ *
+ * A snapshot is of exactly the index that was asked for, so that all donors hold the same one and each can give a part of it.
+ * What takes work waits for the budget, and is done one piece a turn, so that clients come first.
+ */
 export class Donor {
-  readonly #state: StateStore;
+  readonly #machine: KvStateMachine;
   readonly #settings: ReplicaSettings;
+  readonly #budget: DonorBudget;
   readonly #snapshots = new Map<number, OpenSnapshot>();
-  #waiting: NodeId[] = [];
+  readonly #holds = new Map<number, Hold>();
+  readonly #requests: { readonly from: NodeId; readonly request: WorkRequest }[] = [];
 
-  constructor(state: StateStore, settings: ReplicaSettings) {
-    this.#state = state;
+  constructor(machine: KvStateMachine, settings: ReplicaSettings) {
+    this.#machine = machine;
     this.#settings = settings;
+    this.#budget = new DonorBudget(settings.donorBytesPerTick);
   }
 
   /** Below this index nothing of the log may be dropped: readers of a snapshot need what follows it. */
@@ -47,71 +90,177 @@ export class Donor {
     return { fromIndex: this.holdsLogFrom, readers: [...readers].sort((a, b) => a - b) };
   }
 
-  /** Decided entries as asked, as many as fit. */
-  segment(log: DecidedLog, request: LogRequest): LogSegment {
-    const { decidedIndex, trimmedIndex } = log;
-    const to = Math.min(request.to, decidedIndex, request.from + entriesPerSegmentMax);
-    const isHere = request.from >= trimmedIndex && request.from < to;
-    const entries = isHere ? firstBytes(log.read(request.from, to), this.#settings.catchUpBytesMax) : [];
-    return { type: 'LogSegment', from: request.from, entries, decidedIndex, trimmedIndex };
+  /** The next index to stop at while applying, since a snapshot of it is wanted. */
+  get nextHold(): number {
+    return Math.min(Number.POSITIVE_INFINITY, ...this.#holds.keys());
   }
 
-  /** Rows of a snapshot; undefined while none can be opened: the asker is answered by `openWaiting` later. */
-  chunk(from: NodeId, request: StateRequest): StateChunk | undefined {
-    if (request.snapshotIndex === 0) {
-      if (!this.#waiting.includes(from) && this.#waiting.length < waitingMax) this.#waiting.push(from);
-      return undefined;
-    }
-    const open = this.#snapshots.get(request.snapshotIndex);
-    const { snapshotIndex, cursor } = request;
-    if (!open) return { type: 'StateChunk', snapshotIndex, cursor, rows: undefined, done: false };
-    open.idleTicks = 0;
-    open.readers.add(from);
-    const { rows, done } = open.snapshot.read(cursor, this.#settings.catchUpBytesMax);
-    return { type: 'StateChunk', snapshotIndex, cursor, rows, done };
+  /** True while requests wait that may be answered now. */
+  get hasWork(): boolean {
+    return this.#requests.length > 0 && !this.#budget.isSpent;
   }
 
-  /** Opens a snapshot of the last checkpoint for those who wait. Only while no checkpoint is being written. */
-  openWaiting(): { readonly to: NodeId; readonly chunk: StateChunk }[] {
-    if (this.#waiting.length === 0) return [];
-    const index = this.#state.durableIndex;
-    if (!this.#snapshots.has(index)) this.#open(index);
-    const request: StateRequest = { type: 'StateRequest', snapshotIndex: index, cursor: undefined };
-    const answers = [];
-    for (const to of this.#waiting) {
-      const chunk = this.chunk(to, request);
-      if (chunk) answers.push({ to, chunk });
+  /** A node wants a snapshot of exactly `index`: the answer, or undefined if it comes later, from `reached` or `tick`. */
+  hold(from: NodeId, index: number): SnapshotOffer | undefined {
+    const isHere = index === this.#machine.appliedIndex;
+    if (isHere) this.holdHere();
+    if (this.#snapshots.has(index) || index <= this.#machine.appliedIndex) return this.#offer(index);
+    const hold = this.#holds.get(index) ?? { askers: new Set<NodeId>(), ticks: 0 };
+    if (!this.#holds.has(index) && this.#holds.size >= holdsMax) return this.#offer(index);
+    hold.askers.add(from);
+    this.#holds.set(index, hold);
+    return undefined;
+  }
+
+  /** Opens a snapshot of what is applied now, unless there are too many. */
+  holdHere(): void {
+    const { appliedIndex } = this.#machine;
+    if (this.#snapshots.has(appliedIndex) || !this.#makeRoom()) return;
+    this.#snapshots.set(appliedIndex, { snapshot: this.#machine.openSnapshot(), readers: new Set(), idleTicks: 0 });
+  }
+
+  /** To be called whenever entries were applied: answers those who waited for this index, or for one that was passed. */
+  reached(): Answer[] {
+    const { appliedIndex } = this.#machine;
+    const answers: Answer[] = [];
+    for (const [index, hold] of this.#holds) {
+      if (index > appliedIndex) continue;
+      if (index === appliedIndex) this.holdHere();
+      answers.push(...this.#release(index, hold));
     }
-    this.#waiting = [];
     return answers;
   }
 
-  #open(index: number): void {
-    this.#snapshots.set(index, { snapshot: this.#state.openSnapshot(), readers: new Set(), idleTicks: 0 });
+  /** Takes a request that is answered by `serve`. One that waits already is not taken twice. */
+  take(from: NodeId, request: WorkRequest): void {
+    if (this.#requests.length >= requestsMax) return;
+    const isHere = this.#requests.some((waiting) => waiting.from === from && isSameRequest(waiting.request, request));
+    if (!isHere) this.#requests.push({ from, request });
   }
 
-  /** Lets go of snapshots that nobody reads any more. */
-  tick(): void {
+  /** The answer to one request, if one waits and the budget is not spent. */
+  serve(log: DecidedLog): Answer | undefined {
+    if (!this.hasWork) return undefined;
+    const { from, request } = this.#requests.shift() as { from: NodeId; request: WorkRequest };
+    if (request.type === 'StateRequest') this.#snapshots.get(request.index)?.readers.add(from);
+    return { to: from, payload: this.#answer(log, request) };
+  }
+
+  /** Lets go of snapshots that nobody reads any more, and tells those who wait in vain. */
+  tick(load: DonorLoad): Answer[] {
+    this.#budget.tick(load);
     for (const [index, open] of this.#snapshots) {
       open.idleTicks++;
-      if (open.idleTicks < this.#settings.snapshotIdleTicks) continue;
-      open.snapshot.close();
-      this.#snapshots.delete(index);
+      if (open.idleTicks >= this.#settings.snapshotIdleTicks) this.#close(index, open);
+    }
+    const answers: Answer[] = [];
+    for (const [index, hold] of this.#holds) {
+      hold.ticks++;
+      if (hold.ticks >= holdTicksMax) answers.push(...this.#release(index, hold));
+    }
+    return answers;
+  }
+
+  /** A node is gone: it asks again when it is back. */
+  forget(nodeId: NodeId): void {
+    for (let at = this.#requests.length - 1; at >= 0; at--) {
+      if (this.#requests[at]?.from === nodeId) this.#requests.splice(at, 1);
     }
   }
 
   close(): void {
-    for (const { snapshot } of this.#snapshots.values()) snapshot.close();
-    this.#snapshots.clear();
+    for (const [index, open] of this.#snapshots) this.#close(index, open);
+  }
+
+  #answer(log: DecidedLog, request: WorkRequest): PeerPayload {
+    switch (request.type) {
+      case 'LogRequest':
+        return this.#segment(log, request);
+      case 'CutsRequest':
+        return this.#cuts(request);
+      case 'StateRequest':
+        return this.#chunk(request);
+    }
+  }
+
+  /** Decided entries as asked, as many as fit. */
+  #segment(log: DecidedLog, { from, to }: LogRequest): LogSegment {
+    const { decidedIndex, trimmedIndex } = log;
+    const end = Math.min(to, decidedIndex, from + entriesPerSegmentMax);
+    const isHere = from >= trimmedIndex && from < end;
+    const entries = isHere ? this.#firstBytes(log.read(from, end)) : [];
+    const checksum = segmentChecksum(from, entries);
+    return { type: 'LogSegment', from, entries, checksum, decidedIndex, trimmedIndex };
+  }
+
+  #cuts({ index, after, rowsPerCut }: CutsRequest): Cuts {
+    const snapshot = this.#read(index);
+    const rows = Math.min(Math.max(rowsPerCut, 1), rowsPerWalkMax);
+    const { cursors, done } = snapshot?.cuts(after, rows, rowsPerWalkMax) ?? { cursors: [], done: false };
+    return { type: 'Cuts', index, after, cursors, done };
+  }
+
+  #chunk({ index, after, upTo }: StateRequest): StateChunk {
+    const chunk = this.#read(index)?.readPacked({ after, upTo }, this.#settings.catchUpBytesMax);
+    if (chunk) this.#budget.spend(chunk.rows.bytes.length);
+    return { type: 'StateChunk', index, after, upTo, chunk };
+  }
+
+  #read(index: number): StateSnapshot | undefined {
+    const open = this.#snapshots.get(index);
+    if (open) open.idleTicks = 0;
+    return open?.snapshot;
+  }
+
+  #offer(index: number): SnapshotOffer {
+    const snapshot = this.#read(index);
+    const { appliedIndex } = this.#machine;
+    const { rows, bytes } = snapshot?.size ?? { rows: 0, bytes: 0 };
+    return { type: 'SnapshotOffer', index, isHeld: snapshot !== undefined, appliedIndex, rows, bytes };
+  }
+
+  #release(index: number, hold: Hold): Answer[] {
+    this.#holds.delete(index);
+    return [...hold.askers].map((to) => ({ to, payload: this.#offer(index) }));
+  }
+
+  /** True if one more snapshot may be opened: the one that was read least lately may have to go. */
+  #makeRoom(): boolean {
+    if (this.#snapshots.size < snapshotsMax) return true;
+    const [idlest] = [...this.#snapshots].sort(([, a], [, b]) => b.idleTicks - a.idleTicks);
+    if (!idlest || idlest[1].idleTicks < this.#settings.donorTimeoutTicks) return false;
+    this.#close(...idlest);
+    return true;
+  }
+
+  #close(index: number, open: OpenSnapshot): void {
+    open.snapshot.close();
+    this.#snapshots.delete(index);
+  }
+
+  #firstBytes(entries: Entry<Uint8Array>[]): Entry<Uint8Array>[] {
+    const bytesMax = this.#settings.catchUpBytesMax;
+    let bytes = 0;
+    for (let count = 0; count < entries.length; count++) {
+      const entryBytes = bytesOf(entries[count] as Entry<Uint8Array>);
+      if (count > 0 && bytes + entryBytes > bytesMax) {
+        this.#budget.spend(bytes);
+        return entries.slice(0, count);
+      }
+      bytes += entryBytes;
+    }
+    this.#budget.spend(bytes);
+    return entries;
   }
 }
 
-function firstBytes(entries: Entry<Uint8Array>[], bytesMax: number): Entry<Uint8Array>[] {
-  let bytes = 0;
-  for (let count = 0; count < entries.length; count++) {
-    const entry = entries[count] as Entry<Uint8Array>;
-    bytes += entry.type === 'Normal' ? entry.entry.length : (entry.stopSign.metadata?.length ?? 0);
-    if (bytes > bytesMax) return entries.slice(0, Math.max(1, count));
-  }
-  return entries;
+/** What an entry weighs on its way. */
+export function bytesOf(entry: Entry<Uint8Array>): number {
+  return entry.type === 'Normal' ? entry.entry.length : (entry.stopSign.metadata?.length ?? 0);
+}
+
+function isSameRequest(a: WorkRequest, b: WorkRequest): boolean {
+  if (a.type === 'LogRequest') return b.type === 'LogRequest' && a.from === b.from;
+  if (b.type !== a.type || a.index !== b.index) return false;
+  return isSameCursor(a.after, b.after as SnapshotCursor | undefined);
 }

@@ -8,20 +8,12 @@ import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
-import type {
-  Announce,
-  LogSegment,
-  OpenedWith,
-  PeerHello,
-  PeerMessage,
-  StateChunk,
-  StateRequest,
-} from '../wire/peer-message.ts';
+import type { Announce, OpenedWith, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
 import { Backups } from './backups.ts';
 import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { DiskWatch } from './disk-watch.ts';
-import { type DecidedLog, Donor } from './donor.ts';
+import { type Answer, type DecidedLog, Donor } from './donor.ts';
 import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
 import { FlushTimes } from './flush-times.ts';
 import { Formation, type InitialCluster } from './formation.ts';
@@ -90,6 +82,8 @@ const connectedToldMax = 256;
 const slowFlushShare = 0.5;
 /** Election timeouts that a node has to take over when asked. */
 const takeOverTimeouts = 2;
+/** Most turns in a row in which work for those who catch up is put off, however busy they are. */
+const turnsPutOffMax = 4;
 /** Ticks between sweeps of deadlines. */
 const sweepTicks = 5;
 /**
@@ -122,6 +116,11 @@ export class Replica {
   #tick = 0;
   #nowMs = 0;
   #isStopping = false;
+  #appliedSinceTick = 0;
+  /** This turn has something for clients or for the algorithm. */
+  #isTurnBusy = false;
+  /** Turns in a row in which work for those who catch up was put off. */
+  #turnsPutOff = 0;
   #hasMoreToDo = false;
   #leaderKey = '';
 
@@ -136,7 +135,7 @@ export class Replica {
     this.#openings = new Openings(this.#store);
     this.#recoverLog();
     this.#machine = new KvStateMachine(this.#state);
-    this.#donor = new Donor(this.#state, this.#settings);
+    this.#donor = new Donor(this.#machine, this.#settings);
     this.#keeper = new StateKeeper(this.#machine, this.#state, this.#store, this.#donor, this.#settings);
     const view = this.#view();
     this.#space = new Space(this.#machine, this.#output, view, 2 * this.#settings.electionTimeoutTicks);
@@ -181,6 +180,7 @@ export class Replica {
     const events = this.#inbox;
     this.#inbox = [];
     this.#hasMoreToDo = false;
+    this.#isTurnBusy = false;
     for (const event of events) this.#handle(event);
     this.#advance();
     return this.#output.take((id) => this.#peers.has(id), this.#hasMoreToDo);
@@ -341,6 +341,7 @@ export class Replica {
       case 'peerConnected':
         return this.#onPeerConnected(event.hello);
       case 'peerDisconnected':
+        this.#donor.forget(event.nodeId);
         return this.#peers.disconnect(event.nodeId);
       case 'peerUnreached':
         return this.#reconfigurations.onUnreached(event.nodeId, event.reason, event.isRefusal);
@@ -377,6 +378,7 @@ export class Replica {
   }
 
   #onRequest(connection: ConnectionId, request: ClientRequest): void {
+    this.#isTurnBusy = true;
     if (request.type !== 'reconfigure') return this.#clients.receive(connection, request);
     const refusal = this.#refusal();
     if (refusal) this.#output.respond(connection, request.id, refusal);
@@ -396,10 +398,20 @@ export class Replica {
     if (this.#mode.name === 'forming' && this.#tick === 1) this.#output.notice('info', this.#whyNoLeader());
     if (mode.name === 'member') mode.voter.tick();
     if (mode.name === 'member' || mode.name === 'joining') mode.catchUp?.tick();
-    this.#donor.tick();
+    this.#tickDonor(elapsedMs);
     this.#backups.tick();
     if (this.#tick % sweepTicks === 0) this.#clients.sweep();
     if (this.#tick % this.#settings.resendTicks === 0) this.#announceToUnheard();
+  }
+
+  #tickDonor(elapsedMs: number): void {
+    const isServing = this.#appliedSinceTick > 0 || this.#clients.hasPendingWrites;
+    this.#appliedSinceTick = 0;
+    this.#sendAll(this.#donor.tick({ isServing, lateness: elapsedMs / this.#options.tickMs }));
+  }
+
+  #sendAll(answers: readonly Answer[]): void {
+    for (const { to, payload } of answers) this.#output.send(to, this.#configurationId, payload);
   }
 
   /** Moves everything on as far as it goes: proposals, messages, decided entries, reads, catch-up, checkpoints. */
@@ -411,6 +423,7 @@ export class Replica {
     this.#exchange();
     this.#clients.serveReads();
     this.#advanceCatchUp();
+    this.#serveDonor();
     this.#backups.advance();
     this.#keeper.advance(this.#tick, this.#output);
   }
@@ -444,9 +457,14 @@ export class Replica {
     const { decidedIndex } = this.#store.state;
     const from = this.#machine.appliedIndex;
     if (from >= decidedIndex) return false;
-    const to = Math.min(decidedIndex, from + this.#settings.appliedPerTurnMax, from + this.#keeper.roomForChanges);
+    const roomFor = Math.min(this.#settings.appliedPerTurnMax, this.#keeper.roomForChanges);
+    // A snapshot of one index means to stand at it for a moment.
+    const to = Math.min(decidedIndex, from + roomFor, this.#donor.nextHold);
     if (to < decidedIndex) this.#hasMoreToDo = true;
-    return this.#apply(from, this.#store.sequence.read(from, to));
+    const isHandedOver = this.#apply(from, this.#store.sequence.read(from, to));
+    this.#appliedSinceTick += this.#machine.appliedIndex - from;
+    this.#sendAll(this.#donor.reached());
+    return isHandedOver;
   }
 
   #apply(from: number, entries: readonly Entry<Uint8Array>[]): boolean {
@@ -465,10 +483,13 @@ export class Replica {
 
   /** A decided StopSign was reached (PROTOCOL: Reconfiguration 2, 3, 6). False for one that is history here already. */
   #onStopSign(stopSign: StopSign, index: number): boolean {
+    const before = this.#configuration;
     const next = configurationOf(stopSign, index);
     const memberIds = next.members.map((member) => member.id);
     this.#machine.beginConfiguration(index, next.configurationId, memberIds);
     if (next.configurationId <= this.#configurationId) return false;
+    // All who pass here hold the same state: newcomers pull it from all of them.
+    if (newcomersOf(next, before).length > 0) this.#donor.holdHere();
     this.#enter(next);
     return true;
   }
@@ -492,8 +513,7 @@ export class Replica {
     this.#clients.onConfigurationEnd();
     this.#reconfigurations.onConfiguration();
     this.#describe(next);
-    const newcomers = next.members.filter((member) => !before?.members.some(({ id }) => id === member.id));
-    for (const member of newcomers) this.#announce(member.id);
+    for (const member of newcomersOf(next, before)) this.#announce(member.id);
   }
 
   #describe(next: Configuration): void {
@@ -569,15 +589,25 @@ export class Replica {
         return this.#onAnnounce(from, payload);
       case 'TakeOver':
         return this.#onTakeOver(from, configurationId);
+      case 'DonorQuery':
       case 'LogRequest':
         // Decided entries are for everyone; who does not know this configuration learns of it, too.
         if (configurationId < this.#configurationId) this.#announce(from);
-        return this.#output.send(from, this.#configurationId, this.#donor.segment(this.#decidedLog(), payload));
-      case 'StateRequest':
+        return payload.type === 'LogRequest' ? this.#donor.take(from, payload) : this.#tellStanding(from);
+      case 'SnapshotRequest':
         // Who does not know this configuration must learn of it first, and stop voting in the older one.
-        return configurationId < this.#configurationId ? this.#announce(from) : this.#serveState(from, payload);
+        return configurationId < this.#configurationId ? this.#announce(from) : this.#holdSnapshot(from, payload.index);
+      case 'CutsRequest':
+      case 'StateRequest':
+        return configurationId < this.#configurationId ? this.#announce(from) : this.#donor.take(from, payload);
+      case 'DonorStanding':
+        return this.#activeCatchUp()?.onStanding(from, payload);
       case 'LogSegment':
-        return this.#activeCatchUp()?.onLogSegment(from, this.#upToUnknownStopSign(payload));
+        return this.#activeCatchUp()?.onLogSegment(from, payload, this.#configurationId);
+      case 'SnapshotOffer':
+        return this.#activeCatchUp()?.onSnapshotOffer(from, payload);
+      case 'Cuts':
+        return this.#activeCatchUp()?.onCuts(from, payload);
       case 'StateChunk':
         // A state from behind a StopSign that this node does not know must not become that of a voter.
         return configurationId > this.#configurationId ? undefined : this.#onStateChunk(from, payload);
@@ -614,20 +644,23 @@ export class Replica {
     if (!this.#isStopping && !this.#diskWatch.isSlow) voter.takeOver();
   }
 
-  /** State carries the giver's configuration, so that the taker can tell what may lie in it. */
-  #serveState(from: NodeId, request: StateRequest): void {
-    const chunk = this.#donor.chunk(from, request);
-    if (chunk) this.#output.send(from, this.#configurationId, chunk);
+  #tellStanding(to: NodeId): void {
+    const { decidedIndex, trimmedIndex } = this.#decidedLog();
+    const { appliedIndex } = this.#machine;
+    const isLeader = this.voter?.paxos.isLeader ?? false;
+    const standing = { type: 'DonorStanding', decidedIndex, appliedIndex, trimmedIndex, isLeader } as const;
+    this.#output.send(to, this.#configurationId, standing);
   }
 
-  /** What lies behind a StopSign is for those who have entered the configuration that it opens. */
-  #upToUnknownStopSign(segment: LogSegment): LogSegment {
-    const known = this.#configurationId;
-    const at = segment.entries.findIndex((entry) => entry.type === 'StopSign' && entry.stopSign.configId > known);
-    return at < 0 ? segment : { ...segment, entries: segment.entries.slice(0, at + 1) };
+  #holdSnapshot(from: NodeId, index: number): void {
+    // The state is being replaced: whoever asks does so again.
+    if (this.#keeper.isInstalling) return;
+    const offer = this.#donor.hold(from, index);
+    if (offer) this.#output.send(from, this.#configurationId, offer);
   }
 
   #onVoterMessage(from: NodeId, message: PeerMessage): void {
+    this.#isTurnBusy = true;
     const mode = this.#mode;
     if (mode.name === 'member' && message.configurationId === mode.voter.configurationId) {
       mode.voter.handle(from, this.#nodeId, message);
@@ -690,10 +723,27 @@ export class Replica {
       this.#hasMoreToDo = true;
       return;
     }
-    const request = this.#activeCatchUp()?.nextRequest(this.#peers.ids());
-    if (request) this.#output.send(request.to, this.#configurationId, request.payload);
-    if (this.#keeper.isCheckpointing) return;
-    for (const { to, chunk } of this.#donor.openWaiting()) this.#output.send(to, this.#configurationId, chunk);
+    // What is being installed must not be dropped for the rows of another snapshot.
+    if (this.#keeper.isInstalling) return;
+    this.#sendAll(this.#activeCatchUp()?.requests(this.#peers.ids()) ?? []);
+  }
+
+  /**
+   * One piece of work a turn for those who catch up, so that clients never wait long; and rather in a turn of its own, since
+   * what a turn has for others leaves at its end.
+   */
+  #serveDonor(): void {
+    if (!this.#donor.hasWork) return;
+    if (this.#isTurnBusy && this.#turnsPutOff < turnsPutOffMax) {
+      this.#turnsPutOff++;
+      this.#hasMoreToDo = true;
+      return;
+    }
+    this.#turnsPutOff = 0;
+    const answer = this.#donor.serve(this.#decidedLog());
+    // State carries the giver's configuration, so that the taker can tell what may lie in it.
+    if (answer) this.#output.send(answer.to, this.#configurationId, answer.payload);
+    if (this.#donor.hasWork) this.#hasMoreToDo = true;
   }
 
   /** A member catches up when its consensus says so, or when it was told of a later configuration. */
@@ -741,6 +791,7 @@ export class Replica {
     // Whoever asked for it has moved on meanwhile; the log must still begin where the state ends.
     else if (this.#mode.name === 'member') this.#mode.voter.paxos.installState(index);
     else new Log(this.#store, 0).installState(index);
+    this.#sendAll(this.#donor.reached());
   }
 
   #decidedLog(): DecidedLog {
@@ -853,4 +904,9 @@ export class Replica {
 /** The origin of a cluster stays that of all its configurations: the metadata of a StopSign does not carry it. */
 function withOrigin(configuration: Configuration, origin: Origin | undefined): Configuration {
   return origin === undefined || configuration.origin !== undefined ? configuration : { ...configuration, origin };
+}
+
+/** Members of `next` that were not in `before`. */
+function newcomersOf(next: Configuration, before: Configuration | undefined): Configuration['members'] {
+  return next.members.filter((member) => !before?.members.some(({ id }) => id === member.id));
 }

@@ -27,6 +27,10 @@ export interface ReplicaSettings {
   readonly syncBytesMax: number;
   /** Most bytes of entries or rows in one message of catch-up. */
   readonly catchUpBytesMax: number;
+  /** Most bytes that a donor gives in a tick while it serves clients, to all who catch up together. */
+  readonly donorBytesPerTick: number;
+  /** A newcomer votes once it lacks no more entries than this of what was decided. */
+  readonly voteLagEntries: number;
   /** Entries applied in one turn at the most, so that heartbeats are answered in between. */
   readonly appliedPerTurnMax: number;
   /** Ticks until a donor that does not answer is passed over. */
@@ -55,7 +59,9 @@ export const defaultReplicaSettings: ReplicaSettings = {
   undecidedBytesMax: 16 * mebibyte,
   messageBytesMax: 4 * mebibyte,
   syncBytesMax: 32 * mebibyte,
-  catchUpBytesMax: mebibyte,
+  catchUpBytesMax: mebibyte / 8,
+  donorBytesPerTick: 1.25 * mebibyte,
+  voteLagEntries: 1_000,
   appliedPerTurnMax: 20_000,
   donorTimeoutTicks: 50,
   snapshotIdleTicks: 1_500,

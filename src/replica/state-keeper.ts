@@ -56,7 +56,7 @@ export class StateKeeper {
     return this.#isInstalling;
   }
 
-  /** True while no snapshot can be opened. */
+  /** True while no snapshot of the last checkpoint can be opened. */
   get isCheckpointing(): boolean {
     return this.#isCheckpointing;
   }

@@ -83,7 +83,8 @@ export class Voter {
 
   /** Takes the lead at once, as the leader asked. */
   takeOver(): void {
-    this.#paxos.handleLeader(this.#election.takeOver());
+    const leader = this.#election.takeOver();
+    if (leader) this.#paxos.handleLeader(leader);
   }
 
   /**

@@ -30,6 +30,17 @@ const numberKeys: KeyEncoder<number> = {
   readKey: (source, start) => source.readUInt32BE(start) * 2 ** 32 + source.readUInt32BE(start + 4),
 };
 
+/** Values as lmdb takes and gives them. */
+interface ValueEncoder {
+  encode(value: Uint8Array): Uint8Array;
+  decode(bytes: Uint8Array, length: number): Uint8Array;
+}
+
+const passingValues: ValueEncoder = {
+  encode: (value) => value,
+  decode: (bytes, length) => new Uint8Array(bytes.buffer, bytes.byteOffset, length),
+};
+
 /** Name of LMDB's data file in an environment's directory. */
 export const dataFileName = 'data.mdb';
 
@@ -51,6 +62,26 @@ export const firstByteString: ByteString = '\0';
 export interface FileUse {
   readonly usedBytes: number;
   readonly freeBytes: number;
+}
+
+/** What a commit changes: so many keys, and bytes of keys and values as {@link entryBytes} counts them. */
+export interface CommitSize {
+  readonly changes: number;
+  readonly bytes: number;
+}
+
+const unknownSize: CommitSize = { changes: 0, bytes: 0 };
+
+/** Usual size of a page, and of its head. */
+const pageBytes = 4096;
+const pageHeadBytes = 16;
+/** Pages that a commit may take beside those of its keys and values, and those that list what is free. */
+const sparePages = 16;
+
+/** The most that a key and its value make the data file grow: small ones may leave pages half empty, large ones have their own. */
+export function entryBytes(keyBytes: number, valueBytes: number): number {
+  if (2 * valueBytes < pageBytes) return 2 * (keyBytes + valueBytes);
+  return 2 * keyBytes + Math.ceil((valueBytes + pageHeadBytes) / pageBytes) * pageBytes;
 }
 
 /** Pages at the start of the data file. */
@@ -128,27 +159,44 @@ export class LmdbEnvironment {
 
   /** A table whose keys are byte strings of 1 to 1,978 bytes. */
   byteStringTable(name: string): Database<Uint8Array, ByteString> {
-    return this.#table(name, byteStringKeys);
+    return this.#counted(this.#table(name, byteStringKeys));
   }
 
   /** A table whose keys are unsigned 53-bit integers. */
   numberTable(name: string): Database<Uint8Array, number> {
-    return this.#table(name, numberKeys);
+    return this.#counted(this.#table(name, numberKeys));
+  }
+
+  /**
+   * The same tables for reading in passing: what a range of it gives is good until the next value is read. Twice as fast
+   * as values to keep, of which each is a buffer of its own.
+   */
+  passingByteStringTable(name: string): Database<Uint8Array, ByteString> {
+    return this.#passing(this.#table(name, byteStringKeys, passingValues));
+  }
+
+  passingNumberTable(name: string): Database<Uint8Array, number> {
+    return this.#passing(this.#table(name, numberKeys, passingValues));
   }
 
   /**
    * Runs `write`, whose puts and removes become one transaction: durable when this resolves. Bytes given to it must not
    * change until then. Rejects with a {@link DiskFailedError}. `write` must not throw: what it put before would stay.
    * The promises that lmdb's puts give inside `write` say nothing; this one does. One commit after the other: those behind
-   * one that finds no room on the disk wait with it, and it is run again when there is.
+   * one that finds no room on the disk wait with it, and it is run again when there is. It is not run while less is free
+   * than `size` may take: lmdb may not outlive a write of pages that fails, see {@link tryDisk}.
    */
-  commit(write: () => void): Promise<void> {
-    return this.#inTurn(() => this.#commitOnce(write));
+  commit(write: () => void, size = unknownSize): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#checkRoom(size);
+      await this.#commitOnce(write);
+    });
   }
 
   /** As {@link commit}, after a trial of the disk: each time that it is run. What the trial says of the device is final. */
-  commitAfterTrial(write: () => void): Promise<void> {
+  commitAfterTrial(write: () => void, size: CommitSize): Promise<void> {
     return this.#inTurn(async () => {
+      await this.#checkRoom(size);
       await tryDisk(dirname(this.file));
       await this.#commitOnce(write);
     });
@@ -156,11 +204,8 @@ export class LmdbEnvironment {
 
   /** What is in use of the data file, which never shrinks, and what is free in it. */
   measure(): FileUse {
-    this.refreshReads();
-    const { root, free, pageSize, lastPageNumber } = this.#root.getStats() as EnvironmentStats;
-    const tables = this.#tables.map((table) => table.getStats() as PageCounts);
-    const pages = [root, free, ...tables].reduce((sum, counts) => sum + pagesOf(counts), metaPages);
-    return { usedBytes: pages * pageSize, freeBytes: Math.max(0, lastPageNumber + 1 - pages) * pageSize };
+    const { pageSize, usedPages, freePages } = this.#countPages();
+    return { usedBytes: usedPages * pageSize, freeBytes: freePages * pageSize };
   }
 
   /** Lets the next read see the newest commit, whatever was read earlier in this turn of the event loop. */
@@ -181,6 +226,31 @@ export class LmdbEnvironment {
     if (!this.#isCut) await this.#root.close();
   }
 
+  #countPages() {
+    this.refreshReads();
+    const { root, free, pageSize, lastPageNumber } = this.#root.getStats() as EnvironmentStats;
+    const tables = [root, ...this.#tables.map((table) => table.getStats() as PageCounts)];
+    const usedPages = [free, ...tables].reduce((sum, counts) => sum + pagesOf(counts), metaPages);
+    return {
+      pageSize,
+      usedPages,
+      freePages: Math.max(0, lastPageNumber + 1 - usedPages),
+      /** Those of trees, which a commit writes anew where it changes them. */
+      treePages: tables.reduce((sum, counts) => sum + counts.treeBranchPageCount + counts.treeLeafPageCount, 0),
+      listPages: pagesOf(free),
+    };
+  }
+
+  /**
+   * Rejects, as the system does on a full disk, if the data file may have to grow by more than is free. Of the pages that are
+   * free in it half count, since those that the last commit let go of are not to be had yet.
+   */
+  async #checkRoom({ changes, bytes }: CommitSize): Promise<void> {
+    const { pageSize, freePages, treePages, listPages } = this.#countPages();
+    const pages = Math.ceil(bytes / pageSize) + Math.min(2 * changes, treePages) + listPages + sparePages;
+    await this.#room.checkFree(Math.min(pages, Math.max(0, 2 * pages - freePages)) * pageSize);
+  }
+
   async #inTurn(commit: () => Promise<void>): Promise<void> {
     const committed = this.#committed.then(() => this.#room.write(commit));
     this.#committed = committed.catch(() => undefined);
@@ -199,9 +269,26 @@ export class LmdbEnvironment {
     }
   }
 
-  #table<K extends ByteString | number>(name: string, keyEncoder: KeyEncoder<K>): Database<Uint8Array, K> {
-    const options: DatabaseOptions & { keyEncoder: KeyEncoder<K> } = { encoding: 'binary', keyEncoder };
-    const table = onDisk(this.file, 'write', () => this.#root.openDB<Uint8Array, K>(name, options));
+  #passing<K extends ByteString | number>(table: Database<Uint8Array, K>): Database<Uint8Array, K> {
+    // Says that the decoder does not keep what it is given, so that lmdb need not copy it first.
+    return Object.assign(table, { decoderCopies: true });
+  }
+
+  #table<K extends ByteString | number>(
+    name: string,
+    keyEncoder: KeyEncoder<K>,
+    encoder?: ValueEncoder,
+  ): Database<Uint8Array, K> {
+    const options: DatabaseOptions & { keyEncoder: KeyEncoder<K>; encoder?: ValueEncoder } = {
+      encoding: 'binary',
+      keyEncoder,
+      ...(encoder && { encoder }),
+    };
+    return onDisk(this.file, 'write', () => this.#root.openDB<Uint8Array, K>(name, options));
+  }
+
+  /** Each once, however often it was opened: its pages count. */
+  #counted<K extends ByteString | number>(table: Database<Uint8Array, K>): Database<Uint8Array, K> {
     this.#tables.push(table as unknown as Database<Uint8Array>);
     return table;
   }

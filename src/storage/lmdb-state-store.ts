@@ -1,16 +1,20 @@
 import { mkdirSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
 import type { Database } from 'lmdb';
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
 import { keyBytesMax } from '../kv/command.ts';
+import { type Change, FrozenChanges } from '../kv/frozen-changes.ts';
 import { type KvChange, mergeRange, type Overlay, rangeStart } from '../kv/overlay.ts';
-import { readSnapshotRows, type SnapshotSource } from '../kv/snapshot-rows.ts';
+import { type StoredRow, unpackRows } from '../kv/packed-rows.ts';
 import { StagedChanges } from '../kv/staged-changes.ts';
 import type {
+  InstallProgress,
   KvPair,
   KvRange,
   KvRecord,
+  PackedRows,
   SessionChange,
   SessionRow,
   SnapshotCursor,
@@ -19,13 +23,22 @@ import type {
   StateStore,
 } from '../kv/state-store.ts';
 import { DiskRoom } from './disk-room.ts';
-import { clearReaders, type FileUse, LmdbEnvironment, prepareToOpen } from './lmdb-environment.ts';
+import {
+  type CommitSize,
+  clearReaders,
+  entryBytes,
+  type FileUse,
+  LmdbEnvironment,
+  prepareToOpen,
+} from './lmdb-environment.ts';
+import { LmdbSnapshot, noChanges, type RecordChanges } from './lmdb-snapshot.ts';
 import { LmdbStateTables } from './lmdb-state-tables.ts';
 import { openRecord, sealRecord } from './sealed-record.ts';
-import { StateEncoder } from './state-codec.ts';
+import { isPairIntact, isSessionIntact, StateEncoder } from './state-codec.ts';
 import { DamagedError, isFullDisk } from './storage-error.ts';
 
 const headKey = 'head';
+const installKey = 'install';
 
 /** A checkpoint encodes about so many bytes before it lets other work run. */
 const encodeSliceBytes = 512 * 1024;
@@ -43,6 +56,8 @@ interface Install {
   readonly tables: LmdbStateTables;
   readonly generation: number;
   readonly encoder: StateEncoder;
+  /** Set if a crash is not to lose it. */
+  progress: InstallProgress | undefined;
   /** Bytes of rows given and not yet written. */
   backlogBytes: number;
   /** Everything given so far is written. */
@@ -67,7 +82,11 @@ export class LmdbStateStore implements StateStore {
   readonly #snapshots = new Set<LmdbSnapshot>();
   #head: StateHead;
   #install: Install | undefined;
+  /** A half-installed state on the disk, to go on with. */
+  #resumable: InstallProgress | undefined;
   #isFinishingInstall = false;
+  /** Sessions of the checkpoint under way. */
+  #frozenSessions: readonly SessionChange[] = [];
   /** The checkpoint or the end of an install under way. */
   #busy: Promise<unknown> = Promise.resolve();
   #failure: Error | undefined;
@@ -81,8 +100,8 @@ export class LmdbStateStore implements StateStore {
     try {
       const store = new LmdbStateStore(environment);
       const unused = store.#tables(1 - store.#head.generation);
-      // An install that a crash cut short, or a former state that was not dropped any more.
-      if (!unused.isEmpty()) await environment.commit(() => unused.clear());
+      // A former state that was not dropped any more, or an install that cannot be gone on with.
+      if (store.#resumable === undefined && !unused.isEmpty()) await environment.commit(() => unused.clear());
       return store;
     } catch (error) {
       await environment.close();
@@ -101,6 +120,8 @@ export class LmdbStateStore implements StateStore {
     this.#heads = environment.byteStringTable('heads');
     this.#generations = [new LmdbStateTables(environment, 0), new LmdbStateTables(environment, 1)];
     this.#head = this.#readHead(this.#heads.getBinary(headKey));
+    const progress = openInstallProgress(this.#heads.getBinary(installKey), 1 - this.#head.generation);
+    if (progress !== undefined && progress.index > this.#head.appliedIndex) this.#resumable = progress;
   }
 
   get durableIndex(): number {
@@ -165,16 +186,37 @@ export class LmdbStateStore implements StateStore {
     this.#assertUsable();
     assert(!this.#isFinishingInstall, 'a checkpoint began while an install was being finished');
     const overlay = this.#staged.freeze();
+    this.#frozenSessions = sessions;
     await this.#run(() => this.#writeCheckpoint(overlay, appliedIndex, sessions));
     this.#staged.thaw();
+    this.#frozenSessions = [];
   }
 
   openSnapshot(): StateSnapshot {
     this.#assertUsable();
+    return this.#openSnapshot(undefined, noChanges);
+  }
+
+  openSnapshotAt(appliedIndex: number, sessions: readonly SessionChange[]): StateSnapshot {
+    this.#assertUsable();
+    assert(!this.#isFinishingInstall, 'a snapshot was opened while an install was being finished');
+    const encoder = new StateEncoder();
+    const encodeSessions = (changes: readonly SessionChange[]): Change<number, Uint8Array>[] =>
+      changes.map(({ id, bytes }) => [id, bytes && encoder.session(id, bytes)]);
+    return this.#openSnapshot(appliedIndex, {
+      pairs: new FrozenChanges(this.#staged.generations().map(pairChanges)),
+      sessions: new FrozenChanges([encodeSessions(this.#frozenSessions), encodeSessions(sessions)]),
+    });
+  }
+
+  /** `index` undefined: that of the newest commit. */
+  #openSnapshot(index: number | undefined, changes: RecordChanges): StateSnapshot {
+    const { file } = this.#environment;
     const transaction = this.#environment.readView();
     const head = this.#readHead(this.#heads.get(headKey, { transaction }));
-    const source = this.#tables(head.generation).view(transaction);
-    const snapshot: LmdbSnapshot = new LmdbSnapshot(source, head.appliedIndex, () => {
+    const tables = this.#tables(head.generation);
+    const view = { file, index: index ?? head.appliedIndex, tables, transaction, changes };
+    const snapshot: LmdbSnapshot = new LmdbSnapshot(view, () => {
       this.#snapshots.delete(snapshot);
       transaction.done();
     });
@@ -182,13 +224,50 @@ export class LmdbStateStore implements StateStore {
     return snapshot;
   }
 
-  beginInstall(): void {
+  get installProgress(): InstallProgress | undefined {
+    return this.#install ? this.#install.progress : this.#resumable;
+  }
+
+  beginInstall(index?: number): void {
     this.#assertUsable();
     assert(!this.#isFinishingInstall, 'an install began while another was being finished');
-    const generation = 1 - this.#head.generation;
-    const tables = this.#tables(generation);
-    const written = this.#guarded(this.#environment.commit(() => tables.clear()));
-    this.#install = { tables, generation, encoder: new StateEncoder(), backlogBytes: 0, written };
+    const progress = index === undefined ? undefined : { index, frontier: undefined };
+    this.#install = this.#newInstall(progress);
+    const { tables, generation } = this.#install;
+    this.#install.written = this.#guarded(
+      this.#environment.commit(() => {
+        tables.clear();
+        if (progress) void this.#heads.put(installKey, sealInstallProgress(generation, progress));
+        else void this.#heads.remove(installKey);
+      }),
+    );
+    this.#resumable = undefined;
+  }
+
+  resumeInstall(): void {
+    this.#assertUsable();
+    const progress = this.installProgress;
+    assert(progress !== undefined, 'there is no install to go on with');
+    this.#install ??= this.#newInstall(progress);
+  }
+
+  installPacked(rows: PackedRows, frontier: SnapshotCursor | undefined): boolean {
+    this.#assertUsable();
+    const install = this.#installing();
+    const stored = unpackRows(rows, crc32, intactRow);
+    if (stored === undefined) return false;
+    const { tables, generation } = install;
+    install.progress &&= { ...install.progress, frontier };
+    const progress = install.progress && sealInstallProgress(generation, install.progress);
+    const size = sizeOf(stored.map((row) => [row.type === 'pair' ? row.key : row.id, row.record]));
+    this.#write(install, rows.bytes.length, size, () => {
+      for (const row of stored) {
+        if (row.type === 'pair') void tables.pairs.put(row.key, row.record);
+        else void tables.sessions.put(row.id, row.record);
+      }
+      if (progress) void this.#heads.put(installKey, progress);
+    });
+    return true;
   }
 
   installRows(rows: readonly SnapshotRow[]): void {
@@ -204,12 +283,21 @@ export class LmdbStateStore implements StateStore {
       else sessions.push([row.id, encoded]);
       bytes += encoded.length;
     }
-    install.backlogBytes += bytes;
-    const written = this.#environment.commit(() => {
+    this.#write(install, bytes, sizeOf([...pairs, ...sessions]), () => {
       writeChanges(install.tables.pairs, pairs);
       writeChanges(install.tables.sessions, sessions);
     });
-    const counted = written.then(() => {
+  }
+
+  #newInstall(progress: InstallProgress | undefined): Install {
+    const generation = 1 - this.#head.generation;
+    const tables = this.#tables(generation);
+    return { tables, generation, encoder: new StateEncoder(), progress, backlogBytes: 0, written: Promise.resolve() };
+  }
+
+  #write(install: Install, bytes: number, size: CommitSize, write: () => void): void {
+    install.backlogBytes += bytes;
+    const counted = this.#environment.commit(write, size).then(() => {
       install.backlogBytes -= bytes;
     });
     install.written = this.#guarded(Promise.all([install.written, counted]));
@@ -225,10 +313,13 @@ export class LmdbStateStore implements StateStore {
     await this.#run(async () => {
       await checkpoint;
       await install.written;
-      await this.#writeHead({ generation: install.generation, appliedIndex }, () => undefined);
+      await this.#writeHead({ generation: install.generation, appliedIndex }, sizeOf([]), () => {
+        void this.#heads.remove(installKey);
+      });
     });
     this.#staged.clear();
     this.#install = undefined;
+    this.#resumable = undefined;
     this.#isFinishingInstall = false;
     this.#busy = this.#guarded(this.#environment.commit(() => former.clear()));
   }
@@ -257,19 +348,20 @@ export class LmdbStateStore implements StateStore {
   async #writeCheckpoint(overlay: Overlay, appliedIndex: number, sessions: readonly SessionChange[]): Promise<void> {
     const tables = this.#current();
     const { pairs, rows } = await encodeCheckpoint(overlay, sessions);
-    await this.#writeHead({ generation: this.#head.generation, appliedIndex }, () => {
+    const size = sizeOf([...pairs, ...rows]);
+    await this.#writeHead({ generation: this.#head.generation, appliedIndex }, size, () => {
       writeChanges(tables.pairs, pairs);
       writeChanges(tables.sessions, rows);
     });
   }
 
-  /** Writes the head, and what `write` puts, in one transaction. */
-  async #writeHead(head: StateHead, write: () => void): Promise<void> {
+  /** Writes the head, and what `write` puts, of this size, in one transaction. */
+  async #writeHead(head: StateHead, size: CommitSize, write: () => void): Promise<void> {
     const bytes = sealRecord((writer) => writer.u8(head.generation).varuint(head.appliedIndex));
     await this.#environment.commitAfterTrial(() => {
       write();
       void this.#heads.put(headKey, bytes);
-    });
+    }, size);
     this.#head = head;
   }
 
@@ -314,28 +406,25 @@ export class LmdbStateStore implements StateStore {
   }
 }
 
-class LmdbSnapshot implements StateSnapshot {
-  readonly index: number;
-  readonly #source: SnapshotSource;
-  readonly #onClose: () => void;
-  #isOpen = true;
+/** What is on the heads' table of a half-installed state. */
+function sealInstallProgress(generation: number, { index, frontier }: InstallProgress): Uint8Array {
+  return sealRecord((writer) => {
+    writer.u8(generation).varuint(index);
+    if (frontier === undefined) writer.u8(0);
+    else if (frontier.type === 'pair') writer.u8(1).byteString(frontier.key);
+    else writer.u8(2).varuint(frontier.id);
+  });
+}
 
-  constructor(source: SnapshotSource, index: number, onClose: () => void) {
-    this.#source = source;
-    this.index = index;
-    this.#onClose = onClose;
-  }
-
-  read(cursor: SnapshotCursor | undefined, bytesMax: number): { readonly rows: SnapshotRow[]; readonly done: boolean } {
-    assert(this.#isOpen, 'a closed snapshot was read');
-    return readSnapshotRows(this.#source, cursor, bytesMax);
-  }
-
-  close(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#onClose();
-  }
+/** Undefined unless it is of `generation`, and whole: then the install starts over. */
+function openInstallProgress(bytes: Uint8Array | undefined, generation: number): InstallProgress | undefined {
+  const reader = bytes && openRecord(bytes);
+  if (!reader || reader.u8() !== generation) return undefined;
+  const index = reader.varuint();
+  const kind = reader.u8();
+  if (kind === 0) return { index, frontier: undefined };
+  if (kind === 1) return { index, frontier: { type: 'pair', key: reader.byteString() } };
+  return { index, frontier: { type: 'session', id: reader.varuint() } };
 }
 
 /** Encodes everything a checkpoint writes, in slices, so that a large one does not hold up the event loop. */
@@ -364,6 +453,25 @@ async function encodeCheckpoint(
     await nextTurn();
   }
   return { pairs, rows };
+}
+
+function* pairChanges(overlay: Overlay): Generator<Change<ByteString, KvRecord>> {
+  for (const [key, change] of overlay.entries()) yield [key, change ?? undefined];
+}
+
+function sizeOf(changes: readonly EncodedChange<ByteString | number>[]): CommitSize {
+  let bytes = 0;
+  for (const [key, value] of changes) {
+    if (value !== undefined) bytes += entryBytes(typeof key === 'string' ? key.length : 8, value.length);
+  }
+  return { changes: changes.length, bytes };
+}
+
+/** The row, if what a donor's disk held is what was once written there. */
+function intactRow(row: StoredRow): StoredRow | undefined {
+  if (row.type === 'session') return isSessionIntact(row.id, row.record) ? row : undefined;
+  const isKey = row.key.length >= 1 && row.key.length <= keyBytesMax;
+  return isKey && isPairIntact(row.key, row.record) ? row : undefined;
 }
 
 function writeChanges<K extends ByteString | number>(

@@ -11,12 +11,16 @@ import { DamagedError, messageOf } from './storage-error.ts';
 export class LmdbStateTables {
   readonly pairs: Database<Uint8Array, ByteString>;
   readonly sessions: Database<Uint8Array, number>;
+  readonly #passingPairs: Database<Uint8Array, ByteString>;
+  readonly #passingSessions: Database<Uint8Array, number>;
   readonly #file: string;
 
   constructor(environment: LmdbEnvironment, generation: number) {
     this.#file = environment.file;
     this.pairs = environment.byteStringTable(`pairs${generation}`);
     this.sessions = environment.numberTable(`sessions${generation}`);
+    this.#passingPairs = environment.passingByteStringTable(`pairs${generation}`);
+    this.#passingSessions = environment.passingNumberTable(`sessions${generation}`);
   }
 
   get(key: ByteString): KvRecord | undefined {
@@ -38,6 +42,44 @@ export class LmdbStateTables {
     } catch (error) {
       throw this.#unreadable(error);
     }
+  }
+
+  /** Records as they are stored, behind `after`. Each is good until the next is read: copy what is to be kept. */
+  *pairRecordsAfter(
+    after: ByteString | undefined,
+    transaction: Transaction,
+  ): Generator<readonly [ByteString, Uint8Array]> {
+    const start = after === undefined ? firstByteString : `${after}\0`;
+    try {
+      for (const { key, value } of this.#passingPairs.getRange({ start, transaction })) yield [key, value];
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  *sessionRecordsAfter(after: number | undefined, transaction: Transaction): Generator<readonly [number, Uint8Array]> {
+    const start = after === undefined ? 0 : after + 1;
+    try {
+      for (const { key, value } of this.#passingSessions.getRange({ start, transaction })) yield [key, value];
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  /** The key `rows` rows behind `after`, skipped to without looking at those between. */
+  pairKeyBehind(after: ByteString | undefined, rows: number, transaction: Transaction): ByteString | undefined {
+    const start = after === undefined ? firstByteString : `${after}\0`;
+    try {
+      for (const key of this.pairs.getKeys({ start, offset: rows - 1, limit: 1, transaction })) return key;
+      return undefined;
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  /** Rows in the newest commit: about those of any other view. */
+  get rowCount(): number {
+    return entryCountOf(this.pairs) + entryCountOf(this.sessions);
   }
 
   /** All of it, as `transaction` sees it. */
@@ -88,6 +130,10 @@ export class LmdbStateTables {
   #unreadable(error: unknown): unknown {
     return error instanceof DamagedError ? error : new DamagedError(this.#file, 'its pages', messageOf(error));
   }
+}
+
+function entryCountOf<K extends ByteString | number>(table: Database<Uint8Array, K>): number {
+  return (table.getStats() as { readonly entryCount: number }).entryCount;
 }
 
 function inView(transaction: Transaction | undefined): { transaction?: Transaction } {

@@ -69,6 +69,15 @@ export function decodeSession(file: string, id: number, bytes: Uint8Array): Uint
   return viewOf(bytes, 4);
 }
 
+/** True if the checksum of the record of `key` fits. */
+export function isPairIntact(key: ByteString, record: Uint8Array): boolean {
+  return isIntact(record, crc32(key));
+}
+
+export function isSessionIntact(id: number, record: Uint8Array): boolean {
+  return isIntact(record, sessionSeed(id));
+}
+
 function isIntact(bytes: Uint8Array, seed: number): boolean {
   if (bytes.length < 4) return false;
   const stored = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0);

@@ -11,6 +11,8 @@ export const requestsPerFrameMax = 16_384;
 export const messagesPerFrameMax = 65_536;
 /** Most entries in one peer message. */
 export const entriesPerMessageMax = 262_144;
+/** Most cuts of a snapshot in one peer message. */
+export const cutsPerMessageMax = 8_192;
 /** Most nodes in a configuration. */
 export const membersMax = 31;
 /** Most configurations of the past that are kept beside the present one. */

@@ -49,6 +49,12 @@ const payloadCodec: Codec<PeerPayload> = unionCodec<PeerPayload>(
     StateRequest: 22,
     StateChunk: 23,
     TakeOver: 24,
+    DonorQuery: 25,
+    DonorStanding: 26,
+    SnapshotRequest: 27,
+    SnapshotOffer: 28,
+    CutsRequest: 29,
+    Cuts: 30,
   },
   { ...ballotCodecs, ...paxosCodecs, ...catchUpCodecs, ...leadershipCodecs },
 );
@@ -73,12 +79,14 @@ const shape: FrameShape<string | undefined, PeerMessage> = {
   },
   itemsMax: messagesPerFrameMax,
   frameBytesMax: peerFrameBytesMax,
-  itemBytesHint: (message) => messageBytesHint + entriesBytesHint(message.payload),
+  itemBytesHint: (message) => messageBytesHint + bulkBytesHint(message.payload),
 };
 
 const messageBytesHint = 64;
 
-function entriesBytesHint(payload: PeerPayload): number {
+function bulkBytesHint(payload: PeerPayload): number {
+  if (payload.type === 'StateChunk') return payload.chunk?.rows.bytes.length ?? 0;
+  if (payload.type === 'LogSegment') return entriesBytesMax(payload.entries);
   if (payload.type === 'AcceptDecide' || payload.type === 'ForwardProposals') return entriesBytesMax(payload.entries);
   return 0;
 }

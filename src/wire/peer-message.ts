@@ -1,6 +1,6 @@
 import type { Configuration, Opening } from '../cluster/configuration.ts';
 import type { Origin } from '../cluster/origin.ts';
-import type { SnapshotCursor, SnapshotRow } from '../kv/state-store.ts';
+import type { RowChunk, RowRange, SnapshotCursor } from '../kv/state-store.ts';
 import type { Ballot } from '../omnipaxos/ballot.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 import type { BallotPayload, PaxosPayload } from '../omnipaxos/messages.ts';
@@ -64,25 +64,74 @@ export interface LogSegment {
   readonly type: 'LogSegment';
   readonly from: number;
   readonly entries: readonly Entry<Uint8Array>[];
+  /** Over `from` and all entries (replica/segment-checksum.ts). */
+  readonly checksum: number;
   readonly decidedIndex: number;
   /** Below this the donor has only state. */
   readonly trimmedIndex: number;
 }
 
-/** Newcomer → donor: rows of a snapshot after `cursor`; `snapshotIndex` 0 asks for a new snapshot. */
-export interface StateRequest {
-  readonly type: 'StateRequest';
-  readonly snapshotIndex: number;
-  readonly cursor: SnapshotCursor | undefined;
+/** Newcomer or straggler → every node it has a link with: what do you have? */
+export interface DonorQuery {
+  readonly type: 'DonorQuery';
 }
 
-/** Donor → newcomer. `rows` undefined: the donor no longer has that snapshot, ask for a new one. */
-export interface StateChunk {
-  readonly type: 'StateChunk';
-  readonly snapshotIndex: number;
-  readonly cursor: SnapshotCursor | undefined;
-  readonly rows: readonly SnapshotRow[] | undefined;
+/** The answer. */
+export interface DonorStanding {
+  readonly type: 'DonorStanding';
+  readonly decidedIndex: number;
+  readonly appliedIndex: number;
+  /** Below this the donor has only state. */
+  readonly trimmedIndex: number;
+  /** It leads, and is to give no more than its share. */
+  readonly isLeader: boolean;
+}
+
+/** Newcomer → donor: hold a snapshot of exactly `index`. Donors are interchangeable only there. */
+export interface SnapshotRequest {
+  readonly type: 'SnapshotRequest';
+  readonly index: number;
+}
+
+/** Donor → newcomer: `isHeld`, or it has passed that index, or does not come there. */
+export interface SnapshotOffer {
+  readonly type: 'SnapshotOffer';
+  readonly index: number;
+  readonly isHeld: boolean;
+  readonly appliedIndex: number;
+  /** About how many rows, and bytes of them, the snapshot has. */
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** Newcomer → donor: where can the rows behind `after` be cut into ranges of `rowsPerCut`? */
+export interface CutsRequest {
+  readonly type: 'CutsRequest';
+  readonly index: number;
+  readonly after: SnapshotCursor | undefined;
+  readonly rowsPerCut: number;
+}
+
+/** Donor → newcomer: the next cuts, as many as it looked for; `done`: the rest is one range. */
+export interface Cuts {
+  readonly type: 'Cuts';
+  readonly index: number;
+  readonly after: SnapshotCursor | undefined;
+  readonly cursors: readonly SnapshotCursor[];
   readonly done: boolean;
+}
+
+/** Newcomer → donor: the first rows of a range of the snapshot at `index`. */
+export interface StateRequest extends RowRange {
+  readonly type: 'StateRequest';
+  readonly index: number;
+}
+
+/** Donor → newcomer. `chunk` undefined: the donor no longer has that snapshot. */
+export interface StateChunk extends RowRange {
+  readonly type: 'StateChunk';
+  readonly index: number;
+  readonly chunk: RowChunk | undefined;
 }
 
 /** A leader that is about to stop → the follower that is furthest: lead now, above my ballot. */
@@ -90,15 +139,21 @@ export interface TakeOver {
   readonly type: 'TakeOver';
 }
 
-export type PeerPayload =
-  | PaxosPayload<Uint8Array>
-  | BallotPayload
+/** What handover and catch-up say. */
+export type CatchUpPayload =
   | Announce
-  | TakeOver
   | LogRequest
   | LogSegment
+  | DonorQuery
+  | DonorStanding
+  | SnapshotRequest
+  | SnapshotOffer
+  | CutsRequest
+  | Cuts
   | StateRequest
   | StateChunk;
+
+export type PeerPayload = PaxosPayload<Uint8Array> | BallotPayload | TakeOver | CatchUpPayload;
 
 /** One message on a link. */
 export interface PeerMessage {

@@ -1,37 +1,17 @@
-import { type ByteReader, type ByteWriter, fromByteString, toByteString } from '../base/bytes.ts';
 import { keyBytesMax } from '../kv/command.ts';
-import type { SnapshotCursor, SnapshotRow } from '../kv/state-store.ts';
-import { type Codec, listCodec, unionCodec } from './codec.ts';
-
-/** Most rows in one chunk of a snapshot. */
-const rowsPerChunkMax = 262_144;
+import type { RowChunk, SnapshotCursor } from '../kv/state-store.ts';
+import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, writeFlag } from './codec.ts';
+import { cutsPerMessageMax } from './limits.ts';
 
 const codes = { pair: 0, session: 1 } as const;
 
-/** One row of a snapshot. */
-const snapshotRowCodec: Codec<SnapshotRow> = unionCodec<SnapshotRow>(codes, {
-  pair: {
-    encode: (writer, row) => {
-      writeKey(writer, row.key);
-      writer.bytes(row.value).varuint(row.revision);
-    },
-    decode: (reader) => ({ type: 'pair', key: readKey(reader), value: reader.bytes(), revision: reader.varuint() }),
-  },
-  session: {
-    encode: (writer, row) => {
-      writer.varuint(row.id).bytes(row.bytes);
-    },
-    decode: (reader) => ({ type: 'session', id: reader.varuint(), bytes: reader.bytes() }),
-  },
-});
-
-export const snapshotRowsCodec: Codec<readonly SnapshotRow[]> = listCodec(snapshotRowCodec, rowsPerChunkMax);
-
 /** Where a snapshot goes on. */
-export const snapshotCursorCodec: Codec<SnapshotCursor> = unionCodec<SnapshotCursor>(codes, {
+const snapshotCursorCodec: Codec<SnapshotCursor> = unionCodec<SnapshotCursor>(codes, {
   pair: {
-    encode: (writer, cursor) => writeKey(writer, cursor.key),
-    decode: (reader) => ({ type: 'pair', key: readKey(reader) }),
+    encode: (writer, cursor) => {
+      writer.byteString(cursor.key);
+    },
+    decode: (reader) => ({ type: 'pair', key: reader.byteString(keyBytesMax) }),
   },
   session: {
     encode: (writer, cursor) => {
@@ -41,10 +21,19 @@ export const snapshotCursorCodec: Codec<SnapshotCursor> = unionCodec<SnapshotCur
   },
 });
 
-function writeKey(writer: ByteWriter, key: string): void {
-  writer.bytes(fromByteString(key));
-}
+export const optionalCursorCodec = optionalCodec(snapshotCursorCodec);
+export const cursorsCodec = listCodec(snapshotCursorCodec, cutsPerMessageMax);
 
-function readKey(reader: ByteReader): string {
-  return toByteString(reader.bytes(keyBytesMax));
-}
+/** The rows stay bytes: only stores look into them. */
+export const rowChunkCodec: Codec<RowChunk> = {
+  encode: (writer, chunk) => {
+    writer.u32(chunk.rows.checksum).bytes(chunk.rows.bytes);
+    optionalCursorCodec.encode(writer, chunk.last);
+    writeFlag(writer, chunk.done);
+  },
+  decode: (reader) => {
+    const checksum = reader.u32();
+    const bytes = reader.bytes();
+    return { rows: { bytes, checksum }, last: optionalCursorCodec.decode(reader), done: readFlag(reader) };
+  },
+};

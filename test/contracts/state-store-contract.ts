@@ -1,9 +1,13 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ByteString, toByteString } from '../../src/base/bytes.ts';
+import { crc32 } from '../../src/base/crc32.ts';
+import { unpackRows } from '../../src/kv/packed-rows.ts';
 import type {
   KvPair,
   KvRange,
+  PackedRows,
+  RowRange,
   SessionChange,
   SessionRow,
   SnapshotCursor,
@@ -268,6 +272,126 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       snapshot.close();
     });
 
+    it('gives a snapshot of what is staged, whatever is written meanwhile', async () => {
+      for (let at = 0; at < 20; at++) store.put(`key ${100 + at}`, bytes(`old ${at}`), at);
+      await store.checkpoint(20, [session(1, 'a'), session(2, 'b'), session(3, 'c')]);
+      store.put('key 100', bytes('frozen'), 20);
+      store.delete('key 101');
+      store.put('key 1015', bytes('frozen'), 22);
+      const checkpoint = store.checkpoint(23, [session(2, 'B')]);
+      store.put('key 1015', bytes('staged'), 23);
+      store.delete('key 102');
+      store.put('later than all', bytes('staged'), 25);
+      const snapshot = store.openSnapshotAt(26, [{ id: 1, bytes: undefined }, session(4, 'd')]);
+      store.put('key 100', bytes('too late'), 26);
+      await checkpoint;
+      await store.checkpoint(27, [session(4, 'too late')]);
+      expect(snapshot.index).toBe(26);
+      const expected: SnapshotRow[] = [
+        { type: 'pair', ...pair('key 100', 'frozen', 20) },
+        { type: 'pair', ...pair('key 1015', 'staged', 23) },
+        ...Array.from({ length: 17 }, (_, at) => ({
+          type: 'pair' as const,
+          ...pair(`key ${103 + at}`, `old ${at + 3}`, at + 3),
+        })),
+        { type: 'pair', ...pair('later than all', 'staged', 25) },
+        { type: 'session', ...row(2, 'B') },
+        { type: 'session', ...row(3, 'c') },
+        { type: 'session', ...row(4, 'd') },
+      ];
+      expect(readAll(snapshot, undefined, 100)).toEqual(expected);
+      expect(snapshot.size.rows).toBeGreaterThanOrEqual(20);
+      expect(snapshot.size.bytes).toBeGreaterThan(100);
+      snapshot.close();
+    });
+
+    it('cuts a snapshot into ranges that together are all of it, and installs them in any order', async () => {
+      await fillForSnapshot(store);
+      const snapshot = store.openSnapshotAt(60, [session(7, 'changed'), session(90, 'new')]);
+      const expected = readAll(snapshot, undefined, 1000);
+      const ranges = rangesOf(snapshot, 4, 10);
+      expect(ranges.length, 'about a range for every four rows').toBeGreaterThan(expected.length / 8);
+      const target = await kind.open();
+      try {
+        target.store.beginInstall(60);
+        for (const range of ranges.toReversed()) installRange(target.store, snapshot, range, 30);
+        await target.store.finishInstall(60);
+        const copy = target.store.openSnapshot();
+        expect(readAll(copy, undefined, 1000)).toEqual(expected);
+        copy.close();
+      } finally {
+        await target.dispose();
+      }
+      snapshot.close();
+    });
+
+    it('goes on with an install after a crash, from the end of what came without a gap', async () => {
+      await fillForSnapshot(store);
+      const snapshot = store.openSnapshotAt(60, []);
+      const expected = readAll(snapshot, undefined, 1000);
+      const [first, second, third, ...others] = rangesOf(snapshot, 10, 10) as [RowRange, RowRange, RowRange];
+      const target = await kind.open();
+      try {
+        let newcomer = target.store;
+        expect(newcomer.installProgress).toBeUndefined();
+        newcomer.beginInstall(60);
+        expect(newcomer.installProgress).toEqual({ index: 60, frontier: undefined });
+        expect(newcomer.installPacked(snapshot.readPacked(third, 10_000).rows, undefined)).toBe(true);
+        expect(newcomer.installPacked(snapshot.readPacked(first, 10_000).rows, first.upTo)).toBe(true);
+        await newcomer.checkpoint(1, []);
+        for (const recover of [() => target.crash(), () => target.reopen()]) {
+          newcomer = await recover();
+          expect(newcomer.installProgress).toEqual({ index: 60, frontier: first.upTo });
+        }
+        newcomer.resumeInstall();
+        for (const range of [second, ...others]) installRange(newcomer, snapshot, range, 10_000);
+        await newcomer.finishInstall(60);
+        for (let round = 0; round < 2; round++) {
+          const copy = newcomer.openSnapshot();
+          expect(readAll(copy, undefined, 1000)).toEqual(expected);
+          copy.close();
+          expect(newcomer.installProgress).toBeUndefined();
+          newcomer = await target.crash();
+        }
+      } finally {
+        await target.dispose();
+      }
+      snapshot.close();
+    });
+
+    it('forgets the progress of an install when another begins', async () => {
+      store.beginInstall(9);
+      store.installPacked(packed(store), undefined);
+      store.beginInstall(12);
+      expect(store.installProgress).toEqual({ index: 12, frontier: undefined });
+      store.beginInstall();
+      expect(store.installProgress).toBeUndefined();
+      await store.finishInstall(12);
+      expect(store.installProgress).toBeUndefined();
+    });
+
+    it('refuses rows with any bit changed, and installs nothing of them', async () => {
+      await fillForSnapshot(store);
+      const snapshot = store.openSnapshotAt(60, [session(7, 'changed')]);
+      const { rows } = snapshot.readPacked({ after: undefined, upTo: undefined }, 1_000_000);
+      snapshot.close();
+      const recordBytes = positionsInRecords(rows);
+      expect(recordBytes.size).toBeGreaterThan(rows.bytes.length / 2);
+      store.beginInstall(60);
+      for (let at = 0; at < rows.bytes.length; at++) {
+        const damaged = Uint8Array.from(rows.bytes);
+        damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8));
+        expect(store.installPacked({ ...rows, bytes: damaged }, undefined), `byte ${at}`).toBe(false);
+        // A donor whose disk is damaged gives a checksum that fits what it read: then that of a row must not fit.
+        const ofDamaged = { bytes: damaged, checksum: crc32(damaged) };
+        if (recordBytes.has(at))
+          expect(store.installPacked(ofDamaged, undefined), `byte ${at} of a record`).toBe(false);
+      }
+      await store.finishInstall(60);
+      expect(store.range(everything).pairs).toEqual([]);
+      expect([...store.sessions()]).toEqual([]);
+    });
+
     it('agrees with a plain map, whatever is done to it', async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(stepArbitrary, { minLength: 1, maxLength: 60 }), async (steps) => {
@@ -282,6 +406,57 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       );
     });
   });
+}
+
+/** Pairs and sessions on the disk, in a checkpoint and staged. */
+async function fillForSnapshot(store: StateStore): Promise<void> {
+  for (let at = 0; at < 30; at++) store.put(`key ${100 + at}`, bytes(`value ${at}`), at);
+  await store.checkpoint(30, [session(7, 'old'), session(8, 'b'), session(10_000_000_000, 'c')]);
+  for (let at = 0; at < 30; at += 3) store.delete(`key ${100 + at}`);
+  for (let at = 30; at < 60; at += 2) store.put(`key ${100 + at}\xff`, bytes(`value ${at}`), at);
+}
+
+/** All ranges that a snapshot is cut into. */
+function rangesOf(snapshot: StateSnapshot, rowsPerCut: number, rowsMax: number): RowRange[] {
+  const ranges: RowRange[] = [];
+  for (let after: SnapshotCursor | undefined, done = false; !done; ) {
+    const cuts = snapshot.cuts(after, rowsPerCut, rowsMax);
+    for (const upTo of cuts.cursors) {
+      ranges.push({ after, upTo });
+      after = upTo;
+    }
+    expect(cuts.done || cuts.cursors.length > 0).toBe(true);
+    ({ done } = cuts);
+    if (done) ranges.push({ after, upTo: undefined });
+  }
+  return ranges;
+}
+
+/** In chunks of about `bytesMax`. */
+function installRange(store: StateStore, snapshot: StateSnapshot, range: RowRange, bytesMax: number): void {
+  for (let after = range.after, done = false; !done; ) {
+    const chunk = snapshot.readPacked({ after, upTo: range.upTo }, bytesMax);
+    expect(chunk.done || chunk.last !== undefined).toBe(true);
+    expect(store.installPacked(chunk.rows, undefined)).toBe(true);
+    after = chunk.last;
+    ({ done } = chunk);
+  }
+}
+
+/** All rows of a store. */
+function packed(store: StateStore): PackedRows {
+  const snapshot = store.openSnapshot();
+  const { rows } = snapshot.readPacked({ after: undefined, upTo: undefined }, 1_000_000);
+  snapshot.close();
+  return rows;
+}
+
+/** Where the bytes of records are in packed rows. */
+function positionsInRecords(rows: PackedRows): Set<number> {
+  const records = unpackRows(rows, crc32, ({ record }) => record) ?? [];
+  return new Set(
+    records.flatMap((record) => [...record.keys()].map((at) => record.byteOffset - rows.bytes.byteOffset + at)),
+  );
 }
 
 type Step =

@@ -153,3 +153,15 @@ describe('one takes over at a time', () => {
     expect(voter.release(1)).toBeUndefined();
   });
 });
+
+describe('a node that is asked to take over', () => {
+  it('does so if it reached a quorum in the last round, and else leaves the lead where it is', () => {
+    const all = makeElections(3);
+    rounds(4, all, all);
+    const [one, two, three] = all as [BallotLeaderElection, BallotLeaderElection, BallotLeaderElection];
+    expect(three.leader).toEqual(three.ballot);
+    expect(two.takeOver()).toEqual({ n: three.ballot.n + 1, priority: 0, pid: 2 });
+    rounds(2, [one], all);
+    expect(one.takeOver()).toBeUndefined();
+  });
+});

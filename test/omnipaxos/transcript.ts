@@ -282,7 +282,8 @@ class Scene implements Player {
 
   /** The node's own election is asked for a ballot to lead with. */
   #takeOver(node: TestNode): void {
-    node.paxos.handleLeader(node.election.takeOver());
+    const leader = node.election.takeOver();
+    if (leader) node.paxos.handleLeader(leader);
     this.#scene.tell(node);
   }
 

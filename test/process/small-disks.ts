@@ -80,6 +80,7 @@ export class SmallDisks {
   }
 }
 
-function mount(path: string, mebibytes: number): void {
+/** Mounts a file system of its own at `path`; `umount -l` takes it away. */
+export function mount(path: string, mebibytes: number): void {
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', path], { stdio: 'pipe' });
 }

@@ -85,6 +85,8 @@ export class Cluster {
   onArrival: (sent: Sent) => void = () => {};
   /** Told of each message that has arrived, before its node makes anything of it. */
   onArrived: (sent: Sent) => void = () => {};
+  /** Says of each message whether it gets lost. */
+  loses: (sent: Sent) => boolean = () => false;
   readonly #members: ReadonlyMap<NodeId, string>;
   readonly #settings: ReplicaSettings;
   readonly #nodes = new Map<NodeId, Node>();
@@ -448,6 +450,7 @@ export class Cluster {
   #deliver(): boolean {
     const next = this.#network.shift();
     if (!next) return false;
+    if (this.loses(next)) return true;
     this.onArrival(next);
     const { from, to, message } = next;
     const process = this.#nodes.get(to)?.process;

@@ -1,7 +1,9 @@
 import { assertNever } from '../../src/base/assert.ts';
 import { toByteString } from '../../src/base/bytes.ts';
+import { crc32 } from '../../src/base/crc32.ts';
 import { decodeCommand } from '../../src/kv/command.ts';
 import type { Outcome } from '../../src/kv/outcome.ts';
+import { unpackRows } from '../../src/kv/packed-rows.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
 import type { ResponseBody } from '../../src/wire/client-message.ts';
@@ -131,7 +133,9 @@ function contentsInWords(sent: readonly Sent[]): string {
   let rows = 0;
   for (const { payload } of sent.map(({ message }) => message)) {
     if (payload.type === 'LogSegment') entries += payload.entries.length;
-    if (payload.type === 'StateChunk') rows += payload.rows?.length ?? 0;
+    if (payload.type === 'StateChunk' && payload.chunk) {
+      rows += unpackRows(payload.chunk.rows, crc32, (row) => row)?.length ?? 0;
+    }
   }
   if (entries > 0) return ` (${entries} entries)`;
   return rows > 0 ? ` (${rows} rows)` : '';

@@ -1,5 +1,6 @@
 import { decodePeerFrame, encodePeerFrames } from '../../src/wire/peer-frame.ts';
 import type { PeerHello, PeerMessage } from '../../src/wire/peer-message.ts';
+import { corrupted } from './corruption.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { FaultCounts } from './fault-counts.ts';
 import type { NetworkPlan } from './plan.ts';
@@ -88,7 +89,8 @@ export class SimulatedNetwork {
   send(from: SimulatedNode, to: SimulatedNode, session: Session, messages: readonly PeerMessage[]): void {
     const link = this.#link(from, to);
     const isHealthy = this.#healed.has(link);
-    for (const frame of this.#frames(from, messages, isHealthy)) {
+    const carried = isHealthy ? messages : messages.map((message) => this.#perhapsCorrupted(message));
+    for (const frame of this.#frames(from, carried, isHealthy)) {
       if (isHealthy ? this.#losesInCore(frame) : this.#loses()) {
         this.#counts.add('message lost');
         continue;
@@ -202,6 +204,13 @@ export class SimulatedNetwork {
     return frames.flatMap((frame) =>
       encodePeerFrames(from.hello().clusterId, frame).map((bytes) => decodePeerFrame(bytes).messages),
     );
+  }
+
+  #perhapsCorrupted(message: PeerMessage): PeerMessage {
+    if (this.#plan.corruptPercent === 0 || !this.#random.chance(this.#plan.corruptPercent)) return message;
+    const changed = corrupted(message, this.#random);
+    if (changed) this.#counts.add('state or log corrupted');
+    return changed ?? message;
   }
 
   /** Heartbeats come through, so that no new leader mends what the present one must mend. */

@@ -10,6 +10,8 @@ export interface NetworkPlan {
   readonly lossPercent: number;
   readonly duplicatePercent: number;
   readonly reorderPercent: number;
+  /** Percent of messages that carry state or decided entries to those who catch up, a bit of which is changed. */
+  readonly corruptPercent: number;
   /** Each message is a frame of its own, to be lost or reordered by itself. */
   readonly splitFrames: boolean;
   /** Frames of a former link may arrive on the present one. */
@@ -167,6 +169,8 @@ function settingsOf(random: Random, electionTimeoutTicks: number): ReplicaSettin
     syncBytesMax: undecidedBytesMax + random.pick([1, 100, 1000, 100_000]),
     catchUpBytesMax: random.pick([50, 200, 2000]),
     appliedPerTurnMax: random.pick([1, 7, 20_000]),
+    donorBytesPerTick: random.pick([100, 1000, 1_000_000]),
+    voteLagEntries: random.pick([0, 10, 1000]),
     donorTimeoutTicks,
     // A donor must not give up its snapshot while the other end waits for an answer that was lost.
     snapshotIdleTicks: donorTimeoutTicks * random.pick([3, 10]),
@@ -180,6 +184,7 @@ function calmNetwork(random: Random, seed: number): NetworkPlan {
     lossPercent: 0,
     duplicatePercent: 0,
     reorderPercent: 0,
+    corruptPercent: 0,
     splitFrames: false,
     staleFrames: false,
     codec: seed % 4 === 0,
@@ -194,6 +199,7 @@ function faultyNetwork(random: Random, seed: number, electionTimeoutUs: number):
     lossPercent: isLossy ? random.pick([1, 5, 15, 30]) : 0,
     duplicatePercent: isLossy ? random.pick([0, 1, 10, 30]) : 0,
     reorderPercent: isLossy ? random.pick([0, 1, 10, 30]) : 0,
+    corruptPercent: random.pick([0, 0, 5, 30]),
     splitFrames: random.chance(50),
     staleFrames: random.chance(50),
     codec: seed % 4 === 0,

@@ -13,7 +13,6 @@ const leadHandover = 'src/replica/lead-handover.ts';
 const stateKeeper = 'src/replica/state-keeper.ts';
 const peers = 'src/replica/peers.ts';
 const clients = 'src/replica/clients.ts';
-const catchUp = 'src/replica/catch-up.ts';
 const session = 'src/kv/client-session.ts';
 const stateMachine = 'src/kv/state-machine.ts';
 
@@ -158,9 +157,9 @@ export const plantedBugs = [
     seeds: 300,
     edits: [
       {
-        file: catchUp,
-        find: 'this.#state.installRows(chunk.rows);',
-        replace: "this.#state.installRows(chunk.rows.filter((row) => row.type === 'pair'));",
+        file: 'src/kv/memory-state-store.ts',
+        find: "yield { type: 'session', id, record: sessionRecord(id, bytes) };",
+        replace: '',
       },
     ],
   },
@@ -260,8 +259,8 @@ export const plantedBugs = [
     edits: [
       {
         file: 'src/kv/memory-state-store.ts',
-        find: 'this.#installing = new MemoryTable();\n  }',
-        replace: 'this.#installing = this.#disk.table.writable();\n  }',
+        find: 'this.#installing = new MemoryTable();',
+        replace: 'this.#installing = this.#disk.table.writable();',
       },
     ],
   },
@@ -367,13 +366,83 @@ export const plantedBugs = [
     edits: [
       {
         file: replica,
-        find: 'return configurationId < this.#configurationId ? this.#announce(from) : this.#serveState(from, payload);',
-        replace: 'return this.#serveState(from, payload);',
+        find: 'return configurationId < this.#configurationId ? this.#announce(from) : this.#holdSnapshot(from, payload.index);',
+        replace: 'return this.#holdSnapshot(from, payload.index);',
+      },
+      {
+        file: replica,
+        find: 'return configurationId < this.#configurationId ? this.#announce(from) : this.#donor.take(from, payload);',
+        replace: 'return this.#donor.take(from, payload);',
       },
       {
         file: replica,
         find: 'return configurationId > this.#configurationId ? undefined : this.#onStateChunk(from, payload);',
         replace: 'return this.#onStateChunk(from, payload);',
+      },
+    ],
+  },
+  {
+    name: 'the tail of a striped transfer is not asked for',
+    rule: 'what is left is a range of its own, however small (mistake 21)',
+    seeds: 300,
+    edits: [
+      {
+        file: 'src/replica/state-transfer.ts',
+        find: 'if (!done) return true;\n    this.#add(undefined);',
+        replace: 'if (!done) return true;\n    if (cursors.length === 0 && after === undefined) this.#add(undefined);',
+      },
+    ],
+  },
+  {
+    name: 'rows of two snapshots are mixed',
+    rule: 'donors are interchangeable at the same index only; installing state replaces, never merges',
+    seeds: 1000,
+    edits: [
+      {
+        file: 'src/replica/state-transfer.ts',
+        find: 'if (progress?.index === index) {',
+        replace: 'if (progress !== undefined) {',
+      },
+    ],
+  },
+  {
+    name: 'a chunk with a bad checksum is installed',
+    rule: 'chunks carry checksums, which are looked at before they are installed',
+    seeds: 300,
+    edits: [
+      {
+        file: 'src/kv/packed-rows.ts',
+        find: 'if (checksumOf(bytes) !== checksum) return undefined;',
+        replace: '',
+      },
+      {
+        file: 'src/kv/packed-rows.ts',
+        find: 'record.length >= 4 && new ByteReader(record).u32() === crc32(record.subarray(4), seed)',
+        replace: 'record.length >= 4 && new ByteReader(record).u32() >= 0 && seed >= 0',
+      },
+    ],
+  },
+  {
+    name: 'a segment with a bad checksum goes into the log',
+    rule: 'segments of the log carry checksums, which are looked at before they are installed',
+    seeds: 300,
+    edits: [
+      {
+        file: 'src/replica/log-transfer.ts',
+        find: "if (segmentChecksum(from, entries) !== checksum) return 'bad';",
+        replace: "if (segmentChecksum(from, entries) === -1 - checksum) return 'bad';",
+      },
+    ],
+  },
+  {
+    name: 'a donor holds a snapshot of another index',
+    rule: 'a snapshot is of exactly the index that was asked for',
+    seeds: 300,
+    edits: [
+      {
+        file: 'src/replica/donor.ts',
+        find: 'this.#snapshots.set(appliedIndex, {',
+        replace: 'this.#snapshots.set(Math.max(appliedIndex, ...this.#holds.keys()), {',
       },
     ],
   },

@@ -4,11 +4,14 @@ import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { type KeyedChange, mergeRange, type Overlay, rangeStart } from '../../src/kv/overlay.ts';
 import { StagedChanges } from '../../src/kv/staged-changes.ts';
 import type {
+  InstallProgress,
   KvPair,
   KvRange,
   KvRecord,
+  PackedRows,
   SessionChange,
   SessionRow,
+  SnapshotCursor,
   SnapshotRow,
   StateSnapshot,
   StateStore,
@@ -82,9 +85,31 @@ export class SimulatedStateStore implements StateStore {
     return this.#inner.openSnapshot();
   }
 
-  beginInstall(): void {
+  openSnapshotAt(appliedIndex: number, sessions: readonly SessionChange[]): StateSnapshot {
+    assert(this.#work?.type !== 'install', 'a snapshot was opened while an install was being finished');
+    const before = this.#work?.type === 'checkpoint' ? this.#work.sessions : [];
+    return this.#inner.openSnapshotWith(appliedIndex, this.#staged.generations(), [...before, ...sessions]);
+  }
+
+  get installProgress(): InstallProgress | undefined {
+    return this.#inner.installProgress;
+  }
+
+  get installBacklogBytes(): number {
+    return this.#inner.installBacklogBytes;
+  }
+
+  beginInstall(index?: number): void {
     assert(this.#work?.type !== 'install', 'an install began while another was being finished');
-    this.#inner.beginInstall();
+    this.#inner.beginInstall(index);
+  }
+
+  resumeInstall(): void {
+    this.#inner.resumeInstall();
+  }
+
+  installPacked(rows: PackedRows, frontier: SnapshotCursor | undefined): boolean {
+    return this.#inner.installPacked(rows, frontier);
   }
 
   installRows(rows: readonly SnapshotRow[]): void {

@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDataDirectory } from '../../src/storage/data-directory.ts';
@@ -6,6 +7,8 @@ import { DiskReserve } from '../../src/storage/disk-reserve.ts';
 import { DiskRoom } from '../../src/storage/disk-room.ts';
 import { FileLogStore } from '../../src/storage/file-log-store.ts';
 import { levelAfter } from '../../src/storage/space-watch.ts';
+import { mount, smallDisksProblem } from '../process/small-disks.ts';
+import { BundledChild } from './bundled-child.ts';
 import { Scratch } from './scratch.ts';
 
 let scratch: Scratch;
@@ -160,4 +163,25 @@ describe('a data directory', () => {
     expect(statSync(join(path, 'state', 'data.mdb')).size).toBeGreaterThan(400 * 100_000);
     await close();
   });
+});
+
+const mountProblem = smallDisksProblem();
+
+describe.skipIf(mountProblem)(`a disk that somebody else fills${mountProblem ? ` (${mountProblem})` : ''}`, () => {
+  it('makes commits wait before lmdb finds out, which may die of it', async () => {
+    const path = scratch.fresh();
+    mkdirSync(path, { recursive: true });
+    mount(path, 128);
+    const filler = await BundledChild.of('filler');
+    try {
+      const { lines, ended } = filler.start([path]);
+      const { code, stderr } = await ended;
+      expect(code, stderr).toBe(0);
+      expect(lines.at(-1)).toBe('checkpoint 12');
+      expect(lines).toContain('waited');
+    } finally {
+      filler.remove();
+      execFileSync('umount', ['-l', path]);
+    }
+  }, 120_000);
 });

@@ -3,7 +3,7 @@ import { toByteString } from '../../src/base/bytes.ts';
 import type { Configuration } from '../../src/cluster/configuration.ts';
 import type { Origin } from '../../src/cluster/origin.ts';
 import type { Outcome } from '../../src/kv/outcome.ts';
-import type { SnapshotCursor, SnapshotRow } from '../../src/kv/state-store.ts';
+import type { SnapshotCursor } from '../../src/kv/state-store.ts';
 import type { Ballot } from '../../src/omnipaxos/ballot.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
 import type { ClientRequest, ClientResponse, NodeStatus } from '../../src/wire/client-message.ts';
@@ -72,10 +72,8 @@ const cursor: fc.Arbitrary<SnapshotCursor> = fc.oneof(
   fc.record({ type: fc.constant('pair' as const), key }),
   fc.record({ type: fc.constant('session' as const), id: integer }),
 );
-const row: fc.Arbitrary<SnapshotRow> = fc.oneof(
-  fc.record({ type: fc.constant('pair' as const), key, value: bytes, revision: integer }),
-  fc.record({ type: fc.constant('session' as const), id: integer, bytes }),
-);
+const optionalCursor = fc.option(cursor, { nil: undefined });
+const checksum = fc.nat(0xffff_ffff);
 
 type Fields<Union extends { readonly type: string }> = {
   readonly [Type in Union['type']]: fc.Arbitrary<Omit<Extract<Union, { readonly type: Type }>, 'type'>>;
@@ -125,13 +123,37 @@ export const payloadFields: Fields<PeerPayload> = {
   TakeOver: fc.constant({}),
   Announce: fc.record({ clusterId, configuration }),
   LogRequest: fc.record({ from: integer, to: integer }),
-  LogSegment: fc.record({ from: integer, entries, decidedIndex: integer, trimmedIndex: integer }),
-  StateRequest: fc.record({ snapshotIndex: integer, cursor: fc.option(cursor, { nil: undefined }) }),
-  StateChunk: fc.record({
-    snapshotIndex: integer,
-    cursor: fc.option(cursor, { nil: undefined }),
-    rows: fc.option(fc.array(row, { maxLength: 6 }), { nil: undefined }),
+  LogSegment: fc.record({ from: integer, entries, checksum, decidedIndex: integer, trimmedIndex: integer }),
+  DonorQuery: fc.constant({}),
+  DonorStanding: fc.record({
+    decidedIndex: integer,
+    appliedIndex: integer,
+    trimmedIndex: integer,
+    isLeader: fc.boolean(),
+  }),
+  SnapshotRequest: fc.record({ index: integer }),
+  SnapshotOffer: fc.record({
+    index: integer,
+    isHeld: fc.boolean(),
+    appliedIndex: integer,
+    rows: integer,
+    bytes: integer,
+  }),
+  CutsRequest: fc.record({ index: integer, after: optionalCursor, rowsPerCut: integer }),
+  Cuts: fc.record({
+    index: integer,
+    after: optionalCursor,
+    cursors: fc.array(cursor, { maxLength: 6 }),
     done: fc.boolean(),
+  }),
+  StateRequest: fc.record({ index: integer, after: optionalCursor, upTo: optionalCursor }),
+  StateChunk: fc.record({
+    index: integer,
+    after: optionalCursor,
+    upTo: optionalCursor,
+    chunk: fc.option(fc.record({ rows: fc.record({ bytes, checksum }), last: optionalCursor, done: fc.boolean() }), {
+      nil: undefined,
+    }),
   }),
 };
 

@@ -1,0 +1,155 @@
+import { crc32 } from 'node:zlib';
+import type { Transaction } from 'lmdb';
+import { assert } from '../base/assert.ts';
+import type { ByteString } from '../base/bytes.ts';
+import { FrozenChanges } from '../kv/frozen-changes.ts';
+import { packRows, type StoredRow } from '../kv/packed-rows.ts';
+import { readSnapshotRows, type SnapshotSource } from '../kv/snapshot-rows.ts';
+import type {
+  KvRecord,
+  RowChunk,
+  RowCuts,
+  RowRange,
+  SnapshotCursor,
+  SnapshotRow,
+  StateSnapshot,
+} from '../kv/state-store.ts';
+import type { LmdbStateTables } from './lmdb-state-tables.ts';
+import { decodePair, decodeSession, StateEncoder } from './state-codec.ts';
+
+/** Changes above the tables. Pairs are made records of when they are read: all at once would hold up clients. */
+export interface RecordChanges {
+  readonly pairs: FrozenChanges<ByteString, KvRecord>;
+  /** As records. */
+  readonly sessions: FrozenChanges<number, Uint8Array>;
+}
+
+export const noChanges: RecordChanges = { pairs: new FrozenChanges([]), sessions: new FrozenChanges([]) };
+
+/** What a snapshot reads from. */
+export interface LmdbSnapshotView {
+  /** The file to name in errors. */
+  readonly file: string;
+  readonly index: number;
+  readonly tables: LmdbStateTables;
+  readonly transaction: Transaction;
+  readonly changes: RecordChanges;
+}
+
+/** How many rows tell how large one is. */
+const sampleRows = 64;
+
+/** A view of the tables, and what was staged above them when it was opened. */
+export class LmdbSnapshot implements StateSnapshot {
+  readonly index: number;
+  readonly #view: LmdbSnapshotView;
+  readonly #source: SnapshotSource;
+  readonly #onClose: () => void;
+  readonly #encodePair = pairEncoder();
+  #isOpen = true;
+
+  constructor(view: LmdbSnapshotView, onClose: () => void) {
+    this.index = view.index;
+    this.#view = view;
+    this.#source = decodedSource(view);
+    this.#onClose = onClose;
+  }
+
+  get size(): { readonly rows: number; readonly bytes: number } {
+    this.#assertOpen();
+    const { tables, changes } = this.#view;
+    const rows = tables.rowCount + changes.pairs.size + changes.sessions.size;
+    let sampled = 0;
+    let bytes = 0;
+    for (const row of this.#storedAfter(undefined)) {
+      if (sampled === sampleRows) break;
+      sampled++;
+      bytes += row.record.length + (row.type === 'pair' ? row.key.length : 0);
+    }
+    return { rows, bytes: Math.ceil((bytes / Math.max(1, sampled)) * rows) };
+  }
+
+  read(cursor: SnapshotCursor | undefined, bytesMax: number): { readonly rows: SnapshotRow[]; readonly done: boolean } {
+    this.#assertOpen();
+    return readSnapshotRows(this.#source, cursor, bytesMax);
+  }
+
+  readPacked(range: RowRange, bytesMax: number): RowChunk {
+    this.#assertOpen();
+    return packRows(this.#storedAfter(range.after), range, bytesMax, crc32);
+  }
+
+  /** Cut by what is in the tables, which is quick: the few changes above them make some ranges a little shorter or longer. */
+  cuts(after: SnapshotCursor | undefined, rowsPerCut: number, rowsMax: number): RowCuts {
+    this.#assertOpen();
+    const cursors: SnapshotCursor[] = [];
+    let last = after;
+    for (let rows = rowsPerCut; rows <= rowsMax; rows += rowsPerCut) {
+      last = this.#cursorBehind(last, rowsPerCut);
+      if (last === undefined) return { cursors, done: true };
+      cursors.push(last);
+    }
+    return { cursors, done: false };
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#onClose();
+  }
+
+  *#storedAfter(cursor: SnapshotCursor | undefined): Generator<StoredRow> {
+    const { tables, transaction, changes } = this.#view;
+    if (cursor?.type !== 'session') {
+      const after = cursor?.key;
+      const pairs = changes.pairs.over(tables.pairRecordsAfter(after, transaction), after, this.#encodePair);
+      for (const [key, record] of pairs) yield { type: 'pair', key, record };
+    }
+    const after = cursor?.type === 'session' ? cursor.id : undefined;
+    const sessions = changes.sessions.over(tables.sessionRecordsAfter(after, transaction), after, asIs);
+    for (const [id, record] of sessions) yield { type: 'session', id, record };
+  }
+
+  #cursorBehind(cursor: SnapshotCursor | undefined, rows: number): SnapshotCursor | undefined {
+    const { tables, transaction } = this.#view;
+    if (cursor?.type !== 'session') {
+      const key = tables.pairKeyBehind(cursor?.key, rows, transaction);
+      if (key !== undefined) return { type: 'pair', key };
+    }
+    // What is left of the pairs goes with the first sessions.
+    const after = cursor?.type === 'session' ? cursor.id : undefined;
+    let count = 0;
+    for (const [id] of tables.sessionRecordsAfter(after, transaction))
+      if (++count === rows) return { type: 'session', id };
+    return undefined;
+  }
+
+  #assertOpen(): void {
+    assert(this.#isOpen, 'a closed snapshot was read');
+  }
+}
+
+/** Makes records of staged pairs, in buffers that many share. */
+function pairEncoder(): (key: ByteString, record: KvRecord) => Uint8Array {
+  const encoder = new StateEncoder();
+  return (key, record) => encoder.pair(key, record);
+}
+
+const asIs = <Row>(_: unknown, row: Row): Row => row;
+
+function decodedSource({ file, tables, transaction, changes }: LmdbSnapshotView): SnapshotSource {
+  const encodePair = pairEncoder();
+  return {
+    *pairsAfter(after) {
+      for (const [key, record] of changes.pairs.over(tables.pairRecordsAfter(after, transaction), after, encodePair)) {
+        const { value, revision } = decodePair(file, key, record);
+        yield { key, value: value.slice(), revision };
+      }
+    },
+    *sessionsAfter(after) {
+      for (const [id, record] of changes.sessions.over(tables.sessionRecordsAfter(after, transaction), after, asIs)) {
+        yield { id, bytes: decodeSession(file, id, record).slice() };
+      }
+    },
+  };
+}
