@@ -189,6 +189,8 @@ export class BallotLeaderElection {
 
   /** A round begins elsewhere, or someone stands in it. */
   #onRequest(from: NodeId, { round, stands }: HeartbeatRequest): undefined {
+    // A request of this node may have come before the other was there, such as that of a leader that goes on in a new configuration.
+    if (!this.#asked.has(from) && !this.#replies.has(from)) this.#askOne(from, this.#candidacy.ballot);
     this.#asked.set(from, round);
     const stood = this.#candidacy.ballot !== undefined;
     const isYielding = stands !== undefined && this.#mayYieldTo(stands) && this.#candidacy.yields(from, stands);
@@ -349,8 +351,11 @@ export class BallotLeaderElection {
   }
 
   #ask(stands?: Ballot): void {
-    const request = { type: 'HeartbeatRequest', round: this.#round, ...(stands && { stands }) } as const;
-    for (const peer of this.#peers) this.#send(peer, request);
+    for (const peer of this.#peers) this.#askOne(peer, stands);
+  }
+
+  #askOne(peer: NodeId, stands: Ballot | undefined): void {
+    this.#send(peer, { type: 'HeartbeatRequest', round: this.#round, ...(stands && { stands }) });
   }
 
   #reply(to: NodeId, round: number, yieldsTo?: Ballot): void {

@@ -165,3 +165,26 @@ describe('a node that is asked to take over', () => {
     expect(one.takeOver()).toBeUndefined();
   });
 });
+
+describe('a leader that goes on in a new configuration', () => {
+  it('asks again who was not there yet when it asked, and so keeps its office', () => {
+    const ids = [1, 2, 3];
+    const make = (pid: number, isIncumbent: boolean) =>
+      new BallotLeaderElection({ configurationId: 2, pid, peers: ids.filter((id) => id !== pid), isIncumbent });
+    const leader = make(3, true);
+    // The others apply the StopSign a little later: what the leader asked meanwhile is lost.
+    leader.getOutgoingMsgs();
+    const all = [make(1, false), make(2, false), leader];
+    const { ballot } = leader;
+    deliver(all, all);
+    for (let round = 0; round < 4; round++) {
+      // The leader's rounds end first.
+      for (const election of [...all].reverse()) {
+        election.tick();
+        deliver(all, all);
+      }
+      expect(all.map((election) => election.leader)).toEqual([ballot, ballot, ballot]);
+      expect(leader.isHappy).toBe(true);
+    }
+  });
+});
