@@ -60,9 +60,22 @@ interface Install {
   progress: InstallProgress | undefined;
   /** Bytes of rows given and not yet written. */
   backlogBytes: number;
+  /** What the next commit writes. */
+  gathered: InstallGroup | undefined;
   /** Everything given so far is written. */
   written: Promise<unknown>;
 }
+
+/** Pieces of an install that one commit writes: gathered while the commit before is under way. */
+interface InstallGroup {
+  readonly writes: (() => void)[];
+  rowBytes: number;
+  changes: number;
+  bytes: number;
+}
+
+/** Bytes of rows in one commit of an install. */
+const groupBytesMax = 4 * 1024 * 1024;
 
 /** An encoded change: `undefined` removes the key. */
 type EncodedChange<K> = readonly [K, Uint8Array | undefined];
@@ -292,15 +305,41 @@ export class LmdbStateStore implements StateStore {
   #newInstall(progress: InstallProgress | undefined): Install {
     const generation = 1 - this.#head.generation;
     const tables = this.#tables(generation);
-    return { tables, generation, encoder: new StateEncoder(), progress, backlogBytes: 0, written: Promise.resolve() };
+    return {
+      tables,
+      generation,
+      encoder: new StateEncoder(),
+      progress,
+      backlogBytes: 0,
+      gathered: undefined,
+      written: Promise.resolve(),
+    };
   }
 
-  #write(install: Install, bytes: number, size: CommitSize, write: () => void): void {
-    install.backlogBytes += bytes;
-    const counted = this.#environment.commit(write, size).then(() => {
-      install.backlogBytes -= bytes;
-    });
-    install.written = this.#guarded(Promise.all([install.written, counted]));
+  /** A commit costs two flushes of the disk, whatever it holds: pieces that come while one is under way go into the next together. */
+  #write(install: Install, rowBytes: number, { changes, bytes }: CommitSize, write: () => void): void {
+    install.backlogBytes += rowBytes;
+    const group = install.gathered;
+    if (group && group.rowBytes + rowBytes <= groupBytesMax) {
+      group.writes.push(write);
+      group.rowBytes += rowBytes;
+      group.changes += changes;
+      group.bytes += bytes;
+      return;
+    }
+    const next = { writes: [write], rowBytes, changes, bytes };
+    install.gathered = next;
+    install.written = this.#guarded(install.written.then(() => this.#commitGroup(install, next)));
+  }
+
+  async #commitGroup(install: Install, group: InstallGroup): Promise<void> {
+    if (install.gathered === group) install.gathered = undefined;
+    // Another install has begun, in the same tables: nothing of this one may come after.
+    if (this.#install !== install) return;
+    await this.#environment.commit(() => {
+      for (const write of group.writes) write();
+    }, group);
+    install.backlogBytes -= group.rowBytes;
   }
 
   async finishInstall(appliedIndex: number): Promise<void> {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ByteString, toByteString } from '../../src/base/bytes.ts';
 import { crc32 } from '../../src/base/crc32.ts';
 import { unpackRows } from '../../src/kv/packed-rows.ts';
@@ -338,6 +338,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
         expect(newcomer.installProgress).toEqual({ index: 60, frontier: undefined });
         expect(newcomer.installPacked(snapshot.readPacked(third, 10_000).rows, undefined)).toBe(true);
         expect(newcomer.installPacked(snapshot.readPacked(first, 10_000).rows, first.upTo)).toBe(true);
+        await vi.waitFor(() => expect(newcomer.installBacklogBytes).toBe(0));
         await newcomer.checkpoint(1, []);
         for (const recover of [() => target.crash(), () => target.reopen()]) {
           newcomer = await recover();
