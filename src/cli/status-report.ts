@@ -1,12 +1,6 @@
 import { formatBytes } from '../base/byte-size.ts';
-import type {
-  CatchUpStatus,
-  ConfigurationSummary,
-  DiskStatus,
-  LogHeld,
-  NodeRole,
-  NodeSpace,
-} from '../wire/client-message.ts';
+import type { MemberStatus } from '../client/cluster-status.ts';
+import type { CatchUpStatus, ConfigurationSummary, DiskStatus, LogHeld, NodeSpace } from '../wire/client-message.ts';
 import { formatTable } from './output.ts';
 
 /** What is known of a cluster: what `kv status --json` writes, field for field. */
@@ -22,24 +16,7 @@ export interface StatusReport {
 }
 
 /** One node in a {@link StatusReport}. What is undefined is not known, mostly since the node did not answer. */
-export interface StatusOfNode {
-  readonly id: number;
-  readonly address: string;
-  readonly role: NodeRole;
-  readonly decidedIndex: number | undefined;
-  readonly appliedIndex: number | undefined;
-  readonly isMember: boolean;
-  readonly state: 'forming' | 'member' | 'joining' | 'standby' | undefined;
-  /** Decided entries that it lacks. */
-  readonly lag: number | undefined;
-  readonly hasOtherDirectory: boolean;
-  readonly trimmedIndex: number | undefined;
-  readonly connected: readonly number[] | undefined;
-  readonly catchUp: CatchUpStatus | undefined;
-  readonly logHeld: LogHeld | undefined;
-  readonly disk: DiskStatus | undefined;
-  readonly space: NodeSpace | undefined;
-}
+export type StatusOfNode = Omit<MemberStatus, 'configurationId'>;
 
 /** So many entries behind is the way of things under load. */
 const lagToTell = 1000;
