@@ -97,6 +97,15 @@ it('tells what a sound directory holds, and changes nothing', async () => {
   });
 });
 
+it('finds keys of any bytes sound', async () => {
+  const { stateStore, close } = await openDataDirectory({ path, nodeId: 1 });
+  const keys = ['gr\xc3\xb6\xc3\x9fe/\xc3\xa9', '\x00', '\xff\xff', 'plain'];
+  for (const [at, key] of keys.entries()) stateStore.put(key, new Uint8Array([at]), at + 1);
+  await stateStore.checkpoint(keys.length, []);
+  await close();
+  expect(await verifyDirectory(path)).toMatchObject({ problems: [], keys: keys.length });
+});
+
 it('changes nothing either of what a killed process left, its lock and its state included', async () => {
   const child = writer.start([path]);
   await child.line('checkpoint');
