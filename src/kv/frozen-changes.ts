@@ -1,3 +1,5 @@
+import { sortKeys } from './sort-keys.ts';
+
 /** One change of a key; `undefined` removes it. */
 export type Change<Key, Value> = readonly [Key, Value | undefined];
 
@@ -21,12 +23,12 @@ export class FrozenChanges<Key extends string | number, Value> {
 
   /**
    * `table` as changed: its entries behind `after`, in order, hidden or joined by the changes behind `after`. `rowOf` makes of
-   * a change what the table has: only when its turn comes, since many changes take long.
+   * a change what the table has, or undefined if the entry goes: only when its turn comes, since many changes take long.
    */
   *over<Row>(
     table: Iterable<readonly [Key, Row]>,
     after: Key | undefined,
-    rowOf: (key: Key, value: Value) => Row,
+    rowOf: (key: Key, value: Value) => Row | undefined,
   ): Generator<readonly [Key, Row]> {
     const keys = this.#keysInOrder();
     let at = positionAfter(keys, after);
@@ -38,15 +40,21 @@ export class FrozenChanges<Key extends string | number, Value> {
     for (; at < keys.length; at++) yield* this.#entry(keys[at] as Key, rowOf);
   }
 
-  *#entry<Row>(key: Key, rowOf: (key: Key, value: Value) => Row): Generator<readonly [Key, Row]> {
+  *#entry<Row>(key: Key, rowOf: (key: Key, value: Value) => Row | undefined): Generator<readonly [Key, Row]> {
     const value = this.#changes.get(key);
-    if (value !== undefined) yield [key, rowOf(key, value)];
+    const row = value === undefined ? undefined : rowOf(key, value);
+    if (row !== undefined) yield [key, row];
   }
 
   #keysInOrder(): readonly Key[] {
-    this.#keys ??= [...this.#changes.keys()].sort((a, b) => (a < b ? -1 : 1));
+    this.#keys ??= inOrder([...this.#changes.keys()]);
     return this.#keys;
   }
+}
+
+function inOrder<Key extends string | number>(keys: Key[]): Key[] {
+  if (typeof keys[0] === 'string') return sortKeys(keys as string[]) as Key[];
+  return keys.sort((a, b) => Number(a) - Number(b));
 }
 
 /** Position of the first of `keys` behind `after`. */

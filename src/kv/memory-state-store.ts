@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
 import { crc32 } from '../base/crc32.ts';
-import { type KeyedChange, mergeRange, type Overlay, rangeStart } from './overlay.ts';
+import { type KeyedChange, mergeRange, Overlay, rangeStart } from './overlay.ts';
 import {
   openPairRecord,
   openSessionRecord,
@@ -45,7 +45,7 @@ export class MemoryStateDisk {
  */
 export class MemoryStateStore implements StateStore {
   readonly #disk: MemoryStateDisk;
-  readonly #staged = new StagedChanges();
+  readonly #staged = new StagedChanges(() => new Overlay());
   #installing: MemoryTable | undefined;
 
   constructor(disk = new MemoryStateDisk()) {
@@ -61,6 +61,10 @@ export class MemoryStateStore implements StateStore {
 
   get stagedBytes(): number {
     return this.#staged.bytes;
+  }
+
+  get stagedMemoryBytes(): number {
+    return this.#staged.memoryBytes;
   }
 
   get stagedChanges(): number {
@@ -236,8 +240,7 @@ class MemoryTable implements SnapshotSource {
   }
 
   *scan(from: ByteString, prefix: ByteString): Generator<KeyedChange, void, undefined> {
-    for (let position = this.#keys.lowerBound(from); position < this.#keys.length; position++) {
-      const key = this.#keys.at(position) as ByteString;
+    for (const key of this.#keys.from(from)) {
       if (!key.startsWith(prefix)) return;
       const change = this.#records.get(key);
       if (change !== undefined) yield { key, change };

@@ -8,10 +8,31 @@ const changeOverheadBytes = 128;
 /** A change of a key: its new record, or `null` where it was deleted. */
 export type KvChange = KvRecord | null;
 
+/** A change and its key. */
+export interface KeyedChange {
+  readonly key: ByteString;
+  readonly change: KvChange;
+}
+
+/** One generation of changes above a table. */
+export interface ChangeLayer {
+  /** About how many bytes its changes come to. */
+  readonly bytes: number;
+  /** About how many bytes of memory it takes: more, if what was overwritten stays. */
+  readonly memoryBytes: number;
+  /** Of how many keys there is a change. */
+  readonly size: number;
+  /** The change of `key`: `undefined` means that there is none and the table below decides. */
+  get(key: ByteString): KvChange | undefined;
+  set(key: ByteString, change: KvChange): void;
+  /** Changes at or above `from`, in byte order; ends when `prefix` no longer fits. Must not be changed meanwhile. */
+  scan(from: ByteString, prefix: ByteString): Iterator<KeyedChange>;
+}
+
 /**
  * Changes that are not in the table below yet. They hide what the table has: a deletion stays as a `null`.
  */
-export class Overlay {
+export class Overlay implements ChangeLayer {
   readonly #changes = new Map<ByteString, KvChange>();
   readonly #keys = new SortedKeys();
   #bytes = 0;
@@ -21,11 +42,15 @@ export class Overlay {
     return this.#bytes;
   }
 
+  /** What is overwritten is let go of. */
+  get memoryBytes(): number {
+    return this.#bytes;
+  }
+
   get size(): number {
     return this.#changes.size;
   }
 
-  /** The change of `key`: `undefined` means that there is none and the table below decides. */
   get(key: ByteString): KvChange | undefined {
     return this.#changes.get(key);
   }
@@ -47,20 +72,12 @@ export class Overlay {
     return this.#changes.entries();
   }
 
-  /** Changes at or above `from`, in byte order; ends when `prefix` no longer fits. Must not be changed meanwhile. */
   *scan(from: ByteString, prefix: ByteString): Generator<KeyedChange, void, undefined> {
-    for (let position = this.#keys.lowerBound(from); position < this.#keys.length; position++) {
-      const key = this.#keys.at(position) as ByteString;
+    for (const key of this.#keys.from(from)) {
       if (!key.startsWith(prefix)) return;
       yield { key, change: this.#changes.get(key) as KvChange };
     }
   }
-}
-
-/** A change and its key. */
-export interface KeyedChange {
-  readonly key: ByteString;
-  readonly change: KvChange;
 }
 
 /** The smallest key that `range` covers. */

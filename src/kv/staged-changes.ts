@@ -1,18 +1,29 @@
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
-import { type KeyedChange, type KvChange, Overlay } from './overlay.ts';
+import type { ChangeLayer, KeyedChange, KvChange } from './overlay.ts';
 
 /**
  * Changes above a durable table, in two generations: those staged since the last checkpoint began, and those that a
  * checkpoint is making durable right now. The newer hides the older, and both hide the table.
  */
-export class StagedChanges {
-  #active = new Overlay();
-  #frozen: Overlay | undefined;
+export class StagedChanges<Layer extends ChangeLayer> {
+  readonly #makeLayer: () => Layer;
+  #active: Layer;
+  #frozen: Layer | undefined;
+
+  constructor(makeLayer: () => Layer) {
+    this.#makeLayer = makeLayer;
+    this.#active = makeLayer();
+  }
 
   /** About how many bytes are staged and in no checkpoint yet. */
   get bytes(): number {
     return this.#active.bytes;
+  }
+
+  /** About how many bytes of memory that takes. */
+  get memoryBytes(): number {
+    return this.#active.memoryBytes;
   }
 
   /** Of how many keys a change is staged and in no checkpoint yet. */
@@ -38,15 +49,15 @@ export class StagedChanges {
   }
 
   /** What is staged, the older generation first. The newer one goes on changing: copy it. */
-  generations(): readonly Overlay[] {
+  generations(): readonly Layer[] {
     return this.#frozen === undefined ? [this.#active] : [this.#frozen, this.#active];
   }
 
   /** A checkpoint begins: everything staged becomes the frozen generation, which is returned. */
-  freeze(): Overlay {
+  freeze(): Layer {
     assert(this.#frozen === undefined, 'a checkpoint began while another was under way');
     this.#frozen = this.#active;
-    this.#active = new Overlay();
+    this.#active = this.#makeLayer();
     return this.#frozen;
   }
 
@@ -57,7 +68,7 @@ export class StagedChanges {
 
   /** Forgets everything. */
   clear(): void {
-    this.#active = new Overlay();
+    this.#active = this.#makeLayer();
     this.#frozen = undefined;
   }
 }

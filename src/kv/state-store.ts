@@ -113,6 +113,8 @@ export interface StateStore {
   sessions(): Iterable<SessionRow>;
   /** Bytes staged and not yet handed to a checkpoint: when to make one. */
   readonly stagedBytes: number;
+  /** Bytes of memory that they take: more, where changes that were overwritten since still take some. */
+  readonly stagedMemoryBytes: number;
   /** Keys with a change that is staged and not yet handed to a checkpoint. */
   readonly stagedChanges: number;
   /**

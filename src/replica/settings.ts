@@ -6,8 +6,10 @@ export interface ReplicaSettings {
   readonly resendTicks: number;
   /** Ticks between checkpoints of the state while it changes. */
   readonly checkpointTicks: number;
-  /** A checkpoint is made earlier once so many bytes are staged. */
+  /** A checkpoint is made earlier once what is staged takes so many bytes of memory. */
   readonly checkpointBytesMax: number;
+  /** Also once so many bytes of changes were overwritten before they reached the disk, so that the log does not outgrow a small state. */
+  readonly checkpointOverwrittenMax: number;
   /** A checkpoint is smaller where the disk is, but may always take so much, bytes. */
   readonly smallCheckpointBytes: number;
   /** Entries kept in the log below the last checkpoint, for followers that are a little behind. */
@@ -48,8 +50,9 @@ const mebibyte = 1024 * 1024;
 export const defaultReplicaSettings: ReplicaSettings = {
   electionTimeoutTicks: 10,
   resendTicks: 10,
-  checkpointTicks: 500,
-  checkpointBytesMax: 4 * mebibyte,
+  checkpointTicks: 1_500,
+  checkpointBytesMax: 64 * mebibyte,
+  checkpointOverwrittenMax: 8 * mebibyte,
   smallCheckpointBytes: mebibyte / 4,
   logTailEntries: 100_000,
   inboxMax: 100_000,

@@ -14,6 +14,12 @@ const scarceCheckpointPart = 1 / 128;
 /** What a change costs beside its bytes: a page of its own and a share of those above it. */
 const changeBytes = 8192;
 
+/**
+ * Nodes whose numbers follow on each other make checkpoints at thresholds that differ by so much: if all members did at once, their
+ * disks and processors would be busy with it at the same time.
+ */
+const staggering = 1 / 8;
+
 /** A trim drops at least so many entries: small ones are not worth a write. */
 const trimEntriesMin = 10_000;
 
@@ -27,6 +33,8 @@ export class StateKeeper {
   readonly #store: LogStore;
   readonly #donor: Donor;
   readonly #settings: ReplicaSettings;
+  /** Of the usual thresholds for a checkpoint. */
+  readonly #share: number;
   #checkpointTick = 0;
   /** The state is to be durable up to here as soon as may be. */
   #requestedIndex = 0;
@@ -49,6 +57,7 @@ export class StateKeeper {
     this.#store = store;
     this.#donor = donor;
     this.#settings = settings;
+    this.#share = 1 - (store.identity.nodeId % 3) * staggering;
   }
 
   /** True from when a whole snapshot is here until it is the state: nothing is applied meanwhile. */
@@ -66,7 +75,8 @@ export class StateKeeper {
    * a changed page anew before it lets go of the old one, so a large checkpoint on a small disk would never fit. While a checkpoint waits for room, the log has to: applying goes on, so that reads and answers do.
    */
   get isBehind(): boolean {
-    return !this.#isWaiting && this.#isLarge(this.#roomBytes);
+    if (this.#isWaiting) return false;
+    return this.#isLarge(this.#roomBytes) || this.#state.stagedMemoryBytes >= 2 * this.#settings.checkpointBytesMax;
   }
 
   /** How many changes may be staged before it is; at least 1. */
@@ -144,7 +154,18 @@ export class StateKeeper {
     if (this.#machine.appliedIndex === this.#state.durableIndex) return false;
     const isOld = tick - this.#checkpointTick >= this.#settings.checkpointTicks;
     const isRequested = this.#requestedIndex > this.#state.durableIndex;
-    return isOld || isRequested || this.#isLarge(Math.min(this.#settings.checkpointBytesMax, this.#roomBytes));
+    return isOld || isRequested || this.#isLarge(this.#roomBytes) || this.#takesMuchMemory;
+  }
+
+  /** What is overwritten before it is written costs nothing but memory and log: much of it may gather beside much that is not. */
+  get #takesMuchMemory(): boolean {
+    const { stagedBytes, stagedMemoryBytes } = this.#state;
+    const { checkpointBytesMax, checkpointOverwrittenMax } = this.#settings;
+    const overwritten = stagedMemoryBytes - stagedBytes;
+    return (
+      stagedMemoryBytes >= checkpointBytesMax * this.#share ||
+      overwritten >= Math.max(checkpointOverwrittenMax, 3 * stagedBytes) * this.#share
+    );
   }
 
   #isLarge(bytesMax: number): boolean {

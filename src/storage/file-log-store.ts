@@ -22,11 +22,11 @@ import { encodeRecord, type LogChange, type LogOwner, ownerBytesMax, recordBytes
 import { type RecoveredLog, recoverLog } from './wal-recovery.ts';
 import { WriteLedger } from './write-ledger.ts';
 
-/** What of the log stays in memory unless told otherwise. */
-const defaultTailLimits: TailLimits = { entriesMax: 16_384, bytesMax: 16 * 1024 * 1024 };
+/** What of the log stays in memory unless told otherwise: little, since what lives for some collections of garbage costs much more than what does not. */
+const defaultTailLimits: TailLimits = { entriesMax: 2_048, bytesMax: 16 * 1024 * 1024 };
 
 /** Size of a segment's file unless told otherwise. */
-const defaultSegmentBytes = 16 * 1024 * 1024;
+const defaultSegmentBytes = 4 * 1024 * 1024;
 
 const emptyHead: LogHead = {
   trimmedIndex: 0,

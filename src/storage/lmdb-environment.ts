@@ -3,7 +3,10 @@ import { open as openFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
 import type { ByteString } from '../base/bytes.ts';
+import type { CommitSize } from './commit-size.ts';
 import { type DiskRoom, isNoSpace } from './disk-room.ts';
+import type { StateBatch } from './state-batch.ts';
+import { StateWriter } from './state-writer.ts';
 import { DamagedError, DiskFailedError, diskFailure, onDisk } from './storage-error.ts';
 
 /**
@@ -64,25 +67,8 @@ export interface FileUse {
   readonly freeBytes: number;
 }
 
-/** What a commit changes: so many keys, and bytes of keys and values as {@link entryBytes} counts them. */
-export interface CommitSize {
-  readonly changes: number;
-  readonly bytes: number;
-}
-
-const unknownSize: CommitSize = { changes: 0, bytes: 0 };
-
-/** Usual size of a page, and of its head. */
-const pageBytes = 4096;
-const pageHeadBytes = 16;
 /** Pages that a commit may take beside those of its keys and values, and those that list what is free. */
 const sparePages = 16;
-
-/** The most that a key and its value make the data file grow: small ones may leave pages half empty, large ones have their own. */
-export function entryBytes(keyBytes: number, valueBytes: number): number {
-  if (2 * valueBytes < pageBytes) return 2 * (keyBytes + valueBytes);
-  return 2 * keyBytes + Math.ceil((valueBytes + pageHeadBytes) / pageBytes) * pageBytes;
-}
 
 /** Pages at the start of the data file. */
 const metaPages = 2;
@@ -111,6 +97,7 @@ export class LmdbEnvironment {
   /** The file to name in errors. */
   readonly file: string;
   readonly #root: RootDatabase<Uint8Array, ByteString>;
+  readonly #writer: StateWriter;
   readonly #room: DiskRoom;
   readonly #tables: Database<Uint8Array>[] = [];
   /** The commit before the next one, well or badly ended. */
@@ -139,6 +126,7 @@ export class LmdbEnvironment {
         ...(isReadOnly && { readOnly: true }),
       }),
     );
+    this.#writer = new StateWriter(path);
     this.#descriptor = onDisk(this.file, 'read', () => openSync(this.file, 'r'));
   }
 
@@ -180,25 +168,24 @@ export class LmdbEnvironment {
   }
 
   /**
-   * Runs `write`, whose puts and removes become one transaction: durable when this resolves. Bytes given to it must not
-   * change until then. Rejects with a {@link DiskFailedError}. `write` must not throw: what it put before would stay.
-   * The promises that lmdb's puts give inside `write` say nothing; this one does. One commit after the other: those behind
-   * one that finds no room on the disk wait with it, and it is run again when there is. It is not run while less is free
-   * than `size` may take: lmdb may not outlive a write of pages that fails, see {@link tryDisk}.
+   * Makes `batch` one transaction, durable and to be seen by reads when this resolves. It must not change until then. Rejects
+   * with a {@link DiskFailedError}. One commit after the other: those behind one that finds no room on the disk wait with it, and
+   * it is run again when there is. It is not run while less is free than it may take: lmdb may not outlive a write of pages
+   * that fails, see {@link tryDisk}.
    */
-  commit(write: () => void, size = unknownSize): Promise<void> {
+  commit(batch: StateBatch): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#checkRoom(size);
-      await this.#commitOnce(write);
+      await this.#checkRoom(batch.size);
+      await this.#commitOnce(batch);
     });
   }
 
   /** As {@link commit}, after a trial of the disk: each time that it is run. What the trial says of the device is final. */
-  commitAfterTrial(write: () => void, size: CommitSize): Promise<void> {
+  commitAfterTrial(batch: StateBatch): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#checkRoom(size);
+      await this.#checkRoom(batch.size);
       await tryDisk(dirname(this.file));
-      await this.#commitOnce(write);
+      await this.#commitOnce(batch);
     });
   }
 
@@ -223,7 +210,9 @@ export class LmdbEnvironment {
   async close(): Promise<void> {
     if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     this.#descriptor = undefined;
-    if (!this.#isCut) await this.#root.close();
+    if (this.#isCut) return;
+    await this.#writer.close();
+    await this.#root.close();
   }
 
   #countPages() {
@@ -261,12 +250,13 @@ export class LmdbEnvironment {
     }
   }
 
-  async #commitOnce(write: () => void): Promise<void> {
+  async #commitOnce(batch: StateBatch): Promise<void> {
     try {
-      await this.#root.batch(write);
+      await this.#writer.write(batch);
     } catch (error) {
-      throw await causeOf(error);
+      throw withoutBuffers(error);
     }
+    this.refreshReads();
   }
 
   #passing<K extends ByteString | number>(table: Database<Uint8Array, K>): Database<Uint8Array, K> {
@@ -348,17 +338,6 @@ async function tryDisk(path: string): Promise<void> {
     }
   } catch (error) {
     throw diskFailure(trialFile, 'write', error);
-  }
-}
-
-/** LMDB rejects with a general error that carries a promise of the real one, which must not go unhandled. */
-async function causeOf(error: unknown): Promise<unknown> {
-  if (!(error instanceof Error) || !('commitError' in error)) return error;
-  try {
-    await error.commitError;
-    return error;
-  } catch (cause) {
-    return withoutBuffers(cause);
   }
 }
 

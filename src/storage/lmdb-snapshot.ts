@@ -5,26 +5,20 @@ import type { ByteString } from '../base/bytes.ts';
 import { FrozenChanges } from '../kv/frozen-changes.ts';
 import { packRows, type StoredRow } from '../kv/packed-rows.ts';
 import { readSnapshotRows, type SnapshotSource } from '../kv/snapshot-rows.ts';
-import type {
-  KvRecord,
-  RowChunk,
-  RowCuts,
-  RowRange,
-  SnapshotCursor,
-  SnapshotRow,
-  StateSnapshot,
-} from '../kv/state-store.ts';
+import type { RowChunk, RowCuts, RowRange, SnapshotCursor, SnapshotRow, StateSnapshot } from '../kv/state-store.ts';
 import type { LmdbStateTables } from './lmdb-state-tables.ts';
-import { decodePair, decodeSession, StateEncoder } from './state-codec.ts';
+import type { FrozenPairs } from './staged-pairs.ts';
+import { decodePair, decodeSession } from './state-codec.ts';
 
-/** Changes above the tables. Pairs are made records of when they are read: all at once would hold up clients. */
+/** Changes above the tables. */
 export interface RecordChanges {
-  readonly pairs: FrozenChanges<ByteString, KvRecord>;
+  /** The oldest first. */
+  readonly pairs: readonly FrozenPairs[];
   /** As records. */
   readonly sessions: FrozenChanges<number, Uint8Array>;
 }
 
-export const noChanges: RecordChanges = { pairs: new FrozenChanges([]), sessions: new FrozenChanges([]) };
+export const noChanges: RecordChanges = { pairs: [], sessions: new FrozenChanges([]) };
 
 /** What a snapshot reads from. */
 export interface LmdbSnapshotView {
@@ -45,7 +39,6 @@ export class LmdbSnapshot implements StateSnapshot {
   readonly #view: LmdbSnapshotView;
   readonly #source: SnapshotSource;
   readonly #onClose: () => void;
-  readonly #encodePair = pairEncoder();
   #isOpen = true;
 
   constructor(view: LmdbSnapshotView, onClose: () => void) {
@@ -58,7 +51,7 @@ export class LmdbSnapshot implements StateSnapshot {
   get size(): { readonly rows: number; readonly bytes: number } {
     this.#assertOpen();
     const { tables, changes } = this.#view;
-    const rows = tables.rowCount + changes.pairs.size + changes.sessions.size;
+    const rows = tables.rowCount + changes.pairs.reduce((sum, layer) => sum + layer.size, changes.sessions.size);
     let sampled = 0;
     let bytes = 0;
     for (const row of this.#storedAfter(undefined)) {
@@ -102,8 +95,7 @@ export class LmdbSnapshot implements StateSnapshot {
     const { tables, transaction, changes } = this.#view;
     if (cursor?.type !== 'session') {
       const after = cursor?.key;
-      const pairs = changes.pairs.over(tables.pairRecordsAfter(after, transaction), after, this.#encodePair);
-      for (const [key, record] of pairs) yield { type: 'pair', key, record };
+      for (const [key, record] of pairRecords(this.#view, after)) yield { type: 'pair', key, record };
     }
     const after = cursor?.type === 'session' ? cursor.id : undefined;
     const sessions = changes.sessions.over(tables.sessionRecordsAfter(after, transaction), after, asIs);
@@ -129,19 +121,22 @@ export class LmdbSnapshot implements StateSnapshot {
   }
 }
 
-/** Makes records of staged pairs, in buffers that many share. */
-function pairEncoder(): (key: ByteString, record: KvRecord) => Uint8Array {
-  const encoder = new StateEncoder();
-  return (key, record) => encoder.pair(key, record);
-}
-
 const asIs = <Row>(_: unknown, row: Row): Row => row;
 
-function decodedSource({ file, tables, transaction, changes }: LmdbSnapshotView): SnapshotSource {
-  const encodePair = pairEncoder();
+/** Those of the table as all layers of changes leave it. */
+function pairRecords(
+  { tables, transaction, changes }: LmdbSnapshotView,
+  after: ByteString | undefined,
+): Iterable<readonly [ByteString, Uint8Array]> {
+  const table: Iterable<readonly [ByteString, Uint8Array]> = tables.pairRecordsAfter(after, transaction);
+  return changes.pairs.reduce((rows, layer) => layer.over(rows, after), table);
+}
+
+function decodedSource(view: LmdbSnapshotView): SnapshotSource {
+  const { file, tables, transaction, changes } = view;
   return {
     *pairsAfter(after) {
-      for (const [key, record] of changes.pairs.over(tables.pairRecordsAfter(after, transaction), after, encodePair)) {
+      for (const [key, record] of pairRecords(view, after)) {
         const { value, revision } = decodePair(file, key, record);
         yield { key, value: value.slice(), revision };
       }

@@ -1,12 +1,11 @@
 import { mkdirSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import type { Database } from 'lmdb';
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
 import { keyBytesMax } from '../kv/command.ts';
 import { type Change, FrozenChanges } from '../kv/frozen-changes.ts';
-import { type KvChange, mergeRange, type Overlay, rangeStart } from '../kv/overlay.ts';
+import { type KvChange, mergeRange, rangeStart } from '../kv/overlay.ts';
 import { type StoredRow, unpackRows } from '../kv/packed-rows.ts';
 import { StagedChanges } from '../kv/staged-changes.ts';
 import type {
@@ -23,27 +22,17 @@ import type {
   StateStore,
 } from '../kv/state-store.ts';
 import { DiskRoom } from './disk-room.ts';
-import {
-  type CommitSize,
-  clearReaders,
-  entryBytes,
-  type FileUse,
-  LmdbEnvironment,
-  prepareToOpen,
-} from './lmdb-environment.ts';
+import { clearReaders, type FileUse, LmdbEnvironment, prepareToOpen } from './lmdb-environment.ts';
 import { LmdbSnapshot, noChanges, type RecordChanges } from './lmdb-snapshot.ts';
 import { LmdbStateTables } from './lmdb-state-tables.ts';
 import { openRecord, sealRecord } from './sealed-record.ts';
-import { isPairIntact, isSessionIntact, StateEncoder } from './state-codec.ts';
+import { StagedPairs } from './staged-pairs.ts';
+import { ChunkPool, StateBatch } from './state-batch.ts';
+import { encodeSession, isPairIntact, isSessionIntact } from './state-codec.ts';
 import { DamagedError, isFullDisk } from './storage-error.ts';
 
 const headKey = 'head';
 const installKey = 'install';
-
-/** A checkpoint encodes about so many bytes before it lets other work run. */
-const encodeSliceBytes = 512 * 1024;
-/** What a change costs to encode beside its bytes, in bytes: so that many small ones also make a slice. */
-const encodeOverheadBytes = 256;
 
 /** Which generation of the tables is the state, and up to which log index it is applied. */
 interface StateHead {
@@ -53,9 +42,7 @@ interface StateHead {
 
 /** A state being taken over from elsewhere. */
 interface Install {
-  readonly tables: LmdbStateTables;
   readonly generation: number;
-  readonly encoder: StateEncoder;
   /** Set if a crash is not to lose it. */
   progress: InstallProgress | undefined;
   /** Bytes of rows given and not yet written. */
@@ -68,17 +55,12 @@ interface Install {
 
 /** Pieces of an install that one commit writes: gathered while the commit before is under way. */
 interface InstallGroup {
-  readonly writes: (() => void)[];
+  readonly batch: StateBatch;
   rowBytes: number;
-  changes: number;
-  bytes: number;
 }
 
 /** Bytes of rows in one commit of an install. */
 const groupBytesMax = 4 * 1024 * 1024;
-
-/** An encoded change: `undefined` removes the key. */
-type EncodedChange<K> = readonly [K, Uint8Array | undefined];
 
 /**
  * The state store on LMDB. What is staged stays in memory until a checkpoint writes it, in one durable transaction.
@@ -91,7 +73,8 @@ export class LmdbStateStore implements StateStore {
   readonly #environment: LmdbEnvironment;
   readonly #heads: Database<Uint8Array, ByteString>;
   readonly #generations: readonly [LmdbStateTables, LmdbStateTables];
-  readonly #staged = new StagedChanges();
+  readonly #chunks = new ChunkPool();
+  readonly #staged: StagedChanges<StagedPairs>;
   readonly #snapshots = new Set<LmdbSnapshot>();
   #head: StateHead;
   #install: Install | undefined;
@@ -114,7 +97,7 @@ export class LmdbStateStore implements StateStore {
       const store = new LmdbStateStore(environment);
       const unused = store.#tables(1 - store.#head.generation);
       // A former state that was not dropped any more, or an install that cannot be gone on with.
-      if (store.#resumable === undefined && !unused.isEmpty()) await environment.commit(() => unused.clear());
+      if (store.#resumable === undefined && !unused.isEmpty()) await store.#clear(1 - store.#head.generation);
       return store;
     } catch (error) {
       await environment.close();
@@ -133,6 +116,7 @@ export class LmdbStateStore implements StateStore {
     this.#heads = environment.byteStringTable('heads');
     this.#generations = [new LmdbStateTables(environment, 0), new LmdbStateTables(environment, 1)];
     this.#head = this.#readHead(this.#heads.getBinary(headKey));
+    this.#staged = new StagedChanges(() => new StagedPairs(this.#chunks, this.#head.generation));
     const progress = openInstallProgress(this.#heads.getBinary(installKey), 1 - this.#head.generation);
     if (progress !== undefined && progress.index > this.#head.appliedIndex) this.#resumable = progress;
   }
@@ -143,6 +127,10 @@ export class LmdbStateStore implements StateStore {
 
   get stagedBytes(): number {
     return this.#staged.bytes;
+  }
+
+  get stagedMemoryBytes(): number {
+    return this.#staged.memoryBytes;
   }
 
   get stagedChanges(): number {
@@ -198,10 +186,12 @@ export class LmdbStateStore implements StateStore {
   async checkpoint(appliedIndex: number, sessions: readonly SessionChange[]): Promise<void> {
     this.#assertUsable();
     assert(!this.#isFinishingInstall, 'a checkpoint began while an install was being finished');
-    const overlay = this.#staged.freeze();
+    const { batch } = this.#staged.freeze();
     this.#frozenSessions = sessions;
-    await this.#run(() => this.#writeCheckpoint(overlay, appliedIndex, sessions));
+    for (const { id, bytes } of sessions) batch.session(this.#head.generation, id, bytes);
+    await this.#run(() => this.#writeHead({ generation: this.#head.generation, appliedIndex }, batch));
     this.#staged.thaw();
+    batch.release();
     this.#frozenSessions = [];
   }
 
@@ -213,11 +203,10 @@ export class LmdbStateStore implements StateStore {
   openSnapshotAt(appliedIndex: number, sessions: readonly SessionChange[]): StateSnapshot {
     this.#assertUsable();
     assert(!this.#isFinishingInstall, 'a snapshot was opened while an install was being finished');
-    const encoder = new StateEncoder();
     const encodeSessions = (changes: readonly SessionChange[]): Change<number, Uint8Array>[] =>
-      changes.map(({ id, bytes }) => [id, bytes && encoder.session(id, bytes)]);
+      changes.map(({ id, bytes }) => [id, bytes && encodeSession(id, bytes)]);
     return this.#openSnapshot(appliedIndex, {
-      pairs: new FrozenChanges(this.#staged.generations().map(pairChanges)),
+      pairs: this.#staged.generations().map((staged) => staged.freeze()),
       sessions: new FrozenChanges([encodeSessions(this.#frozenSessions), encodeSessions(sessions)]),
     });
   }
@@ -231,6 +220,7 @@ export class LmdbStateStore implements StateStore {
     const view = { file, index: index ?? head.appliedIndex, tables, transaction, changes };
     const snapshot: LmdbSnapshot = new LmdbSnapshot(view, () => {
       this.#snapshots.delete(snapshot);
+      for (const layer of changes.pairs) layer.close();
       transaction.done();
     });
     this.#snapshots.add(snapshot);
@@ -246,14 +236,11 @@ export class LmdbStateStore implements StateStore {
     assert(!this.#isFinishingInstall, 'an install began while another was being finished');
     const progress = index === undefined ? undefined : { index, frontier: undefined };
     this.#install = this.#newInstall(progress);
-    const { tables, generation } = this.#install;
-    this.#install.written = this.#guarded(
-      this.#environment.commit(() => {
-        tables.clear();
-        if (progress) void this.#heads.put(installKey, sealInstallProgress(generation, progress));
-        else void this.#heads.remove(installKey);
-      }),
-    );
+    const { generation } = this.#install;
+    const batch = new StateBatch(this.#chunks);
+    batch.clear(generation);
+    batch.head(installKey, progress && sealInstallProgress(generation, progress));
+    this.#install.written = this.#guarded(this.#commit(batch));
     this.#resumable = undefined;
   }
 
@@ -269,77 +256,68 @@ export class LmdbStateStore implements StateStore {
     const install = this.#installing();
     const stored = unpackRows(rows, crc32, intactRow);
     if (stored === undefined) return false;
-    const { tables, generation } = install;
+    const { generation } = install;
     install.progress &&= { ...install.progress, frontier };
-    const progress = install.progress && sealInstallProgress(generation, install.progress);
-    const size = sizeOf(stored.map((row) => [row.type === 'pair' ? row.key : row.id, row.record]));
-    this.#write(install, rows.bytes.length, size, () => {
-      for (const row of stored) {
-        if (row.type === 'pair') void tables.pairs.put(row.key, row.record);
-        else void tables.sessions.put(row.id, row.record);
-      }
-      if (progress) void this.#heads.put(installKey, progress);
-    });
+    const batch = this.#batchOf(install, rows.bytes.length);
+    for (const row of stored) {
+      if (row.type === 'pair') batch.pairRecord(generation, row.key, row.record);
+      else batch.sessionRecord(generation, row.id, row.record);
+    }
+    if (install.progress) batch.head(installKey, sealInstallProgress(generation, install.progress));
     return true;
   }
 
   installRows(rows: readonly SnapshotRow[]): void {
     this.#assertUsable();
     const install = this.#installing();
-    const pairs: EncodedChange<ByteString>[] = [];
-    const sessions: EncodedChange<number>[] = [];
-    let bytes = 0;
     for (const row of rows) {
-      const encoded =
-        row.type === 'pair' ? install.encoder.pair(row.key, row) : install.encoder.session(row.id, row.bytes);
-      if (row.type === 'pair') pairs.push([checkedKey(row.key), encoded]);
-      else sessions.push([row.id, encoded]);
-      bytes += encoded.length;
+      const body = row.type === 'pair' ? row.value : row.bytes;
+      const batch = this.#batchOf(install, body.length);
+      if (row.type === 'pair') batch.pair(install.generation, checkedKey(row.key), row);
+      else batch.session(install.generation, row.id, row.bytes);
     }
-    this.#write(install, bytes, sizeOf([...pairs, ...sessions]), () => {
-      writeChanges(install.tables.pairs, pairs);
-      writeChanges(install.tables.sessions, sessions);
-    });
   }
 
   #newInstall(progress: InstallProgress | undefined): Install {
     const generation = 1 - this.#head.generation;
-    const tables = this.#tables(generation);
-    return {
-      tables,
-      generation,
-      encoder: new StateEncoder(),
-      progress,
-      backlogBytes: 0,
-      gathered: undefined,
-      written: Promise.resolve(),
-    };
+    return { generation, progress, backlogBytes: 0, gathered: undefined, written: Promise.resolve() };
   }
 
-  /** A commit costs two flushes of the disk, whatever it holds: pieces that come while one is under way go into the next together. */
-  #write(install: Install, rowBytes: number, { changes, bytes }: CommitSize, write: () => void): void {
+  /**
+   * Where to put a piece of an install that has `rowBytes` bytes. A commit costs two flushes of the disk, whatever it holds:
+   * pieces that come while one is under way go into the next together.
+   */
+  #batchOf(install: Install, rowBytes: number): StateBatch {
     install.backlogBytes += rowBytes;
     const group = install.gathered;
     if (group && group.rowBytes + rowBytes <= groupBytesMax) {
-      group.writes.push(write);
       group.rowBytes += rowBytes;
-      group.changes += changes;
-      group.bytes += bytes;
-      return;
+      return group.batch;
     }
-    const next = { writes: [write], rowBytes, changes, bytes };
+    const next = { batch: new StateBatch(this.#chunks), rowBytes };
     install.gathered = next;
     install.written = this.#guarded(install.written.then(() => this.#commitGroup(install, next)));
+    return next.batch;
   }
 
   async #commitGroup(install: Install, group: InstallGroup): Promise<void> {
     if (install.gathered === group) install.gathered = undefined;
     // Another install has begun, in the same tables: nothing of this one may come after.
     if (this.#install !== install) return;
-    await this.#environment.commit(() => {
-      for (const write of group.writes) write();
-    }, group);
+    await this.#commit(group.batch);
     install.backlogBytes -= group.rowBytes;
+  }
+
+  async #commit(batch: StateBatch): Promise<void> {
+    await this.#environment.commit(batch);
+    batch.release();
+  }
+
+  /** Removes all of a generation. */
+  #clear(generation: number): Promise<void> {
+    const batch = new StateBatch(this.#chunks);
+    batch.clear(generation);
+    return this.#commit(batch);
   }
 
   async finishInstall(appliedIndex: number): Promise<void> {
@@ -347,20 +325,21 @@ export class LmdbStateStore implements StateStore {
     const install = this.#installing();
     assert(!this.#isFinishingInstall, 'an install was finished twice');
     this.#isFinishingInstall = true;
-    const former = this.#current();
+    const former = this.#head.generation;
     const checkpoint = this.#busy;
     await this.#run(async () => {
       await checkpoint;
       await install.written;
-      await this.#writeHead({ generation: install.generation, appliedIndex }, sizeOf([]), () => {
-        void this.#heads.remove(installKey);
-      });
+      const batch = new StateBatch(this.#chunks);
+      batch.head(installKey, undefined);
+      await this.#writeHead({ generation: install.generation, appliedIndex }, batch);
+      batch.release();
     });
     this.#staged.clear();
     this.#install = undefined;
     this.#resumable = undefined;
     this.#isFinishingInstall = false;
-    this.#busy = this.#guarded(this.#environment.commit(() => former.clear()));
+    this.#busy = this.#guarded(this.#clear(former));
   }
 
   /** Waits for what is under way, lets go of the snapshots still open, then closes. What is only staged is lost. */
@@ -384,23 +363,13 @@ export class LmdbStateStore implements StateStore {
     this.#staged.set(checkedKey(key), change);
   }
 
-  async #writeCheckpoint(overlay: Overlay, appliedIndex: number, sessions: readonly SessionChange[]): Promise<void> {
-    const tables = this.#current();
-    const { pairs, rows } = await encodeCheckpoint(overlay, sessions);
-    const size = sizeOf([...pairs, ...rows]);
-    await this.#writeHead({ generation: this.#head.generation, appliedIndex }, size, () => {
-      writeChanges(tables.pairs, pairs);
-      writeChanges(tables.sessions, rows);
-    });
-  }
-
-  /** Writes the head, and what `write` puts, of this size, in one transaction. */
-  async #writeHead(head: StateHead, size: CommitSize, write: () => void): Promise<void> {
-    const bytes = sealRecord((writer) => writer.u8(head.generation).varuint(head.appliedIndex));
-    await this.#environment.commitAfterTrial(() => {
-      write();
-      void this.#heads.put(headKey, bytes);
-    }, size);
+  /** Adds the head to `batch` and commits it. */
+  async #writeHead(head: StateHead, batch: StateBatch): Promise<void> {
+    batch.head(
+      headKey,
+      sealRecord((writer) => writer.u8(head.generation).varuint(head.appliedIndex)),
+    );
+    await this.#environment.commitAfterTrial(batch);
     this.#head = head;
   }
 
@@ -466,61 +435,11 @@ function openInstallProgress(bytes: Uint8Array | undefined, generation: number):
   return { index, frontier: { type: 'session', id: reader.varuint() } };
 }
 
-/** Encodes everything a checkpoint writes, in slices, so that a large one does not hold up the event loop. */
-async function encodeCheckpoint(
-  overlay: Overlay,
-  sessions: readonly SessionChange[],
-): Promise<{ pairs: EncodedChange<ByteString>[]; rows: EncodedChange<number>[] }> {
-  const encoder = new StateEncoder();
-  const pairs: EncodedChange<ByteString>[] = [];
-  const rows: EncodedChange<number>[] = [];
-  let sliceBytes = 0;
-  for (const [key, change] of overlay.entries()) {
-    const encoded = change === null ? undefined : encoder.pair(key, change);
-    pairs.push([key, encoded]);
-    sliceBytes += encodeOverheadBytes + (encoded?.length ?? 0);
-    if (sliceBytes < encodeSliceBytes) continue;
-    sliceBytes = 0;
-    await nextTurn();
-  }
-  for (const { id, bytes } of sessions) {
-    const encoded = bytes === undefined ? undefined : encoder.session(id, bytes);
-    rows.push([id, encoded]);
-    sliceBytes += encodeOverheadBytes + (encoded?.length ?? 0);
-    if (sliceBytes < encodeSliceBytes) continue;
-    sliceBytes = 0;
-    await nextTurn();
-  }
-  return { pairs, rows };
-}
-
-function* pairChanges(overlay: Overlay): Generator<Change<ByteString, KvRecord>> {
-  for (const [key, change] of overlay.entries()) yield [key, change ?? undefined];
-}
-
-function sizeOf(changes: readonly EncodedChange<ByteString | number>[]): CommitSize {
-  let bytes = 0;
-  for (const [key, value] of changes) {
-    if (value !== undefined) bytes += entryBytes(typeof key === 'string' ? key.length : 8, value.length);
-  }
-  return { changes: changes.length, bytes };
-}
-
 /** The row, if what a donor's disk held is what was once written there. */
 function intactRow(row: StoredRow): StoredRow | undefined {
   if (row.type === 'session') return isSessionIntact(row.id, row.record) ? row : undefined;
   const isKey = row.key.length >= 1 && row.key.length <= keyBytesMax;
   return isKey && isPairIntact(row.key, row.record) ? row : undefined;
-}
-
-function writeChanges<K extends ByteString | number>(
-  table: Database<Uint8Array, K>,
-  changes: readonly EncodedChange<K>[],
-): void {
-  for (const [key, bytes] of changes) {
-    if (bytes === undefined) void table.remove(key);
-    else void table.put(key, bytes);
-  }
 }
 
 /** LMDB takes longer keys in part or not at all: refuse them where they come in. */

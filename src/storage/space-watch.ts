@@ -19,10 +19,15 @@ const logPart = 1 / 4;
 const wantedPart = 0.7;
 /** … but this in any case. */
 const leastLogPart = 1 / 32;
+/** More than so often the size of the state, or so many bytes, is of no use: who lacks that much takes the state. */
+const logPerState = 2;
+const usefulLogBytes = 12 * mebibyte;
 /** Of the space that the log can get at all it takes this part: the rest is for what comes while it is trimmed. */
 const logRoomPart = 1 / 2;
-/** Segments that lie ready once space is low, for what must go through then. */
-const readySegments = 3;
+/** Segments that lie ready, so that no write waits for one to be made; … */
+const readySegments = 2;
+/** … once space is low, for what must go through then. */
+const readySegmentsWhenLow = 3;
 
 /** Space is measured at least this often, milliseconds, … */
 const measureMsMax = 1_000;
@@ -50,7 +55,7 @@ export interface SpaceMeasurement extends SpaceMeasured {
 export async function planSpace(path: string, quotaBytes: number | undefined): Promise<SpacePlan> {
   const room = (await heldBytes(path)) + (await availableBytes(path));
   const capacityBytes = Math.min(quotaBytes ?? Number.POSITIVE_INFINITY, room);
-  const segmentBytes = 2 ** Math.floor(Math.log2(clamp(capacityBytes / 64, mebibyte / 4, 16 * mebibyte)));
+  const segmentBytes = 2 ** Math.floor(Math.log2(clamp(capacityBytes / 64, mebibyte / 4, 4 * mebibyte)));
   const reserveBytes = Math.floor(clamp(capacityBytes / 40, mebibyte, 64 * mebibyte));
   return { quotaBytes, capacityBytes, segmentBytes, reserveBytes };
 }
@@ -97,7 +102,10 @@ export class SpaceWatch {
     this.#level = isFull ? 'full' : levelAfter(this.#level, usedBytes / capacityBytes);
     await this.#prepare(freeBytes);
     const stateLeaves = capacityBytes * wantedPart - state.usedBytes;
-    const logBytesMax = clamp(stateLeaves, capacityBytes * leastLogPart, capacityBytes * logPart);
+    const logBytesMax = Math.min(
+      clamp(stateLeaves, capacityBytes * leastLogPart, capacityBytes * logPart),
+      Math.max(usefulLogBytes, state.usedBytes * logPerState),
+    );
     return {
       level: this.#level,
       usedBytes,
@@ -113,7 +121,7 @@ export class SpaceWatch {
   async #prepare(freeBytes: number): Promise<void> {
     const { reserve } = this.#room;
     const isLow = this.#level !== 'ok';
-    this.#log.readySegments = isLow ? readySegments : 1;
+    this.#log.readySegments = isLow ? readySegmentsWhenLow : readySegments;
     if (reserve === undefined || isLow === reserve.isHeld) return;
     if (!isLow) return reserve.release();
     if (freeBytes < 2 * reserve.bytes) return;

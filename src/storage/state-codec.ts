@@ -10,42 +10,16 @@ import { DamagedError } from './storage-error.ts';
  *   session: crc32 (4) · bytes (the rest)                          checksum over the id and all that follows
  */
 
-const slabBytes = 256 * 1024;
-const headerBytesMax = 4 + 8;
+/** The record of session `id`. */
+export function encodeSession(id: number, bytes: Uint8Array): Uint8Array {
+  const record = new Uint8Array(4 + bytes.length);
+  record.set(bytes, 4);
+  return seal(record, sessionSeed(id));
+}
 
-/** Encodes records into large shared buffers: LMDB handles many small parts of a few buffers much faster than many buffers. */
-export class StateEncoder {
-  #slab = new Uint8Array(0);
-  #view = new DataView(this.#slab.buffer);
-  #at = 0;
-
-  pair(key: ByteString, record: KvRecord): Uint8Array {
-    const start = this.#reserve(headerBytesMax + record.value.length);
-    this.#at = writeVaruint(this.#slab, start + 4, record.revision);
-    return this.#seal(start, record.value, crc32(key));
-  }
-
-  session(id: number, bytes: Uint8Array): Uint8Array {
-    const start = this.#reserve(headerBytesMax + bytes.length);
-    this.#at = start + 4;
-    return this.#seal(start, bytes, sessionSeed(id));
-  }
-
-  #reserve(bytes: number): number {
-    if (this.#at + bytes > this.#slab.length) {
-      this.#slab = new Uint8Array(Math.max(bytes, slabBytes));
-      this.#view = new DataView(this.#slab.buffer);
-      this.#at = 0;
-    }
-    return this.#at;
-  }
-
-  #seal(start: number, body: Uint8Array, seed: number): Uint8Array {
-    this.#slab.set(body, this.#at);
-    this.#at += body.length;
-    this.#view.setUint32(start, crc32(this.#slab.subarray(start + 4, this.#at), seed));
-    return this.#slab.subarray(start, this.#at);
-  }
+/** `record` of `key`, with its checksum put into its first four bytes. */
+export function sealPair(key: ByteString, record: Uint8Array): Uint8Array {
+  return seal(record, crc32(key));
 }
 
 /** The record of `key`; its value is a view into `bytes`. Throws {@link DamagedError}, naming `file` and key. */
@@ -97,10 +71,7 @@ function sessionSeed(id: number): number {
   return id >>> 0;
 }
 
-function writeVaruint(target: Uint8Array, start: number, value: number): number {
-  let at = start;
-  let rest = value;
-  for (; rest > 0x7f; rest = Math.floor(rest / 128)) target[at++] = (rest % 128) | 0x80;
-  target[at++] = rest;
-  return at;
+function seal(record: Uint8Array, seed: number): Uint8Array {
+  new DataView(record.buffer, record.byteOffset).setUint32(0, crc32(record.subarray(4), seed));
+  return record;
 }

@@ -50,7 +50,7 @@ export class Wal {
   /** Files made ready for the segments after the present one. */
   readonly #ready = new Set<number>();
   /** How many are to be. */
-  #readyMin = 1;
+  #readyMin = 2;
   /** Segments whose files are being made, or taken for use. */
   readonly #making = new Set<number>();
   /** What is done to other files than the present one; never rejects. */
@@ -182,10 +182,10 @@ export class Wal {
     const { segment } = place.id;
     await this.#claim(segment);
     try {
-      await this.#takeNext(segment, bytes);
+      const isWritten = await this.#takeNext(segment, bytes, record);
       const file = openSegment(this.#directory, segment);
       try {
-        await writeDurably(file, record, 0);
+        if (!isWritten) await writeDurably(file, record, 0);
         await writeDurably(this.#file, encodeMark({ ...place.id, segment: this.#present.segment }), this.#offset);
       } catch (error) {
         closeSync(file);
@@ -210,13 +210,13 @@ export class Wal {
     this.#making.add(segment);
   }
 
-  /** Sees to it that the file of the next segment, which is claimed, is there. */
-  async #takeNext(segment: number, bytes: number): Promise<void> {
+  /** Sees to it that the file of the next segment, which is claimed, is there. True if it is made with `record` in it. */
+  async #takeNext(segment: number, bytes: number, record: Uint8Array): Promise<boolean> {
     const isReady = this.#ready.delete(segment);
     const isUsual = bytes === this.#segmentBytes;
-    if (isReady && isUsual) return;
-    if (isUsual && (await this.#takeSpare(segment))) return;
-    await this.#room.make(bytes, () => createSegment(this.#directory, segment, bytes));
+    if (isUsual && (isReady || (await this.#takeSpare(segment)))) return false;
+    await this.#room.make(bytes, () => createSegment(this.#directory, segment, bytes, record));
+    return true;
   }
 
   /** Where the file of the next segment could not be made, one that is ready for a later segment serves. */

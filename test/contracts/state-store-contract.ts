@@ -305,6 +305,23 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       snapshot.close();
     });
 
+    it('keeps what a snapshot reads, however much is written and made durable after it was opened', async () => {
+      const fill = (letter: string, revision: number) => {
+        for (let at = 0; at < 40; at++) store.put(`key ${at}`, bytes(letter.repeat(20_000)), revision);
+      };
+      fill('a', 1);
+      const snapshot = store.openSnapshotAt(40, []);
+      for (const [round, letter] of ['b', 'c', 'd', 'e'].entries()) {
+        fill(letter, 50 + 50 * round);
+        await store.checkpoint(90 + 50 * round, []);
+      }
+      const rows = readAll(snapshot, undefined, 100_000);
+      expect(rows.length).toBe(40);
+      for (const row of rows) expect(row).toMatchObject({ revision: 1, value: bytes('a'.repeat(20_000)) });
+      snapshot.close();
+      expect(store.get('key 7')).toEqual({ value: bytes('e'.repeat(20_000)), revision: 200 });
+    });
+
     it('cuts a snapshot into ranges that together are all of it, and installs them in any order', async () => {
       await fillForSnapshot(store);
       const snapshot = store.openSnapshotAt(60, [session(7, 'changed'), session(90, 'new')]);

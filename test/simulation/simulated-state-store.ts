@@ -1,7 +1,7 @@
 import { assert } from '../../src/base/assert.ts';
 import type { ByteString } from '../../src/base/bytes.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
-import { type KeyedChange, mergeRange, type Overlay, rangeStart } from '../../src/kv/overlay.ts';
+import { type KeyedChange, mergeRange, Overlay, rangeStart } from '../../src/kv/overlay.ts';
 import { StagedChanges } from '../../src/kv/staged-changes.ts';
 import type {
   InstallProgress,
@@ -33,7 +33,7 @@ type Work =
  */
 export class SimulatedStateStore implements StateStore {
   readonly #inner: MemoryStateStore;
-  readonly #staged = new StagedChanges();
+  readonly #staged = new StagedChanges(() => new Overlay());
   #work: Work | undefined;
 
   constructor(disk: SimulatedDisk) {
@@ -46,6 +46,10 @@ export class SimulatedStateStore implements StateStore {
 
   get stagedBytes(): number {
     return this.#staged.bytes;
+  }
+
+  get stagedMemoryBytes(): number {
+    return this.#staged.memoryBytes;
   }
 
   get stagedChanges(): number {

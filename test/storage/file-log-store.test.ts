@@ -425,7 +425,8 @@ describe('a file that is not a segment in use', () => {
 describe('a disk on which the next segment cannot be made', () => {
   it('ends the store when the segment is needed, and keeps what was durable', async () => {
     const store = await open();
-    mkdirSync(`${fileOf(3)}.new`);
+    // The two after the first lie ready already.
+    for (let segment = 4; segment < 10; segment++) mkdirSync(`${fileOf(segment)}.new`);
     let durable = 0;
     const failure: unknown = await (async () => {
       for (;;) {
@@ -435,7 +436,7 @@ describe('a disk on which the next segment cannot be made', () => {
     })().catch((error: unknown) => error);
     expect(failure).toMatchObject({
       name: 'DiskFailedError',
-      message: expect.stringContaining(`a write to ${fileOf(3)} failed (EISDIR`),
+      message: expect.stringContaining(`a write to ${fileOf(4)} failed (EISDIR`),
     });
     for (const call of [() => store.commit(), () => store.sequence.read(0, 1), () => store.bindCluster('aa')]) {
       expect(call).toThrow(failure as Error);
@@ -443,7 +444,7 @@ describe('a disk on which the next segment cannot be made', () => {
     await expect(store.flush()).rejects.toBe(failure);
     await expect(store.close()).rejects.toBe(failure);
     opened = [];
-    rmSync(`${fileOf(3)}.new`, { recursive: true });
+    for (let segment = 4; segment < 10; segment++) rmSync(`${fileOf(segment)}.new`, { recursive: true });
     const again = await open();
     expect(again.sequence.endIndex).toBe(durable);
     expectEntries(again);
@@ -451,10 +452,10 @@ describe('a disk on which the next segment cannot be made', () => {
 
   it('does no harm if it can be made by then', async () => {
     const store = await open();
-    mkdirSync(`${fileOf(3)}.new`);
-    while (!segments().includes(2) || usedBytes(2) < segmentBytes / 2) await append(store, 3);
-    rmSync(`${fileOf(3)}.new`, { recursive: true });
-    while (!segments().includes(4)) await append(store, 3);
+    mkdirSync(`${fileOf(4)}.new`);
+    while (!segments().includes(3) || usedBytes(3) < segmentBytes / 2) await append(store, 3);
+    rmSync(`${fileOf(4)}.new`, { recursive: true });
+    while (!segments().includes(6)) await append(store, 3);
     expectEntries(store);
   });
 });

@@ -1,0 +1,123 @@
+import type { ByteString } from '../base/bytes.ts';
+import { FrozenChanges } from '../kv/frozen-changes.ts';
+import type { ChangeLayer, KeyedChange, KvChange } from '../kv/overlay.ts';
+import { SortedKeys } from '../kv/sorted-keys.ts';
+import { type ChunkPool, StateBatch } from './state-batch.ts';
+import { sealPair } from './state-codec.ts';
+
+/** What a change costs in memory beside its operation, bytes: its key as a string, and its place in two tables. */
+const changeOverheadBytes = 96;
+
+/** Changes of pairs, kept as the batch that a checkpoint writes: to begin a checkpoint takes no work, however many they are. */
+export class StagedPairs implements ChangeLayer {
+  readonly batch: StateBatch;
+  readonly #generation: number;
+  /** Keys in the order in which they were changed first, each with its number in that order. */
+  readonly #numbers = new Map<ByteString, number>();
+  /** By those numbers: where in the batch the last change is. */
+  #places: Uint32Array = new Uint32Array(64);
+  /** Keys by their order, as far as they were listed. */
+  readonly #listed = new SortedKeys();
+  #listedCount = 0;
+  /** The keys that are not listed yet. Never asked for more than there are, so that it does not end. */
+  readonly #unlisted = this.#numbers.keys();
+
+  /** Changes of the tables of `generation`. */
+  constructor(pool: ChunkPool, generation: number) {
+    this.batch = new StateBatch(pool);
+    this.#generation = generation;
+  }
+
+  get bytes(): number {
+    return this.batch.memoryBytes - this.batch.overtakenBytes + this.#overheadBytes;
+  }
+
+  get memoryBytes(): number {
+    return this.batch.memoryBytes + this.#overheadBytes;
+  }
+
+  get size(): number {
+    return this.#numbers.size;
+  }
+
+  /** A value is a copy. */
+  get(key: ByteString): KvChange | undefined {
+    const number = this.#numbers.get(key);
+    return number === undefined ? undefined : this.batch.pairAt(this.#places[number] as number);
+  }
+
+  set(key: ByteString, change: KvChange): void {
+    let number = this.#numbers.get(key);
+    if (number === undefined) {
+      number = this.#numbers.size;
+      this.#numbers.set(key, number);
+      if (number === this.#places.length) this.#places = grown(this.#places);
+    } else {
+      this.batch.overtake(this.#places[number] as number);
+    }
+    this.#places[number] = this.batch.pair(this.#generation, key, change);
+  }
+
+  *scan(from: ByteString, prefix: ByteString): Generator<KeyedChange, void, undefined> {
+    for (; this.#listedCount < this.#numbers.size; this.#listedCount++) {
+      this.#listed.add(this.#unlisted.next().value as ByteString);
+    }
+    for (const key of this.#listed.from(from)) {
+      if (!key.startsWith(prefix)) return;
+      yield { key, change: this.get(key) as KvChange };
+    }
+  }
+
+  /** The changes as they are now, until they are closed. */
+  freeze(): FrozenPairs {
+    return new FrozenPairs(this.batch, this.#keyedPlaces());
+  }
+
+  *#keyedPlaces(): Generator<readonly [ByteString, number]> {
+    for (const [key, number] of this.#numbers) yield [key, this.#places[number] as number];
+  }
+
+  get #overheadBytes(): number {
+    return this.#numbers.size * changeOverheadBytes;
+  }
+}
+
+function grown(places: Uint32Array): Uint32Array {
+  const larger = new Uint32Array(2 * places.length);
+  larger.set(places);
+  return larger;
+}
+
+/** Changes that stay as they are while those that they were taken from go on. */
+export class FrozenPairs {
+  readonly #batch: StateBatch;
+  readonly #changes: FrozenChanges<ByteString, number>;
+
+  constructor(batch: StateBatch, places: Iterable<readonly [ByteString, number]>) {
+    this.#batch = batch;
+    this.#changes = new FrozenChanges([places]);
+    batch.pin();
+  }
+
+  get size(): number {
+    return this.#changes.size;
+  }
+
+  /** `rows`, which are those behind `after`, as changed. */
+  over(
+    rows: Iterable<readonly [ByteString, Uint8Array]>,
+    after: ByteString | undefined,
+  ): Iterable<readonly [ByteString, Uint8Array]> {
+    return this.#changes.over(rows, after, (key, place) => this.#recordOf(key, place));
+  }
+
+  /** Lets go of it. */
+  close(): void {
+    this.#batch.unpin();
+  }
+
+  #recordOf(key: ByteString, place: number): Uint8Array | undefined {
+    const record = this.#batch.recordAt(place);
+    return record && sealPair(key, record);
+  }
+}

@@ -1,0 +1,278 @@
+import { assert } from '../base/assert.ts';
+import type { ByteString } from '../base/bytes.ts';
+import type { KvRecord } from '../kv/state-store.ts';
+import { type CommitSize, entryBytes } from './commit-size.ts';
+
+/*
+ * What one transaction of the state's environment writes, in memory that the thread which writes it shares
+ * (state-writer.ts): operations one behind the other, in chunks.
+ *
+ *   kind (1) · table (1) · length of the key (2) · length of the record (4) · key · record
+ *
+ * Lengths are little-endian. Tables are numbered as in stateTableNames; the highest bit of the table says that a later
+ * operation of the same batch has overtaken this one. Records are those of state-codec.ts.
+ */
+
+/** A record that is complete. */
+const putKind = 1;
+/** One whose checksum the thread puts into its first four bytes. */
+const sealKind = 2;
+const removeKind = 3;
+/** Removes all that is in the table. */
+const clearKind = 4;
+
+const overtakenFlag = 0x80;
+const headerBytes = 8;
+const sessionKeyBytes = 8;
+const checksumBytes = 4;
+const revisionBytesMax = 8;
+
+/** All tables of the state's environment, as a batch numbers them. */
+export const stateTableNames = ['heads', 'pairs0', 'sessions0', 'pairs1', 'sessions1'] as const;
+const headsTable = 0;
+const pairsTable = (generation: number): number => 1 + 2 * generation;
+const sessionsTable = (generation: number): number => 2 + 2 * generation;
+
+/** Size of a chunk; an operation that is larger gets one of its own. */
+const chunkBytes = 256 * 1024;
+/** Chunks kept for use again: what a load takes that overwrites the same few keys. */
+const spareChunksMax = 80;
+
+/** Memory with operations in its first `used` bytes. */
+export interface BatchChunk {
+  readonly memory: SharedArrayBuffer;
+  readonly bytes: Buffer;
+  used: number;
+}
+
+/** Chunks to be used again: memory that is given back costs the garbage collector a search for what refers to it. */
+export class ChunkPool {
+  readonly #spare: BatchChunk[] = [];
+
+  /** An empty chunk with room for at least `bytes` bytes. */
+  take(bytes: number): BatchChunk {
+    const spare = bytes <= chunkBytes ? this.#spare.pop() : undefined;
+    if (spare) return spare;
+    const memory = new SharedArrayBuffer(Math.max(bytes, chunkBytes));
+    return { memory, bytes: Buffer.from(memory), used: 0 };
+  }
+
+  /** Nobody looks at them any more. */
+  give(chunks: readonly BatchChunk[]): void {
+    for (const chunk of chunks) {
+      if (chunk.bytes.length !== chunkBytes || this.#spare.length >= spareChunksMax) continue;
+      chunk.used = 0;
+      this.#spare.push(chunk);
+    }
+  }
+}
+
+/** Gathers the operations of one transaction. Keys have at most 1,978 bytes. Once it is given to the thread, nothing may be added. */
+export class StateBatch {
+  readonly #pool: ChunkPool;
+  #chunks: BatchChunk[] = [];
+  #changes = 0;
+  #bytes = 0;
+  #memory = 0;
+  #overtaken = 0;
+  #pins = 0;
+  #isReleased = false;
+
+  constructor(pool: ChunkPool) {
+    this.#pool = pool;
+  }
+
+  /** What it changes, without what was overtaken. */
+  get size(): CommitSize {
+    return { changes: this.#changes, bytes: this.#bytes };
+  }
+
+  /** Bytes of memory that its operations take, with what was overtaken. */
+  get memoryBytes(): number {
+    return this.#memory;
+  }
+
+  /** Bytes of memory that overtaken ones take. */
+  get overtakenBytes(): number {
+    return this.#overtaken;
+  }
+
+  get chunks(): readonly BatchChunk[] {
+    return this.#chunks;
+  }
+
+  /** Key and record into the pairs of a generation, or the key out of them. Returns the operation's place. */
+  pair(generation: number, key: ByteString, record: KvRecord | null): number {
+    const table = pairsTable(generation);
+    if (record === null) return this.#keyed(removeKind, table, key, 0).place;
+    const { value, revision } = record;
+    const recordBytes = checksumBytes + varuintBytes(revision) + value.length;
+    const { chunk, place, recordAt } = this.#keyed(sealKind, table, key, recordBytes);
+    chunk.bytes.set(value, writeVaruint(chunk.bytes, recordAt + checksumBytes, revision));
+    return place;
+  }
+
+  /** The change at a place that {@link pair} gave; the value is a copy. */
+  pairAt(place: number): KvRecord | null {
+    const { chunk, at } = this.#find(place);
+    if (chunk.bytes[at] === removeKind) return null;
+    const { start, end } = recordOf(chunk.bytes, at);
+    const { revision, valueAt } = readRevision(chunk.bytes, start + checksumBytes);
+    return { value: copy(chunk.bytes, valueAt, end), revision };
+  }
+
+  /** The record at a place that {@link pair} gave, a copy whose checksum is still to be made; undefined if the key goes. */
+  recordAt(place: number): Uint8Array | undefined {
+    const { chunk, at } = this.#find(place);
+    if (chunk.bytes[at] === removeKind) return undefined;
+    const { start, end } = recordOf(chunk.bytes, at);
+    return copy(chunk.bytes, start, end);
+  }
+
+  /** A later operation does for the same key what counts: this one need not be run. What it says can still be read. */
+  overtake(place: number): void {
+    const { chunk, at } = this.#find(place);
+    const keyBytes = chunk.bytes.readUInt16LE(at + 2);
+    const recordBytes = chunk.bytes.readUInt32LE(at + 4);
+    this.#changes--;
+    this.#bytes -= entryBytes(keyBytes, recordBytes);
+    this.#overtaken += headerBytes + keyBytes + recordBytes;
+    chunk.bytes[at + 1] = (chunk.bytes[at + 1] as number) | overtakenFlag;
+  }
+
+  /** A session into those of a generation, or out of them. */
+  session(generation: number, id: number, bytes: Uint8Array | undefined): void {
+    const kind = bytes === undefined ? removeKind : sealKind;
+    const recordBytes = bytes === undefined ? 0 : checksumBytes + bytes.length;
+    const { chunk, recordAt } = this.#numbered(kind, sessionsTable(generation), id, recordBytes);
+    if (bytes !== undefined) chunk.bytes.set(bytes, recordAt + checksumBytes);
+  }
+
+  /** A pair's record as it is stored, checksum and all. */
+  pairRecord(generation: number, key: ByteString, record: Uint8Array): void {
+    const { chunk, recordAt } = this.#keyed(putKind, pairsTable(generation), key, record.length);
+    chunk.bytes.set(record, recordAt);
+  }
+
+  /** A session's record as it is stored. */
+  sessionRecord(generation: number, id: number, record: Uint8Array): void {
+    const { chunk, recordAt } = this.#numbered(putKind, sessionsTable(generation), id, record.length);
+    chunk.bytes.set(record, recordAt);
+  }
+
+  /** A record into the table of heads, or out of it. */
+  head(key: ByteString, record: Uint8Array | undefined): void {
+    const kind = record === undefined ? removeKind : putKind;
+    const { chunk, recordAt } = this.#keyed(kind, headsTable, key, record?.length ?? 0);
+    if (record !== undefined) chunk.bytes.set(record, recordAt);
+  }
+
+  /** Removes all of a generation: to come before what puts anything into it. */
+  clear(generation: number): void {
+    for (const table of [pairsTable(generation), sessionsTable(generation)]) this.#begin(clearKind, table, 0, 0);
+  }
+
+  /** Somebody goes on reading places after the batch is released. */
+  pin(): void {
+    this.#pins++;
+  }
+
+  unpin(): void {
+    this.#pins--;
+    this.#recycle();
+  }
+
+  /** The thread is done with it, and nobody adds to it any more. */
+  release(): void {
+    this.#isReleased = true;
+    this.#recycle();
+  }
+
+  #recycle(): void {
+    if (!this.#isReleased || this.#pins > 0) return;
+    this.#pool.give(this.#chunks);
+    this.#chunks = [];
+  }
+
+  #keyed(kind: number, table: number, key: ByteString, recordBytes: number) {
+    const begun = this.#begin(kind, table, key.length, recordBytes);
+    begun.chunk.bytes.write(key, begun.at + headerBytes, 'latin1');
+    return begun;
+  }
+
+  #numbered(kind: number, table: number, id: number, recordBytes: number) {
+    const begun = this.#begin(kind, table, sessionKeyBytes, recordBytes);
+    const at = begun.at + headerBytes;
+    begun.chunk.bytes.writeUInt32BE(Math.floor(id / 2 ** 32), at);
+    begun.chunk.bytes.writeUInt32BE(id >>> 0, at + 4);
+    return begun;
+  }
+
+  #begin(kind: number, table: number, keyBytes: number, recordBytes: number) {
+    const bytes = headerBytes + keyBytes + recordBytes;
+    const chunk = this.#reserve(bytes);
+    const at = chunk.used;
+    chunk.used += bytes;
+    this.#memory += bytes;
+    this.#changes++;
+    this.#bytes += entryBytes(keyBytes, recordBytes);
+    chunk.bytes[at] = kind;
+    chunk.bytes[at + 1] = table;
+    chunk.bytes.writeUInt16LE(keyBytes, at + 2);
+    chunk.bytes.writeUInt32LE(recordBytes, at + 4);
+    // The place of an operation in a chunk of its own is where that begins.
+    const place = (this.#chunks.length - 1) * chunkBytes + at;
+    return { chunk, at, place, recordAt: at + headerBytes + keyBytes };
+  }
+
+  #reserve(bytes: number): BatchChunk {
+    const last = this.#chunks.at(-1);
+    if (last && last.used + bytes <= last.bytes.length && last.used < chunkBytes) return last;
+    const next = this.#pool.take(bytes);
+    this.#chunks.push(next);
+    return next;
+  }
+
+  #find(place: number): { readonly chunk: BatchChunk; readonly at: number } {
+    const chunk = this.#chunks[Math.floor(place / chunkBytes)];
+    assert(chunk !== undefined, 'a batch that was released was read');
+    return { chunk, at: place % chunkBytes };
+  }
+}
+
+function recordOf(bytes: Buffer, at: number): { readonly start: number; readonly end: number } {
+  const start = at + headerBytes + bytes.readUInt16LE(at + 2);
+  return { start, end: start + bytes.readUInt32LE(at + 4) };
+}
+
+/** In memory of its own, which is not shared. */
+function copy(bytes: Buffer, start: number, end: number): Uint8Array {
+  const own = new Uint8Array(end - start);
+  bytes.copy(own, 0, start, end);
+  return own;
+}
+
+function varuintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 128)) bytes++;
+  assert(bytes <= revisionBytesMax, `a revision cannot be ${value}`);
+  return bytes;
+}
+
+function writeVaruint(target: Uint8Array, start: number, value: number): number {
+  let at = start;
+  let rest = value;
+  for (; rest > 0x7f; rest = Math.floor(rest / 128)) target[at++] = (rest % 128) | 0x80;
+  target[at++] = rest;
+  return at;
+}
+
+function readRevision(bytes: Uint8Array, start: number): { readonly revision: number; readonly valueAt: number } {
+  let revision = 0;
+  let at = start;
+  for (let factor = 1; ; factor *= 128) {
+    const byte = bytes[at++] as number;
+    revision += (byte & 0x7f) * factor;
+    if (byte < 0x80) return { revision, valueAt: at };
+  }
+}

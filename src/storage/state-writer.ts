@@ -1,0 +1,196 @@
+import { createRequire } from 'node:module';
+import { Worker } from 'node:worker_threads';
+import { type StateBatch, stateTableNames } from './state-batch.ts';
+
+/** What the thread answers: nothing, or why the transaction failed. */
+interface Answer {
+  readonly problem?: { readonly message: string; readonly code: unknown };
+}
+
+interface Waiting {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The thread makes little garbage that lives, and keeps nothing. */
+const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 };
+
+/*
+ * Runs batches, one transaction each. A large one takes up to seconds, in which the node's own thread must answer heartbeats
+ * and clients: hence a thread. Its program is a text, so that it runs the same from source, from the compiled files and from a
+ * bundle. It knows the format of a batch (state-batch.ts) and what the checksums of records cover (state-codec.ts).
+ *
+ * Changes of pairs are made about in the order of the keys, by the five bytes behind what all keys begin with: LMDB then finds
+ * each of its pages once, while it is still in the processor's cache. Those of the same key keep their order.
+ */
+const program = `
+const { isAscii } = require('node:buffer');
+const { parentPort, workerData } = require('node:worker_threads');
+const { crc32 } = require('node:zlib');
+const { open } = require(workerData.lmdbPath);
+const binary = { encoding: 'binary', keyEncoding: 'binary' };
+const root = open({ path: workerData.path, overlappingSync: false, eventTurnBatching: false, ...binary });
+const tables = workerData.tables.map((name) => root.openDB(name, binary));
+const isPairs = workerData.tables.map((name) => name.startsWith('pairs'));
+const overtaken = 0x80, seal = 2, remove = 3, clear = 4, headerBytes = 8, indexMax = 2 ** 24;
+
+function operationsOf(chunks) {
+  const pairs = [], others = [];
+  for (const { bytes, used } of chunks) {
+    for (let at = 0; at < used; ) {
+      const table = bytes[at + 1];
+      const end = at + headerBytes + bytes.readUInt16LE(at + 2) + bytes.readUInt32LE(at + 4);
+      if ((table & overtaken) === 0) (isPairs[table] && bytes[at] !== clear ? pairs : others).push(bytes, at);
+      at = end;
+    }
+  }
+  return { pairs, others };
+}
+
+const keyEnd = (bytes, at) => at + headerBytes + bytes.readUInt16LE(at + 2);
+
+function commonLength(operations) {
+  const [first, start] = operations;
+  let length = keyEnd(first, start) - start - headerBytes;
+  for (let i = 2; i < operations.length && length > 0; i += 2) {
+    const bytes = operations[i], at = operations[i + 1];
+    length = Math.min(length, bytes.readUInt16LE(at + 2));
+    for (let j = 0; j < length; j++) {
+      if (bytes[at + headerBytes + j] !== first[start + headerBytes + j]) length = j;
+    }
+  }
+  return length;
+}
+
+function inOrder(operations) {
+  const count = operations.length / 2;
+  if (count < 2 || count > indexMax) return operations;
+  const skipped = headerBytes + commonLength(operations);
+  // Five bytes of the key, then the index in three: sorted as numbers of 64 bits, the lower half of which comes first in memory.
+  const words = new Uint32Array(2 * count);
+  for (let i = 0; i < count; i++) {
+    const bytes = operations[2 * i], at = operations[2 * i + 1];
+    const from = at + skipped, end = keyEnd(bytes, at);
+    const byte = (n) => (from + n < end ? bytes[from + n] : 0);
+    words[2 * i + 1] = (byte(0) << 24) | (byte(1) << 16) | (byte(2) << 8) | byte(3);
+    words[2 * i] = (byte(4) << 24) | i;
+  }
+  new BigUint64Array(words.buffer).sort();
+  const ordered = [];
+  for (let i = 0; i < count; i++) {
+    const index = words[2 * i] & (indexMax - 1);
+    ordered.push(operations[2 * index], operations[2 * index + 1]);
+  }
+  return ordered;
+}
+
+// lmdb takes the address of what it writes, and cannot of shared memory.
+let scratch = Buffer.allocUnsafeSlow(64 * 1024);
+function ownCopy(bytes, start, end) {
+  if (end - start > scratch.length) scratch = Buffer.allocUnsafeSlow(end - start);
+  return scratch.subarray(0, bytes.copy(scratch, 0, start, end));
+}
+
+function run(operations) {
+  for (let i = 0; i < operations.length; i += 2) {
+    const bytes = operations[i], at = operations[i + 1];
+    const kind = bytes[at], number = bytes[at + 1], table = tables[number];
+    const end = keyEnd(bytes, at);
+    const key = bytes.subarray(at + headerBytes, end);
+    if (kind === clear) table.clearSync();
+    else if (kind === remove) table.removeSync(key);
+    else {
+      const record = ownCopy(bytes, end, end + bytes.readUInt32LE(at + 4));
+      if (kind === seal) {
+        // Over the key as a text of one character a byte.
+        const seed = !isPairs[number] ? key.readUInt32BE(4) : crc32(isAscii(key) ? key : key.latin1Slice());
+        record.writeUInt32BE(crc32(record.subarray(4), seed), 0);
+      }
+      table.putSync(key, record);
+    }
+  }
+}
+
+function write(chunks) {
+  const { pairs, others } = operationsOf(chunks.map(({ memory, used }) => ({ bytes: Buffer.from(memory), used })));
+  // What clears a table comes first.
+  root.transactionSync(() => {
+    run(others);
+    run(inOrder(pairs));
+  });
+}
+
+parentPort.on('message', (chunks) => {
+  if (chunks === null) return void root.close().then(() => parentPort.close());
+  try {
+    write(chunks);
+    parentPort.postMessage({});
+  } catch (error) {
+    parentPort.postMessage({ problem: { message: error.message, code: error.code } });
+  }
+});
+`;
+
+/**
+ * Writes to the LMDB environment in a directory from a thread of its own: all or nothing of a batch, durable when its promise
+ * resolves, in the order of the calls. The thread starts with the first batch; without any under way it keeps no process alive.
+ */
+export class StateWriter {
+  readonly #path: string;
+  #thread: Worker | undefined;
+  #waiting: Waiting[] = [];
+  #failure: Error | undefined;
+
+  /** The environment's tables must exist, see {@link stateTableNames}. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** `batch` must not change until it is done. Rejects as LMDB does: then nothing of it is written. */
+  write(batch: StateBatch): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    this.#thread ??= this.#start();
+    const thread = this.#thread;
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      thread.ref();
+      thread.postMessage(batch.chunks.map(({ memory, used }) => ({ memory, used })));
+    });
+  }
+
+  /** Waits for what was given, then ends the thread. */
+  async close(): Promise<void> {
+    const thread = this.#thread;
+    if (!thread || this.#failure) return;
+    this.#failure = new Error('the writer of the state is closed');
+    thread.ref();
+    const ended = new Promise((resolve) => thread.once('exit', resolve));
+    thread.postMessage(null);
+    await ended;
+  }
+
+  #start(): Worker {
+    const lmdbPath = createRequire(import.meta.url).resolve('lmdb');
+    const workerData = { lmdbPath, path: this.#path, tables: stateTableNames };
+    // No flags of the process: a loader or a profiler is none of the thread's business.
+    const thread = new Worker(program, { eval: true, workerData, execArgv: [], env: {}, resourceLimits });
+    thread.on('message', (answer: Answer) => this.#onAnswer(thread, answer));
+    thread.on('error', (error) => this.#onEnd(error));
+    thread.on('exit', () => this.#onEnd(new Error('the thread that writes the state ended')));
+    return thread;
+  }
+
+  #onAnswer(thread: Worker, { problem }: Answer): void {
+    const waiting = this.#waiting.shift();
+    if (this.#waiting.length === 0) thread.unref();
+    if (problem) waiting?.reject(Object.assign(new Error(problem.message), { code: problem.code }));
+    else waiting?.resolve();
+  }
+
+  #onEnd(error: unknown): void {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error));
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { reject } of waiting) reject(this.#failure);
+  }
+}
