@@ -15,6 +15,9 @@ interface Waiting {
 /** The thread makes little garbage that lives, and keeps nothing. */
 const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 };
 
+/** Where processors are scarce, the thread gets about a third of the share that one of those has which serve clients. */
+const niceness = 5;
+
 /*
  * Runs batches, one transaction each. A large one takes up to seconds, in which the node's own thread must answer heartbeats
  * and clients: hence a thread. Its program is a text, so that it runs the same from source, from the compiled files and from a
@@ -25,6 +28,7 @@ const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64
  */
 const program = `
 const { isAscii } = require('node:buffer');
+const { setPriority } = require('node:os');
 const { parentPort, workerData } = require('node:worker_threads');
 const { crc32 } = require('node:zlib');
 const { open } = require(workerData.lmdbPath);
@@ -32,6 +36,8 @@ const binary = { encoding: 'binary', keyEncoding: 'binary' };
 const root = open({ path: workerData.path, overlappingSync: false, eventTurnBatching: false, ...binary });
 const tables = workerData.tables.map((name) => root.openDB(name, binary));
 const isPairs = workerData.tables.map((name) => name.startsWith('pairs'));
+// Clients come first. Only Linux takes it for the thread and not for the process.
+if (process.platform === 'linux') setPriority(workerData.niceness);
 const overtaken = 0x80, seal = 2, remove = 3, clear = 4, headerBytes = 8, indexMax = 2 ** 24;
 
 function operationsOf(chunks) {
@@ -171,7 +177,7 @@ export class StateWriter {
 
   #start(): Worker {
     const lmdbPath = createRequire(import.meta.url).resolve('lmdb');
-    const workerData = { lmdbPath, path: this.#path, tables: stateTableNames };
+    const workerData = { lmdbPath, path: this.#path, tables: stateTableNames, niceness };
     // No flags of the process: a loader or a profiler is none of the thread's business.
     const thread = new Worker(program, { eval: true, workerData, execArgv: [], env: {}, resourceLimits });
     thread.on('message', (answer: Answer) => this.#onAnswer(thread, answer));
