@@ -1,60 +1,62 @@
-import { sortKeys } from './sort-keys.ts';
+/** Where changes come from: they stay as they are while their owner goes on. */
+interface FrozenSource<Key extends string | number, Row> {
+  readonly size: number;
+  /** In order. Called once, when they are first needed: to put many in order takes long. */
+  keysInOrder(): readonly Key[];
+  /** What the table has of a key once it is changed; undefined: the key goes. */
+  rowOf(key: Key): Row | undefined;
+}
 
-/** One change of a key; `undefined` removes it. */
-export type Change<Key, Value> = readonly [Key, Value | undefined];
+/** What a snapshot sees beside a view of a table. A change that the table already has does no harm. */
+export class FrozenChanges<Key extends string | number, Row> {
+  readonly #source: FrozenSource<Key, Row>;
+  #keys: readonly Key[] | undefined;
 
-/**
- * Changes above a table that stay as they are while the owner goes on: what a snapshot sees beside a view of the table.
- * A change that the table already has does no harm.
- */
-export class FrozenChanges<Key extends string | number, Value> {
-  readonly #changes = new Map<Key, Value | undefined>();
-  /** In order; made when it is first needed. */
-  #keys: Key[] | undefined;
+  constructor(source: FrozenSource<Key, Row>) {
+    this.#source = source;
+  }
 
-  /** `layers`: the oldest first; of two changes of a key the later one counts. */
-  constructor(layers: readonly Iterable<Change<Key, Value>>[]) {
-    for (const layer of layers) for (const [key, value] of layer) this.#changes.set(key, value);
+  /** Of the rows of changes given layer by layer, the oldest first; of two changes of a key the later one counts. Undefined removes it. */
+  static of<Row>(layers: readonly Iterable<readonly [number, Row | undefined]>[]): FrozenChanges<number, Row> {
+    const changes = new Map(layers.flatMap((layer) => [...layer]));
+    return new FrozenChanges({
+      size: changes.size,
+      keysInOrder: () => [...changes.keys()].sort((a, b) => a - b),
+      rowOf: (key) => changes.get(key),
+    });
   }
 
   get size(): number {
-    return this.#changes.size;
+    return this.#source.size;
   }
 
-  /**
-   * `table` as changed: its entries behind `after`, in order, hidden or joined by the changes behind `after`. `rowOf` makes of
-   * a change what the table has, or undefined if the entry goes: only when its turn comes, since many changes take long.
-   */
-  *over<Row>(
-    table: Iterable<readonly [Key, Row]>,
-    after: Key | undefined,
-    rowOf: (key: Key, value: Value) => Row | undefined,
-  ): Generator<readonly [Key, Row]> {
+  /** `table` as changed: its entries behind `after`, in order, hidden or joined by the changes behind `after`. */
+  *over(table: Iterable<readonly [Key, Row]>, after: Key | undefined): Generator<readonly [Key, Row]> {
     const keys = this.#keysInOrder();
     let at = positionAfter(keys, after);
     for (const entry of table) {
-      for (; at < keys.length && (keys[at] as Key) < entry[0]; at++) yield* this.#entry(keys[at] as Key, rowOf);
-      if (at < keys.length && keys[at] === entry[0]) yield* this.#entry(keys[at++] as Key, rowOf);
+      for (; at < keys.length && (keys[at] as Key) < entry[0]; at++) yield* this.#entry(keys[at] as Key);
+      if (at < keys.length && keys[at] === entry[0]) yield* this.#entry(keys[at++] as Key);
       else yield entry;
     }
-    for (; at < keys.length; at++) yield* this.#entry(keys[at] as Key, rowOf);
+    for (; at < keys.length; at++) yield* this.#entry(keys[at] as Key);
   }
 
-  *#entry<Row>(key: Key, rowOf: (key: Key, value: Value) => Row | undefined): Generator<readonly [Key, Row]> {
-    const value = this.#changes.get(key);
-    const row = value === undefined ? undefined : rowOf(key, value);
-    if (row !== undefined) yield [key, row];
+  /** The key `count` keys behind `after`, if so many are changed. */
+  keyBehind(after: Key | undefined, count: number): Key | undefined {
+    const keys = this.#keysInOrder();
+    return keys[positionAfter(keys, after) + count - 1];
   }
 
   #keysInOrder(): readonly Key[] {
-    this.#keys ??= inOrder([...this.#changes.keys()]);
+    this.#keys ??= this.#source.keysInOrder();
     return this.#keys;
   }
-}
 
-function inOrder<Key extends string | number>(keys: Key[]): Key[] {
-  if (typeof keys[0] === 'string') return sortKeys(keys as string[]) as Key[];
-  return keys.sort((a, b) => Number(a) - Number(b));
+  *#entry(key: Key): Generator<readonly [Key, Row]> {
+    const row = this.#source.rowOf(key);
+    if (row !== undefined) yield [key, row];
+  }
 }
 
 /** Position of the first of `keys` behind `after`. */

@@ -1,5 +1,4 @@
 import type { ByteString } from '../base/bytes.ts';
-import { sortKeys } from './sort-keys.ts';
 
 /** So many keys are kept beside the others, so that listing while keys are added does not go through all of them. */
 const recentMax = 4096;
@@ -53,7 +52,7 @@ export class SortedKeys {
 
   #settle(): void {
     if (this.#added.length === 0) return;
-    this.#recent = merge(this.#recent, sortKeys(this.#added));
+    this.#recent = merge(this.#recent, this.#added.sort());
     this.#added = [];
     if (this.#recent.length <= recentMax) return;
     this.#keys = merge(this.#keys, this.#recent);

@@ -18,7 +18,7 @@ export interface RecordChanges {
   readonly sessions: FrozenChanges<number, Uint8Array>;
 }
 
-export const noChanges: RecordChanges = { pairs: [], sessions: new FrozenChanges([]) };
+export const noChanges: RecordChanges = { pairs: [], sessions: FrozenChanges.of([]) };
 
 /** What a snapshot reads from. */
 export interface LmdbSnapshotView {
@@ -50,11 +50,13 @@ export class LmdbSnapshot implements StateSnapshot {
 
   get size(): { readonly rows: number; readonly bytes: number } {
     this.#assertOpen();
-    const { tables, changes } = this.#view;
+    const { tables, transaction, changes } = this.#view;
     const rows = tables.rowCount + changes.pairs.reduce((sum, layer) => sum + layer.size, changes.sessions.size);
     let sampled = 0;
     let bytes = 0;
-    for (const row of this.#storedAfter(undefined)) {
+    // Of the table alone, if it has any: the changes would have to be put in order first.
+    const sample = tables.rowCount === 0 ? this.#storedAfter(undefined) : storedRows(tables, transaction);
+    for (const row of sample) {
       if (sampled === sampleRows) break;
       sampled++;
       bytes += row.record.length + (row.type === 'pair' ? row.key.length : 0);
@@ -72,7 +74,7 @@ export class LmdbSnapshot implements StateSnapshot {
     return packRows(this.#storedAfter(range.after), range, bytesMax, crc32);
   }
 
-  /** Cut by what is in the tables, which is quick: the few changes above them make some ranges a little shorter or longer. */
+  /** Cut by what has the most rows of table and changes, which is quick: what the others have makes ranges longer. */
   cuts(after: SnapshotCursor | undefined, rowsPerCut: number, rowsMax: number): RowCuts {
     this.#assertOpen();
     const cursors: SnapshotCursor[] = [];
@@ -98,14 +100,16 @@ export class LmdbSnapshot implements StateSnapshot {
       for (const [key, record] of pairRecords(this.#view, after)) yield { type: 'pair', key, record };
     }
     const after = cursor?.type === 'session' ? cursor.id : undefined;
-    const sessions = changes.sessions.over(tables.sessionRecordsAfter(after, transaction), after, asIs);
+    const sessions = changes.sessions.over(tables.sessionRecordsAfter(after, transaction), after);
     for (const [id, record] of sessions) yield { type: 'session', id, record };
   }
 
   #cursorBehind(cursor: SnapshotCursor | undefined, rows: number): SnapshotCursor | undefined {
     const { tables, transaction } = this.#view;
     if (cursor?.type !== 'session') {
-      const key = tables.pairKeyBehind(cursor?.key, rows, transaction);
+      const key = this.#largestLayer
+        ? this.#largestLayer.keyBehind(cursor?.key, rows)
+        : tables.pairKeyBehind(cursor?.key, rows, transaction);
       if (key !== undefined) return { type: 'pair', key };
     }
     // What is left of the pairs goes with the first sessions.
@@ -116,12 +120,25 @@ export class LmdbSnapshot implements StateSnapshot {
     return undefined;
   }
 
+  /** The layer of changes with more rows than the table, and than the other layers. */
+  get #largestLayer(): FrozenPairs | undefined {
+    const { tables, changes } = this.#view;
+    let largest: FrozenPairs | undefined;
+    for (const layer of changes.pairs) {
+      if (layer.size > (largest?.size ?? tables.rowCount)) largest = layer;
+    }
+    return largest;
+  }
+
   #assertOpen(): void {
     assert(this.#isOpen, 'a closed snapshot was read');
   }
 }
 
-const asIs = <Row>(_: unknown, row: Row): Row => row;
+function* storedRows(tables: LmdbStateTables, transaction: Transaction): Generator<StoredRow> {
+  for (const [key, record] of tables.pairRecordsAfter(undefined, transaction)) yield { type: 'pair', key, record };
+  for (const [id, record] of tables.sessionRecordsAfter(undefined, transaction)) yield { type: 'session', id, record };
+}
 
 /** Those of the table as all layers of changes leave it. */
 function pairRecords(
@@ -142,7 +159,7 @@ function decodedSource(view: LmdbSnapshotView): SnapshotSource {
       }
     },
     *sessionsAfter(after) {
-      for (const [id, record] of changes.sessions.over(tables.sessionRecordsAfter(after, transaction), after, asIs)) {
+      for (const [id, record] of changes.sessions.over(tables.sessionRecordsAfter(after, transaction), after)) {
         yield { id, bytes: decodeSession(file, id, record).slice() };
       }
     },

@@ -4,7 +4,7 @@ import type { Database } from 'lmdb';
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
 import { keyBytesMax } from '../kv/command.ts';
-import { type Change, FrozenChanges } from '../kv/frozen-changes.ts';
+import { FrozenChanges } from '../kv/frozen-changes.ts';
 import { type KvChange, mergeRange, rangeStart } from '../kv/overlay.ts';
 import { type StoredRow, unpackRows } from '../kv/packed-rows.ts';
 import { StagedChanges } from '../kv/staged-changes.ts';
@@ -60,7 +60,7 @@ interface InstallGroup {
 }
 
 /** Bytes of rows in one commit of an install. */
-const groupBytesMax = 4 * 1024 * 1024;
+const groupBytesMax = 8 * 1024 * 1024;
 
 /**
  * The state store on LMDB. What is staged stays in memory until a checkpoint writes it, in one durable transaction.
@@ -203,11 +203,11 @@ export class LmdbStateStore implements StateStore {
   openSnapshotAt(appliedIndex: number, sessions: readonly SessionChange[]): StateSnapshot {
     this.#assertUsable();
     assert(!this.#isFinishingInstall, 'a snapshot was opened while an install was being finished');
-    const encodeSessions = (changes: readonly SessionChange[]): Change<number, Uint8Array>[] =>
-      changes.map(({ id, bytes }) => [id, bytes && encodeSession(id, bytes)]);
+    const encodeSessions = (changes: readonly SessionChange[]) =>
+      changes.map(({ id, bytes }) => [id, bytes && encodeSession(id, bytes)] as const);
     return this.#openSnapshot(appliedIndex, {
       pairs: this.#staged.generations().map((staged) => staged.freeze()),
-      sessions: new FrozenChanges([encodeSessions(this.#frozenSessions), encodeSessions(sessions)]),
+      sessions: FrozenChanges.of([encodeSessions(this.#frozenSessions), encodeSessions(sessions)]),
     });
   }
 

@@ -70,11 +70,7 @@ export class StagedPairs implements ChangeLayer {
 
   /** The changes as they are now, until they are closed. */
   freeze(): FrozenPairs {
-    return new FrozenPairs(this.batch, this.#keyedPlaces());
-  }
-
-  *#keyedPlaces(): Generator<readonly [ByteString, number]> {
-    for (const [key, number] of this.#numbers) yield [key, this.#places[number] as number];
+    return new FrozenPairs(this.batch, this.#numbers, this.#places.slice(0, this.#numbers.size));
   }
 
   get #overheadBytes(): number {
@@ -91,11 +87,19 @@ function grown(places: Uint32Array): Uint32Array {
 /** Changes that stay as they are while those that they were taken from go on. */
 export class FrozenPairs {
   readonly #batch: StateBatch;
-  readonly #changes: FrozenChanges<ByteString, number>;
+  readonly #changes: FrozenChanges<ByteString, Uint8Array>;
 
-  constructor(batch: StateBatch, places: Iterable<readonly [ByteString, number]>) {
+  /** `numbers` of keys, which may get more of them; `places` by those numbers. */
+  constructor(batch: StateBatch, numbers: ReadonlyMap<ByteString, number>, places: Uint32Array) {
     this.#batch = batch;
-    this.#changes = new FrozenChanges([places]);
+    this.#changes = new FrozenChanges({
+      size: places.length,
+      keysInOrder: () => firstOf(numbers.keys(), places.length).sort(),
+      rowOf: (key) => {
+        const record = batch.recordAt(places[numbers.get(key) as number] as number);
+        return record && sealPair(key, record);
+      },
+    });
     batch.pin();
   }
 
@@ -108,16 +112,25 @@ export class FrozenPairs {
     rows: Iterable<readonly [ByteString, Uint8Array]>,
     after: ByteString | undefined,
   ): Iterable<readonly [ByteString, Uint8Array]> {
-    return this.#changes.over(rows, after, (key, place) => this.#recordOf(key, place));
+    return this.#changes.over(rows, after);
+  }
+
+  /** The key `count` keys behind `after`, if there are so many. */
+  keyBehind(after: ByteString | undefined, count: number): ByteString | undefined {
+    return this.#changes.keyBehind(after, count);
   }
 
   /** Lets go of it. */
   close(): void {
     this.#batch.unpin();
   }
+}
 
-  #recordOf(key: ByteString, place: number): Uint8Array | undefined {
-    const record = this.#batch.recordAt(place);
-    return record && sealPair(key, record);
+function firstOf<T>(all: Iterable<T>, count: number): T[] {
+  const first: T[] = [];
+  for (const each of all) {
+    if (first.length === count) break;
+    first.push(each);
   }
+  return first;
 }

@@ -342,6 +342,13 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       snapshot.close();
     });
 
+    it('cuts what is only staged, too', () => {
+      for (let at = 0; at < 200; at++) store.put(`key ${1000 + at}`, bytes('value'), at);
+      const snapshot = store.openSnapshotAt(200, []);
+      expect(rangesOf(snapshot, 4, 10).length).toBeGreaterThan(200 / 8);
+      snapshot.close();
+    });
+
     it('goes on with an install after a crash, from the end of what came without a gap', async () => {
       await fillForSnapshot(store);
       const snapshot = store.openSnapshotAt(60, []);

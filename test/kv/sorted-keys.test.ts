@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { sortKeys } from '../../src/kv/sort-keys.ts';
 import { SortedKeys } from '../../src/kv/sorted-keys.ts';
 
 /** Byte strings that often begin alike, as keys do, and are often each other's prefixes. */
@@ -9,16 +8,6 @@ const key = fc
   .map(([prefix, bytes]) => prefix + String.fromCharCode(...bytes));
 
 const manyKeys = fc.array(key, { minLength: 600, maxLength: 1500 });
-
-it('sorts as comparing does, also what is sorted as numbers first', () => {
-  fc.assert(
-    fc.property(fc.oneof(fc.array(key), manyKeys), fc.constantFrom('', 'all the same ', '\xfe'), (keys, prefix) => {
-      const prefixed = keys.map((each) => prefix + each);
-      expect(sortKeys([...prefixed])).toEqual([...prefixed].sort());
-    }),
-    { numRuns: 200 },
-  );
-});
 
 it('lists what was added, in order, however adding, listing and filtering alternate', () => {
   fc.assert(
