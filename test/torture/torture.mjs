@@ -97,7 +97,8 @@ class Nodes {
       const log = openSync(join(this.folder, `node-${id}.log`), 'a');
       const data = join(this.disk.mountPoint, `node-${id}`);
       const args = [launcher, 'start', '--id', String(id), '--data', data];
-      return spawn(process.execPath, args, { cwd: this.folder, stdio: ['ignore', log, log] });
+      // Not in this process's group: an interruption from the terminal is not for them.
+      return spawn(process.execPath, args, { cwd: this.folder, stdio: ['ignore', log, log], detached: true });
     });
   }
 
