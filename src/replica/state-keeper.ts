@@ -75,8 +75,10 @@ export class StateKeeper {
    * a changed page anew before it lets go of the old one, so a large checkpoint on a small disk would never fit. While a checkpoint waits for room, the log has to: applying goes on, so that reads and answers do.
    */
   get isBehind(): boolean {
-    if (this.#isWaiting) return false;
-    return this.#isLarge(this.#roomBytes) || this.#state.stagedMemoryBytes >= 2 * this.#settings.checkpointBytesMax;
+    const { stagedMemoryBytes } = this.#state;
+    const { checkpointBytesMax } = this.#settings;
+    if (this.#isWaiting) return stagedMemoryBytes >= 4 * checkpointBytesMax;
+    return this.#isLarge(this.#roomBytes) || stagedMemoryBytes >= 2 * checkpointBytesMax;
   }
 
   /** How many changes may be staged before it is; at least 1. */
@@ -154,7 +156,8 @@ export class StateKeeper {
     if (this.#machine.appliedIndex === this.#state.durableIndex) return false;
     const isOld = tick - this.#checkpointTick >= this.#settings.checkpointTicks;
     const isRequested = this.#requestedIndex > this.#state.durableIndex;
-    return isOld || isRequested || this.#isLarge(this.#roomBytes) || this.#takesMuchMemory;
+    const isLogLarge = this.#logSurplusIndex > this.#state.durableIndex;
+    return isOld || isRequested || isLogLarge || this.#isLarge(this.#roomBytes) || this.#takesMuchMemory;
   }
 
   /** What is overwritten before it is written costs nothing but memory and log: much of it may gather beside much that is not. */

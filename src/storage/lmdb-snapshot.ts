@@ -26,6 +26,8 @@ export interface LmdbSnapshotView {
   readonly file: string;
   readonly index: number;
   readonly tables: LmdbStateTables;
+  /** Rows of the tables. */
+  readonly rowCount: number;
   readonly transaction: Transaction;
   readonly changes: RecordChanges;
 }
@@ -50,12 +52,12 @@ export class LmdbSnapshot implements StateSnapshot {
 
   get size(): { readonly rows: number; readonly bytes: number } {
     this.#assertOpen();
-    const { tables, transaction, changes } = this.#view;
-    const rows = tables.rowCount + changes.pairs.reduce((sum, layer) => sum + layer.size, changes.sessions.size);
+    const { tables, rowCount, transaction, changes } = this.#view;
+    const rows = rowCount + changes.pairs.reduce((sum, layer) => sum + layer.size, changes.sessions.size);
     let sampled = 0;
     let bytes = 0;
     // Of the table alone, if it has any: the changes would have to be put in order first.
-    const sample = tables.rowCount === 0 ? this.#storedAfter(undefined) : storedRows(tables, transaction);
+    const sample = rowCount === 0 ? this.#storedAfter(undefined) : storedRows(tables, transaction);
     for (const row of sample) {
       if (sampled === sampleRows) break;
       sampled++;
@@ -122,10 +124,10 @@ export class LmdbSnapshot implements StateSnapshot {
 
   /** The layer of changes with more rows than the table, and than the other layers. */
   get #largestLayer(): FrozenPairs | undefined {
-    const { tables, changes } = this.#view;
+    const { rowCount, changes } = this.#view;
     let largest: FrozenPairs | undefined;
     for (const layer of changes.pairs) {
-      if (layer.size > (largest?.size ?? tables.rowCount)) largest = layer;
+      if (layer.size > (largest?.size ?? rowCount)) largest = layer;
     }
     return largest;
   }

@@ -59,7 +59,9 @@ interface InstallGroup {
   rowBytes: number;
 }
 
-/** Bytes of rows in one commit of an install. */
+/** About what an operation takes beside key and value. */
+const operationBytes = 24;
+/** Bytes of operations in one commit of an install. */
 const groupBytesMax = 8 * 1024 * 1024;
 
 /**
@@ -217,7 +219,8 @@ export class LmdbStateStore implements StateStore {
     const transaction = this.#environment.readView();
     const head = this.#readHead(this.#heads.get(headKey, { transaction }));
     const tables = this.#tables(head.generation);
-    const view = { file, index: index ?? head.appliedIndex, tables, transaction, changes };
+    const { rowCount } = tables;
+    const view = { file, index: index ?? head.appliedIndex, tables, rowCount, transaction, changes };
     const snapshot: LmdbSnapshot = new LmdbSnapshot(view, () => {
       this.#snapshots.delete(snapshot);
       for (const layer of changes.pairs) layer.close();
@@ -271,8 +274,8 @@ export class LmdbStateStore implements StateStore {
     this.#assertUsable();
     const install = this.#installing();
     for (const row of rows) {
-      const body = row.type === 'pair' ? row.value : row.bytes;
-      const batch = this.#batchOf(install, body.length);
+      const rowBytes = row.type === 'pair' ? row.key.length + row.value.length : row.bytes.length;
+      const batch = this.#batchOf(install, rowBytes + operationBytes);
       if (row.type === 'pair') batch.pair(install.generation, checkedKey(row.key), row);
       else batch.session(install.generation, row.id, row.bytes);
     }
@@ -290,7 +293,7 @@ export class LmdbStateStore implements StateStore {
   #batchOf(install: Install, rowBytes: number): StateBatch {
     install.backlogBytes += rowBytes;
     const group = install.gathered;
-    if (group && group.rowBytes + rowBytes <= groupBytesMax) {
+    if (group && group.batch.memoryBytes + rowBytes <= groupBytesMax) {
       group.rowBytes += rowBytes;
       return group.batch;
     }

@@ -77,7 +77,7 @@ export class LmdbStateTables {
     }
   }
 
-  /** Rows in the newest commit: about those of any other view. */
+  /** Rows in the newest commit. */
   get rowCount(): number {
     return entryCountOf(this.pairs) + entryCountOf(this.sessions);
   }
@@ -95,12 +95,6 @@ export class LmdbStateTables {
     for (const _ of this.pairs.getKeys({ start: firstByteString, limit: 1 })) return false;
     for (const _ of this.sessions.getKeys({ start: 0, limit: 1 })) return false;
     return true;
-  }
-
-  /** Stages the removal of everything, in the transaction that is being put together. */
-  clear(): void {
-    void this.pairs.clearAsync();
-    void this.sessions.clearAsync();
   }
 
   *#pairsAfter(after: ByteString | undefined, transaction?: Transaction): Generator<KvPair> {

@@ -8,6 +8,9 @@ import { sealPair } from './state-codec.ts';
 /** What a change costs in memory beside its operation, bytes: its key as a string, and its place in two tables. */
 const changeOverheadBytes = 96;
 
+/** Keys in a row. */
+const rowKeys = 8192;
+
 /** Changes of pairs, kept as the batch that a checkpoint writes: to begin a checkpoint takes no work, however many they are. */
 export class StagedPairs implements ChangeLayer {
   readonly batch: StateBatch;
@@ -16,10 +19,14 @@ export class StagedPairs implements ChangeLayer {
   readonly #numbers = new Map<ByteString, number>();
   /** By those numbers: where in the batch the last change is. */
   #places: Uint32Array = new Uint32Array(64);
-  /** Keys by their order, as far as they were listed. */
+  /**
+   * All keys, in rows that are each in order but for the last one: to put many in order at once would take long, and to merge such
+   * rows, which is what `sort` does with them, does not.
+   */
+  readonly #rows: ByteString[][] = [[]];
+  /** Those that were ever listed, how many that are, and the keys from there on; it must not be asked for more than there are. */
   readonly #listed = new SortedKeys();
   #listedCount = 0;
-  /** The keys that are not listed yet. Never asked for more than there are, so that it does not end. */
   readonly #unlisted = this.#numbers.keys();
 
   /** Changes of the tables of `generation`. */
@@ -51,6 +58,7 @@ export class StagedPairs implements ChangeLayer {
     if (number === undefined) {
       number = this.#numbers.size;
       this.#numbers.set(key, number);
+      this.#addToRows(key);
       if (number === this.#places.length) this.#places = grown(this.#places);
     } else {
       this.batch.overtake(this.#places[number] as number);
@@ -59,9 +67,7 @@ export class StagedPairs implements ChangeLayer {
   }
 
   *scan(from: ByteString, prefix: ByteString): Generator<KeyedChange, void, undefined> {
-    for (; this.#listedCount < this.#numbers.size; this.#listedCount++) {
-      this.#listed.add(this.#unlisted.next().value as ByteString);
-    }
+    this.#list();
     for (const key of this.#listed.from(from)) {
       if (!key.startsWith(prefix)) return;
       yield { key, change: this.get(key) as KvChange };
@@ -70,7 +76,25 @@ export class StagedPairs implements ChangeLayer {
 
   /** The changes as they are now, until they are closed. */
   freeze(): FrozenPairs {
-    return new FrozenPairs(this.batch, this.#numbers, this.#places.slice(0, this.#numbers.size));
+    const rows = [...this.#rows.slice(0, -1), (this.#rows.at(-1) as ByteString[]).slice()];
+    return new FrozenPairs(this.batch, rows, this.#numbers, this.#places.slice(0, this.#numbers.size));
+  }
+
+  #addToRows(key: ByteString): void {
+    const last = this.#rows.at(-1) as ByteString[];
+    last.push(key);
+    if (last.length < rowKeys) return;
+    last.sort();
+    this.#rows.push([]);
+  }
+
+  #list(): void {
+    const isFirst = this.#listedCount === 0;
+    if (isFirst) for (const row of this.#rows) for (const key of row) this.#listed.add(key);
+    for (; this.#listedCount < this.#numbers.size; this.#listedCount++) {
+      const key = this.#unlisted.next().value as ByteString;
+      if (!isFirst) this.#listed.add(key);
+    }
   }
 
   get #overheadBytes(): number {
@@ -89,12 +113,17 @@ export class FrozenPairs {
   readonly #batch: StateBatch;
   readonly #changes: FrozenChanges<ByteString, Uint8Array>;
 
-  /** `numbers` of keys, which may get more of them; `places` by those numbers. */
-  constructor(batch: StateBatch, numbers: ReadonlyMap<ByteString, number>, places: Uint32Array) {
+  /** `rows` of the keys; their `numbers`, of which there may come more; `places` by those numbers. */
+  constructor(
+    batch: StateBatch,
+    rows: readonly (readonly ByteString[])[],
+    numbers: ReadonlyMap<ByteString, number>,
+    places: Uint32Array,
+  ) {
     this.#batch = batch;
     this.#changes = new FrozenChanges({
       size: places.length,
-      keysInOrder: () => firstOf(numbers.keys(), places.length).sort(),
+      keysInOrder: () => rows.flat().sort(),
       rowOf: (key) => {
         const record = batch.recordAt(places[numbers.get(key) as number] as number);
         return record && sealPair(key, record);
@@ -124,13 +153,4 @@ export class FrozenPairs {
   close(): void {
     this.#batch.unpin();
   }
-}
-
-function firstOf<T>(all: Iterable<T>, count: number): T[] {
-  const first: T[] = [];
-  for (const each of all) {
-    if (first.length === count) break;
-    first.push(each);
-  }
-  return first;
 }

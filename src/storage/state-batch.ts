@@ -35,8 +35,10 @@ const sessionsTable = (generation: number): number => 2 + 2 * generation;
 
 /** Size of a chunk; an operation that is larger gets one of its own. */
 const chunkBytes = 256 * 1024;
-/** Chunks kept for use again: what a load takes that overwrites the same few keys. */
-const spareChunksMax = 80;
+/** A place has 32 bits. */
+const placesMax = 2 ** 32;
+/** Bytes of chunks kept for use again: about what a checkpoint holds at the most. */
+const spareBytesMax = 64 * 1024 * 1024;
 
 /** Memory with operations in its first `used` bytes. */
 export interface BatchChunk {
@@ -45,24 +47,38 @@ export interface BatchChunk {
   used: number;
 }
 
-/** Chunks to be used again: memory that is given back costs the garbage collector a search for what refers to it. */
+/**
+ * Chunks to be used again. Shared memory that is dropped comes back late: V8 does not count it as a reason to collect garbage,
+ * and the thread, which has seen it too, makes little.
+ */
 export class ChunkPool {
-  readonly #spare: BatchChunk[] = [];
+  /** By size. */
+  readonly #spare = new Map<number, BatchChunk[]>();
+  #spareBytes = 0;
 
   /** An empty chunk with room for at least `bytes` bytes. */
   take(bytes: number): BatchChunk {
-    const spare = bytes <= chunkBytes ? this.#spare.pop() : undefined;
-    if (spare) return spare;
-    const memory = new SharedArrayBuffer(Math.max(bytes, chunkBytes));
+    let size = chunkBytes;
+    while (size < bytes) size *= 2;
+    const spare = this.#spare.get(size)?.pop();
+    if (spare) {
+      this.#spareBytes -= size;
+      return spare;
+    }
+    const memory = new SharedArrayBuffer(size);
     return { memory, bytes: Buffer.from(memory), used: 0 };
   }
 
   /** Nobody looks at them any more. */
   give(chunks: readonly BatchChunk[]): void {
     for (const chunk of chunks) {
-      if (chunk.bytes.length !== chunkBytes || this.#spare.length >= spareChunksMax) continue;
+      const size = chunk.bytes.length;
+      if (this.#spareBytes + size > spareBytesMax) continue;
       chunk.used = 0;
-      this.#spare.push(chunk);
+      this.#spareBytes += size;
+      const same = this.#spare.get(size);
+      if (same) same.push(chunk);
+      else this.#spare.set(size, [chunk]);
     }
   }
 }
@@ -222,6 +238,7 @@ export class StateBatch {
     chunk.bytes.writeUInt32LE(recordBytes, at + 4);
     // The place of an operation in a chunk of its own is where that begins.
     const place = (this.#chunks.length - 1) * chunkBytes + at;
+    assert(place < placesMax, 'a batch is larger than its places can tell');
     return { chunk, at, place, recordAt: at + headerBytes + keyBytes };
   }
 

@@ -13,7 +13,24 @@ interface Waiting {
 }
 
 /** The thread makes little garbage that lives, and keeps nothing. */
-const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 };
+const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 };
+
+/** Positions in the memory that tells the thread that the process ends, and the process whether the thread is in a transaction. */
+const endsAt = 0;
+const busyAt = 1;
+/** How long the end of the process waits for a transaction, which is aborted but for its last step: the flush, milliseconds. */
+const exitPatienceMs = 5_000;
+
+/** Those whose threads run. */
+const running = new Set<Int32Array>();
+
+/** A thread that is ended in the middle of a transaction would wait for its own lock, and the process for it, for ever. */
+function abortTransactions(): void {
+  for (const state of running) {
+    Atomics.store(state, endsAt, 1);
+    if (Atomics.load(state, busyAt) === 1) Atomics.wait(state, busyAt, 1, exitPatienceMs);
+  }
+}
 
 /** Where processors are scarce, the thread gets about a third of the share that one of those has which serve clients. */
 const niceness = 5;
@@ -28,7 +45,7 @@ const niceness = 5;
  */
 const program = `
 const { isAscii } = require('node:buffer');
-const { setPriority } = require('node:os');
+const { getPriority, setPriority } = require('node:os');
 const { parentPort, workerData } = require('node:worker_threads');
 const { crc32 } = require('node:zlib');
 const { open } = require(workerData.lmdbPath);
@@ -36,9 +53,12 @@ const binary = { encoding: 'binary', keyEncoding: 'binary' };
 const root = open({ path: workerData.path, overlappingSync: false, eventTurnBatching: false, ...binary });
 const tables = workerData.tables.map((name) => root.openDB(name, binary));
 const isPairs = workerData.tables.map((name) => name.startsWith('pairs'));
-// Clients come first. Only Linux takes it for the thread and not for the process.
-if (process.platform === 'linux') setPriority(workerData.niceness);
-const overtaken = 0x80, seal = 2, remove = 3, clear = 4, headerBytes = 8, indexMax = 2 ** 24;
+const state = new Int32Array(workerData.state);
+// Clients come first. Only Linux takes it for the thread and not for the process. Refused, the thread is as urgent as they are.
+try {
+  if (process.platform === 'linux') setPriority(Math.min(19, getPriority() + workerData.niceness));
+} catch {}
+const overtaken = 0x80, seal = 2, remove = 3, clear = 4, headerBytes = 8, indexMax = 2 ** 24, endsAt = 0, busyAt = 1, checkEvery = 1024;
 
 function operationsOf(chunks) {
   const pairs = [], others = [];
@@ -99,6 +119,7 @@ function ownCopy(bytes, start, end) {
 
 function run(operations) {
   for (let i = 0; i < operations.length; i += 2) {
+    if (i % checkEvery === 0 && Atomics.load(state, endsAt) === 1) throw new Error('the process ends');
     const bytes = operations[i], at = operations[i + 1];
     const kind = bytes[at], number = bytes[at + 1], table = tables[number];
     const end = keyEnd(bytes, at);
@@ -119,20 +140,26 @@ function run(operations) {
 
 function write(chunks) {
   const { pairs, others } = operationsOf(chunks.map(({ memory, used }) => ({ bytes: Buffer.from(memory), used })));
-  // What clears a table comes first.
+  const ordered = inOrder(pairs);
+  // What clears a table comes first. An error aborts all of it.
   root.transactionSync(() => {
     run(others);
-    run(inOrder(pairs));
+    run(ordered);
   });
 }
 
 parentPort.on('message', (chunks) => {
   if (chunks === null) return void root.close().then(() => parentPort.close());
+  Atomics.store(state, busyAt, 1);
   try {
+    if (Atomics.load(state, endsAt) === 1) throw new Error('the process ends');
     write(chunks);
     parentPort.postMessage({});
   } catch (error) {
     parentPort.postMessage({ problem: { message: error.message, code: error.code } });
+  } finally {
+    Atomics.store(state, busyAt, 0);
+    Atomics.notify(state, busyAt);
   }
 });
 `;
@@ -143,6 +170,7 @@ parentPort.on('message', (chunks) => {
  */
 export class StateWriter {
   readonly #path: string;
+  readonly #state = new Int32Array(new SharedArrayBuffer(8));
   #thread: Worker | undefined;
   #waiting: Waiting[] = [];
   #failure: Error | undefined;
@@ -177,9 +205,11 @@ export class StateWriter {
 
   #start(): Worker {
     const lmdbPath = createRequire(import.meta.url).resolve('lmdb');
-    const workerData = { lmdbPath, path: this.#path, tables: stateTableNames, niceness };
+    const workerData = { lmdbPath, path: this.#path, tables: stateTableNames, niceness, state: this.#state.buffer };
     // No flags of the process: a loader or a profiler is none of the thread's business.
     const thread = new Worker(program, { eval: true, workerData, execArgv: [], env: {}, resourceLimits });
+    if (running.size === 0) process.on('exit', abortTransactions);
+    running.add(this.#state);
     thread.on('message', (answer: Answer) => this.#onAnswer(thread, answer));
     thread.on('error', (error) => this.#onEnd(error));
     thread.on('exit', () => this.#onEnd(new Error('the thread that writes the state ended')));
@@ -194,6 +224,8 @@ export class StateWriter {
   }
 
   #onEnd(error: unknown): void {
+    running.delete(this.#state);
+    if (running.size === 0) process.off('exit', abortTransactions);
     this.#failure ??= error instanceof Error ? error : new Error(String(error));
     const waiting = this.#waiting;
     this.#waiting = [];
