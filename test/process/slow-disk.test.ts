@@ -27,14 +27,14 @@ describe.skipIf(problem)(`a node whose disk is slow${problem ? ` (${problem})` :
   /** Each write to the log of node `id` takes 200 ms more from now on. */
   function slow(id: number): Attached {
     const log = join(cluster.dataDirectory(id), 'log');
-    const files = [1, 2, 3, 4].map((segment) => join(log, `${String(segment).padStart(20, '0')}.wal`));
+    const files = Array.from({ length: 60 }, (_, at) => join(log, `${String(at + 1).padStart(20, '0')}.wal`));
     return new Attached(cluster.pid(id), { call: 'pwrite64', files, fault: `delay_exit=${delayMs * 1000}` });
   }
 
-  /** The ballots that were led with so far: one more is a leader change. */
-  function ballots(): number[] {
-    const lines = ids.flatMap((id) => [...cluster.stderr(id).matchAll(/node \d+ leads, ballot (\d+)/g)]);
-    return [...new Set(lines.map((line) => Number(line[1])))];
+  /** The ballots that were led with so far, each with its node: one more is a leader change. */
+  function ballots(): string[] {
+    const lines = ids.flatMap((id) => [...cluster.stderr(id).matchAll(/node \d+ leads, ballot \d+/g)]);
+    return [...new Set(lines.map(([line]) => line))];
   }
 
   const flushes = async (id: number) =>
