@@ -18,9 +18,10 @@ export class ByteWriter {
   #view: DataView;
   #length = 0;
 
-  constructor(capacity = initialCapacity) {
-    this.#bytes = new Uint8Array(Math.max(capacity, 16));
-    this.#view = new DataView(this.#bytes.buffer);
+  /** Begins with room for that many bytes, or writes over `buffer` as long as that has room. */
+  constructor(buffer: number | Uint8Array = initialCapacity) {
+    this.#bytes = typeof buffer === 'number' ? new Uint8Array(Math.max(buffer, 16)) : buffer;
+    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
   }
 
   /** Count of bytes written so far. */

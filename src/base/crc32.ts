@@ -1,23 +1,44 @@
-const table = makeTable();
+/** `tables[n][b]`: what byte `b` does to the checksum `n` bytes further on. */
+const tables = makeTables();
+const [table0, table1, table2, table3, table4, table5, table6, table7] = tables as [
+  ...[Uint32Array, Uint32Array, Uint32Array, Uint32Array],
+  ...[Uint32Array, Uint32Array, Uint32Array, Uint32Array],
+];
 
-function makeTable(): Uint32Array {
-  const made = new Uint32Array(256);
+function makeTables(): Uint32Array[] {
+  const first = new Uint32Array(256);
   for (let byte = 0; byte < 256; byte++) {
     let value = byte;
     for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-    made[byte] = value >>> 0;
+    first[byte] = value;
+  }
+  const made = [first];
+  for (let at = 1; at < 8; at++) {
+    made.push((made[at - 1] as Uint32Array).map((value) => (value >>> 8) ^ (first[value & 0xff] as number)));
   }
   return made;
 }
 
 /**
- * CRC-32 (IEEE 802.3, as zlib's) of `bytes`, going on from `seed`. Pure; about 400 MB/s.
+ * CRC-32 (IEEE 802.3, as zlib's) of `bytes`, going on from `seed`. Pure; eight bytes a step (M. E. Kounavis, F. L. Berry:
+ * "Novel table lookup-based algorithms for high-performance CRC generation", 2008).
  * Rooms that may touch the platform use `zlib.crc32`, which gives the same number.
  */
 export function crc32(bytes: Uint8Array, seed = 0): number {
+  const { length } = bytes;
   let crc = ~seed;
-  for (let at = 0; at < bytes.length; at++) {
-    crc = (crc >>> 8) ^ (table[(crc ^ (bytes[at] as number)) & 0xff] as number);
+  let at = 0;
+  for (; at + 8 <= length; at += 8) {
+    crc =
+      (table7[(crc ^ (bytes[at] as number)) & 0xff] as number) ^
+      (table6[((crc >>> 8) ^ (bytes[at + 1] as number)) & 0xff] as number) ^
+      (table5[((crc >>> 16) ^ (bytes[at + 2] as number)) & 0xff] as number) ^
+      (table4[(crc >>> 24) ^ (bytes[at + 3] as number)] as number) ^
+      (table3[bytes[at + 4] as number] as number) ^
+      (table2[bytes[at + 5] as number] as number) ^
+      (table1[bytes[at + 6] as number] as number) ^
+      (table0[bytes[at + 7] as number] as number);
   }
+  for (; at < length; at++) crc = (crc >>> 8) ^ (table0[(crc ^ (bytes[at] as number)) & 0xff] as number);
   return ~crc >>> 0;
 }

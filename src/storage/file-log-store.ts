@@ -25,6 +25,9 @@ import { WriteLedger } from './write-ledger.ts';
 /** What of the log stays in memory unless told otherwise: little, since what lives for some collections of garbage costs much more than what does not. */
 const defaultTailLimits: TailLimits = { entriesMax: 2_048, bytesMax: 16 * 1024 * 1024 };
 
+/** Larger records get a buffer of their own. */
+const bufferBytesMax = 4 * 1024 * 1024;
+
 /** Size of a segment's file unless told otherwise. */
 const defaultSegmentBytes = 4 * 1024 * 1024;
 
@@ -86,6 +89,7 @@ export class FileLogStore implements LogStore {
   #changedOwner = unchanged;
   /** At least what configuration, cluster id and openings take in a record. */
   #ownerBytes: number;
+  #buffer = new Uint8Array(0);
   /** What is on disk. */
   #durable: { readonly head: LogHead; readonly owner: LogOwner };
   #flushing: Promise<unknown> = Promise.resolve();
@@ -273,13 +277,20 @@ export class FileLogStore implements LogStore {
     const segmentBytes = place.newSegmentBytes ?? this.#wal.presentBytes;
     const base = hasBase || place.newSegmentBytes !== undefined ? { segmentBytes, endBefore } : undefined;
     const owner = base === undefined ? changedOwner : after.owner;
-    const parts = { bytesMax, base, head: after.head, owner, change };
+    const parts = { buffer: this.#bufferOf(bytesMax), base, head: after.head, owner, change };
     const record = encodeRecord(place.id, parts, place.offset, this.#log.blocks);
     this.#flushBytes = record.length;
     const oldestSegment = this.#log.oldestSegment ?? place.id.segment;
     await this.#wal.write(place, record);
     this.#durable = after;
     this.#wal.dropBelow(oldestSegment);
+  }
+
+  /** Records are written one at a time, so that one buffer serves all but the largest; else each is garbage at once. */
+  #bufferOf(bytesMax: number): Uint8Array {
+    if (bytesMax > bufferBytesMax) return new Uint8Array(bytesMax);
+    if (this.#buffer.length < bytesMax) this.#buffer = new Uint8Array(Math.min(2 * bytesMax, bufferBytesMax));
+    return this.#buffer;
   }
 
   #head(): LogHead {
@@ -312,7 +323,13 @@ async function createLog(path: string, segmentBytes: number): Promise<RecoveredL
   if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) syncDirectory(dirname(path));
   const change = { cut: undefined, from: 0, entries: [] };
   const bytesMax = recordBytesMax(change, ownerBytesMax(unchanged));
-  const parts = { bytesMax, base: { segmentBytes, endBefore: 0 }, head: emptyHead, owner: unchanged, change };
+  const parts = {
+    buffer: new Uint8Array(bytesMax),
+    base: { segmentBytes, endBefore: 0 },
+    head: emptyHead,
+    owner: unchanged,
+    change,
+  };
   const id = { lineage: randomBytes(8), segment: 1, number: 1, incarnation: 0 };
   try {
     await createSegment(path, 1, segmentBytes, encodeRecord(id, parts, 0, new BlockIndex()));

@@ -128,11 +128,11 @@ function configurationText(configuration: Configuration | undefined): string {
   return configuration === undefined ? '' : JSON.stringify(configuration);
 }
 
-/** The record that makes `change`. With `base`, `owner` is all there is; without, what changed. `blocks` learns the places. */
+/** The record that makes `change`, in `buffer`, which has `recordBytesMax` bytes. With `base`, `owner` is all there is; without, what changed. `blocks` learns the places. */
 export function encodeRecord(
   id: RecordId,
   record: {
-    readonly bytesMax: number;
+    readonly buffer: Uint8Array;
     readonly base: RecordBase | undefined;
     readonly head: LogHead;
     readonly owner: LogOwner;
@@ -142,7 +142,7 @@ export function encodeRecord(
   blocks: BlockIndex,
 ): Uint8Array {
   const { base, head, owner, change } = record;
-  const writer = beginRecord(id, record.bytesMax);
+  const writer = beginRecord(id, record.buffer);
   if (base === undefined) writer.u8(changeKind);
   else encodeBase(writer, base, owner);
   encodeHead(writer, head);
@@ -162,11 +162,11 @@ export function encodeRecord(
 
 /** The record that says: the log goes on in the next segment. */
 export function encodeMark(id: RecordId): Uint8Array {
-  return finishRecord(beginRecord(id, markBytesMax).u8(markKind));
+  return finishRecord(beginRecord(id, new Uint8Array(markBytesMax)).u8(markKind));
 }
 
-function beginRecord({ lineage, segment, number, incarnation }: RecordId, bytesMax: number): ByteWriter {
-  const writer = new ByteWriter(bytesMax).u32(magic).raw(lineage);
+function beginRecord({ lineage, segment, number, incarnation }: RecordId, buffer: Uint8Array): ByteWriter {
+  const writer = new ByteWriter(buffer).u32(magic).raw(lineage);
   encodeLong(writer, segment);
   encodeLong(writer, number);
   return writer.u32(incarnation).u32(0).u32(0);
