@@ -50,8 +50,11 @@ export class Outbox<T> {
   take(durableWrite: number): PaxosMessage<T>[] {
     if (this.#waiting.length > 0) this.#releaseWaiting(durableWrite);
     if (this.#readyCount === 0) return [];
-    const taken = this.#ready.slice(0, this.#readyCount) as PaxosMessage<T>[];
-    this.#ready.fill(undefined, 0, this.#readyCount);
+    const taken = new Array<PaxosMessage<T>>(this.#readyCount);
+    for (let at = 0; at < taken.length; at++) {
+      taken[at] = this.#ready[at] as PaxosMessage<T>;
+      this.#ready[at] = undefined;
+    }
     this.#readyCount = 0;
     return taken;
   }
