@@ -68,6 +68,7 @@ export class Donor {
   readonly #machine: KvStateMachine;
   readonly #settings: ReplicaSettings;
   readonly #budget: DonorBudget;
+  #ticksSinceGiven = Number.POSITIVE_INFINITY;
   readonly #snapshots = new Map<number, OpenSnapshot>();
   readonly #holds = new Map<number, Hold>();
   readonly #requests: { readonly from: NodeId; readonly request: WorkRequest }[] = [];
@@ -81,6 +82,11 @@ export class Donor {
   /** Below this index nothing of the log may be dropped: readers of a snapshot need what follows it. */
   get holdsLogFrom(): number {
     return Math.min(Number.POSITIVE_INFINITY, ...this.#snapshots.keys());
+  }
+
+  /** True while someone is given state or log. */
+  get isGiving(): boolean {
+    return this.#ticksSinceGiven < this.#settings.donorTimeoutTicks;
   }
 
   /** Who keeps the log from being trimmed, if anyone does. */
@@ -142,12 +148,14 @@ export class Donor {
   serve(log: DecidedLog): Answer | undefined {
     if (!this.hasWork) return undefined;
     const { from, request } = this.#requests.shift() as { from: NodeId; request: WorkRequest };
+    this.#ticksSinceGiven = 0;
     if (request.type === 'StateRequest') this.#snapshots.get(request.index)?.readers.add(from);
     return { to: from, payload: this.#answer(log, request) };
   }
 
   /** Lets go of snapshots that nobody reads any more, and tells those who wait in vain. */
   tick(load: DonorLoad): Answer[] {
+    this.#ticksSinceGiven++;
     this.#budget.tick(load);
     for (const [index, open] of this.#snapshots) {
       open.idleTicks++;

@@ -20,6 +20,9 @@ const changeBytes = 8192;
  */
 const staggering = 1 / 8;
 
+/** By what the usual thresholds grow while this node gives its state to others: both at a time cost its clients too much. */
+const givingPatience = 1.75;
+
 /** A trim drops at least so many entries: small ones are not worth a write. */
 const trimEntriesMin = 10_000;
 
@@ -71,7 +74,8 @@ export class StateKeeper {
   }
 
   /**
-   * True while what is staged is all that the next checkpoint may hold: nothing more is applied before it has begun. LMDB writes
+   * True while what is staged is all that the next checkpoint may hold, or takes twice the memory of a usual one (four times
+   * while a checkpoint waits for room): nothing more is applied before it has begun. LMDB writes
    * a changed page anew before it lets go of the old one, so a large checkpoint on a small disk would never fit. While a checkpoint waits for room, the log has to: applying goes on, so that reads and answers do.
    */
   get isBehind(): boolean {
@@ -154,7 +158,7 @@ export class StateKeeper {
 
   #isCheckpointDue(tick: number): boolean {
     if (this.#machine.appliedIndex === this.#state.durableIndex) return false;
-    const isOld = tick - this.#checkpointTick >= this.#settings.checkpointTicks;
+    const isOld = tick - this.#checkpointTick >= this.#settings.checkpointTicks * this.#patience;
     const isRequested = this.#requestedIndex > this.#state.durableIndex;
     const isLogLarge = this.#logSurplusIndex > this.#state.durableIndex;
     return isOld || isRequested || isLogLarge || this.#isLarge(this.#roomBytes) || this.#takesMuchMemory;
@@ -166,9 +170,13 @@ export class StateKeeper {
     const { checkpointBytesMax, checkpointOverwrittenMax } = this.#settings;
     const overwritten = stagedMemoryBytes - stagedBytes;
     return (
-      stagedMemoryBytes >= checkpointBytesMax * this.#share ||
-      overwritten >= Math.max(checkpointOverwrittenMax, 3 * stagedBytes) * this.#share
+      stagedMemoryBytes >= checkpointBytesMax * this.#share * this.#patience ||
+      overwritten >= Math.max(checkpointOverwrittenMax, 3 * stagedBytes) * this.#share * this.#patience
     );
+  }
+
+  get #patience(): number {
+    return this.#donor.isGiving ? givingPatience : 1;
   }
 
   #isLarge(bytesMax: number): boolean {

@@ -53,16 +53,21 @@ interface Install {
   written: Promise<unknown>;
 }
 
-/** Pieces of an install that one commit writes: gathered while the commit before is under way. */
+/** Pieces of an install that one commit writes. */
 interface InstallGroup {
   readonly batch: StateBatch;
   rowBytes: number;
+  /** Lets the commit begin as soon as the one before is done. */
+  readonly close: () => void;
 }
 
 /** About what an operation takes beside key and value. */
 const operationBytes = 24;
-/** Bytes of operations in one commit of an install. */
+/** Bytes of operations in one commit of an install: at least so many, unless no more come in time, and at most. */
+const groupBytesMin = 4 * 1024 * 1024;
 const groupBytesMax = 8 * 1024 * 1024;
+/** How long pieces of an install wait for more of them, milliseconds. */
+const groupPatienceMs = 500;
 
 /**
  * The state store on LMDB. What is staged stays in memory until a checkpoint writes it, in one durable transaction.
@@ -287,20 +292,36 @@ export class LmdbStateStore implements StateStore {
   }
 
   /**
-   * Where to put a piece of an install that has `rowBytes` bytes. A commit costs two flushes of the disk, whatever it holds:
-   * pieces that come while one is under way go into the next together.
+   * Where to put a piece of an install that has `rowBytes` bytes. A commit costs two flushes of the disk, whatever it holds, and
+   * others' disks may be the same one: pieces are gathered until they are worth it, and while a commit is under way.
    */
   #batchOf(install: Install, rowBytes: number): StateBatch {
     install.backlogBytes += rowBytes;
-    const group = install.gathered;
-    if (group && group.batch.memoryBytes + rowBytes <= groupBytesMax) {
-      group.rowBytes += rowBytes;
-      return group.batch;
+    if (install.gathered && install.gathered.batch.memoryBytes + rowBytes > groupBytesMax) {
+      install.gathered.close();
+      install.gathered = undefined;
     }
-    const next = { batch: new StateBatch(this.#chunks), rowBytes };
-    install.gathered = next;
-    install.written = this.#guarded(install.written.then(() => this.#commitGroup(install, next)));
-    return next.batch;
+    install.gathered ??= this.#beginGroup(install);
+    const group = install.gathered;
+    group.rowBytes += rowBytes;
+    if (group.batch.memoryBytes + rowBytes >= groupBytesMin) group.close();
+    return group.batch;
+  }
+
+  #beginGroup(install: Install): InstallGroup {
+    let close = (): void => {};
+    const isClosed = new Promise<void>((resolve) => {
+      close = resolve;
+    });
+    const patience = setTimeout(close, groupPatienceMs);
+    const group = { batch: new StateBatch(this.#chunks), rowBytes: 0, close };
+    const commit = async (): Promise<void> => {
+      await Promise.all([install.written, isClosed]);
+      clearTimeout(patience);
+      await this.#commitGroup(install, group);
+    };
+    install.written = this.#guarded(commit());
+    return group;
   }
 
   async #commitGroup(install: Install, group: InstallGroup): Promise<void> {
@@ -328,6 +349,7 @@ export class LmdbStateStore implements StateStore {
     const install = this.#installing();
     assert(!this.#isFinishingInstall, 'an install was finished twice');
     this.#isFinishingInstall = true;
+    install.gathered?.close();
     const former = this.#head.generation;
     const checkpoint = this.#busy;
     await this.#run(async () => {
@@ -349,6 +371,7 @@ export class LmdbStateStore implements StateStore {
   async close(): Promise<void> {
     try {
       await this.#busy;
+      this.#install?.gathered?.close();
       await this.#install?.written;
     } catch (error) {
       // Of a write that found no room nothing is on the disk, and the log has it all.
