@@ -1,11 +1,19 @@
 import { sessionWindowMax } from '../kv/client-session.ts';
-import type { Consistency, NodeStatus, RequestBody, TargetNode, WirePair } from '../wire/client-message.ts';
+import type {
+  Consistency,
+  NewcomerFilling,
+  NodeStatus,
+  RequestBody,
+  TargetNode,
+  WirePair,
+} from '../wire/client-message.ts';
 import { pairsPerAnswerMax } from '../wire/limits.ts';
 import { KvBackup } from './backup.ts';
 import { type Answer, type CallTraits, outgoing, PromiseCall, traits } from './call.ts';
 import { type ClusterStatus, gatherClusterStatus } from './cluster-status.ts';
 import { checkedEndpoint, Endpoints } from './endpoints.ts';
 import { KvError } from './errors.ts';
+import { fillingProblem } from './filling.ts';
 import { GetCall, type KvValue } from './get-call.ts';
 import {
   type Bytes,
@@ -25,6 +33,7 @@ import { Writes } from './writes.ts';
 const listPairsMax = 100_000;
 
 const timeoutMsDefault = 5000;
+const fillTimeoutMsDefault = 600_000;
 const outstandingWritesDefault = 1024;
 const queuedWritesDefault = 65_536;
 /** How long a node may take to tell its status when the whole cluster is asked. */
@@ -57,6 +66,11 @@ export interface ReadOptions extends CallOptions {
 export interface ReconfigureOptions extends CallOptions {
   /** Only if this is the present configuration; error `reconfiguring` if there is a later one. */
   readonly ifConfigurationId?: number;
+  /**
+   * How long newcomers may take to get all data before the change is proposed, milliseconds; error `timeout` if that is not enough,
+   * with nothing changed. 0: it is proposed at once, and they get it as members. Default ten minutes.
+   */
+  readonly fillTimeoutMs?: number;
 }
 
 export interface ListOptions extends ReadOptions {
@@ -176,21 +190,38 @@ export class KvClient {
   /**
    * Makes these nodes the members of the next configuration, and waits until it has begun. Without an address, the one that
    * is known is meant, else the default one. It is never sent twice: if the connection is lost the outcome is unknown.
-   * Newcomers are members from then on; that they have all the data is seen in their status. Errors: `reconfiguring`
-   * (another one is under way or was first), `unreachable` (a newcomer, or a majority of these nodes, cannot take part).
+   * Newcomers get all data before it is proposed, so that clients notice nothing and a majority always has everything, see
+   * `fillTimeoutMs`; that they have the last of it, and vote, is seen in their status. Errors: `reconfiguring` (another one
+   * is under way or was first), `unreachable` (a newcomer, or a majority of these nodes, cannot take part).
    */
   async reconfigure(
     nodes: readonly (number | TargetNode)[],
     options?: ReconfigureOptions,
   ): Promise<{ readonly configurationId: number }> {
-    const { ifConfigurationId } = options ?? {};
+    const { ifConfigurationId, fillTimeoutMs = fillTimeoutMsDefault } = options ?? {};
+    const targets = checkedNodes(nodes);
+    if (fillTimeoutMs > 0) {
+      const problem = await fillingProblem(() => this.fill(targets, options), checkedTimeoutMs(fillTimeoutMs));
+      if (problem !== undefined) throw new KvError('timeout', problem, 'notApplied');
+    }
     const body: RequestBody = {
       type: 'reconfigure',
-      nodes: checkedNodes(nodes),
+      nodes: targets,
       ...(ifConfigurationId !== undefined && { ifConfigurationId }),
     };
     return this.#ask(body, traits.reconfiguration, this.#timeoutOf(options), (answer) =>
       answer.type === 'reconfigured' ? { configurationId: answer.configurationId } : undefined,
+    );
+  }
+
+  /**
+   * Has those of these nodes that are no members pull all data, so that they may become members, and tells how far they are.
+   * They go on for some seconds: call it again and again. `reconfigure` does that by itself.
+   */
+  async fill(nodes: readonly (number | TargetNode)[], options?: CallOptions): Promise<readonly NewcomerFilling[]> {
+    const body: RequestBody = { type: 'fill', nodes: checkedNodes(nodes) };
+    return this.#ask(body, traits.linearizableRead, this.#timeoutOf(options), (answer) =>
+      answer.type === 'filling' ? answer.newcomers : undefined,
     );
   }
 

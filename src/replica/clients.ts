@@ -69,8 +69,8 @@ export class Clients {
     return !this.#writes.isEmpty;
   }
 
-  /** Takes a request; `reconfigure` is not among them. */
-  receive(connection: ConnectionId, request: Exclude<ClientRequest, { type: 'reconfigure' }>): void {
+  /** Takes a request; `reconfigure` and `fill` are not among them. */
+  receive(connection: ConnectionId, request: Exclude<ClientRequest, { type: 'reconfigure' | 'fill' }>): void {
     switch (request.type) {
       case 'write':
         return this.#receiveWrite(connection, request);

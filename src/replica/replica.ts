@@ -8,13 +8,14 @@ import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
-import type { Announce, OpenedWith, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
+import type { Announce, Fill, OpenedWith, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
 import { Backups } from './backups.ts';
 import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { type Answer, type DecidedLog, Donor } from './donor.ts';
 import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
+import { Fillings, fillPatienceTicks } from './fillings.ts';
 import { FlushTimes } from './flush-times.ts';
 import { Formation, type InitialCluster } from './formation.ts';
 import { LeadHandover } from './lead-handover.ts';
@@ -52,7 +53,7 @@ export interface ReplicaOptions {
  *   configuration that it was told of and has not reached in the log. Until it has, it goes on voting in its own: others
  *   may yet need what it accepted there.
  * - `joining`: is a member of `configuration`, but lacks what was decided before it. It never votes in an older one again.
- * - `standby`: no member; waits to be taken in.
+ * - `standby`: no member; waits to be taken in. `filling` is set while it gets all data beforehand.
  */
 type Mode =
   | { readonly name: 'forming'; readonly formation: Formation }
@@ -63,7 +64,7 @@ type Mode =
       announced: Announced | undefined;
     }
   | { readonly name: 'joining'; readonly configuration: Configuration; readonly catchUp: CatchUp }
-  | { readonly name: 'standby' };
+  | { readonly name: 'standby'; filling: CatchUp | undefined };
 
 /** A later configuration that a voter was told of, and when. */
 interface Announced {
@@ -84,6 +85,8 @@ const slowFlushShare = 0.5;
 const takeOverTimeouts = 2;
 /** Most turns in a row in which work for those who catch up is put off, however busy they are. */
 const turnsPutOffMax = 4;
+/** A newcomer counts as filled with so many times the lag with which a node votes: it gets the rest in a moment. */
+const fillLag = 4;
 /** Ticks between sweeps of deadlines. */
 const sweepTicks = 5;
 /**
@@ -106,6 +109,7 @@ export class Replica {
   readonly #output = new Output();
   readonly #clients: Clients;
   readonly #reconfigurations: Reconfigurations;
+  readonly #fillings: Fillings;
   readonly #space: Space;
   readonly #initialMembers: readonly NodeId[];
   readonly #flushTimes = new FlushTimes();
@@ -123,6 +127,8 @@ export class Replica {
   #turnsPutOff = 0;
   #hasMoreToDo = false;
   #leaderKey = '';
+  /** When this node was last asked to fill itself. */
+  #fillTick = 0;
 
   /** Goes on from what the stores hold. Throws if they do not belong together. */
   constructor(options: ReplicaOptions) {
@@ -142,6 +148,7 @@ export class Replica {
     this.#backups = new Backups(this.#state, this.#keeper, this.#settings, this.#output, view);
     this.#clients = new Clients(this.#machine, this.#backups, this.#settings, this.#output, view);
     this.#reconfigurations = new Reconfigurations(this.#output, view);
+    this.#fillings = new Fillings(this.#output, view, fillLag * this.#settings.voteLagEntries);
     const { electionTimeoutTicks, handoverPauseTicks } = this.#settings;
     this.#diskWatch = new DiskWatch(electionTimeoutTicks * options.tickMs * slowFlushShare);
     this.#handover = new LeadHandover(takeOverTimeouts * electionTimeoutTicks, handoverPauseTicks);
@@ -190,6 +197,7 @@ export class Replica {
   peersToDial(): ReadonlyMap<NodeId, string> {
     const peers = new Map(this.#options.initial.nodes);
     for (const member of this.#configuration?.members ?? []) peers.set(member.id, member.address);
+    for (const [id, address] of this.#fillings.newcomers()) peers.set(id, address);
     for (const [id, address] of this.#reconfigurations.newcomers()) peers.set(id, address);
     peers.delete(this.#nodeId);
     return peers;
@@ -225,7 +233,7 @@ export class Replica {
       ...(configuration && {
         history: historyOf(configuration).map(({ memberIds, ...rest }) => ({ ...rest, members: memberIds })),
       }),
-      ...(catchUp && { catchUp: catchUp.status() }),
+      ...(catchUp && !catchUp.isComplete && { catchUp: catchUp.status() }),
       ...(logHeld && { logHeld }),
       ...(space && { space }),
       fullNodes: this.#space.fullNodes.map((node) => node.nodeId),
@@ -310,13 +318,13 @@ export class Replica {
     if (configuration) return this.#modeIn(configuration, false);
     const address = this.#options.initial.nodes.get(this.#nodeId);
     const standsBy = this.#options.standsBy === true || this.#store.identity.clusterId !== undefined;
-    if (address === undefined || standsBy) return { name: 'standby' };
+    if (address === undefined || standsBy) return { name: 'standby', filling: undefined };
     const self = { id: this.#nodeId, address, storageId: this.#store.identity.storageId };
     return { name: 'forming', formation: new Formation(this.#options.initial, self, this.#store.identity.origin) };
   }
 
   #modeIn(configuration: Configuration, isIncumbent: boolean): Mode {
-    if (!this.#isMemberOf(configuration)) return { name: 'standby' };
+    if (!this.#isMemberOf(configuration)) return { name: 'standby', filling: undefined };
     if (this.#store.state.decidedIndex >= configuration.startIndex) return this.#votingIn(configuration, isIncumbent);
     const log = new Log<Uint8Array>(this.#store, 0);
     const catchUp = new CatchUp(log, this.#state, this.#settings, configuration.startIndex);
@@ -379,9 +387,10 @@ export class Replica {
 
   #onRequest(connection: ConnectionId, request: ClientRequest): void {
     this.#isTurnBusy = true;
-    if (request.type !== 'reconfigure') return this.#clients.receive(connection, request);
+    if (request.type !== 'reconfigure' && request.type !== 'fill') return this.#clients.receive(connection, request);
     const refusal = this.#refusal();
     if (refusal) this.#output.respond(connection, request.id, refusal);
+    else if (request.type === 'fill') this.#fillings.receive(connection, request);
     else this.#reconfigurations.receive(connection, request);
   }
 
@@ -397,7 +406,8 @@ export class Replica {
     if (mode.name === 'forming') this.#form(mode.formation);
     if (this.#mode.name === 'forming' && this.#tick === 1) this.#output.notice('info', this.#whyNoLeader());
     if (mode.name === 'member') mode.voter.tick();
-    if (mode.name === 'member' || mode.name === 'joining') mode.catchUp?.tick();
+    this.#activeCatchUp()?.tick();
+    if (mode.name === 'standby') this.#tickFilling(mode);
     this.#tickDonor(elapsedMs);
     this.#backups.tick();
     if (this.#tick % sweepTicks === 0) this.#clients.sweep();
@@ -452,7 +462,7 @@ export class Replica {
   /** Applies decided entries in order. True if a StopSign among them made this node enter or leave a configuration. */
   #applyDecided(): boolean {
     const mode = this.#mode;
-    if (mode.name !== 'member' && mode.name !== 'joining') return false;
+    if (mode.name === 'forming' || (mode.name === 'standby' && !mode.filling)) return false;
     if (this.#keeper.isInstalling || this.#keeper.isBehind) return false;
     const { decidedIndex } = this.#store.state;
     const from = this.#machine.appliedIndex;
@@ -600,7 +610,10 @@ export class Replica {
       case 'CutsRequest':
       case 'StateRequest':
         return configurationId < this.#configurationId ? this.#announce(from) : this.#donor.take(from, payload);
+      case 'Fill':
+        return this.#onFill(from, payload);
       case 'DonorStanding':
+        this.#fillings.onStanding(from, payload);
         return this.#activeCatchUp()?.onStanding(from, payload);
       case 'LogSegment':
         return this.#activeCatchUp()?.onLogSegment(from, payload, this.#configurationId);
@@ -690,7 +703,7 @@ export class Replica {
       return;
     }
     if (mine !== undefined) this.#enter(configuration);
-    else if (this.#mode.name === 'forming') this.#mode = { name: 'standby' };
+    else if (this.#mode.name === 'forming') this.#mode = { name: 'standby', filling: undefined };
   }
 
   /** False for a directory that was made with other data than the cluster: what it holds must never pass for the cluster's. */
@@ -710,8 +723,34 @@ export class Replica {
     if (known < configuration.configurationId) mode.announced = { configuration, tick: this.#tick };
   }
 
+  /**
+   * A member wants this node, which is none, to have all data before it becomes one. It takes up the member's configuration first, as
+   * one who stands by in it: what it then holds is of that cluster, and of an index that the configuration covers.
+   */
+  #onFill(from: NodeId, { clusterId, configuration, index }: Fill): void {
+    const { clusterId: mine, nodeId } = this.#store.identity;
+    const { name } = this.#mode;
+    if ((name !== 'standby' && name !== 'forming') || (mine !== undefined && mine !== clusterId)) return;
+    if (configuration.configurationId < this.#configurationId) return this.#announce(from);
+    if (configuration.members.some(({ id }) => id === nodeId) || !this.#fitsInto(configuration)) return;
+    if (mine === undefined) this.#store.bindCluster(clusterId);
+    if (configuration.configurationId > this.#configurationId) this.#enter(configuration);
+    const mode = this.#mode;
+    if (mode.name !== 'standby') return;
+    this.#fillTick = this.#tick;
+    if (mode.filling) mode.filling.retarget(index);
+    else mode.filling = new CatchUp(new Log<Uint8Array>(this.#store, 0), this.#state, this.#settings, index);
+  }
+
+  /** Nobody asks any more: what is here stays, to be gone on with. */
+  #tickFilling(mode: Mode & { name: 'standby' }): void {
+    if (this.#tick - this.#fillTick > fillPatienceTicks && !this.#keeper.isInstalling) mode.filling = undefined;
+  }
+
   #activeCatchUp(): CatchUp | undefined {
-    return this.#mode.name === 'member' || this.#mode.name === 'joining' ? this.#mode.catchUp : undefined;
+    const mode = this.#mode;
+    if (mode.name === 'standby') return mode.filling;
+    return mode.name === 'member' || mode.name === 'joining' ? mode.catchUp : undefined;
   }
 
   #advanceCatchUp(): void {
@@ -874,6 +913,9 @@ export class Replica {
         return replica.#store.identity.clusterId;
       },
       clusterName: this.#options.initial.name,
+      get decidedIndex(): number {
+        return replica.#store.state.decidedIndex;
+      },
       get appliedIndex(): number {
         return replica.#machine.appliedIndex;
       },

@@ -20,6 +20,19 @@ export const catchUpCodecs: UnionCodecs<CatchUpPayload> = {
       configuration: decodeConfiguration(reader),
     }),
   },
+  Fill: {
+    encode: (writer, payload) => {
+      encodeClusterId(writer, payload.clusterId);
+      encodeConfiguration(writer, payload.configuration);
+      writer.varuint(payload.index);
+    },
+    decode: (reader) => ({
+      type: 'Fill',
+      clusterId: decodeBoundClusterId(reader),
+      configuration: decodeConfiguration(reader),
+      index: reader.varuint(),
+    }),
+  },
   LogRequest: {
     encode: (writer, payload) => {
       writer.varuint(payload.from).varuint(payload.to);

@@ -40,6 +40,8 @@ export type RequestBody =
       /** Only if this is the present configuration: refused as `reconfiguring` once there is a later one. */
       readonly ifConfigurationId?: number;
     }
+  /** Has those of the nodes that are no members pull all data, so that they may become members; to be asked again and again. */
+  | { readonly type: 'fill'; readonly nodes: readonly TargetNode[] }
   /** Opens a backup: a view of all keys at one index, with everything in it that was acknowledged before this was sent. */
   | { readonly type: 'backupOpen' }
   /** Pairs of an open backup, after a key if one is given. Only the node that opened it has it, and lets go of it when it is not read. */
@@ -99,12 +101,22 @@ export interface BackupOpened {
   readonly clusterName: string;
 }
 
+/** How far a node is that is to become a member. */
+export interface NewcomerFilling {
+  readonly id: number;
+  /** The node that was asked has a link with it. */
+  readonly isLinked: boolean;
+  /** It has all that was decided when its filling began, and lacks next to nothing of what was decided since. */
+  readonly isFilled: boolean;
+}
+
 export type ResponseBody =
   | { readonly type: 'outcome'; readonly outcome: Outcome }
   | { readonly type: 'record'; readonly record: { readonly value: Uint8Array; readonly revision: number } | undefined }
   | { readonly type: 'pairs'; readonly pairs: readonly WirePair[]; readonly more: boolean }
   | { readonly type: 'status'; readonly status: NodeStatus }
   | { readonly type: 'reconfigured'; readonly configurationId: number }
+  | { readonly type: 'filling'; readonly newcomers: readonly NewcomerFilling[] }
   | BackupOpened
   | { readonly type: 'backupPairs'; readonly pairs: readonly WirePair[]; readonly done: boolean }
   | { readonly type: 'backupClosed' }

@@ -55,6 +55,7 @@ const payloadCodec: Codec<PeerPayload> = unionCodec<PeerPayload>(
     SnapshotOffer: 28,
     CutsRequest: 29,
     Cuts: 30,
+    Fill: 31,
   },
   { ...ballotCodecs, ...paxosCodecs, ...catchUpCodecs, ...leadershipCodecs },
 );

@@ -87,6 +87,14 @@ export interface DonorStanding {
   readonly isLeader: boolean;
 }
 
+/** Member → node that is to become one: get all that is decided up to `index`, as it stands in this configuration. */
+export interface Fill {
+  readonly type: 'Fill';
+  readonly clusterId: string;
+  readonly configuration: Configuration;
+  readonly index: number;
+}
+
 /** Newcomer → donor: hold a snapshot of exactly `index`. Donors are interchangeable only there. */
 export interface SnapshotRequest {
   readonly type: 'SnapshotRequest';
@@ -142,6 +150,7 @@ export interface TakeOver {
 /** What handover and catch-up say. */
 export type CatchUpPayload =
   | Announce
+  | Fill
   | LogRequest
   | LogSegment
   | DonorQuery

@@ -44,7 +44,7 @@ const optionalIdCodec: Codec<number | undefined> = optionalCodec({
 });
 
 const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
-  { write: 0, get: 1, list: 2, status: 3, reconfigure: 4, backupOpen: 5, backupRead: 6, backupClose: 7 },
+  { write: 0, get: 1, list: 2, status: 3, reconfigure: 4, backupOpen: 5, backupRead: 6, backupClose: 7, fill: 8 },
   {
     write: {
       encode: (writer, body) => {
@@ -85,6 +85,10 @@ const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
         const ifConfigurationId = optionalIdCodec.decode(reader);
         return { type: 'reconfigure', nodes, ...(ifConfigurationId !== undefined && { ifConfigurationId }) };
       },
+    },
+    fill: {
+      encode: (writer, body) => targetNodesCodec.encode(writer, body.nodes),
+      decode: (reader) => ({ type: 'fill', nodes: targetNodesCodec.decode(reader) }),
     },
     backupOpen: { encode: () => {}, decode: () => ({ type: 'backupOpen' }) },
     backupRead: {

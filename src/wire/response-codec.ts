@@ -1,7 +1,14 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { keyBytesMax } from '../kv/command.ts';
 import type { Outcome, RefusalReason } from '../kv/outcome.ts';
-import type { ClientResponse, FailureCode, FailureOutcome, ResponseBody, WirePair } from './client-message.ts';
+import type {
+  ClientResponse,
+  FailureCode,
+  FailureOutcome,
+  NewcomerFilling,
+  ResponseBody,
+  WirePair,
+} from './client-message.ts';
 import { decodeBoundClusterId, encodeClusterId } from './cluster-id-codec.ts';
 import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, wordCodec, writeFlag } from './codec.ts';
 import {
@@ -100,6 +107,18 @@ const optionalMembersCodec: Codec<readonly string[] | undefined> = optionalCodec
   ),
 );
 
+const newcomersCodec: Codec<readonly NewcomerFilling[]> = listCodec(
+  {
+    encode: (writer: ByteWriter, { id, isLinked, isFilled }: NewcomerFilling) => {
+      writer.varuint(id);
+      writeFlag(writer, isLinked);
+      writeFlag(writer, isFilled);
+    },
+    decode: (reader: ByteReader) => ({ id: reader.varuint(), isLinked: readFlag(reader), isFilled: readFlag(reader) }),
+  },
+  membersMax,
+);
+
 const bodyCodec: Codec<ResponseBody> = unionCodec<ResponseBody>(
   {
     outcome: 0,
@@ -111,6 +130,7 @@ const bodyCodec: Codec<ResponseBody> = unionCodec<ResponseBody>(
     backupOpened: 6,
     backupPairs: 7,
     backupClosed: 8,
+    filling: 9,
   },
   {
     outcome: {
@@ -137,6 +157,10 @@ const bodyCodec: Codec<ResponseBody> = unionCodec<ResponseBody>(
         writer.varuint(body.configurationId);
       },
       decode: (reader) => ({ type: 'reconfigured', configurationId: reader.varuint() }),
+    },
+    filling: {
+      encode: (writer, body) => newcomersCodec.encode(writer, body.newcomers),
+      decode: (reader) => ({ type: 'filling', newcomers: newcomersCodec.decode(reader) }),
     },
     backupOpened: {
       encode: (writer, body) => {

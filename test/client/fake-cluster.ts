@@ -184,6 +184,8 @@ export class FakeNode {
         return { id, type: 'status', status: this.#status() };
       case 'reconfigure':
         return { id, type: 'reconfigured', configurationId: ++this.#cluster.configurationId };
+      case 'fill':
+        return { id, type: 'filling', newcomers: [] };
       case 'backupOpen':
       case 'backupRead':
       case 'backupClose':

@@ -88,7 +88,7 @@ describe('kv member', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     expect(events.map(({ event }) => event).filter((event) => event !== 'progress')).toEqual([
-      ...['proposed', 'decided', 'complete'],
+      ...['filling', 'proposed', 'decided', 'complete'],
     ]);
     expect(events.at(-1)).toMatchObject({
       configurationId: 2,
@@ -174,17 +174,19 @@ describe('kv member', () => {
     expect([configurationId, history.length]).toEqual([1, 1]);
   });
 
-  test('that does not wait, or not long enough, leaves the rest to the nodes: the change stands', async () => {
+  test('that does not wait long enough changes nothing; one that does not wait leaves the rest to the nodes', async () => {
     cluster = await ProcessCluster.create([1, 2, 3], [4, 5]);
     await cluster.start(1, 2, 3, 4, 5);
     await cluster.kv('put', 'k', 'v');
     const isMember = (id: number) => (view: ClusterView) =>
       view.members.some((one) => one.id === id && one.state === 'member');
     const late = await cluster.kv('member', 'add', at(4), '--wait-timeout', '1ms', '--json', '--progress');
-    expectRefusal(late, 10, /configuration 2 stands, but node 4 is not complete/);
+    expectRefusal(late, 10, /node 4 does not have all data after 0.001 s: nothing was changed/);
     expect(JSON.parse(late.stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({
-      error: { code: 'incomplete', outcome: 'applied' },
+      error: { code: 'incomplete', outcome: 'notApplied' },
     });
+    expect((await cluster.status()).configurationId).toBe(1);
+    expect(await cluster.kv('member', 'add', at(4))).toMatchObject({ code: 0 });
     await cluster.until(isMember(4));
     const quick = await cluster.kv('member', 'add', at(5), '--no-wait', '--json');
     expect(JSON.parse(quick.stdout)).toMatchObject({ configurationId: 3, members: [1, 2, 3, 4, 5], complete: false });

@@ -1,7 +1,7 @@
 import type { Configuration } from '../../src/cluster/configuration.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
 import { majority } from '../../src/omnipaxos/quorum.ts';
-import type { ClientResponse } from '../../src/wire/client-message.ts';
+import type { ClientResponse, TargetNode } from '../../src/wire/client-message.ts';
 import type { FaultWeights } from './plan.ts';
 import type { Random } from './random.ts';
 import type { DiskImage } from './simulated-disk.ts';
@@ -357,7 +357,15 @@ export class Nemesis {
     this.#targets.set(id, { ids, configurationId: configuration.configurationId });
     const nodes = ids.map((one) => ({ id: one, address: this.#world.node(one)?.address ?? '' }));
     const timeoutMs = this.#random.between(200, 4000);
-    asked.requested(nemesisConnection, [{ id, timeoutMs, type: 'reconfigure', nodes }]);
+    const fillMs = this.#random.chance(50) ? this.#random.below(2000) : 0;
+    for (let atMs = 0; atMs < fillMs; atMs += 200) {
+      this.#later(atMs * 1000, () => this.#fill(asked, nodes));
+    }
+    this.#later(fillMs * 1000, () => {
+      const isStale = this.#newest()?.configurationId !== configuration.configurationId;
+      if (isStale || !asked.isUp) this.#targets.delete(id);
+      else asked.requested(nemesisConnection, [{ id, timeoutMs, type: 'reconfigure', nodes }]);
+    });
     if (!this.#random.chance(40)) return;
     // Something happens at a step of the handover.
     const victims = this.#random.sample(this.#nodes, this.#random.between(1, 3));
@@ -369,6 +377,14 @@ export class Nemesis {
         else this.#isolate(victim);
       });
     }
+  }
+
+  /** Has newcomers get all data before they become members; another node may go on with what one began. */
+  #fill(asked: SimulatedNode, nodes: readonly TargetNode[]): void {
+    const node = this.#random.chance(80) ? asked : this.#random.pick(this.#nodes);
+    if (!node.isUp) return;
+    this.#count('fill asked for');
+    node.requested(nemesisConnection, [{ id: this.#nextRequest++, timeoutMs: 1000, type: 'fill', nodes }]);
   }
 
   #nextMembers(configuration: Configuration): NodeId[] {

@@ -122,6 +122,7 @@ export const payloadFields: Fields<PeerPayload> = {
   ),
   TakeOver: fc.constant({}),
   Announce: fc.record({ clusterId, configuration }),
+  Fill: fc.record({ clusterId, configuration, index: integer }),
   LogRequest: fc.record({ from: integer, to: integer }),
   LogSegment: fc.record({ from: integer, entries, checksum, decidedIndex: integer, trimmedIndex: integer }),
   DonorQuery: fc.constant({}),
@@ -217,6 +218,9 @@ export const request: fc.Arbitrary<ClientRequest> = fc
         },
         { requiredKeys: ['nodes'] },
       ),
+      fill: fc.record({
+        nodes: fc.array(fc.record({ id, address }, { requiredKeys: ['id'] }), { maxLength: 31 }),
+      }),
       backupOpen: fc.record({}),
       backupRead: fc.record({ backup: clusterId, after: fc.option(bytes, { nil: undefined }) }),
       backupClose: fc.record({ backup: clusterId }),
@@ -291,6 +295,9 @@ export const response: fc.Arbitrary<ClientResponse> = fc
       }),
       status: fc.record({ status }),
       reconfigured: fc.record({ configurationId: integer }),
+      filling: fc.record({
+        newcomers: fc.array(fc.record({ id, isLinked: fc.boolean(), isFilled: fc.boolean() }), { maxLength: 31 }),
+      }),
       backupOpened: fc.record({
         backup: clusterId,
         index: integer,

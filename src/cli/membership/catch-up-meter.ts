@@ -1,5 +1,12 @@
-import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts';
+import type { MemberStatus } from '../../client/cluster-status.ts';
 import type { CatchUpStatus } from '../../wire/client-message.ts';
+
+/** What the meter needs to know of a node. */
+export type NewcomerStatus = Pick<MemberStatus, 'id' | 'state' | 'configurationId' | 'decidedIndex' | 'catchUp'>;
+
+interface Measured {
+  readonly members: readonly NewcomerStatus[];
+}
 
 /** How far a newcomer is: what a `progress` event tells of it. */
 export interface NewcomerProgress {
@@ -50,7 +57,7 @@ export class CatchUpMeter {
   }
 
   /** Takes in what the nodes said at `nowMs`. */
-  measure(status: ClusterStatus, nowMs: number): CatchUpProgress {
+  measure(status: Measured, nowMs: number): CatchUpProgress {
     const newcomers = this.#ids.map((id) => this.#progressOf(id, status));
     for (const newcomer of newcomers) this.#last.set(newcomer.id, newcomer);
     const bytesReceived = sum(newcomers.map((one) => one.bytesReceived));
@@ -70,7 +77,7 @@ export class CatchUpMeter {
     };
   }
 
-  #progressOf(id: number, status: ClusterStatus): NewcomerProgress {
+  #progressOf(id: number, status: Measured): NewcomerProgress {
     const member = status.members.find((one) => one.id === id);
     const before = this.#last.get(id);
     const catchUp = member?.catchUp;

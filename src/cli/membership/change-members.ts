@@ -16,6 +16,7 @@ import {
 import { askNodes } from './ask-nodes.ts';
 import { awaitComplete } from './await-complete.ts';
 import { findProblems, pauseNote, stopAt } from './checks.ts';
+import { fillNewcomers } from './fill-newcomers.ts';
 import type { MembershipChange } from './membership-change.ts';
 import { MembershipReport, type OutputMode } from './report.ts';
 import type { Target } from './target.ts';
@@ -25,7 +26,7 @@ const leaderPatienceMs = 5000;
 const pollMs = 100;
 
 export interface MembershipSession {
-  readonly client: Pick<KvClient, 'clusterStatus' | 'statusOf' | 'reconfigure'>;
+  readonly client: Pick<KvClient, 'clusterStatus' | 'statusOf' | 'reconfigure' | 'fill'>;
   readonly cluster: ClusterDescription;
   /** The time that the decision may take, milliseconds. */
   readonly timeoutMs: number;
@@ -36,13 +37,13 @@ export interface ChangeOptions {
   readonly isDryRun: boolean;
   /** A person is asked first, where there is one. */
   readonly mayAsk: boolean;
-  /** How long to wait for newcomers to be complete; undefined: not at all. */
+  /** How long newcomers may take to get all data, before the change and after it; undefined: they get it after it, unwatched. */
   readonly waitTimeoutMs: number | undefined;
   readonly output: OutputMode;
 }
 
 /**
- * Changes the members: looks, shows, asks, proposes, and waits until the newcomers are complete. Throws a
+ * Changes the members: looks, shows, asks, has the newcomers get all data, proposes, and waits until they vote. Throws a
  * {@link CommandError} or a KvError.
  */
 export async function changeMembers(
@@ -64,10 +65,13 @@ export async function changeMembers(
   if (options.mayAsk && canAsk() && !(await askYesNo('Change the members?'))) {
     throw new CommandError('conditionFailed', 'declined', 'nothing was changed');
   }
-  await report.proposed(change);
   // What was looked at is what is changed: not what somebody else made of it meanwhile.
   const ifConfigurationId = plan.configurationId;
-  const { configurationId } = await client.reconfigure([...plan.nodes], { timeoutMs, ifConfigurationId });
+  const fillTimeoutMs = options.waitTimeoutMs ?? 0;
+  if (fillTimeoutMs > 0 && plan.added.length > 0) await fill(client, plan, { timeoutMs, fillTimeoutMs }, report);
+  await report.proposed(change);
+  const decision = { timeoutMs, ifConfigurationId, fillTimeoutMs: 0 };
+  const { configurationId } = await client.reconfigure([...plan.nodes], decision);
   const decided = { ...change, configurationId };
   if (options.waitTimeoutMs === undefined) return report.done(decided, change.added.length === 0);
   await report.decided(decided);
@@ -91,15 +95,29 @@ async function look(
   plan: ReconfigurationPlan,
   status: ClusterStatus,
   timeoutMs: number,
-  { isForced }: ChangeOptions,
+  { isForced, waitTimeoutMs }: ChangeOptions,
 ): Promise<string[]> {
   const problems = findProblems(plan, status, await askNodes(client, plan, timeoutMs));
   if (changesNothing(plan)) return [];
-  const note = pauseNote(plan, status);
+  const note = waitTimeoutMs === undefined ? pauseNote(plan, status) : undefined;
   const warnings = [...stopAt(problems, isForced), ...(note === undefined ? [] : [note])];
   for (const line of describePlan(plan)) printMessage(line);
   for (const warning of warnings) printMessage(`  warning: ${warning}`);
   return warnings;
+}
+
+async function fill(
+  client: MembershipSession['client'],
+  plan: ReconfigurationPlan,
+  timeouts: { readonly timeoutMs: number; readonly fillTimeoutMs: number },
+  report: MembershipReport,
+): Promise<void> {
+  await report.filling(plan.added.map(({ id }) => id));
+  try {
+    await fillNewcomers(client, plan, { ...timeouts, onProgress: (progress) => report.progress(progress) });
+  } finally {
+    report.clear();
+  }
 }
 
 async function wait(

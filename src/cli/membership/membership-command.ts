@@ -20,8 +20,9 @@ export const membershipHelp =
   'First it looks whether the change is sound. It stops if a newcomer does not answer, has data of another cluster or runs ' +
   'another version, if there is no leader, or if no majority of the next members would take part: --force does not change ' +
   'that. It stops also if a member that stays does not answer, has lost its data directory or is still catching up: there ' +
-  '--force goes on. Then it shows what changes, asks where there is a terminal, and waits until every newcomer has all data ' +
-  'and votes. From when it is decided the change stands, whatever becomes of the command.';
+  '--force goes on. Then it shows what changes, asks where there is a terminal, has every newcomer get all data while the ' +
+  'members are as they were, changes them, and waits until the newcomers vote. Stopped before, it has changed nothing; from ' +
+  'when it is decided the change stands, whatever becomes of the command.';
 
 /** A command that changes the members of a cluster, in one reconfiguration. */
 export abstract class MembershipCommand extends ClientCommand {
@@ -30,11 +31,13 @@ export abstract class MembershipCommand extends ClientCommand {
     yes: Flags.boolean({ description: 'do not ask' }),
     force: Flags.boolean({ description: 'go on though a member that stays is down or incomplete' }),
     'dry-run': Flags.boolean({ description: 'look and show what would change, but change nothing' }),
-    'no-wait': Flags.boolean({ description: 'return once it is decided; newcomers catch up by themselves' }),
+    'no-wait': Flags.boolean({
+      description: 'change the members at once and return; newcomers get all data as members',
+    }),
     'wait-timeout': Flags.string({
       helpValue: 'TIME',
       default: '10m',
-      description: 'how long to wait for newcomers to be complete (--timeout: for the change to be decided)',
+      description: 'how long newcomers may take to get all data (--timeout: the change to be decided)',
     }),
     progress: Flags.boolean({
       dependsOn: ['json'],

@@ -16,7 +16,7 @@ export class MembershipReport {
   readonly #mode: OutputMode;
   readonly #line = new LiveLine();
   #lastEventMs = Number.NEGATIVE_INFINITY;
-  #latest: CatchUpProgress | undefined;
+  #bytesReceived = 0;
 
   constructor(mode: OutputMode) {
     this.#mode = mode;
@@ -34,6 +34,15 @@ export class MembershipReport {
     if (this.#mode === 'events') await printJsonLine({ event: 'proposed', ...change });
   }
 
+  /** Newcomers get all data; nothing is changed yet. */
+  async filling(ids: readonly number[]): Promise<void> {
+    if (this.#mode === 'events') await printJsonLine({ event: 'filling', newcomers: ids });
+    else if (!this.#line.isSeen) {
+      const nodes = `node${ids.length > 1 ? 's' : ''} ${ids.join(', ')}`;
+      printMessage(`${nodes} get${ids.length > 1 ? '' : 's'} all data before the members change`);
+    }
+  }
+
   async decided(change: MembershipChange): Promise<void> {
     if (this.#mode === 'events') await printJsonLine({ event: 'decided', ...change });
     else if (change.added.length > 0 && !this.#line.isSeen) {
@@ -44,7 +53,7 @@ export class MembershipReport {
   }
 
   progress(progress: CatchUpProgress): void {
-    this.#latest = progress;
+    this.#bytesReceived = Math.max(this.#bytesReceived, progress.bytesReceived);
     if (progress.newcomers.some(({ isComplete }) => !isComplete)) this.#line.show(progressBar(progress));
     const nowMs = performance.now();
     if (this.#mode !== 'events' || nowMs - this.#lastEventMs < eventIntervalMs) return;
@@ -62,7 +71,7 @@ export class MembershipReport {
     const result = { ...change, complete: isComplete };
     if (this.#mode === 'json') return printJson(result);
     if (this.#mode === 'events') return printJsonLine({ event: isComplete ? 'complete' : 'decided', ...result });
-    const received = this.#latest?.bytesReceived ?? 0;
+    const received = this.#bytesReceived;
     if (received > 0) printMessage(`received by ${change.added.join(', ')}: ${formatBytes(received)}`);
     await printLine(describe(change));
   }

@@ -1,0 +1,57 @@
+import type { KvClient } from '../../client/client.ts';
+import { KvError } from '../../client/errors.ts';
+import { fillingProblem } from '../../client/filling.ts';
+import type { ListedNode } from '../../cluster/node-list.ts';
+import { CommandError } from '../exit-codes.ts';
+import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
+import { CatchUpMeter, type CatchUpProgress, type NewcomerStatus } from './catch-up-meter.ts';
+
+const askTimeoutMsMax = 1000;
+
+export interface Filling {
+  /** Of each request, milliseconds. */
+  readonly timeoutMs: number;
+  /** Until all newcomers have all data, milliseconds. */
+  readonly fillTimeoutMs: number;
+  onProgress(progress: CatchUpProgress): void;
+}
+
+/**
+ * Has the newcomers get all data while the members are what they are. Throws a {@link CommandError} if that takes too long, or a
+ * KvError. It ends with the command: nothing is changed then.
+ */
+export async function fillNewcomers(
+  client: Pick<KvClient, 'fill' | 'statusOf'>,
+  { nodes, added, configurationId }: ReconfigurationPlan,
+  { timeoutMs, fillTimeoutMs, onProgress }: Filling,
+): Promise<void> {
+  const meter = new CatchUpMeter(
+    added.map(({ id }) => id),
+    configurationId + 1,
+  );
+  const problem = await fillingProblem(async () => {
+    const newcomers = await client.fill(nodes, { timeoutMs });
+    const statuses = await Promise.all(added.map((node) => statusOf(client, node, timeoutMs)));
+    const members = statuses.filter((status) => status !== undefined);
+    onProgress(meter.measure({ members }, performance.now()));
+    return newcomers;
+  }, fillTimeoutMs);
+  if (problem !== undefined) throw new CommandError('incomplete', 'incomplete', problem, 'notApplied');
+}
+
+async function statusOf(
+  client: Pick<KvClient, 'statusOf'>,
+  { id, address }: ListedNode,
+  timeoutMs: number,
+): Promise<NewcomerStatus | undefined> {
+  if (address === undefined) return undefined;
+  try {
+    const status = await client.statusOf(address, { timeoutMs: Math.min(timeoutMs, askTimeoutMsMax) });
+    const { state, configurationId, decidedIndex, catchUp } = status;
+    return { id, state, configurationId, decidedIndex, catchUp };
+  } catch (error) {
+    // One that does not answer for a moment is shown so.
+    if (error instanceof KvError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,34 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { NewcomerFilling } from '../wire/client-message.ts';
+
+/** Between two steps, milliseconds. */
+const stepMs = 200;
+/** How long a newcomer may be without a link before the change is proposed all the same: the node that proposes it says why not. */
+const linkPatienceMs = 2000;
+
+/**
+ * Repeats `step`, which asks a member to have newcomers pull all data, until they have it. Gives up without a word where one of them
+ * cannot be reached. Says after `timeoutMs` which do not have it and that nothing was changed; undefined if all is well.
+ */
+export async function fillingProblem(
+  step: () => Promise<readonly NewcomerFilling[]>,
+  timeoutMs: number,
+): Promise<string | undefined> {
+  const deadlineMs = performance.now() + timeoutMs;
+  let linkedMs = performance.now();
+  for (;;) {
+    const newcomers = await step();
+    if (newcomers.every(({ isFilled }) => isFilled)) return undefined;
+    const nowMs = performance.now();
+    if (newcomers.every(({ isLinked }) => isLinked)) linkedMs = nowMs;
+    if (nowMs - linkedMs >= linkPatienceMs) return undefined;
+    if (nowMs >= deadlineMs) return notFilled(newcomers, timeoutMs);
+    await delay(Math.min(stepMs, deadlineMs - nowMs));
+  }
+}
+
+function notFilled(newcomers: readonly NewcomerFilling[], timeoutMs: number): string {
+  const left = newcomers.filter(({ isFilled }) => !isFilled).map(({ id }) => id);
+  const who = left.length > 1 ? `nodes ${left.join(', ')} do` : `node ${left.join(', ')} does`;
+  return `${who} not have all data after ${timeoutMs / 1000} s: nothing was changed; ask again, and it goes on from there`;
+}

@@ -1,0 +1,163 @@
+import { describe, expect, it } from 'vitest';
+import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import type { ReplicaSettings } from '../../src/replica/settings.ts';
+import type { NewcomerFilling } from '../../src/wire/client-message.ts';
+import { Client, Cluster } from './cluster.ts';
+
+/** Hardly any log stays below the checkpoints, and little fits into a message: who comes late needs state, in many pieces. */
+const manyPieces = { checkpointTicks: 5, logTailEntries: 1, catchUpBytesMax: 100, voteLagEntries: 5 };
+const all = [1, 2, 3];
+
+describe('newcomers get all data before they become members', () => {
+  it('while the members are what they are; then they need no state any more', () => {
+    const { cluster, leader, client } = filled(140);
+    cluster.start(4);
+    fillUntilDone(cluster, leader, [1, 2, 4]);
+    expect(cluster.replica(4).status()).toMatchObject({ state: 'standby', configurationId: 1 });
+    expect(cluster.replica(4).voter).toBeUndefined();
+    expect(cluster.replica(leader).status().configurationId).toBe(1);
+    expect(cluster.localValue(leader, 'k7')).toBe('value 7');
+    client.put(leader, 'meanwhile', 'x');
+    cluster.settle();
+    const chunks = cluster.sentTo(4, 'StateChunk').length;
+    expect(chunks).toBeGreaterThan(10);
+    cluster.reconfigureTo(leader, [1, 2, 4]);
+    cluster.converge(1, 2, 4);
+    expect(cluster.sentTo(4, 'StateChunk').length).toBe(chunks);
+    expect(cluster.replica(4).stateHash()).toBe(cluster.replica(leader).stateHash());
+    expect(cluster.localValue(4, 'meanwhile')).toBe('x');
+  });
+
+  it('a majority, even all, are replaced without a pause in which nothing can be decided', () => {
+    for (const next of [
+      [1, 4, 5],
+      [4, 5, 6],
+    ]) {
+      const { cluster, leader } = filled(100);
+      const newcomers = next.filter((id) => !all.includes(id));
+      for (const id of newcomers) cluster.start(id);
+      fillUntilDone(cluster, leader, next);
+      const chunks = newcomers.map((id) => cluster.sentTo(id, 'StateChunk').length);
+      const ask = cluster.reconfigure(leader, next, 60_000);
+      cluster.until('it is decided', () => ask.answer !== undefined);
+      expect(ask.answer).toEqual({ type: 'reconfigured', configurationId: 2 });
+      cluster.timeouts(6);
+      const after = cluster.elect();
+      new Client(cluster, after).putAcknowledged(after, 'after', 'it');
+      expect(newcomers.map((id) => cluster.sentTo(id, 'StateChunk').length)).toEqual(chunks);
+      cluster.converge(...next);
+    }
+  });
+
+  it('goes on after a crash of the newcomer, and with another member than it began with', () => {
+    const { cluster, leader } = filled(140);
+    cluster.start(4);
+    cluster.until('the half is there', () => {
+      fillStep(cluster, leader, [...all, 4]);
+      return cluster.sentTo(4, 'StateChunk').length > 20;
+    });
+    cluster.crash(4);
+    cluster.start(4);
+    const follower = all.find((id) => id !== leader) as NodeId;
+    fillUntilDone(cluster, follower, [...all, 4]);
+    cluster.reconfigureTo(follower, [...all, 4]);
+    cluster.converge(...all, 4);
+    expect(cluster.replica(4).stateHash()).toBe(cluster.replica(leader).stateHash());
+  });
+
+  it('ends when nobody asks for it any more, and changes nothing', () => {
+    const { cluster, leader } = filled(140);
+    cluster.start(4);
+    fillStep(cluster, leader, [...all, 4]);
+    cluster.tick(3);
+    fillStep(cluster, leader, [...all, 4]);
+    cluster.loses = ({ to, message }) => to === 4 && message.payload.type === 'StateChunk';
+    cluster.tick(400);
+    cluster.loses = () => false;
+    const { length } = cluster.sent.filter(
+      ({ from, message }) => from === 4 && message.payload.type === 'StateRequest',
+    );
+    cluster.tick(100);
+    expect(
+      cluster.sent.filter(({ from, message }) => from === 4 && message.payload.type === 'StateRequest').length,
+    ).toBe(length);
+    expect(cluster.replica(4).status()).toMatchObject({ state: 'standby', configurationId: 1 });
+    expect(cluster.replica(4).status().catchUp).toBeUndefined();
+    cluster.reconfigureTo(leader, [...all, 4]);
+    cluster.converge(...all, 4);
+  });
+
+  it('one that is taken in before it has all goes on as a member', () => {
+    const { cluster, leader } = filled(140);
+    cluster.start(4);
+    cluster.until('some is there', () => {
+      fillStep(cluster, leader, [...all, 4]);
+      return cluster.sentTo(4, 'StateChunk').length > 5;
+    });
+    cluster.reconfigureTo(leader, [...all, 4]);
+    cluster.converge(...all, 4);
+    expect(cluster.replica(4).stateHash()).toBe(cluster.replica(leader).stateHash());
+  });
+
+  it('one that is left out of the next configuration stands by in it, with what it has', () => {
+    const { cluster, leader } = filled(60);
+    cluster.start(4);
+    cluster.start(5);
+    fillUntilDone(cluster, leader, [...all, 4]);
+    cluster.reconfigureTo(leader, [...all, 5]);
+    cluster.until('it knows', () => {
+      fillStep(cluster, leader, [...all, 4, 5]);
+      return cluster.replica(4).status().configurationId === 2;
+    });
+    expect(cluster.replica(4).status().state).toBe('standby');
+    cluster.reconfigureTo(leader, [...all, 4, 5]);
+    cluster.converge(...all, 4, 5);
+  });
+
+  it('a node that cannot be reached is told as such; members are not filled', () => {
+    const { cluster, leader } = filled(10);
+    cluster.tick(5);
+    expect(fillStep(cluster, leader, [...all, 4])).toEqual([{ id: 4, isLinked: false, isFilled: false }]);
+    expect(fillStep(cluster, leader, all)).toEqual([]);
+    const nodes = [{ id: 1 }, { id: 1 }];
+    expect(cluster.askNow(leader, { type: 'fill', nodes })).toMatchObject({ type: 'failed', code: 'invalid' });
+  });
+
+  it('a node of another cluster takes nothing', () => {
+    const { cluster, leader } = filled(60);
+    const { cluster: theirs } = filled(5);
+    cluster.start(4);
+    const clusterId = theirs.log(1).identity.clusterId as string;
+    const configuration = theirs.log(1).configuration;
+    if (!configuration) throw new Error('no configuration');
+    fillUntilDone(cluster, leader, [...all, 4]);
+    const before = cluster.log(4).configuration;
+    const payload = { type: 'Fill', clusterId, configuration, index: 3 } as const;
+    const message = { configurationId: 1, payload };
+    cluster.replica(4).receive({ type: 'peerMessages', from: leader, messages: [message] });
+    cluster.tick(20);
+    expect(cluster.log(4).identity.clusterId).toBe(cluster.log(leader).identity.clusterId);
+    expect(cluster.log(4).configuration).toEqual(before);
+  });
+});
+
+function filled(count: number, settings: Partial<ReplicaSettings> = {}) {
+  const cluster = new Cluster(all, { ...manyPieces, ...settings });
+  const leader = cluster.elect();
+  const client = new Client(cluster, leader);
+  for (let at = 0; at < count; at++) client.put(leader, `k${at}`, `value ${at}`, 60_000);
+  cluster.converge(...all);
+  cluster.tick(20);
+  return { cluster, leader, client };
+}
+
+function fillStep(cluster: Cluster, id: NodeId, members: readonly NodeId[]): readonly NewcomerFilling[] {
+  const nodes = members.map((member) => ({ id: member, address: `node-${member}:7000` }));
+  const answer = cluster.askNow(id, { type: 'fill', nodes });
+  if (answer?.type !== 'filling') throw new Error(`not filling: ${JSON.stringify(answer)}`);
+  return answer.newcomers;
+}
+
+function fillUntilDone(cluster: Cluster, id: NodeId, members: readonly NodeId[]): void {
+  cluster.until('the newcomers have all data', () => fillStep(cluster, id, members).every(({ isFilled }) => isFilled));
+}
