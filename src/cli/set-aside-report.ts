@@ -1,10 +1,11 @@
+import type { VerifyReport } from '../cluster/verify-report.ts';
 import type { LogLevel } from './log-line.ts';
 import type { StartPlan } from './start-plan.ts';
-import { describeProblems, type VerifyFindings } from './verify-report.ts';
+import { describeProblems } from './verify-report.ts';
 
 type SetAside =
   | { readonly type: 'absent' | 'sound' }
-  | { readonly type: 'setAside'; readonly to: string; readonly report: VerifyFindings };
+  | { readonly type: 'setAside'; readonly to: string; readonly report: VerifyReport };
 
 /** Says what `kv start --rebuild` did with the data directory, and what comes next. */
 export function describeSetAside(

@@ -1,30 +1,8 @@
+import type { VerifyReport } from '../cluster/verify-report.ts';
 import { formatTable } from './output.ts';
 
-/** What `kv verify` found, as the storage tells it. */
-export interface VerifyFindings {
-  readonly path: string;
-  readonly isSound: boolean;
-  readonly problems: readonly { readonly file: string; readonly where: string | undefined; readonly problem: string }[];
-  readonly nodeId: number | undefined;
-  readonly storageId: string | undefined;
-  readonly clusterName: string | undefined;
-  readonly clusterId: string | undefined;
-  readonly configuration:
-    | { readonly configurationId: number; readonly members: readonly { readonly id: number }[] }
-    | undefined;
-  readonly trimmedIndex: number | undefined;
-  readonly endIndex: number | undefined;
-  readonly decidedIndex: number | undefined;
-  readonly appliedIndex: number | undefined;
-  readonly logRecords: number | undefined;
-  readonly logBytes: number | undefined;
-  readonly keys: number;
-  readonly sessions: number;
-  readonly stateBytes: number;
-}
-
 /** The findings as JSON has them: what is not known is `null`, so that every field is always there. */
-export function verifyJson({ problems, ...found }: VerifyFindings) {
+export function verifyJson({ problems, ...found }: VerifyReport) {
   const known = Object.fromEntries(
     [
       ...['path', 'isSound', 'nodeId', 'storageId', 'clusterName', 'clusterId', 'configuration'],
@@ -36,7 +14,7 @@ export function verifyJson({ problems, ...found }: VerifyFindings) {
 }
 
 /** What the directory holds, for people, a line each. */
-export function describeContents(found: VerifyFindings): string[] {
+export function describeContents(found: VerifyReport): string[] {
   const { configuration } = found;
   const members = configuration?.members.map(({ id }) => id).join(', ');
   const rows = [
@@ -58,7 +36,7 @@ export function describeContents(found: VerifyFindings): string[] {
 }
 
 /** Each problem, for people, a line each. */
-export function describeProblems({ problems }: VerifyFindings): string[] {
+export function describeProblems({ problems }: VerifyReport): string[] {
   return problems.map(
     ({ file, where, problem }) => `${file} is damaged${where === undefined ? '' : ` at ${where}`}: ${problem}`,
   );

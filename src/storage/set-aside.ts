@@ -1,10 +1,11 @@
 import { existsSync, renameSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import type { VerifyReport } from '../cluster/verify-report.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { syncDirectory } from './durable-file.ts';
 import { type DirectoryUser, hasData, readIdentity } from './identity-file.ts';
-import { type VerifyProgress, type VerifyReport, verifyDirectory } from './verify.ts';
+import { type VerifyProgress, verifyDirectory } from './verify.ts';
 
 /** - `absent`: there is no data yet. - `sound`: nothing is wrong with it, and it stays. - `setAside`: it was renamed. */
 export type SetAside =
