@@ -3,25 +3,28 @@ import type { NewcomerFilling } from '../wire/client-message.ts';
 
 /** Between two steps, milliseconds. */
 const stepMs = 200;
-/** How long a newcomer may be without a link before the change is proposed all the same: the node that proposes it says why not. */
+/** How long a newcomer may be out of reach from the first on, before the change is proposed: the node that proposes says why not. */
 const linkPatienceMs = 2000;
 
 /**
  * Repeats `step`, which asks a member to have newcomers pull all data, until they have it. Gives up without a word where one of them
- * cannot be reached. Says after `timeoutMs` which do not have it and that nothing was changed; undefined if all is well.
+ * was never reached. Says after `timeoutMs` which do not have it and that nothing was changed; undefined if all is well.
  */
 export async function fillingProblem(
   step: () => Promise<readonly NewcomerFilling[]>,
   timeoutMs: number,
 ): Promise<string | undefined> {
   const deadlineMs = performance.now() + timeoutMs;
-  let linkedMs = performance.now();
+  const reached = new Set<number>();
+  let firstMs: number | undefined;
   for (;;) {
     const newcomers = await step();
     if (newcomers.every(({ isFilled }) => isFilled)) return undefined;
     const nowMs = performance.now();
-    if (newcomers.every(({ isLinked }) => isLinked)) linkedMs = nowMs;
-    if (nowMs - linkedMs >= linkPatienceMs) return undefined;
+    // The first step has them dialled: only from its answer on do they have time.
+    firstMs ??= nowMs;
+    for (const { id, isLinked } of newcomers) if (isLinked) reached.add(id);
+    if (nowMs - firstMs >= linkPatienceMs && newcomers.some(({ id }) => !reached.has(id))) return undefined;
     if (nowMs >= deadlineMs) return notFilled(newcomers, timeoutMs);
     await delay(Math.min(stepMs, deadlineMs - nowMs));
   }

@@ -1,7 +1,7 @@
 import type { Configuration } from '../cluster/configuration.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import { nodesProblem } from '../omnipaxos/configuration.ts';
-import type { ClientRequest, TargetNode } from '../wire/client-message.ts';
+import type { ClientRequest, NewcomerFilling, TargetNode } from '../wire/client-message.ts';
 import { membersMax } from '../wire/limits.ts';
 import type { DonorStanding } from '../wire/peer-message.ts';
 import type { ConnectionId } from './events.ts';
@@ -17,8 +17,14 @@ interface Newcomer {
   readonly address: string;
   /** All that was decided when its filling began is to be there before it counts as filled. */
   readonly firstIndex: number;
+  /** Up to where it was asked to come by the last step, and by the one before. */
+  askedIndex: number;
+  previousIndex: number;
   decidedIndex: number;
+  /** It had all of the step before when the last one came: however much is decided meanwhile, it is no more than a step behind. */
+  keepsUp: boolean;
   heardTick: number | undefined;
+  askedTick: number;
 }
 
 /** What fillings need to know of the node. */
@@ -27,6 +33,7 @@ export interface FillingsView {
   readonly configuration: Configuration | undefined;
   readonly decidedIndex: number;
   readonly tick: number;
+  helloOf(nodeId: NodeId): { readonly address: string } | undefined;
   knownAddress(nodeId: NodeId): string | undefined;
   isConnected(nodeId: NodeId): boolean;
 }
@@ -43,7 +50,6 @@ export class Fillings {
   /** Entries that a newcomer may lack and still counts as filled. */
   readonly #lagMax: number;
   readonly #newcomers = new Map<NodeId, Newcomer>();
-  #askedTick = Number.NEGATIVE_INFINITY;
 
   constructor(output: Output, view: FillingsView, lagMax: number) {
     this.#output = output;
@@ -59,49 +65,70 @@ export class Fillings {
 
   /** A client wants those of `nodes` that are no members to be filled. Tells it how far they are. */
   receive(connection: ConnectionId, request: ClientRequest & { readonly type: 'fill' }): void {
-    const { clusterId, configuration } = this.#view;
     const problem = problemOf(request.nodes);
     if (problem !== undefined) {
       return this.#output.respond(connection, request.id, failure('invalid', 'notApplied', problem));
     }
     this.#forgetOld();
-    this.#askedTick = this.#view.tick;
-    const newcomers = request.nodes.filter(({ id }) => !configuration?.members.some((member) => member.id === id));
-    for (const { id } of newcomers) {
-      if (clusterId === undefined || configuration === undefined) continue;
-      const index = this.#view.decidedIndex;
-      this.#output.send(id, configuration.configurationId, { type: 'Fill', clusterId, configuration, index });
-      this.#output.send(id, configuration.configurationId, { type: 'DonorQuery' });
-    }
-    this.#output.respond(connection, request.id, {
-      type: 'filling',
-      newcomers: newcomers.map((node) => this.#progressOf(node)),
-    });
+    const newcomers = request.nodes.filter(({ id }) => !this.#isMember(id));
+    const filling = newcomers.map((node) => this.#progressOf(node.id, this.#newcomerOf(node)));
+    for (const { id } of newcomers) this.#ask(id);
+    this.#output.respond(connection, request.id, { type: 'filling', newcomers: filling });
   }
 
   onStanding(from: NodeId, { decidedIndex }: DonorStanding): void {
     const newcomer = this.#newcomers.get(from);
     if (!newcomer) return;
     newcomer.decidedIndex = decidedIndex;
+    newcomer.keepsUp = decidedIndex >= newcomer.previousIndex;
     newcomer.heardTick = this.#view.tick;
   }
 
-  #progressOf(node: TargetNode): { readonly id: number; readonly isLinked: boolean; readonly isFilled: boolean } {
-    const { id } = node;
-    const address = node.address ?? this.#view.knownAddress(id);
-    const { decidedIndex: index, tick } = this.#view;
-    if (address !== undefined && this.#newcomers.get(id)?.address !== address) {
-      this.#newcomers.set(id, { address, firstIndex: index, decidedIndex: 0, heardTick: undefined });
-    }
+  #ask(id: NodeId): void {
+    const { clusterId, configuration, decidedIndex: index } = this.#view;
+    if (clusterId === undefined || configuration === undefined) return;
     const newcomer = this.#newcomers.get(id);
-    const isHeard = newcomer?.heardTick !== undefined && tick - newcomer.heardTick <= heardTicksMax;
-    const has = newcomer?.decidedIndex ?? 0;
-    const isFilled = isHeard && has >= newcomer.firstIndex && index - has <= this.#lagMax;
-    return { id, isLinked: this.#view.isConnected(id), isFilled };
+    if (newcomer) {
+      newcomer.previousIndex = newcomer.askedIndex;
+      newcomer.askedIndex = index;
+    }
+    this.#output.send(id, configuration.configurationId, { type: 'Fill', clusterId, configuration, index });
+    this.#output.send(id, configuration.configurationId, { type: 'DonorQuery' });
+  }
+
+  /** Undefined while nobody knows where it is. */
+  #newcomerOf({ id, address: stated }: TargetNode): Newcomer | undefined {
+    const { decidedIndex: index, tick } = this.#view;
+    const address = stated ?? this.#view.knownAddress(id) ?? this.#view.helloOf(id)?.address;
+    const known = this.#newcomers.get(id);
+    if (address === undefined || known?.address === address) {
+      if (known) known.askedTick = tick;
+      return known;
+    }
+    const indexes = { firstIndex: index, askedIndex: index, previousIndex: index, decidedIndex: 0 };
+    const made = { address, ...indexes, keepsUp: false, heardTick: undefined, askedTick: tick };
+    this.#newcomers.set(id, made);
+    return made;
+  }
+
+  #progressOf(id: NodeId, newcomer: Newcomer | undefined): NewcomerFilling {
+    const { decidedIndex: index, tick } = this.#view;
+    const isLinked = this.#view.isConnected(id);
+    if (newcomer?.heardTick === undefined || tick - newcomer.heardTick > heardTicksMax) {
+      return { id, isLinked, isFilled: false };
+    }
+    const { decidedIndex: has, firstIndex, keepsUp } = newcomer;
+    return { id, isLinked, isFilled: has >= firstIndex && (keepsUp || index - has <= this.#lagMax) };
+  }
+
+  #isMember(id: NodeId): boolean {
+    return this.#view.configuration?.members.some((member) => member.id === id) === true;
   }
 
   #forgetOld(): void {
-    if (this.#view.tick - this.#askedTick > fillPatienceTicks) this.#newcomers.clear();
+    for (const [id, { askedTick }] of this.#newcomers) {
+      if (this.#isMember(id) || this.#view.tick - askedTick > fillPatienceTicks) this.#newcomers.delete(id);
+    }
   }
 }
 

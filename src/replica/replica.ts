@@ -364,7 +364,7 @@ export class Replica {
         return event.durationMs === undefined ? undefined : this.#onFlushed(event.durationMs, event.bytes ?? 0);
       case 'checkpointed':
         this.#keeper.onCheckpointed();
-        return this.voter && this.#keeper.trimLog(this.voter.configuration);
+        return this.#trimLog();
       case 'space':
         return this.#onSpace(event);
       case 'stateInstalled':
@@ -382,7 +382,13 @@ export class Replica {
   #onSpace(measured: SpaceMeasured): void {
     this.#space.onMeasured(measured);
     this.#keeper.onSpace(measured);
-    if (this.voter) this.#keeper.trimLog(this.voter.configuration);
+    this.#trimLog();
+  }
+
+  /** Not while joining: the log up to the StopSign is to be seen. Who stands by owes nobody its log. */
+  #trimLog(): void {
+    const configuration = this.#mode.name === 'standby' ? this.#configuration : this.voter?.configuration;
+    if (configuration) this.#keeper.trimLog(configuration);
   }
 
   #onRequest(connection: ConnectionId, request: ClientRequest): void {

@@ -181,9 +181,9 @@ describe('kv member', () => {
     const isMember = (id: number) => (view: ClusterView) =>
       view.members.some((one) => one.id === id && one.state === 'member');
     const late = await cluster.kv('member', 'add', at(4), '--wait-timeout', '1ms', '--json', '--progress');
-    expectRefusal(late, 10, /node 4 does not have all data after 0.001 s: nothing was changed/);
+    expectRefusal(late, 5, /node 4 does not have all data after 0.001 s: nothing was changed/);
     expect(JSON.parse(late.stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({
-      error: { code: 'incomplete', outcome: 'notApplied' },
+      error: { code: 'notFilled', outcome: 'notApplied' },
     });
     expect((await cluster.status()).configurationId).toBe(1);
     expect(await cluster.kv('member', 'add', at(4))).toMatchObject({ code: 0 });

@@ -93,6 +93,7 @@ export class Cluster {
   readonly #cut = new Set<string>();
   readonly #timeless = new Set<NodeId>();
   readonly #answers = new Map<number, ResponseBody>();
+  readonly #hasRule: boolean;
   readonly #prepare: (disk: SimulatedDisk) => void;
   #network: Sent[] = [];
   #requests = 0;
@@ -102,7 +103,10 @@ export class Cluster {
     members: readonly NodeId[],
     settings: Partial<ReplicaSettings> = {},
     prepare: (disk: SimulatedDisk) => void = () => {},
+    /** Nodes that no file names are found by a rule. */
+    hasRule = true,
   ) {
+    this.#hasRule = hasRule;
     this.#prepare = prepare;
     this.#members = new Map(members.map((id) => [id, addressOf(id)]));
     this.#settings = { ...clusterSettings, ...settings };
@@ -123,7 +127,7 @@ export class Cluster {
       stateStore: state,
       settings: this.#settings,
       tickMs,
-      defaultAddress: addressOf,
+      ...(this.#hasRule && { defaultAddress: addressOf }),
     });
     node.process = {
       replica,

@@ -68,7 +68,11 @@ export async function changeMembers(
   // What was looked at is what is changed: not what somebody else made of it meanwhile.
   const ifConfigurationId = plan.configurationId;
   const fillTimeoutMs = options.waitTimeoutMs ?? 0;
-  if (fillTimeoutMs > 0 && plan.added.length > 0) await fill(client, plan, { timeoutMs, fillTimeoutMs }, report);
+  if (fillTimeoutMs > 0 && plan.added.length > 0) {
+    await fill(client, plan, { timeoutMs, fillTimeoutMs }, report);
+    // What was seen before may have changed since: that took its time.
+    stopAt(await problemsOf(client, plan, await statusWithLeader(client, timeoutMs), timeoutMs), options.isForced);
+  }
   await report.proposed(change);
   const decision = { timeoutMs, ifConfigurationId, fillTimeoutMs: 0 };
   const { configurationId } = await client.reconfigure([...plan.nodes], decision);
@@ -97,13 +101,22 @@ async function look(
   timeoutMs: number,
   { isForced, waitTimeoutMs }: ChangeOptions,
 ): Promise<string[]> {
-  const problems = findProblems(plan, status, await askNodes(client, plan, timeoutMs));
+  const problems = await problemsOf(client, plan, status, timeoutMs);
   if (changesNothing(plan)) return [];
   const note = waitTimeoutMs === undefined ? pauseNote(plan, status) : undefined;
   const warnings = [...stopAt(problems, isForced), ...(note === undefined ? [] : [note])];
   for (const line of describePlan(plan)) printMessage(line);
   for (const warning of warnings) printMessage(`  warning: ${warning}`);
   return warnings;
+}
+
+async function problemsOf(
+  client: MembershipSession['client'],
+  plan: ReconfigurationPlan,
+  status: ClusterStatus,
+  timeoutMs: number,
+): Promise<ReturnType<typeof findProblems>> {
+  return findProblems(plan, status, await askNodes(client, plan, timeoutMs));
 }
 
 async function fill(

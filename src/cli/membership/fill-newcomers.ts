@@ -36,7 +36,7 @@ export async function fillNewcomers(
     onProgress(meter.measure({ members }, performance.now()));
     return newcomers;
   }, fillTimeoutMs);
-  if (problem !== undefined) throw new CommandError('incomplete', 'incomplete', problem, 'notApplied');
+  if (problem !== undefined) throw new CommandError('notReached', 'notFilled', problem, 'notApplied');
 }
 
 async function statusOf(
