@@ -69,7 +69,9 @@ export async function startOmnikvMembers({ root, hosts, directory, members, newc
       for (const { child, hasEnded } of servers.values()) if (!hasEnded) child.kill('SIGUSR2');
     },
     async look(id, goal) {
-      const status = await (await watcherOf(id)).status();
+      const seen = await (await watcherOf(id)).status();
+      // A client of a node that stands by goes on to the members.
+      const status = seen.nodeId === id ? seen : await client.statusOf(addresses.get(id));
       return {
         isComplete: status.state === 'member' && status.appliedIndex >= goal,
         stage: status.catchUp?.stage ?? status.state,
