@@ -190,7 +190,7 @@ export class KvClient {
   /**
    * Makes these nodes the members of the next configuration, and waits until it has begun. Without an address, the one that
    * is known is meant, else the default one. It is never sent twice: if the connection is lost the outcome is unknown.
-   * Newcomers get all data before it is proposed, so that clients notice nothing and a majority always has everything, see
+   * Newcomers get all data before it is proposed, so that a majority of the members has everything all the while, see
    * `fillTimeoutMs`; that they have the last of it, and vote, is seen in their status. Errors: `reconfiguring` (another one
    * is under way or was first), `unreachable` (a newcomer, or a majority of these nodes, cannot take part).
    */

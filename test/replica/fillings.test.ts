@@ -51,11 +51,7 @@ describe('newcomers get all data before they become members', () => {
 
   it('goes on after a crash of the newcomer, and with another member than it began with', () => {
     const { cluster, leader } = filled(140);
-    cluster.start(4);
-    cluster.until('the half is there', () => {
-      fillStep(cluster, leader, [...all, 4]);
-      return cluster.sentTo(4, 'StateChunk').length > 20;
-    });
+    fillPartly(cluster, leader, 20);
     cluster.crash(4);
     cluster.start(4);
     const follower = all.find((id) => id !== leader) as NodeId;
@@ -89,11 +85,7 @@ describe('newcomers get all data before they become members', () => {
 
   it('one that is taken in before it has all goes on as a member', () => {
     const { cluster, leader } = filled(140);
-    cluster.start(4);
-    cluster.until('some is there', () => {
-      fillStep(cluster, leader, [...all, 4]);
-      return cluster.sentTo(4, 'StateChunk').length > 5;
-    });
+    fillPartly(cluster, leader, 5);
     cluster.reconfigureTo(leader, [...all, 4]);
     cluster.converge(...all, 4);
     expect(cluster.replica(4).stateHash()).toBe(cluster.replica(leader).stateHash());
@@ -199,6 +191,15 @@ function fillStep(cluster: Cluster, id: NodeId, members: readonly NodeId[]): rea
 
 function isFilled(newcomers: readonly NewcomerFilling[]): boolean {
   return newcomers.every((newcomer) => newcomer.isFilled);
+}
+
+/** Starts node 4 and fills it until it was sent more than so many chunks. */
+function fillPartly(cluster: Cluster, leader: NodeId, chunks: number): void {
+  cluster.start(4);
+  cluster.until('a part is there', () => {
+    fillStep(cluster, leader, [...all, 4]);
+    return cluster.sentTo(4, 'StateChunk').length > chunks;
+  });
 }
 
 function fillUntilDone(cluster: Cluster, id: NodeId, members: readonly NodeId[]): void {
