@@ -163,8 +163,9 @@ export class CatchUp {
     const { transfer } = stage;
     const result = transfer.onChunk(from, message);
     if (result === 'gone') this.#loseHolder(transfer, from);
-    else if (result === 'bad') this.#donors.strike(from);
     else this.#donors.gave(from, message.chunk?.rows.bytes.length ?? 0);
+    const liar = transfer.install();
+    if (liar !== undefined) this.#donors.strike(liar);
     if (!transfer.isComplete) return undefined;
     this.#stage = { name: 'install', index: transfer.index };
     return transfer.index;

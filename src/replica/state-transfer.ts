@@ -1,19 +1,19 @@
 import { isSameCursor, rowOverheadBytes } from '../kv/packed-rows.ts';
-import type { InstallProgress, RowRange, SnapshotCursor, StateStore } from '../kv/state-store.ts';
+import type { InstallProgress, PackedRows, RowRange, SnapshotCursor, StateStore } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { Cuts, PeerPayload, SnapshotOffer, StateChunk } from '../wire/peer-message.ts';
 import { Errands } from './errands.ts';
 import type { ReplicaSettings } from './settings.ts';
 
-/** A range of rows, asked for as a whole. */
+/** A range of rows, asked for as a whole, and its rows once they are here. */
 interface Piece extends RowRange {
-  isHere: boolean;
+  readonly gift?: { readonly from: NodeId; readonly rows: PackedRows };
 }
 
 /** What came of a chunk: `gone` says that the donor does not hold the snapshot any more. */
-export type ChunkResult = 'installed' | 'notWanted' | 'bad' | 'gone';
+export type ChunkResult = 'taken' | 'notWanted' | 'gone';
 
-/** Cuts are asked for while fewer pieces than this wait. */
+/** Only so many pieces are asked for that follow each other; cuts for more while fewer wait. */
 const piecesAhead = 64;
 /** Most rows in a piece, however small they are. */
 const rowsPerPieceMax = 4_096;
@@ -21,10 +21,12 @@ const rowsPerPieceMax = 4_096;
 const fullPart = 15 / 16;
 /** Nothing is asked for while so many bytes wait to be written. */
 const backlogBytesMax = 16 * 1024 * 1024;
+/** While so many bytes wait for rows that come before them, only those are asked for. */
+const gapBytesMax = 16 * 1024 * 1024;
 
 /**
- * The rows of one snapshot, pulled in pieces from all who hold it. Pieces are installed in whatever order they come: the durable
- * progress is the end of those that came without a gap. The last piece is open at its end, so none is left out.
+ * The rows of one snapshot, pulled in pieces from all who hold it. Pieces come in whatever order and are installed in that of their
+ * rows, which makes a denser tree in half the time. The last piece is open at its end, so none is left out.
  */
 export class StateTransfer {
   readonly index: number;
@@ -36,10 +38,10 @@ export class StateTransfer {
   readonly #rowsPerCut: number;
   readonly #errands: Errands<Piece>;
   readonly #cutErrands: Errands<'cuts'>;
-  /** In order, without gaps; those at the beginning that are here are dropped. */
-  #pieces: Piece[] = [];
-  /** All rows up to here are installed. */
-  #frontier: SnapshotCursor | undefined;
+  /** In order, without gaps, from the frontier on. */
+  readonly #pieces: Piece[] = [];
+  /** Bytes of those that are here. */
+  #heldBytes = 0;
   /** Up to here there are pieces. */
   #cutTo: SnapshotCursor | undefined;
   #isAllCut = false;
@@ -53,8 +55,7 @@ export class StateTransfer {
     this.#rowsPerCut = rowsPerPiece(offer, settings.catchUpBytesMax);
     this.#errands = new Errands(settings.donorTimeoutTicks);
     this.#cutErrands = new Errands(settings.donorTimeoutTicks);
-    this.#frontier = beginOrResume(state, offer.index)?.frontier;
-    this.#cutTo = this.#frontier;
+    this.#cutTo = beginOrResume(state, offer.index)?.frontier;
   }
 
   get isComplete(): boolean {
@@ -78,8 +79,7 @@ export class StateTransfer {
       return { type: 'CutsRequest', index, after: this.#cutTo, rowsPerCut: this.#rowsPerCut };
     }
     const lateTicks = Math.ceil(this.#settings.donorTimeoutTicks / 4);
-    const waiting = this.#pieces.find((piece) => !piece.isHere && !this.#errands.has(piece));
-    const piece = waiting ?? this.#errands.late(donor, lateTicks);
+    const piece = this.#firstWaiting() ?? this.#errands.late(donor, lateTicks);
     if (!piece) return undefined;
     this.#errands.ask(piece, donor);
     return { type: 'StateRequest', index, after: piece.after, upTo: piece.upTo };
@@ -102,20 +102,29 @@ export class StateTransfer {
     if (chunk === undefined) return 'gone';
     const at = this.#pieces.findIndex((piece) => isSameCursor(piece.after, after) && isSameCursor(piece.upTo, upTo));
     const piece = this.#pieces[at];
-    if (!piece || piece.isHere) return 'notWanted';
+    if (!piece || piece.gift) return 'notWanted';
     const isWhole = chunk.done || chunk.last === undefined;
-    const here: Piece = { after, upTo: isWhole ? upTo : chunk.last, isHere: true };
-    const rest: Piece[] = isWhole ? [] : [{ after: chunk.last, upTo, isHere: false }];
-    const pieces = this.#pieces.toSpliced(at, 1, here, ...rest);
-    const frontier = frontierOf(this.#frontier, pieces);
-    if (!this.#state.installPacked(chunk.rows, frontier)) {
-      this.#errands.fail(piece, from);
-      return 'bad';
-    }
+    const here: Piece = { after, upTo: isWhole ? upTo : chunk.last, gift: { from, rows: chunk.rows } };
+    const rest: Piece[] = isWhole ? [] : [{ after: chunk.last, upTo }];
+    this.#pieces.splice(at, 1, here, ...rest);
+    this.#heldBytes += chunk.rows.bytes.length;
     this.#errands.end(piece);
-    this.#frontier = frontier;
-    this.#pieces = pieces.slice(countHere(pieces));
-    return 'installed';
+    return 'taken';
+  }
+
+  /** Installs what has come without a gap. Returns a donor whose rows had a wrong checksum: others are asked for them. */
+  install(): NodeId | undefined {
+    for (let piece = this.#pieces[0]; piece?.gift; piece = this.#pieces[0]) {
+      const { after, upTo, gift } = piece;
+      this.#heldBytes -= gift.rows.bytes.length;
+      // The last piece of all is open at its end: what comes before it is what can be gone on from.
+      if (!this.#state.installPacked(gift.rows, upTo ?? after)) {
+        this.#pieces[0] = { after, upTo };
+        return gift.from;
+      }
+      this.#pieces.shift();
+    }
+    return undefined;
   }
 
   /** Returns the donors whose time was over. */
@@ -134,8 +143,17 @@ export class StateTransfer {
     return this.#pieces.length - this.#errands.size < piecesAhead;
   }
 
+  #firstWaiting(): Piece | undefined {
+    const ahead = this.#heldBytes < gapBytesMax ? piecesAhead : 1;
+    for (let at = 0; at < Math.min(ahead, this.#pieces.length); at++) {
+      const piece = this.#pieces[at] as Piece;
+      if (!piece.gift && !this.#errands.has(piece)) return piece;
+    }
+    return undefined;
+  }
+
   #add(upTo: SnapshotCursor | undefined): void {
-    this.#pieces.push({ after: this.#cutTo, upTo, isHere: false });
+    this.#pieces.push({ after: this.#cutTo, upTo });
     this.#cutTo = upTo;
   }
 }
@@ -158,16 +176,4 @@ function beginOrResume(state: StateStore, index: number): InstallProgress | unde
 function rowsPerPiece({ rows, bytes }: SnapshotOffer, bytesMax: number): number {
   const rowBytes = bytes / Math.max(1, rows) + rowOverheadBytes;
   return Math.min(rowsPerPieceMax, Math.max(1, Math.floor((bytesMax * fullPart) / rowBytes)));
-}
-
-function countHere(pieces: readonly Piece[]): number {
-  const count = pieces.findIndex((piece) => !piece.isHere);
-  return count < 0 ? pieces.length : count;
-}
-
-function frontierOf(before: SnapshotCursor | undefined, pieces: readonly Piece[]): SnapshotCursor | undefined {
-  const count = countHere(pieces);
-  const last = pieces[count - 1];
-  // The last piece of all is open at its end: what comes before it is what can be gone on from.
-  return last ? (last.upTo ?? last.after) : before;
 }
