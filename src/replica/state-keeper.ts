@@ -23,6 +23,13 @@ const staggering = 1 / 8;
 /** By what the usual thresholds grow while this node gives its state to others: both at a time cost its clients too much. */
 const givingPatience = 1.75;
 
+/**
+ * Rows of which a page holds no more than a few cost a page each, however many are written together: a checkpoint of such ones is
+ * made this much earlier, so that its flush does not keep the log's writes from the same disk for long.
+ */
+const bulkyRowBytes = 512;
+const bulkyPart = 1 / 2;
+
 /** A trim drops at least so many entries: small ones are not worth a write. */
 const trimEntriesMin = 10_000;
 
@@ -166,11 +173,13 @@ export class StateKeeper {
 
   /** What is overwritten before it is written costs nothing but memory and log: much of it may gather beside much that is not. */
   get #takesMuchMemory(): boolean {
-    const { stagedBytes, stagedMemoryBytes } = this.#state;
+    const { stagedBytes, stagedMemoryBytes, stagedChanges } = this.#state;
     const { checkpointBytesMax, checkpointOverwrittenMax } = this.#settings;
     const overwritten = stagedMemoryBytes - stagedBytes;
+    const isBulky = stagedBytes >= stagedChanges * bulkyRowBytes;
     return (
       stagedMemoryBytes >= checkpointBytesMax * this.#share * this.#patience ||
+      (isBulky && stagedBytes >= checkpointBytesMax * bulkyPart * this.#share * this.#patience) ||
       overwritten >= Math.max(checkpointOverwrittenMax, 3 * stagedBytes) * this.#share * this.#patience
     );
   }

@@ -12,7 +12,7 @@ const namePattern = /^(\d{20})\.wal$/;
 /** What is being made; it counts once it is renamed. */
 const unfinishedPattern = /^\d{20}\.wal\.new$/;
 
-const zeros = new Uint8Array(1024 * 1024);
+const zeros = new Uint8Array(256 * 1024);
 
 /**
  * On Linux a file opened so makes each write durable by itself, in one call where `write` and `fdatasync` take two.
