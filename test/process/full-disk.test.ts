@@ -211,7 +211,11 @@ async function fullToItsQuota(...ids: number[]): Promise<{ client: KvClient; loa
 
 test('a quota refuses puts on a disk with room', async () => {
   const { client, load } = await fullToItsQuota(1);
-  expect((await cluster.status()).members[0]?.space).toMatchObject({ level: 'full', capacityBytes: 32 * 2 ** 20 });
+  expect(load.refusals.length).toBeGreaterThan(0);
+  const { level, capacityBytes } = (await cluster.status()).members[0]?.space ?? {};
+  expect(capacityBytes).toBe(32 * 2 ** 20);
+  // A checkpoint may have made some room since, by what of the log it lets go.
+  expect(['full', 'low']).toContain(level);
   for (const key of load.acknowledged.keys()) await client.delete(key);
   await until(
     ({ code }) => code === 0,
