@@ -7,7 +7,7 @@ import { decodeFrame, encodeFrames, type FrameShape, versionCodec } from './fram
 import { leadershipCodecs } from './leadership-codec.ts';
 import { messagesPerFrameMax, peerFrameBytesMax } from './limits.ts';
 import { paxosCodecs } from './paxos-codec.ts';
-import type { PeerMessage, PeerPayload } from './peer-message.ts';
+import type { PeerMessage, PeerPayload, StateChunk } from './peer-message.ts';
 
 /*
  * A frame between nodes:
@@ -86,10 +86,17 @@ const shape: FrameShape<string | undefined, PeerMessage> = {
 const messageBytesHint = 64;
 
 function bulkBytesHint(payload: PeerPayload): number {
-  if (payload.type === 'StateChunk') return payload.chunk?.rows.bytes.length ?? 0;
+  if (payload.type === 'StateChunk') return chunkBytesHint(payload);
   if (payload.type === 'LogSegment') return entriesBytesMax(payload.entries);
   if (payload.type === 'AcceptDecide' || payload.type === 'ForwardProposals') return entriesBytesMax(payload.entries);
   return 0;
+}
+
+/** A hint that is a byte short has the buffer of a whole piece of state doubled and copied: keys of cursors count. */
+function chunkBytesHint({ after, upTo, chunk }: StateChunk): number {
+  const cursors = [after, upTo, chunk?.last];
+  const keyBytes = cursors.reduce((sum, cursor) => sum + (cursor?.type === 'pair' ? cursor.key.length : 0), 0);
+  return (chunk?.rows.bytes.length ?? 0) + keyBytes;
 }
 
 /**
