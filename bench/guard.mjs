@@ -30,7 +30,7 @@ const usage = `npm run bench:guard -- [options]
   --rounds N        pairs of clusters, one of each tree in turn (6)
   --seconds N       length of one measurement (3)
   --warm-up N       seconds of load before it (1)
-  --burn-in N       seconds of load on each new cluster before anything is measured (3)
+  --burn-in N       seconds of load on each new cluster before anything is measured (10): code is compiled as it runs
   --data DIR        where the servers' data goes, on a disk; else the system's temporary directory
   --json            print everything measured as JSON on standard output, the table on standard error`;
 
@@ -74,7 +74,7 @@ function readOptions() {
     rounds: Math.ceil(positiveNumber(values.rounds ?? '6', '--rounds')),
     seconds: positiveNumber(values.seconds ?? '3', '--seconds'),
     warmUpSeconds: positiveNumber(values['warm-up'] ?? '1', '--warm-up'),
-    burnInSeconds: positiveNumber(values['burn-in'] ?? '3', '--burn-in'),
+    burnInSeconds: positiveNumber(values['burn-in'] ?? '10', '--burn-in'),
     data: values.data,
     isJson: values.json,
   };
