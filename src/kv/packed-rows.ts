@@ -25,14 +25,15 @@ export type StoredRow =
   | { readonly type: 'pair'; readonly key: ByteString; readonly record: Uint8Array }
   | { readonly type: 'session'; readonly id: number; readonly record: Uint8Array };
 
-/** Packs rows of `range` until they come to about `bytesMax`, one at least. `rows` are those behind `range.after`, in order. */
+/** Packs rows of `range` into `buffer` until they come to about `bytesMax`, one at least. `rows` are those behind `range.after`, in order. */
 export function packRows(
   rows: Iterable<StoredRow>,
   range: RowRange,
   bytesMax: number,
   checksumOf: (bytes: Uint8Array) => number,
+  buffer: Uint8Array = new Uint8Array(packedBytesHint(bytesMax)),
 ): RowChunk {
-  const writer = new ByteWriter(bytesMax + 4096);
+  const writer = new ByteWriter(buffer);
   let last: SnapshotCursor | undefined;
   let bytes = 0;
   let done = true;
@@ -48,6 +49,11 @@ export function packRows(
   }
   const packed = writer.finish();
   return { rows: { bytes: packed, checksum: checksumOf(packed) }, last, done };
+}
+
+/** Room that packed rows of about `bytesMax` bytes mostly fit into. */
+export function packedBytesHint(bytesMax: number): number {
+  return bytesMax + 4096;
 }
 
 /** What `open` makes of each row, or undefined if a checksum, of all or of a row (`open` gives undefined), does not fit. */

@@ -60,6 +60,8 @@ export interface PackedRows {
   readonly bytes: Uint8Array;
   /** CRC-32 of the bytes. */
   readonly checksum: number;
+  /** Lets the memory of the bytes be used again: to be called once, by who alone has them, or never. */
+  readonly release?: () => void;
 }
 
 /** Some of the rows of a range, from its beginning on. */

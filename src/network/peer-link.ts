@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
+import { giveBuffer } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
 import { decodePeerHello, encodePeerHello } from '../wire/handshake.ts';
 import { decodePeerFrame, type PeerFrame } from '../wire/peer-frame.ts';
@@ -80,8 +81,10 @@ export class PeerLink {
     return !this.#ended && this.#socket.readyState === this.#socket.OPEN;
   }
 
+  /** `frame` must have its buffer for itself, and is the link's from now on. */
   send(frame: Uint8Array): void {
-    this.#socket.send(frame);
+    // The kernel has it, or the link is gone.
+    this.#socket.send(frame, () => giveBuffer(frame));
   }
 
   /** Ends the link and tells the other node why. */

@@ -152,6 +152,7 @@ export class PeerLinks {
     try {
       const { clusterId } = this.#options.hello();
       for (const frame of encodePeerFrames(clusterId, messages, this.#limits.frameBytesMax)) link.send(frame);
+      releaseState(messages);
       return true;
     } catch (error) {
       if (!(error instanceof OverLimitError)) throw error;
@@ -339,4 +340,9 @@ function helloProblem(own: PeerHello, other: PeerHello, dialledNodeId: number | 
 function clusterProblem(own: string | undefined, other: string | undefined): string | undefined {
   if (own === undefined || other === undefined || own === other) return undefined;
   return `the nodes belong to different clusters, ${other} and ${own}`;
+}
+
+/** State is read for one newcomer alone: once it is in a frame, nobody needs what it was read into. */
+function releaseState(messages: readonly PeerMessage[]): void {
+  for (const { payload } of messages) if (payload.type === 'StateChunk') payload.chunk?.rows.release?.();
 }

@@ -1,9 +1,10 @@
 import { crc32 } from 'node:zlib';
 import type { Transaction } from 'lmdb';
 import { assert } from '../base/assert.ts';
+import { giveBuffer, takeBuffer } from '../base/buffer-pool.ts';
 import type { ByteString } from '../base/bytes.ts';
 import { FrozenChanges } from '../kv/frozen-changes.ts';
-import { packRows, type StoredRow } from '../kv/packed-rows.ts';
+import { packedBytesHint, packRows, type StoredRow } from '../kv/packed-rows.ts';
 import { readSnapshotRows, type SnapshotSource } from '../kv/snapshot-rows.ts';
 import type { RowChunk, RowCuts, RowRange, SnapshotCursor, SnapshotRow, StateSnapshot } from '../kv/state-store.ts';
 import type { LmdbStateTables } from './lmdb-state-tables.ts';
@@ -73,7 +74,9 @@ export class LmdbSnapshot implements StateSnapshot {
 
   readPacked(range: RowRange, bytesMax: number): RowChunk {
     this.#assertOpen();
-    return packRows(this.#storedAfter(range.after), range, bytesMax, crc32);
+    const buffer = takeBuffer(packedBytesHint(bytesMax));
+    const chunk = packRows(this.#storedAfter(range.after), range, bytesMax, crc32, buffer);
+    return { ...chunk, rows: { ...chunk.rows, release: () => giveBuffer(buffer) } };
   }
 
   /** Cut by what has the most rows of table and changes, which is quick: what the others have makes ranges longer. */

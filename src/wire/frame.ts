@@ -1,3 +1,4 @@
+import { takeBuffer } from '../base/buffer-pool.ts';
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
 import { type Codec, OverLimitError } from './codec.ts';
 import { protocolVersion } from './limits.ts';
@@ -18,6 +19,7 @@ const headerBytesHint = 16;
 
 /**
  * As few frames as hold `items` in order, split between items; none for no items.
+ * Each has a buffer of its own, which may be given back (base/buffer-pool.ts) once it is sent.
  * Throws {@link OverLimitError} if a single item is over the limit of a frame.
  */
 export function encodeFrames<Header, Item>(
@@ -49,7 +51,7 @@ function frameBytesHint<Header, Item>(shape: FrameShape<Header, Item>, items: re
 }
 
 function startFrame<Header, Item>(shape: FrameShape<Header, Item>, header: Header, bytesHint: number): ByteWriter {
-  const writer = new ByteWriter(bytesHint);
+  const writer = new ByteWriter(takeBuffer(bytesHint));
   shape.header.encode(writer, header);
   return writer;
 }

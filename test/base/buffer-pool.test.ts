@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { giveBuffer, takeBuffer } from '../../src/base/buffer-pool.ts';
+
+test('a large buffer that is given back is used again, whole', () => {
+  const first = takeBuffer(100_000);
+  expect(first.length).toBeGreaterThanOrEqual(100_000);
+  giveBuffer(first.subarray(0, 10));
+  const second = takeBuffer(130_000);
+  expect(second.buffer).toBe(first.buffer);
+  expect(second.length).toBe(first.length);
+  expect(takeBuffer(130_000).buffer).not.toBe(first.buffer);
+});
+
+test('buffers of other sizes are new, as large as asked for, and not kept', () => {
+  for (const bytes of [0, 1, 10_000, 1_000_000]) {
+    const buffer = takeBuffer(bytes);
+    expect(buffer.length).toBe(bytes);
+    giveBuffer(buffer);
+    expect(takeBuffer(bytes).buffer).not.toBe(buffer.buffer);
+  }
+});
+
+test('no more than a few are kept', () => {
+  const taken = Array.from({ length: 40 }, () => takeBuffer(100_000));
+  for (const buffer of taken) giveBuffer(buffer);
+  const again = new Set(Array.from({ length: 40 }, () => takeBuffer(100_000).buffer));
+  expect(again.size).toBe(40);
+  expect(taken.filter(({ buffer }) => again.has(buffer))).toHaveLength(16);
+});
