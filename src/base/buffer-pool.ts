@@ -16,9 +16,12 @@ export function takeBuffer(bytes: number): Uint8Array {
   return spare.pop() ?? new Uint8Array(pooledBytes);
 }
 
+/** True if the buffer below is worth giving back. */
+export function isPooled({ buffer }: Uint8Array): boolean {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === pooledBytes;
+}
+
 /** Nobody looks at `bytes`, or at anything else in their buffer, any more. To be called once; who never does leaves them to V8. */
-export function giveBuffer({ buffer }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === pooledBytes && spare.length < spareMax) {
-    spare.push(new Uint8Array(buffer));
-  }
+export function giveBuffer(bytes: Uint8Array): void {
+  if (isPooled(bytes) && spare.length < spareMax) spare.push(new Uint8Array(bytes.buffer));
 }
