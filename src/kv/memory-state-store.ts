@@ -54,6 +54,8 @@ export class MemoryStateStore implements StateStore {
 
   /** Rows are on the disk as soon as they are given. */
   readonly installBacklogBytes = 0;
+  readonly stagedPages = 0;
+  readonly rowPages = 0;
 
   get durableIndex(): number {
     return this.#disk.appliedIndex;

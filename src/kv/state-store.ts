@@ -119,6 +119,10 @@ export interface StateStore {
   readonly stagedMemoryBytes: number;
   /** Keys with a change that is staged and not yet handed to a checkpoint. */
   readonly stagedChanges: number;
+  /** About how many pages of a disk a checkpoint of what is staged writes; 0 where there are none. */
+  readonly stagedPages: number;
+  /** Pages that hold rows of the last checkpoint, each of which is written anew as a whole when a row of it changes. */
+  readonly rowPages: number;
   /**
    * Makes all staged so far durable, with `appliedIndex` and the changed sessions, in one atomic step.
    * One at a time. Staging may go on meanwhile and belongs to the next. Waits while the disk is full. Rejects if it failed: fatal.

@@ -8,6 +8,8 @@ export interface ReplicaSettings {
   readonly checkpointTicks: number;
   /** A checkpoint is made earlier once what is staged takes so many bytes of memory. */
   readonly checkpointBytesMax: number;
+  /** Also once it writes so many pages of the disk, unless each would be changed many times if it came later. */
+  readonly checkpointPagesMax: number;
   /** Also once so many bytes of changes were overwritten before they reached the disk, so that the log does not outgrow a small state. */
   readonly checkpointOverwrittenMax: number;
   /** A checkpoint is smaller where the disk is, but may always take so much, bytes. */
@@ -52,6 +54,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   resendTicks: 10,
   checkpointTicks: 1_500,
   checkpointBytesMax: 64 * mebibyte,
+  checkpointPagesMax: 8_192,
   checkpointOverwrittenMax: 8 * mebibyte,
   smallCheckpointBytes: mebibyte / 4,
   logTailEntries: 100_000,

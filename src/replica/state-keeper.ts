@@ -30,6 +30,12 @@ const givingPatience = 1.75;
 const bulkyRowBytes = 512;
 const bulkyPart = 1 / 2;
 
+/**
+ * Changes for each page that holds rows from which on a page is changed so often in a checkpoint of the usual size that this saves much:
+ * with twice as many random changes as pages, each page that is written has 2.3 of them, with as many 1.6, with few 1.
+ */
+const changesPerPageMin = 1.5;
+
 /** A trim drops at least so many entries: small ones are not worth a write. */
 const trimEntriesMin = 10_000;
 
@@ -168,7 +174,19 @@ export class StateKeeper {
     const isOld = tick - this.#checkpointTick >= this.#settings.checkpointTicks * this.#patience;
     const isRequested = this.#requestedIndex > this.#state.durableIndex;
     const isLogLarge = this.#logSurplusIndex > this.#state.durableIndex;
-    return isOld || isRequested || isLogLarge || this.#isLarge(this.#roomBytes) || this.#takesMuchMemory;
+    const isFull = this.#isLarge(this.#roomBytes) || this.#takesMuchMemory || this.#writesManyPages;
+    return isOld || isRequested || isLogLarge || isFull;
+  }
+
+  /**
+   * A checkpoint of rows that lie far apart writes about a page for each. Then a large one saves nothing, and its flush keeps
+   * the log's writes from the disk for as long as it takes.
+   */
+  get #writesManyPages(): boolean {
+    const { stagedPages, rowPages, stagedChanges, stagedMemoryBytes } = this.#state;
+    if (stagedPages < this.#settings.checkpointPagesMax * this.#share * this.#patience) return false;
+    const changesInUsual = (stagedChanges * this.#settings.checkpointBytesMax) / stagedMemoryBytes;
+    return changesInUsual < changesPerPageMin * rowPages;
   }
 
   /** What is overwritten before it is written costs nothing but memory and log: much of it may gather beside much that is not. */

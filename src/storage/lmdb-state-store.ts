@@ -25,6 +25,7 @@ import { DiskRoom } from './disk-room.ts';
 import { clearReaders, type FileUse, LmdbEnvironment, prepareToOpen } from './lmdb-environment.ts';
 import { LmdbSnapshot, noChanges, type RecordChanges } from './lmdb-snapshot.ts';
 import { LmdbStateTables } from './lmdb-state-tables.ts';
+import { pagesTouched } from './page-estimate.ts';
 import { openRecord, sealRecord } from './sealed-record.ts';
 import { StagedPairs } from './staged-pairs.ts';
 import { ChunkPool, StateBatch } from './state-batch.ts';
@@ -90,6 +91,7 @@ export class LmdbStateStore implements StateStore {
   #isFinishingInstall = false;
   /** Sessions of the checkpoint under way. */
   #frozenSessions: readonly SessionChange[] = [];
+  #rowPages: number;
   /** The checkpoint or the end of an install under way. */
   #busy: Promise<unknown> = Promise.resolve();
   #failure: Error | undefined;
@@ -123,6 +125,7 @@ export class LmdbStateStore implements StateStore {
     this.#heads = environment.byteStringTable('heads');
     this.#generations = [new LmdbStateTables(environment, 0), new LmdbStateTables(environment, 1)];
     this.#head = this.#readHead(this.#heads.getBinary(headKey));
+    this.#rowPages = this.#current().leafPages;
     this.#staged = new StagedChanges(() => new StagedPairs(this.#chunks, this.#head.generation));
     const progress = openInstallProgress(this.#heads.getBinary(installKey), 1 - this.#head.generation);
     if (progress !== undefined && progress.index > this.#head.appliedIndex) this.#resumable = progress;
@@ -142,6 +145,14 @@ export class LmdbStateStore implements StateStore {
 
   get stagedChanges(): number {
     return this.#staged.count;
+  }
+
+  get stagedPages(): number {
+    return pagesTouched(this.#rowPages, this.#staged.count, this.#staged.bytes);
+  }
+
+  get rowPages(): number {
+    return this.#rowPages;
   }
 
   /** How much of its file is in use. */
@@ -198,6 +209,7 @@ export class LmdbStateStore implements StateStore {
     for (const { id, bytes } of sessions) batch.session(this.#head.generation, id, bytes);
     await this.#run(() => this.#writeHead({ generation: this.#head.generation, appliedIndex }, batch));
     this.#staged.thaw();
+    this.#rowPages = this.#current().leafPages;
     batch.release();
     this.#frozenSessions = [];
   }
@@ -361,6 +373,7 @@ export class LmdbStateStore implements StateStore {
       batch.release();
     });
     this.#staged.clear();
+    this.#rowPages = this.#current().leafPages;
     this.#install = undefined;
     this.#resumable = undefined;
     this.#isFinishingInstall = false;

@@ -82,6 +82,11 @@ export class LmdbStateTables {
     return entryCountOf(this.pairs) + entryCountOf(this.sessions);
   }
 
+  /** Pages that hold pairs in the newest commit; values of a page and more have others of their own. */
+  get leafPages(): number {
+    return (this.pairs.getStats() as { readonly treeLeafPageCount: number }).treeLeafPageCount;
+  }
+
   /** All of it, as `transaction` sees it. */
   view(transaction?: Transaction): SnapshotSource {
     return {

@@ -56,6 +56,14 @@ export class SimulatedStateStore implements StateStore {
     return this.#staged.count;
   }
 
+  get stagedPages(): number {
+    return this.#inner.stagedPages;
+  }
+
+  get rowPages(): number {
+    return this.#inner.rowPages;
+  }
+
   get(key: ByteString): KvRecord | undefined {
     const change = this.#staged.get(key);
     return change === undefined ? this.#inner.get(key) : (change ?? undefined);
