@@ -17,6 +17,8 @@ import type { KvRecord, PackedRows, RowChunk, RowRange, SnapshotCursor } from '.
 
 const pairKind = 0;
 const sessionKind = 1;
+/** Most bytes of a varuint, see {@link ByteReader}. */
+const varuintBytesMax = 8;
 /** What a row weighs beside its key and record, bytes; a round number. */
 export const rowOverheadBytes = 16;
 
@@ -75,6 +77,77 @@ export function unpackRows<Opened>(
     throw error;
   }
   return opened;
+}
+
+/** Told where in packed rows each of them is, in order. False ends it. */
+export interface RowVisitor {
+  pair(keyStart: number, keyEnd: number, recordStart: number, recordEnd: number): boolean;
+  session(id: number, recordStart: number, recordEnd: number): boolean;
+}
+
+/**
+ * Shows `visitor` all rows without making anything of them: a newcomer looks at hundreds of thousands. False if they are cut
+ * off or no rows, or the visitor said so.
+ */
+export function visitRows(bytes: Uint8Array, visitor: RowVisitor): boolean {
+  for (const places = new RowPlaces(bytes); !places.isAtEnd; ) {
+    const kind = places.byte();
+    if (kind !== pairKind && kind !== sessionKind) return false;
+    const first = places.varuint();
+    const keyStart = places.at;
+    if (kind === pairKind) places.skip(first);
+    const keyEnd = places.at;
+    const recordBytes = places.varuint();
+    const recordStart = places.at;
+    places.skip(recordBytes);
+    if (!places.isSound) return false;
+    const isLiked =
+      kind === pairKind
+        ? visitor.pair(keyStart, keyEnd, recordStart, places.at)
+        : visitor.session(first, recordStart, places.at);
+    if (!isLiked) return false;
+  }
+  return true;
+}
+
+/** Goes through bytes. What would lie past their end makes it unsound. */
+class RowPlaces {
+  at = 0;
+  isSound = true;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get isAtEnd(): boolean {
+    return this.at >= this.#bytes.length;
+  }
+
+  byte(): number {
+    return this.#bytes[this.at++] ?? this.#spoil();
+  }
+
+  /** As {@link ByteReader.varuint}. */
+  varuint(): number {
+    let value = 0;
+    for (let factor = 1, count = 0; count < varuintBytesMax; factor *= 128, count++) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return Number.isSafeInteger(value) ? value : this.#spoil();
+    }
+    return this.#spoil();
+  }
+
+  skip(count: number): void {
+    this.at += count;
+    if (this.at > this.#bytes.length) this.#spoil();
+  }
+
+  #spoil(): number {
+    this.isSound = false;
+    return 0;
+  }
 }
 
 /** Its record is a view into the bytes. Throws DecodeError. */

@@ -1,12 +1,10 @@
 import { mkdirSync } from 'node:fs';
-import { crc32 } from 'node:zlib';
 import type { Database } from 'lmdb';
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
 import { keyBytesMax } from '../kv/command.ts';
 import { FrozenChanges } from '../kv/frozen-changes.ts';
 import { type KvChange, mergeRange, rangeStart } from '../kv/overlay.ts';
-import { type StoredRow, unpackRows } from '../kv/packed-rows.ts';
 import { StagedChanges } from '../kv/staged-changes.ts';
 import type {
   InstallProgress,
@@ -25,11 +23,12 @@ import { DiskRoom } from './disk-room.ts';
 import { clearReaders, type FileUse, LmdbEnvironment, prepareToOpen } from './lmdb-environment.ts';
 import { LmdbSnapshot, noChanges, type RecordChanges } from './lmdb-snapshot.ts';
 import { LmdbStateTables } from './lmdb-state-tables.ts';
+import { checkPacked } from './packed-check.ts';
 import { pagesTouched } from './page-estimate.ts';
 import { openRecord, sealRecord } from './sealed-record.ts';
 import { StagedPairs } from './staged-pairs.ts';
 import { ChunkPool, StateBatch } from './state-batch.ts';
-import { encodeSession, isPairIntact, isSessionIntact } from './state-codec.ts';
+import { encodeSession } from './state-codec.ts';
 import { DamagedError, isFullDisk } from './storage-error.ts';
 
 const headKey = 'head';
@@ -274,15 +273,12 @@ export class LmdbStateStore implements StateStore {
   installPacked(rows: PackedRows, frontier: SnapshotCursor | undefined): boolean {
     this.#assertUsable();
     const install = this.#installing();
-    const stored = unpackRows(rows, crc32, intactRow);
-    if (stored === undefined) return false;
+    const size = checkPacked(rows);
+    if (size === undefined) return false;
     const { generation } = install;
     install.progress &&= { ...install.progress, frontier };
     const batch = this.#batchOf(install, rows.bytes.length);
-    for (const row of stored) {
-      if (row.type === 'pair') batch.pairRecord(generation, row.key, row.record);
-      else batch.sessionRecord(generation, row.id, row.record);
-    }
+    batch.packedRows(generation, rows.bytes, size);
     if (install.progress) batch.head(installKey, sealInstallProgress(generation, install.progress));
     return true;
   }
@@ -472,13 +468,6 @@ function openInstallProgress(bytes: Uint8Array | undefined, generation: number):
   if (kind === 0) return { index, frontier: undefined };
   if (kind === 1) return { index, frontier: { type: 'pair', key: reader.byteString() } };
   return { index, frontier: { type: 'session', id: reader.varuint() } };
-}
-
-/** The row, if what a donor's disk held is what was once written there. */
-function intactRow(row: StoredRow): StoredRow | undefined {
-  if (row.type === 'session') return isSessionIntact(row.id, row.record) ? row : undefined;
-  const isKey = row.key.length >= 1 && row.key.length <= keyBytesMax;
-  return isKey && isPairIntact(row.key, row.record) ? row : undefined;
 }
 
 /** LMDB takes longer keys in part or not at all: refuse them where they come in. */

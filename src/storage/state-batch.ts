@@ -9,6 +9,7 @@ import { type CommitSize, entryBytes } from './commit-size.ts';
  *
  *   kind (1) · table (1) · length of the key (2) · length of the record (4) · key · record
  *
+ * Rows of a snapshot go in as they travel (kv/packed-rows.ts): one operation without a key, whose record is all of them.
  * Lengths are little-endian. Tables are numbered as in stateTableNames; the highest bit of the table says that a later
  * operation of the same batch has overtaken this one. Records are those of state-codec.ts.
  */
@@ -20,6 +21,8 @@ const sealKind = 2;
 const removeKind = 3;
 /** Removes all that is in the table. */
 const clearKind = 4;
+/** Rows of a snapshot: pairs into the table, sessions into the one behind it. */
+const packedKind = 5;
 
 const overtakenFlag = 0x80;
 const headerBytes = 8;
@@ -164,16 +167,12 @@ export class StateBatch {
     if (bytes !== undefined) chunk.bytes.set(bytes, recordAt + checksumBytes);
   }
 
-  /** A pair's record as it is stored, checksum and all. */
-  pairRecord(generation: number, key: ByteString, record: Uint8Array): void {
-    const { chunk, recordAt } = this.#keyed(putKind, pairsTable(generation), key, record.length);
-    chunk.bytes.set(record, recordAt);
-  }
-
-  /** A session's record as it is stored. */
-  sessionRecord(generation: number, id: number, record: Uint8Array): void {
-    const { chunk, recordAt } = this.#numbered(putKind, sessionsTable(generation), id, record.length);
-    chunk.bytes.set(record, recordAt);
+  /** Rows of a snapshot into a generation, of whose commit `size` is told. */
+  packedRows(generation: number, rows: Uint8Array, { changes, bytes }: CommitSize): void {
+    const { chunk, recordAt } = this.#place(packedKind, pairsTable(generation), 0, rows.length);
+    this.#changes += changes;
+    this.#bytes += bytes;
+    chunk.bytes.set(rows, recordAt);
   }
 
   /** A record into the table of heads, or out of it. */
@@ -225,13 +224,17 @@ export class StateBatch {
   }
 
   #begin(kind: number, table: number, keyBytes: number, recordBytes: number) {
+    this.#changes++;
+    this.#bytes += entryBytes(keyBytes, recordBytes);
+    return this.#place(kind, table, keyBytes, recordBytes);
+  }
+
+  #place(kind: number, table: number, keyBytes: number, recordBytes: number) {
     const bytes = headerBytes + keyBytes + recordBytes;
     const chunk = this.#reserve(bytes);
     const at = chunk.used;
     chunk.used += bytes;
     this.#memory += bytes;
-    this.#changes++;
-    this.#bytes += entryBytes(keyBytes, recordBytes);
     chunk.bytes[at] = kind;
     chunk.bytes[at + 1] = table;
     chunk.bytes.writeUInt16LE(keyBytes, at + 2);

@@ -43,15 +43,6 @@ export function decodeSession(file: string, id: number, bytes: Uint8Array): Uint
   return viewOf(bytes, 4);
 }
 
-/** True if the checksum of the record of `key` fits. */
-export function isPairIntact(key: ByteString, record: Uint8Array): boolean {
-  return isIntact(record, crc32(key));
-}
-
-export function isSessionIntact(id: number, record: Uint8Array): boolean {
-  return isIntact(record, sessionSeed(id));
-}
-
 function isIntact(bytes: Uint8Array, seed: number): boolean {
   if (bytes.length < 4) return false;
   const stored = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0);
@@ -67,7 +58,8 @@ function damagedPair(file: string, key: ByteString): DamagedError {
   return new DamagedError(file, `key ${JSON.stringify(key)}`, 'the checksum does not fit');
 }
 
-function sessionSeed(id: number): number {
+/** What the checksum of session `id` begins with. */
+export function sessionSeed(id: number): number {
   return id >>> 0;
 }
 

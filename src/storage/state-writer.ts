@@ -63,7 +63,7 @@ try {
   if (process.platform === 'linux') setPriority(Math.min(19, getPriority() + workerData.niceness));
 } catch {}
 const append = { append: true };
-const overtaken = 0x80, heads = 0, put = 1, seal = 2, remove = 3, clear = 4, headerBytes = 8, indexMax = 2 ** 24, endsAt = 0, busyAt = 1, checkEvery = 1024, operationsPerChild = 1024;
+const overtaken = 0x80, seal = 2, remove = 3, clear = 4, packed = 5, headerBytes = 8, indexMax = 2 ** 24, endsAt = 0, busyAt = 1, checkEvery = 1024, operationsPerChild = 1024;
 
 function operationsOf(chunks) {
   const pairs = [], others = [];
@@ -130,6 +130,7 @@ function run(operations) {
     const end = keyEnd(bytes, at);
     const key = bytes.subarray(at + headerBytes, end);
     if (kind === clear) table.clearSync();
+    else if (kind === packed) install(ownCopy(bytes, end, end + bytes.readUInt32LE(at + 4)), number);
     else if (kind === remove) table.removeSync(key);
     else {
       const record = ownCopy(bytes, end, end + bytes.readUInt32LE(at + 4));
@@ -138,11 +139,39 @@ function run(operations) {
         const seed = !isPairs[number] ? key.readUInt32BE(4) : crc32(isAscii(key) ? key : key.latin1Slice());
         record.writeUInt32BE(crc32(record.subarray(4), seed), 0);
       }
-      // Installed rows mostly come in order. Appended they fill LMDB's pages; put in between, they leave every page half empty.
-      const isAppended = kind === put && number !== heads && table.putSync(key, record, append);
-      if (!isAppended) table.putSync(key, record);
+      table.putSync(key, record);
     }
   }
+}
+
+// Rows of a snapshot, as in packed-rows.ts: kind, key (length first) or id, record (length first). Whoever gave them has checked them.
+function install(rows, number) {
+  let at = 0;
+  const varuint = () => {
+    let value = 0;
+    for (let factor = 1; ; factor *= 128) {
+      const byte = rows[at++];
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+    }
+  };
+  const next = (length) => rows.subarray(at, (at += length));
+  while (at < rows.length) {
+    const isPair = rows[at++] === 0;
+    const first = varuint();
+    const key = isPair ? next(first) : sessionKey(first);
+    const table = tables[isPair ? number : number + 1];
+    const record = next(varuint());
+    // They mostly come in order. Appended they fill LMDB's pages; put in between, they leave every page half empty.
+    if (!table.putSync(key, record, append)) table.putSync(key, record);
+  }
+}
+
+const idBytes = Buffer.allocUnsafeSlow(8);
+function sessionKey(id) {
+  idBytes.writeUInt32BE(Math.floor(id / 2 ** 32), 0);
+  idBytes.writeUInt32BE(id >>> 0, 4);
+  return idBytes;
 }
 
 function write(chunks) {

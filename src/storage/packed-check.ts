@@ -1,0 +1,50 @@
+import { crc32 } from 'node:zlib';
+import { toByteString } from '../base/bytes.ts';
+import { crc32 as crc32OfFew } from '../base/crc32.ts';
+import { keyBytesMax } from '../kv/command.ts';
+import { visitRows } from '../kv/packed-rows.ts';
+import type { PackedRows } from '../kv/state-store.ts';
+import { type CommitSize, entryBytes } from './commit-size.ts';
+import { sessionSeed } from './state-codec.ts';
+
+/** Bytes of a session's key in its table. */
+const sessionKeyBytes = 8;
+const checksumBytes = 4;
+
+/**
+ * What a commit of `rows` changes, if the checksum of all of them and that of each row fit: they are what a donor's disk was once given,
+ * and what it sent. Undefined else.
+ */
+export function checkPacked({ bytes, checksum }: PackedRows): CommitSize | undefined {
+  if (crc32(bytes) !== checksum) return undefined;
+  const { buffer, byteOffset, byteLength } = bytes;
+  const view = new DataView(buffer, byteOffset, byteLength);
+  let changes = 0;
+  let commitBytes = 0;
+  const check = (seed: number, keyBytes: number, start: number, end: number): boolean => {
+    changes++;
+    commitBytes += entryBytes(keyBytes, end - start);
+    const from = start + checksumBytes;
+    return from <= end && view.getUint32(start) === crc32(bytes.subarray(from, end), seed);
+  };
+  const isIntact = visitRows(bytes, {
+    pair(keyStart, keyEnd, start, end) {
+      const keyBytes = keyEnd - keyStart;
+      if (keyBytes < 1 || keyBytes > keyBytesMax) return false;
+      return check(keySeed(bytes, keyStart, keyEnd), keyBytes, start, end);
+    },
+    session: (id, start, end) => check(sessionSeed(id), sessionKeyBytes, start, end),
+  });
+  return isIntact ? { changes, bytes: commitBytes } : undefined;
+}
+
+/** The checksum of a key's text, which has one character for each of its bytes. */
+function keySeed(bytes: Uint8Array, start: number, end: number): number {
+  const key = bytes.subarray(start, end);
+  // Of a key's few bytes it is made sooner than the platform can be called; in UTF-8 they stay what they are if they are ASCII.
+  return key.every(isAscii) ? crc32OfFew(key) : crc32(toByteString(key));
+}
+
+function isAscii(byte: number): boolean {
+  return byte < 0x80;
+}
