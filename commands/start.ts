@@ -62,7 +62,7 @@ export default class Start extends BaseCommand {
     this.#mayHoldOpen = true;
     const standsBy = flags.rebuild;
     if (standsBy) describeSetAside(plan, await setAsideIfDamaged(plan.dataDirectory, plan), log);
-    const node = await startNode({ ...plan, standsBy, log });
+    const node = await startNode({ ...plan, standsBy, ownsProcess: true, log });
     await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
     const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];
     const reason = await Promise.race([...stops, node.closed]);

@@ -20,7 +20,7 @@ interface Room {
 
 type Discipline = 'pure' | 'turn';
 
-const everyRoom = ['omnipaxos', 'kv', 'wire', 'cluster', 'replica', 'storage', 'network', 'client'] as const;
+const everyRoom = ['omnipaxos', 'kv', 'wire', 'cluster', 'replica', 'storage', 'network', 'client', 'host'] as const;
 
 const floors: Readonly<Record<string, Room>> = {
   base: { imports: [], node: false, discipline: 'pure' },
@@ -42,6 +42,7 @@ const floors: Readonly<Record<string, Room>> = {
   },
   backup: { imports: ['omnipaxos', 'kv', 'wire', 'cluster', 'storage'], node: true },
   network: { imports: ['wire', 'cluster'], types: ['replica'], packages: ['ws'], node: true },
+  host: { imports: [], node: true },
   client: { imports: ['wire', 'cluster', 'kv'], types: ['omnipaxos'], packages: ['ws'], node: true },
 
   'server.ts': { imports: everyRoom, node: true },

@@ -24,8 +24,12 @@ type Stage =
   | { readonly name: 'install'; readonly index: number }
   | { readonly name: 'log'; readonly transfer: LogTransfer };
 
-/** Most requests that wait for answers of one donor. */
+/**
+ * Most requests that wait for answers of one donor, and how many do at most when it is asked for more: several in one frame cost both
+ * sides much less than one by one.
+ */
 const requestsPerDonorMax = 8;
+const requestsPerDonorLow = 4;
 /** Ticks in which donors answer what they have, before those that have are enough. */
 const planTicks = 5;
 /** Ticks between questions to donors of what they have, while it is not known or may be old. */
@@ -298,7 +302,7 @@ export class CatchUp {
     transfer: StateTransfer | LogTransfer,
     next: (donor: NodeId) => PeerPayload | undefined,
   ): Answer[] {
-    const donors = this.#donors.usable(holders);
+    const donors = this.#donors.usable(holders).filter((id) => transfer.outstandingOf(id) <= requestsPerDonorLow);
     const sharers = this.#donors.sharers(holders);
     const requests: Answer[] = [];
     for (let isGiven = true; isGiven; ) {

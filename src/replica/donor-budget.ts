@@ -10,26 +10,29 @@ export interface DonorLoad {
 const idleTicks = 10;
 /** A tick that took so much longer says that turns are long or the processor is short. */
 const lateMax = 1.25;
-/** What a late tick leaves of the budget, and what part of the full one any other adds: one late tick in five is borne. */
+/** What a late tick leaves of the budget, and what part of the full one any other adds: one late tick in nine is borne. */
 const partLeft = 3 / 4;
-const partAdded = 1 / 16;
+const partAdded = 1 / 32;
 /** The budget of a tick never falls below this part of the full one, so that a newcomer gets through in the end. */
 const leastPart = 1 / 8;
+/** Who gave nothing for so many ticks begins with the least: code that runs for the first time costs several times as much. */
+const ticksToCool = 25;
 
 /**
  * Bytes that a donor gives to those who catch up in one tick, so that clients come first: no limit while it serves nobody; else
- * a budget, which late ticks make smaller and others let grow back.
+ * a budget, which is small at first, and which late ticks make smaller again and others let grow.
  */
 export class DonorBudget {
   readonly #bytesMax: number;
   #bytesPerTick: number;
   #left = Number.POSITIVE_INFINITY;
   #ticksIdle = idleTicks;
+  #ticksUnspent = 0;
 
   /** `bytesMax`: the full budget of a tick. */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
-    this.#bytesPerTick = bytesMax;
+    this.#bytesPerTick = bytesMax * leastPart;
   }
 
   get isSpent(): boolean {
@@ -37,12 +40,14 @@ export class DonorBudget {
   }
 
   spend(bytes: number): void {
+    this.#ticksUnspent = 0;
     this.#left -= bytes;
   }
 
   /** A new tick begins. What was spent too much is taken off it. */
   tick({ isServing, lateness }: DonorLoad): void {
     this.#ticksIdle = isServing ? 0 : this.#ticksIdle + 1;
+    if (++this.#ticksUnspent > ticksToCool) this.#bytesPerTick = this.#bytesMax * leastPart;
     if (this.#ticksIdle >= idleTicks) {
       this.#left = Number.POSITIVE_INFINITY;
       return;

@@ -247,6 +247,11 @@ export class Replica {
     return !isNeeded && !this.#clients.hasPendingWrites;
   }
 
+  /** True while this node is no member, and perhaps gets data beforehand to become one: nobody waits for it. */
+  get standsBy(): boolean {
+    return this.#mode.name === 'standby';
+  }
+
   /** For tests and the simulator: a hash of the state at the applied index. */
   stateHash(): string {
     return this.#machine.stateHash();

@@ -1,7 +1,7 @@
 import { crc32 } from '../base/crc32.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 
-/** CRC-32 over the position and the bytes of entries on their way to a node that catches up. About 400 MB/s. */
+/** CRC-32 over the position and the bytes of entries on their way to a node that catches up. */
 export function segmentChecksum(from: number, entries: readonly Entry<Uint8Array>[]): number {
   let checksum = crc32(numbers(from, entries.length));
   for (const entry of entries) {

@@ -1,6 +1,5 @@
-import { crc32 } from 'node:zlib';
 import { toByteString } from '../base/bytes.ts';
-import { crc32 as crc32OfFew } from '../base/crc32.ts';
+import { crc32 } from '../base/crc32.ts';
 import { keyBytesMax } from '../kv/command.ts';
 import { visitRows } from '../kv/packed-rows.ts';
 import type { PackedRows } from '../kv/state-store.ts';
@@ -41,10 +40,12 @@ export function checkPacked({ bytes, checksum }: PackedRows): CommitSize | undef
 /** The checksum of a key's text, which has one character for each of its bytes. */
 function keySeed(bytes: Uint8Array, start: number, end: number): number {
   const key = bytes.subarray(start, end);
-  // Of a key's few bytes it is made sooner than the platform can be called; in UTF-8 they stay what they are if they are ASCII.
-  return key.every(isAscii) ? crc32OfFew(key) : crc32(toByteString(key));
+  // In UTF-8 bytes stay what they are if they are ASCII.
+  return crc32(key.every(isAscii) ? key : textEncoder.encode(toByteString(key)));
 }
 
 function isAscii(byte: number): boolean {
   return byte < 0x80;
 }
+
+const textEncoder = new TextEncoder();
