@@ -5,7 +5,7 @@ import { decodeResponses } from '../wire/client-frame.ts';
 import type { ClientResponse } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, decodeClientHello } from '../wire/handshake.ts';
 import { clientFrameBytesMax } from '../wire/limits.ts';
-import type { Call } from './call.ts';
+import { SentCalls } from './sent-calls.ts';
 
 /** Over so many bytes not yet taken by the kernel nothing more is sent on a connection. */
 const bufferedBytesMax = 8 * 1024 * 1024;
@@ -31,8 +31,8 @@ export interface ConnectionEvents {
 export class Connection {
   readonly endpoint: string;
   readonly startedMs: number;
-  /** Calls sent here whose attempt has no answer yet, by request id. */
-  readonly sent = new Map<number, Call>();
+  /** Calls sent here whose attempt has no answer yet. */
+  readonly sent = new SentCalls();
   /** When something that needs a majority last succeeded here. */
   agreedMs = 0;
   /** When anything last succeeded here. */
