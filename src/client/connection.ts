@@ -1,11 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 import { DecodeError } from '../base/bytes.ts';
+import { RecentMap } from '../base/recent-map.ts';
 import { decodeResponses } from '../wire/client-frame.ts';
 import type { ClientResponse } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, decodeClientHello } from '../wire/handshake.ts';
 import { clientFrameBytesMax } from '../wire/limits.ts';
-import { SentCalls } from './sent-calls.ts';
+
+import type { Call } from './call.ts';
 
 /** Over so many bytes not yet taken by the kernel nothing more is sent on a connection. */
 const bufferedBytesMax = 8 * 1024 * 1024;
@@ -32,7 +34,7 @@ export class Connection {
   readonly endpoint: string;
   readonly startedMs: number;
   /** Calls sent here whose attempt has no answer yet. */
-  readonly sent = new SentCalls();
+  readonly sent = new RecentMap<Call>();
   /** When something that needs a majority last succeeded here. */
   agreedMs = 0;
   /** When anything last succeeded here. */

@@ -1,4 +1,5 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
+import { RecentMap } from '../base/recent-map.ts';
 import type { Outcome } from './outcome.ts';
 
 /** How far a session's numbers may run ahead of what its client has acknowledged: bounds the outcomes kept. */
@@ -26,7 +27,7 @@ export class ClientSession {
   /** Log index of the last command of this session: the order in which sessions are dropped. */
   lastUsedIndex: number;
   #acknowledgedBelow = 0;
-  readonly #outcomes = new Map<number, KeptOutcome>();
+  readonly #outcomes = new RecentMap<KeptOutcome>();
 
   constructor(id: number, lastUsedIndex: number) {
     this.id = id;
@@ -56,7 +57,7 @@ export class ClientSession {
 
   /** The same bytes on every replica at the same applied index, whatever way the session came there. */
   encode(): Uint8Array {
-    const numbers = [...this.#outcomes.keys()].sort((a, b) => a - b);
+    const numbers = this.#outcomes.keys();
     const writer = new ByteWriter(32 + numbers.length * 8);
     writer.varuint(this.lastUsedIndex).varuint(this.#acknowledgedBelow).varuint(numbers.length);
     for (const number of numbers) {

@@ -1,3 +1,4 @@
+import { RecentMap } from '../base/recent-map.ts';
 import { decodeOrigin } from '../kv/command.ts';
 import type { ConnectionId } from './events.ts';
 
@@ -26,8 +27,8 @@ export interface PendingWrite {
 export class PendingWrites {
   readonly #countMax: number;
   readonly #bytesMax: number;
-  /** By session, then by number; in the order of arrival within a session. */
-  readonly #sessions = new Map<number, Map<number, PendingWrite>>();
+  /** By session, then by number. */
+  readonly #sessions = new Map<number, RecentMap<PendingWrite>>();
   /** Writes to be proposed, in order of arrival. */
   #held: PendingWrite[] = [];
   #count = 0;
@@ -57,7 +58,7 @@ export class PendingWrites {
   add(write: PendingWrite): void {
     let numbers = this.#sessions.get(write.session);
     if (!numbers) {
-      numbers = new Map();
+      numbers = new RecentMap();
       this.#sessions.set(write.session, numbers);
     }
     numbers.set(write.number, write);
