@@ -1,4 +1,6 @@
 const placesMin = 8;
+/** Fewer are not worth the work to make them less, and soon more again. */
+const placesKept = 64;
 /** No key of {@link RecentMap}. */
 const nobody = -1;
 
@@ -12,7 +14,7 @@ const nobody = -1;
  * client copied half of what it made for that, at each collection of garbage.
  */
 export class RecentMap<Value> {
-  /** By the key's remainder. At least twice as many as there are entries, and at most sixteen times. */
+  /** By the key's remainder. At least twice as many as there are entries, and at most sixteen times if they are many. */
   #values: (Value | undefined)[] = new Array<Value | undefined>(placesMin).fill(undefined);
   #keys = new Float64Array(placesMin).fill(nobody);
   readonly #overtaken = new Map<number, Value>();
@@ -47,7 +49,7 @@ export class RecentMap<Value> {
       this.#values[at] = undefined;
     } else if (!this.#overtaken.delete(key)) return false;
     this.#size--;
-    if (16 * this.#size < this.#keys.length && this.#keys.length > placesMin) this.#resize(this.#keys.length / 2);
+    if (16 * this.#size < this.#keys.length && this.#keys.length > placesKept) this.#resize(this.#keys.length / 2);
     return true;
   }
 
