@@ -55,7 +55,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   checkpointTicks: 1_500,
   checkpointBytesMax: 64 * mebibyte,
   checkpointPagesMax: 8_192,
-  checkpointOverwrittenMax: 8 * mebibyte,
+  checkpointOverwrittenMax: 6 * mebibyte,
   smallCheckpointBytes: mebibyte / 4,
   logTailEntries: 100_000,
   inboxMax: 100_000,

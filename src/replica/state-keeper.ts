@@ -179,12 +179,13 @@ export class StateKeeper {
   }
 
   /**
-   * A checkpoint of rows that lie far apart writes about a page for each. Then a large one saves nothing, and its flush keeps
-   * the log's writes from the disk for as long as it takes.
+   * A checkpoint of rows that lie far apart writes about a page for each. Then a large one saves nothing, and its flush keeps the
+   * log's writes from the disk for as long as it takes. It is not put off while this node gives: members that all begin to give at the
+   * same time would put it off for as long, and make it all at once.
    */
   get #writesManyPages(): boolean {
     const { stagedPages, rowPages, stagedChanges, stagedMemoryBytes } = this.#state;
-    if (stagedPages < this.#settings.checkpointPagesMax * this.#share * this.#patience) return false;
+    if (stagedPages < this.#settings.checkpointPagesMax * this.#share) return false;
     const changesInUsual = (stagedChanges * this.#settings.checkpointBytesMax) / stagedMemoryBytes;
     return changesInUsual < changesPerPageMin * rowPages;
   }
