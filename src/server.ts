@@ -253,7 +253,7 @@ class Node implements RunningNode {
     const flushingBytes = this.#directory.logStore.flushBytes;
     this.#receive({ type: 'tick', elapsedMs: now - this.#tickedAt, flushingMs, flushingBytes });
     this.#tickedAt = now;
-    this.#priority?.tick(this.#replica.standsBy, now);
+    this.#priority?.tick(this.#replica.isUnhurried, now);
   }
 
   /** Here and not in every turn, where it would cost too much; a read that comes before it may end the process by a signal. */

@@ -65,7 +65,7 @@ export class RecentMap<Value> {
     let count = 0;
     for (const key of this.#overtaken.keys()) keys[count++] = key;
     for (const key of this.#keys) if (key !== nobody) keys[count++] = key;
-    return keys.sort();
+    return count > 1 ? keys.sort() : keys;
   }
 
   *values(): Generator<Value> {

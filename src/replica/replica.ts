@@ -247,9 +247,9 @@ export class Replica {
     return !isNeeded && !this.#clients.hasPendingWrites;
   }
 
-  /** True while this node is no member, and perhaps gets data beforehand to become one: nobody waits for it. */
-  get standsBy(): boolean {
-    return this.#mode.name === 'standby';
+  /** True while nobody waits for this node: it is no member, and gives nobody its state. It may be getting data to become one. */
+  get isUnhurried(): boolean {
+    return this.#mode.name === 'standby' && !this.#donor.isGiving;
   }
 
   /** For tests and the simulator: a hash of the state at the applied index. */

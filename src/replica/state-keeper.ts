@@ -36,6 +36,9 @@ const bulkyPart = 1 / 2;
  */
 const changesPerPageMin = 1.5;
 
+/** Ticks between checkpoints because of many pages: the estimate takes keys to be random, and where they are not, far fewer are written. */
+const manyPagesPauseTicks = 25;
+
 /** A trim drops at least so many entries: small ones are not worth a write. */
 const trimEntriesMin = 10_000;
 
@@ -174,7 +177,7 @@ export class StateKeeper {
     const isOld = tick - this.#checkpointTick >= this.#settings.checkpointTicks * this.#patience;
     const isRequested = this.#requestedIndex > this.#state.durableIndex;
     const isLogLarge = this.#logSurplusIndex > this.#state.durableIndex;
-    const isFull = this.#isLarge(this.#roomBytes) || this.#takesMuchMemory || this.#writesManyPages;
+    const isFull = this.#isLarge(this.#roomBytes) || this.#takesMuchMemory || this.#writesManyPages(tick);
     return isOld || isRequested || isLogLarge || isFull;
   }
 
@@ -183,7 +186,8 @@ export class StateKeeper {
    * log's writes from the disk for as long as it takes. It is not put off while this node gives: members that all begin to give at the
    * same time would put it off for as long, and make it all at once.
    */
-  get #writesManyPages(): boolean {
+  #writesManyPages(tick: number): boolean {
+    if (tick - this.#checkpointTick < manyPagesPauseTicks) return false;
     const { stagedPages, rowPages, stagedChanges, stagedMemoryBytes } = this.#state;
     if (stagedPages < this.#settings.checkpointPagesMax * this.#share) return false;
     const changesInUsual = (stagedChanges * this.#settings.checkpointBytesMax) / stagedMemoryBytes;

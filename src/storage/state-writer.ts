@@ -45,7 +45,9 @@ const niceness = 5;
  *
  * They are made in children of the transaction, a thousand in each. LMDB lists the pages that a transaction has changed by their
  * numbers, and lmdb gives those that are free from the highest down: each goes before all that are listed, which then move. With
- * 25,000 pages that took half of the thread's time. A child has a list of its own, and at its end the two are merged.
+ * 25,000 pages that took half of the thread's time. A child has a list of its own, and at its end the two are merged. But a list has room
+ * for 131,071 pages: one transaction writes some out when it is full, and a child can write out only its own. So there are none where
+ * that might happen.
  */
 const program = `
 const { isAscii } = require('node:buffer');
@@ -63,19 +65,21 @@ try {
   if (process.platform === 'linux') setPriority(Math.min(19, getPriority() + workerData.niceness));
 } catch {}
 const append = { append: true };
-const overtaken = 0x80, seal = 2, remove = 3, clear = 4, packed = 5, headerBytes = 8, indexMax = 2 ** 24, endsAt = 0, busyAt = 1, checkEvery = 1024, operationsPerChild = 1024;
+const overtaken = 0x80, seal = 2, remove = 3, clear = 4, packed = 5, headerBytes = 8, indexMax = 2 ** 24, endsAt = 0, busyAt = 1, rowsPerCheck = 512;
+const operationsPerChild = 1024, childrenPagesMax = 100_000, pageBytes = 4096, childFailures = [-30788, -30782]; // MDB_TXN_FULL, MDB_BAD_TXN
 
 function operationsOf(chunks) {
-  const pairs = [], others = [];
+  const clears = [], pairs = [], others = [];
   for (const { bytes, used } of chunks) {
     for (let at = 0; at < used; ) {
       const table = bytes[at + 1];
       const end = at + headerBytes + bytes.readUInt16LE(at + 2) + bytes.readUInt32LE(at + 4);
-      if ((table & overtaken) === 0) (isPairs[table] && bytes[at] !== clear ? pairs : others).push(bytes, at);
+      const to = bytes[at] === clear ? clears : isPairs[table] && bytes[at] !== packed ? pairs : others;
+      if ((table & overtaken) === 0) to.push(bytes, at);
       at = end;
     }
   }
-  return { pairs, others };
+  return { clears, pairs, others };
 }
 
 const keyEnd = (bytes, at) => at + headerBytes + bytes.readUInt16LE(at + 2);
@@ -115,6 +119,10 @@ function inOrder(operations) {
   return ordered;
 }
 
+function checkEnd() {
+  if (Atomics.load(state, endsAt) === 1) throw new Error('the process ends');
+}
+
 // lmdb takes the address of what it writes, and cannot of shared memory.
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);
 function ownCopy(bytes, start, end) {
@@ -124,7 +132,7 @@ function ownCopy(bytes, start, end) {
 
 function run(operations) {
   for (let i = 0; i < operations.length; i += 2) {
-    if (i % checkEvery === 0 && Atomics.load(state, endsAt) === 1) throw new Error('the process ends');
+    if (i % (2 * rowsPerCheck) === 0) checkEnd();
     const bytes = operations[i], at = operations[i + 1];
     const kind = bytes[at], number = bytes[at + 1], table = tables[number];
     const end = keyEnd(bytes, at);
@@ -156,7 +164,8 @@ function install(rows, number) {
     }
   };
   const next = (length) => rows.subarray(at, (at += length));
-  while (at < rows.length) {
+  for (let row = 0; at < rows.length; row++) {
+    if (row % rowsPerCheck === 0) checkEnd();
     const isPair = rows[at++] === 0;
     const first = varuint();
     const key = isPair ? next(first) : sessionKey(first);
@@ -175,23 +184,57 @@ function sessionKey(id) {
 }
 
 function write(chunks) {
-  const { pairs, others } = operationsOf(chunks.map(({ memory, used }) => ({ bytes: Buffer.from(memory), used })));
-  const ordered = inOrder(pairs);
-  // What clears a table comes first. An error aborts all of it.
+  const operations = operationsOf(chunks.map(({ memory, used }) => ({ bytes: Buffer.from(memory), used })));
+  const ordered = inOrder(operations.pairs);
+  const hasChildren = mostPages(ordered) <= childrenPagesMax;
+  try {
+    transact(operations, ordered, hasChildren);
+  } catch (error) {
+    // That of a child may only say that it is of no use any more.
+    if (!hasChildren || !childFailures.includes(error.code)) throw error;
+    transact(operations, ordered, false);
+  }
+}
+
+// What clears a table comes first, and what makes all of it count last. An error aborts the whole of it.
+function transact({ clears, others }, ordered, hasChildren) {
   root.transactionSync(() => {
+    run(clears);
+    if (hasChildren) runInChildren(ordered);
+    else run(ordered);
     run(others);
-    for (let from = 0; from < ordered.length; from += 2 * operationsPerChild) {
-      const part = ordered.slice(from, from + 2 * operationsPerChild);
-      root.childTransaction(() => run(part));
-    }
   });
+}
+
+function runInChildren(operations) {
+  for (let from = 0; from < operations.length; from += 2 * operationsPerChild) {
+    const part = operations.slice(from, from + 2 * operationsPerChild);
+    root.childTransaction(() => run(part));
+  }
+}
+
+// The most pages that operations on pairs may change: leaves that are there, half full ones of what comes to them, and the pages
+// beside them of values that do not fit into half a page; and all branches.
+function mostPages(operations) {
+  let pages = 0, changes = 0;
+  for (let i = 0; i < operations.length; i += 2) {
+    const bytes = operations[i].readUInt16LE(operations[i + 1] + 2) + operations[i].readUInt32LE(operations[i + 1] + 4);
+    pages += (2 * bytes) / pageBytes + (2 * bytes > pageBytes ? 2 : 0);
+    changes++;
+  }
+  for (const [number, table] of tables.entries()) {
+    if (!isPairs[number]) continue;
+    const { treeLeafPageCount, treeBranchPageCount } = table.getStats();
+    pages += Math.min(changes, treeLeafPageCount) + treeBranchPageCount;
+  }
+  return pages;
 }
 
 parentPort.on('message', (chunks) => {
   if (chunks === null) return void root.close().then(() => parentPort.close());
   Atomics.store(state, busyAt, 1);
   try {
-    if (Atomics.load(state, endsAt) === 1) throw new Error('the process ends');
+    checkEnd();
     write(chunks);
     parentPort.postMessage({});
   } catch (error) {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { build } from 'esbuild';
@@ -72,6 +72,23 @@ describe('work in the background', () => {
     priority.tick(false, 80);
     expect(machine.set).toEqual([14, 0]);
   });
+
+  it('takes back what was set in part, also if it never came to work in the background', () => {
+    const { machine, priority } = host();
+    machine.isRefused = true;
+    priority.tick(true, 0);
+    machine.isRefused = false;
+    priority.tick(false, 20);
+    expect(machine.set).toEqual([0]);
+  });
+
+  it('becomes more urgent where it can no longer be told whether it gets enough', () => {
+    const { machine, priority } = host();
+    priority.tick(true, 0);
+    machine.canTell = false;
+    priority.tick(true, 1_000);
+    expect(machine.set).toEqual([14, 10]);
+  });
 });
 
 /** Where sessions have a niceness and the scheduler tells how long a thread waited. */
@@ -93,9 +110,11 @@ describe('a process of its own session', () => {
         thread: number;
         worker: number;
       }[];
-      const isRoot = process.geteuid?.() === 0;
+      const [, capabilities = '0'] = /^CapEff:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+      const isFirst = readFileSync('/proc/self/uid_map', 'utf8').includes('4294967295');
+      const mayTakeBack = isFirst && ((BigInt(`0x${capabilities}`) >> 23n) & 1n) === 1n;
       expect(before).toMatchObject({ group: 0 });
-      const more = isRoot ? 14 : 0;
+      const more = mayTakeBack ? 14 : 0;
       expect(during).toEqual({ group: 14, thread: (before?.thread ?? 0) + more, worker: (before?.worker ?? 0) + more });
       expect(after).toEqual(before);
     },

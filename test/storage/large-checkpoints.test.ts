@@ -59,6 +59,20 @@ describe('checkpoints of many changes', () => {
   });
 });
 
+describe('a checkpoint of more pages than one transaction may hold changed', () => {
+  it('is written all the same', async () => {
+    const path = scratch.fresh();
+    const store = await LmdbStateStore.open(path);
+    // Each value has pages of its own beside a place in a leaf.
+    const count = 36_000;
+    for (let at = 0; at < count; at++) store.put(`key-${at * 7919}`, new Uint8Array(2_100).fill(at % 256), at + 1);
+    await store.checkpoint(count, []);
+    await store.close();
+    const { problems, keys: found, isWhole } = await checkState(path);
+    expect({ problems, found, isWhole }).toEqual({ problems: [], found: count, isWhole: true });
+  });
+});
+
 describe('what a checkpoint writes', () => {
   it('is told in pages: of small changes as many as hold their keys, at most one for each and their bytes', async () => {
     const store = await LmdbStateStore.open(scratch.fresh());
