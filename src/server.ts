@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { usePlatformCrc32 } from './base/crc32.ts';
 import { defaultAddress, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
-import { BackgroundPriority } from './host/background-priority.ts';
+import type { BackgroundPriority } from './host/background-priority.ts';
 import type { ClientConnection } from './network/client-connection.ts';
 import { Gateway } from './network/gateway.ts';
 import type { Log } from './network/log.ts';
@@ -39,10 +39,10 @@ export interface NodeOptions {
   /** A new directory stands by until `kv member rebuild` gives it the node's vote, instead of forming a cluster. */
   readonly standsBy?: boolean;
   /**
-   * This process does nothing but run the node. Where processors are short, the whole of it then steps behind others while the node
-   * stands by, and so while it is filled to become a member.
+   * How urgent this process is, if it does nothing but run the node. Where processors are short, the whole of it then steps behind others
+   * while the node stands by, and so while it is filled to become a member.
    */
-  readonly ownsProcess?: boolean;
+  readonly priority?: BackgroundPriority;
   /** Takes what an operator would want to know. */
   readonly log?: Log;
 }
@@ -106,7 +106,6 @@ class Node implements RunningNode {
   #ticker: NodeJS.Timeout | undefined;
   #measuring: NodeJS.Timeout | undefined;
   #tickedAt = performance.now();
-  readonly #priority: BackgroundPriority | undefined;
   readonly #flushTimer = new FlushTimer(tickMs, this.#tickedAt);
   #isTurnDue = false;
   #isFlushing = false;
@@ -138,7 +137,6 @@ class Node implements RunningNode {
       standsBy: options.standsBy === true,
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
     });
-    this.#priority = options.ownsProcess ? new BackgroundPriority() : undefined;
     this.#links = this.#makeLinks(options);
     this.#gateway = this.#makeGateway(options);
   }
@@ -253,7 +251,7 @@ class Node implements RunningNode {
     const flushingBytes = this.#directory.logStore.flushBytes;
     this.#receive({ type: 'tick', elapsedMs: now - this.#tickedAt, flushingMs, flushingBytes });
     this.#tickedAt = now;
-    this.#priority?.tick(this.#replica.isUnhurried, now);
+    this.#options.priority?.tick(this.#replica.isUnhurried, now);
   }
 
   /** Here and not in every turn, where it would cost too much; a read that comes before it may end the process by a signal. */

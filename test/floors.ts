@@ -55,7 +55,7 @@ const floors: Readonly<Record<string, Room>> = {
     node: true,
   },
   commands: {
-    imports: ['backup', 'cli', 'client', 'cluster', 'server.ts', 'wire'],
+    imports: ['backup', 'cli', 'client', 'cluster', 'host', 'server.ts', 'wire'],
     packages: ['@oclif/core', 'inquirer'],
     node: true,
   },
