@@ -36,7 +36,7 @@ describe('a breach is caught', () => {
     [
       'a command that reaches into a lower floor',
       { 'commands/get.ts': "import '../src/storage/s.ts';", 'src/storage/s.ts': '' },
-      "commands/get.ts:1: imports '../src/storage/s.ts': commands may import only backup, cli, client, cluster, server.ts, wire",
+      "commands/get.ts:1: imports '../src/storage/s.ts': commands may import only backup, cli, client, cluster, host, server.ts, wire",
     ],
     [
       'a launcher that imports sources',
