@@ -6,7 +6,6 @@ import { decodeResponses } from '../wire/client-frame.ts';
 import type { ClientResponse } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, decodeClientHello } from '../wire/handshake.ts';
 import { clientFrameBytesMax } from '../wire/limits.ts';
-
 import type { Call } from './call.ts';
 
 /** Over so many bytes not yet taken by the kernel nothing more is sent on a connection. */
@@ -33,7 +32,7 @@ export interface ConnectionEvents {
 export class Connection {
   readonly endpoint: string;
   readonly startedMs: number;
-  /** Calls sent here whose attempt has no answer yet. */
+  /** Calls sent here whose attempt has no answer yet, by request id. */
   readonly sent = new RecentMap<Call>();
   /** When something that needs a majority last succeeded here. */
   agreedMs = 0;
