@@ -18,7 +18,7 @@ import { FlushTimer } from './storage/flush-timer.ts';
 import { isFullDisk } from './storage/storage-error.ts';
 import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
-import type { PeerHello } from './wire/peer-message.ts';
+import type { PeerHello, PeerMessage } from './wire/peer-message.ts';
 
 usePlatformCrc32(crc32);
 
@@ -182,6 +182,7 @@ class Node implements RunningNode {
   #makeLinks({ log }: NodeOptions): PeerLinks {
     return new PeerLinks({
       hello: () => this.#replica.hello(),
+      clusterId: () => this.#replica.clusterId,
       onConnected: (hello, handle) => this.#onConnected(hello, handle),
       onDisconnected: (nodeId) => {
         this.#handles.delete(nodeId);
@@ -284,9 +285,12 @@ class Node implements RunningNode {
     }
   }
 
+  /** Each send is a system call, so their order counts: what others work on first, then clients, then what is only news. */
   #release(output: TurnOutput): void {
-    for (const [nodeId, messages] of output.messages) this.#links.send(nodeId, messages);
-    for (const [connection, responses] of output.responses) this.#clients.get(connection)?.send(responses);
+    const { messages, responses } = output;
+    for (const [nodeId, frame] of messages) if (!isNewsOnly(frame)) this.#links.send(nodeId, frame);
+    for (const [connection, answers] of responses) this.#clients.get(connection)?.send(answers);
+    for (const [nodeId, frame] of messages) if (isNewsOnly(frame)) this.#links.send(nodeId, frame);
     for (const { nodeId, reason, kind } of output.refusals) this.#handles.get(nodeId)?.refuse(reason, kind);
     for (const { level, message } of output.notices) this.#options.log?.(level, message);
     for (const job of output.jobs) this.#run(job);
@@ -408,6 +412,11 @@ class Node implements RunningNode {
 }
 
 const ignore: Log = () => {};
+
+/** A decided index alone: what it lets others answer was asked of them, and that takes a message of its own to get here. */
+function isNewsOnly(messages: readonly PeerMessage[]): boolean {
+  return messages.every(({ payload }) => payload.type === 'Decide');
+}
 
 /** A small disk cannot take as much at a time as a large one. */
 function settingsOf(settings: ClusterSettings | undefined, capacityBytes: number): ReplicaSettings {

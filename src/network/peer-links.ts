@@ -45,8 +45,10 @@ export interface PeerHandle {
 }
 
 export interface PeerLinksOptions {
-  /** What this node says of itself. Called for every connection and every frame: keep it cheap. */
+  /** What this node says of itself. Called for every connection. */
   readonly hello: () => PeerHello;
+  /** Of that, what each frame names. Called for every one. */
+  readonly clusterId: () => string | undefined;
   /** A link is up: a new FIFO session, so all that was under way before is lost. */
   readonly onConnected: (hello: PeerHello, link: PeerHandle) => void;
   /** The link is gone. May be called from within `send`. Comes once for each `onConnected` but refused ones. */
@@ -150,7 +152,7 @@ export class PeerLinks {
       return false;
     }
     try {
-      const { clusterId } = this.#options.hello();
+      const clusterId = this.#options.clusterId();
       for (const frame of encodePeerFrames(clusterId, messages, this.#limits.frameBytesMax)) link.send(frame);
       releaseState(messages);
       return true;
@@ -250,7 +252,7 @@ export class PeerLinks {
   #onFrame(link: PeerLink, frame: PeerFrame): void {
     const nodeId = link.peer?.nodeId;
     if (nodeId === undefined || this.#links.get(nodeId) !== link) return;
-    const problem = clusterProblem(this.#options.hello().clusterId, frame.clusterId);
+    const problem = clusterProblem(this.#options.clusterId(), frame.clusterId);
     if (problem !== undefined) link.end(closeCodes.refused, problem);
     else if (frame.messages.length > 0) this.#options.onMessages(nodeId, frame.messages);
   }

@@ -174,6 +174,11 @@ export class Replica {
     };
   }
 
+  /** The cluster that this node belongs to, once it does. */
+  get clusterId(): string | undefined {
+    return this.#store.identity.clusterId;
+  }
+
   /** Puts an event into the inbox. False, and the event dropped, if the inbox is full; ticks and disk answers always fit. */
   receive(event: ReplicaEvent): boolean {
     const canBeDropped = event.type === 'peerMessages' || event.type === 'requests';

@@ -93,6 +93,7 @@ export class TestNode {
     };
     this.links = new PeerLinks({
       hello: () => this.hello,
+      clusterId: () => this.hello.clusterId,
       onConnected: (hello, link) => {
         this.events.push(`+${hello.nodeId}`);
         this.handles.set(hello.nodeId, link);
