@@ -4,16 +4,32 @@ const pooledBytes = 160 * 1024;
 const wantedBytesMin = 64 * 1024;
 /** Most buffers kept for use again. */
 const spareMax = 16;
+/** So small a buffer is a part of a slab: one of its own costs V8 more, outside of its heap, than the message in it. */
+const smallBytesMax = 1024;
+const slabBytes = 16 * 1024;
 
 const spare: Uint8Array[] = [];
+let slab = new Uint8Array(0);
+let slabUsed = 0;
 
 /**
  * A buffer of at least `bytes` bytes, with whatever was in it before: one that was given back, if the size is a pooled one, else new.
  * V8 collects the whole heap for the sake of large buffers that are dropped, however small it is.
  */
 export function takeBuffer(bytes: number): Uint8Array {
+  if (bytes <= smallBytesMax) return takeFromSlab(bytes);
   if (bytes < wantedBytesMin || bytes > pooledBytes) return new Uint8Array(bytes);
   return spare.pop() ?? new Uint8Array(pooledBytes);
+}
+
+/** Each part is given out once; the slab goes when all of them have. */
+function takeFromSlab(bytes: number): Uint8Array {
+  if (slabUsed + bytes > slab.length) {
+    slab = new Uint8Array(slabBytes);
+    slabUsed = 0;
+  }
+  slabUsed += bytes;
+  return slab.subarray(slabUsed - bytes, slabUsed);
 }
 
 /** True if the buffer below is worth giving back. */

@@ -15,13 +15,11 @@ const initialCapacity = 256;
 /** Appends numbers and bytes to a buffer that grows. */
 export class ByteWriter {
   #bytes: Uint8Array;
-  #view: DataView;
   #length = 0;
 
   /** Begins with room for that many bytes, or writes over `buffer` as long as that has room. */
   constructor(buffer: number | Uint8Array = initialCapacity) {
     this.#bytes = typeof buffer === 'number' ? new Uint8Array(Math.max(buffer, 16)) : buffer;
-    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
   }
 
   /** Count of bytes written so far. */
@@ -37,7 +35,7 @@ export class ByteWriter {
 
   u32(value: number): this {
     this.#reserve(4);
-    this.#view.setUint32(this.#length, value);
+    putU32(this.#bytes, this.#length, value);
     this.#length += 4;
     return this;
   }
@@ -45,7 +43,7 @@ export class ByteWriter {
   /** Overwrites four bytes written before, at `offset`: for lengths and checksums known only afterwards. */
   patchU32(offset: number, value: number): this {
     if (offset + 4 > this.#length) throw new RangeError(`patch at ${offset} is past the ${this.#length} bytes written`);
-    this.#view.setUint32(offset, value);
+    putU32(this.#bytes, offset, value);
     return this;
   }
 
@@ -109,19 +107,16 @@ export class ByteWriter {
     const grown = new Uint8Array(Math.max(wanted, this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
   }
 }
 
 /** Reads what {@link ByteWriter} wrote. Every method throws {@link DecodeError} rather than read past the end. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   #at: number;
 
   constructor(bytes: Uint8Array, offset = 0) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#at = offset;
   }
 
@@ -141,9 +136,10 @@ export class ByteReader {
 
   u32(): number {
     this.#need(4);
-    const value = this.#view.getUint32(this.#at);
-    this.#at += 4;
-    return value;
+    const bytes = this.#bytes;
+    const high = ((bytes[this.#at++] as number) << 8) | (bytes[this.#at++] as number);
+    const low = ((bytes[this.#at++] as number) << 8) | (bytes[this.#at++] as number);
+    return high * 0x1_0000 + low;
   }
 
   varuint(): number {
@@ -209,6 +205,14 @@ export class ByteReader {
   }
 }
 
+/** Big-endian. By hand, since a `DataView` costs more than a short message has work, and is garbage at once. */
+function putU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
 const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder('utf-8', { fatal: false });
 
@@ -218,11 +222,15 @@ const textDecoder = new TextDecoder('utf-8', { fatal: false });
  */
 export type ByteString = string;
 
+/** Bytes that fit onto the stack as parameters. */
+const spreadMax = 4096;
+
 /** The byte string of `bytes`. */
 export function toByteString(bytes: Uint8Array): ByteString {
+  if (bytes.length <= spreadMax) return String.fromCharCode.apply(null, bytes as unknown as number[]);
   let text = '';
-  for (let at = 0; at < bytes.length; at += 4096) {
-    text += String.fromCharCode.apply(null, bytes.subarray(at, at + 4096) as unknown as number[]);
+  for (let at = 0; at < bytes.length; at += spreadMax) {
+    text += String.fromCharCode.apply(null, bytes.subarray(at, at + spreadMax) as unknown as number[]);
   }
   return text;
 }

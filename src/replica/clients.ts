@@ -40,7 +40,7 @@ export interface ClientsView {
   readonly putRefusal: Failure | undefined;
   /** What to tell clients whose time is over while no leader was in reach. */
   readonly whyNoLeader: string;
-  isConnected(nodeId: NodeId): boolean;
+  readonly isConnected: (nodeId: NodeId) => boolean;
   status(): NodeStatus;
 }
 
@@ -93,7 +93,7 @@ export class Clients {
   /** Proposes what is held and asks for read indexes, if a leader is in reach. */
   pump(): void {
     const { voter, tick } = this.#view;
-    if (!voter?.canReachLeader((id) => this.#view.isConnected(id))) return;
+    if (!voter?.canReachLeader(this.#view.isConnected)) return;
     const retryTicks = this.#settings.electionTimeoutTicks;
     this.#writes.proposeHeld(tick, retryTicks, (command) => voter.propose(command).ok);
     if (!this.#reads.hasCollected) return;

@@ -98,7 +98,7 @@ export class Donor {
 
   /** The next index to stop at while applying, since a snapshot of it is wanted. */
   get nextHold(): number {
-    return Math.min(Number.POSITIVE_INFINITY, ...this.#holds.keys());
+    return this.#holds.size === 0 ? Number.POSITIVE_INFINITY : Math.min(...this.#holds.keys());
   }
 
   /** True while requests wait that may be answered now. */

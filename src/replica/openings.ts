@@ -83,7 +83,9 @@ export class Openings {
   #claim(storageId: string, configurationId: number, said: Partial<Claim>): void {
     const before = this.#claims.get(storageId);
     const claim = before?.configurationId === configurationId ? before : { ...nothing, configurationId };
-    const next = { ...claim, ...said };
+    // Once for each Accepted: without a copy by spreading, which costs several times as much.
+    const { promise = claim.promise, acceptedRound = claim.acceptedRound, acceptedIndex = claim.acceptedIndex } = said;
+    const next = { configurationId, promise, acceptedRound, acceptedIndex };
     const isHigher = (compareBallots(next.promise, claim.promise) || compareAccepted(next, claim)) > 0;
     if (isHigher || claim !== before) this.#claims.set(storageId, isHigher ? next : claim);
   }

@@ -3,6 +3,9 @@ import type { ClientResponse, Failure, FailureCode, FailureOutcome, ResponseBody
 import type { PeerMessage, PeerPayload } from '../wire/peer-message.ts';
 import type { ConnectionId, LogLevel, Notice, Refusal, StorageJob, TurnOutput } from './events.ts';
 
+const none: ReadonlyMap<number, never[]> = new Map();
+const nothing: readonly never[] = [];
+
 /** Gathers what a turn gives out. All for one peer or one client ends up in one frame. */
 export class Output {
   #messages = new Map<NodeId, PeerMessage[]>();
@@ -41,18 +44,19 @@ export class Output {
   take(isConnected: (nodeId: NodeId) => boolean, hasMore: boolean): TurnOutput {
     for (const nodeId of this.#messages.keys()) if (!isConnected(nodeId)) this.#messages.delete(nodeId);
     const taken = {
-      messages: this.#messages,
-      responses: this.#responses,
-      jobs: this.#jobs,
-      refusals: this.#refusals,
-      notices: this.#notices,
+      messages: this.#messages.size > 0 ? this.#messages : none,
+      responses: this.#responses.size > 0 ? this.#responses : none,
+      jobs: this.#jobs.length > 0 ? this.#jobs : nothing,
+      refusals: this.#refusals.length > 0 ? this.#refusals : nothing,
+      notices: this.#notices.length > 0 ? this.#notices : nothing,
       hasMore,
     };
-    this.#messages = new Map();
-    this.#responses = new Map();
-    this.#jobs = [];
-    this.#refusals = [];
-    this.#notices = [];
+    // Most turns give little: what is empty stays here to be filled by a later one.
+    if (taken.messages !== none) this.#messages = new Map();
+    if (taken.responses !== none) this.#responses = new Map();
+    if (taken.jobs !== nothing) this.#jobs = [];
+    if (taken.refusals !== nothing) this.#refusals = [];
+    if (taken.notices !== nothing) this.#notices = [];
     return taken;
   }
 }

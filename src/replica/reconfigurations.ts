@@ -49,7 +49,7 @@ export interface ReconfigurationsView {
   knownAddress(nodeId: NodeId): string | undefined;
   /** The hello of a node that is connected. */
   helloOf(nodeId: NodeId): PeerHello | undefined;
-  isConnected(nodeId: NodeId): boolean;
+  readonly isConnected: (nodeId: NodeId) => boolean;
   /** The hello of a member that runs with another data directory than it votes with. */
   replacementOf(nodeId: NodeId): PeerHello | undefined;
 }
@@ -142,7 +142,7 @@ export class Reconfigurations {
       if (refusal) return this.#answer(pending, refusal);
       if (this.#reachProblem(pending.nodes) !== undefined) return;
     }
-    if (!voter?.canReachLeader((id) => this.#view.isConnected(id))) return;
+    if (!voter?.canReachLeader(this.#view.isConnected)) return;
     const isDue = pending.proposedTick === undefined || tick - pending.proposedTick >= this.#view.resendTicks;
     const members = this.#nextMembers(pending.nodes);
     if (!isDue || !members) return;

@@ -3,7 +3,7 @@ import { type Configuration, historyOf, withPast } from '../cluster/configuratio
 import { describeOrigin, isSameOrigin, type Origin } from '../cluster/origin.ts';
 import { KvStateMachine } from '../kv/state-machine.ts';
 import type { StateStore } from '../kv/state-store.ts';
-import type { NodeId } from '../omnipaxos/ballot.ts';
+import type { Ballot, NodeId } from '../omnipaxos/ballot.ts';
 import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
@@ -104,6 +104,7 @@ export class Replica {
   readonly #keeper: StateKeeper;
   readonly #backups: Backups;
   readonly #peers = new Peers();
+  readonly #isLinked = (nodeId: NodeId): boolean => this.#peers.has(nodeId);
   readonly #openings: Openings;
   readonly #opened: OpenedWith;
   readonly #output = new Output();
@@ -126,7 +127,11 @@ export class Replica {
   /** Turns in a row in which work for those who catch up was put off. */
   #turnsPutOff = 0;
   #hasMoreToDo = false;
-  #leaderKey = '';
+  /** Whose lead was noticed last, and in which configuration. */
+  #noticed: { readonly leader: Ballot | undefined; readonly configurationId: number } = {
+    leader: undefined,
+    configurationId: 0,
+  };
   /** When this node was last asked to fill itself. */
   #fillTick = 0;
 
@@ -195,7 +200,7 @@ export class Replica {
     this.#isTurnBusy = false;
     for (const event of events) this.#handle(event);
     this.#advance();
-    return this.#output.take((id) => this.#peers.has(id), this.#hasMoreToDo);
+    return this.#output.take(this.#isLinked, this.#hasMoreToDo);
   }
 
   /** Nodes that this one wants a link with, and where they are. */
@@ -877,15 +882,16 @@ export class Replica {
   /** Proposals in the hands of a leader that leads no more may be lost. */
   #noticeLeader(): void {
     const leader = this.#mode.name === 'member' ? this.#mode.voter.leader : undefined;
-    const key = leader ? `${this.#configurationId}/${leader.n}/${leader.pid}` : '';
-    if (key === this.#leaderKey) return;
-    this.#leaderKey = key;
+    const before = this.#noticed;
+    const isSame = leader?.n === before.leader?.n && leader?.pid === before.leader?.pid;
+    if (isSame && (!leader || before.configurationId === this.#configurationId)) return;
+    this.#noticed = { leader, configurationId: this.#configurationId };
     this.#clients.proposeAgain();
     if (leader) this.#output.notice('info', `node ${leader.pid} leads, ballot ${leader.n}`);
   }
 
   #knownLeader(voter: Voter): NodeId | undefined {
-    return voter.canReachLeader((id) => this.#peers.has(id)) ? voter.leader?.pid : undefined;
+    return voter.canReachLeader(this.#isLinked) ? voter.leader?.pid : undefined;
   }
 
   #whyNoLeader(): string {
@@ -949,7 +955,7 @@ export class Replica {
       },
       resendTicks: this.#settings.resendTicks,
       electionTimeoutTicks: this.#settings.electionTimeoutTicks,
-      isConnected: (nodeId: NodeId) => this.#peers.has(nodeId),
+      isConnected: this.#isLinked,
       helloOf: (nodeId: NodeId) => this.#peers.helloOf(nodeId),
       replacementOf: (nodeId: NodeId) => this.#peers.replacementOf(nodeId, this.#nowMs),
       knownAddress: (nodeId: NodeId) =>

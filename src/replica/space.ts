@@ -14,7 +14,7 @@ export interface SpaceView {
   /** Set while this node votes. */
   readonly voter: Voter | undefined;
   readonly tick: number;
-  isConnected(nodeId: NodeId): boolean;
+  readonly isConnected: (nodeId: NodeId) => boolean;
 }
 
 /**
@@ -68,7 +68,7 @@ export class Space {
       return;
     }
     const isDue = this.#proposedTick === undefined || tick - this.#proposedTick >= this.#retryTicks;
-    if (!isDue || !voter.canReachLeader((id) => this.#view.isConnected(id))) return;
+    if (!isDue || !voter.canReachLeader(this.#view.isConnected)) return;
     const { configurationId } = voter;
     voter.propose(reportSpace({ nodeId, configurationId, isFull, usedBytes, capacityBytes }));
     this.#proposedTick = tick;
@@ -79,7 +79,7 @@ export class Space {
     const { fullNodes } = this;
     if (fullNodes.length === 0) return undefined;
     // Out of reach of a leader this may be long over.
-    if (this.#view.voter?.canReachLeader((id) => this.#view.isConnected(id)) !== true) return undefined;
+    if (this.#view.voter?.canReachLeader(this.#view.isConnected) !== true) return undefined;
     return failure('noSpace', 'notApplied', refusalMessage(fullNodes));
   }
 

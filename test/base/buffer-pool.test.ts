@@ -12,7 +12,7 @@ test('a large buffer that is given back is used again, whole', () => {
 });
 
 test('buffers of other sizes are new, as large as asked for, and not kept', () => {
-  for (const bytes of [0, 1, 10_000, 1_000_000]) {
+  for (const bytes of [2_000, 10_000, 1_000_000]) {
     const buffer = takeBuffer(bytes);
     expect(buffer.length).toBe(bytes);
     giveBuffer(buffer);
@@ -26,4 +26,15 @@ test('no more than a few are kept', () => {
   const again = new Set(Array.from({ length: 40 }, () => takeBuffer(100_000).buffer));
   expect(again.size).toBe(40);
   expect(taken.filter(({ buffer }) => again.has(buffer))).toHaveLength(16);
+});
+
+test('small buffers lie beside each other, and none is given out twice', () => {
+  const buffers = Array.from({ length: 1_000 }, (_, at) => takeBuffer(at % 100).fill(at % 251));
+  for (const buffer of buffers) giveBuffer(buffer);
+  const more = Array.from({ length: 1_000 }, (_, at) => takeBuffer(at % 100).fill(255));
+  buffers.forEach((buffer, at) => {
+    expect(buffer.length).toBe(at % 100);
+    expect(buffer.every((byte) => byte === at % 251)).toBe(true);
+  });
+  expect(new Set([...buffers, ...more].map(({ buffer }) => buffer)).size).toBeLessThan(20);
 });
