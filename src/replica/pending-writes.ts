@@ -27,7 +27,7 @@ export interface PendingWrite {
 export class PendingWrites {
   readonly #countMax: number;
   readonly #bytesMax: number;
-  /** By session, then by number. */
+  /** By session, then by number. A session without any stays until the next sweep: mostly its next write comes at once. */
   readonly #sessions = new Map<number, RecentMap<PendingWrite>>();
   /** Writes to be proposed, in order of arrival. */
   #held: PendingWrite[] = [];
@@ -79,7 +79,6 @@ export class PendingWrites {
   remove(write: PendingWrite): void {
     const numbers = this.#sessions.get(write.session);
     if (!numbers?.delete(write.number)) return;
-    if (numbers.size === 0) this.#sessions.delete(write.session);
     this.#count--;
     this.#bytes -= write.command.length;
   }
@@ -127,6 +126,7 @@ export class PendingWrites {
       }
     }
     for (const write of expired) this.remove(write);
+    for (const [session, numbers] of this.#sessions) if (numbers.size === 0) this.#sessions.delete(session);
     return expired;
   }
 
