@@ -1,6 +1,8 @@
 const placesMin = 8;
-/** Fewer are not worth the work to make them less, and soon more again. */
+/** Fewer are not worth the work to make them less. */
 const placesKept = 64;
+/** Places are made fewer once the entries in them were few for such a part of them in deletions: what comes in waves needs them again. */
+const partDeleted = 1 / 4;
 /** No key of {@link RecentMap}. */
 const nobody = -1;
 
@@ -14,11 +16,13 @@ const nobody = -1;
  * client copied half of what it made for that, at each collection of garbage.
  */
 export class RecentMap<Value> {
-  /** By the key's remainder. At least twice as many as there are entries, and at most sixteen times if they are many. */
+  /** By the key's remainder. At least twice as many as there are entries, and for long at most sixteen times if they are many. */
   #values: (Value | undefined)[] = new Array<Value | undefined>(placesMin).fill(undefined);
   #keys = new Float64Array(placesMin).fill(nobody);
   readonly #overtaken = new Map<number, Value>();
   #size = 0;
+  /** Since there were many entries for so many places. */
+  #deletionsWhileFew = 0;
 
   get size(): number {
     return this.#size;
@@ -38,6 +42,7 @@ export class RecentMap<Value> {
       if (2 * (this.#size + 1) > this.#keys.length) this.#resize(2 * this.#keys.length);
       this.#put(key, value);
       this.#size++;
+      if (!this.#areFew) this.#deletionsWhileFew = 0;
     }
   }
 
@@ -49,7 +54,9 @@ export class RecentMap<Value> {
       this.#values[at] = undefined;
     } else if (!this.#overtaken.delete(key)) return false;
     this.#size--;
-    if (16 * this.#size < this.#keys.length && this.#keys.length > placesKept) this.#resize(this.#keys.length / 2);
+    if (this.#areFew && ++this.#deletionsWhileFew > partDeleted * this.#keys.length) {
+      this.#resize(Math.max(placesKept, this.#keys.length / 2));
+    }
     return true;
   }
 
@@ -80,6 +87,10 @@ export class RecentMap<Value> {
     }
   }
 
+  get #areFew(): boolean {
+    return 16 * this.#size < this.#keys.length && this.#keys.length > placesKept;
+  }
+
   #put(key: number, value: Value): void {
     const at = key % this.#keys.length;
     const other = this.#keys[at] as number;
@@ -96,6 +107,7 @@ export class RecentMap<Value> {
   }
 
   #empty(places: number): void {
+    this.#deletionsWhileFew = 0;
     this.#keys = new Float64Array(places).fill(nobody);
     this.#values = new Array<Value | undefined>(places).fill(undefined);
   }
