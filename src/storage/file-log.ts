@@ -132,9 +132,9 @@ export class FileLog implements Sequence<Uint8Array> {
     return { cut, from, entries: this.#tail.slice(from, this.endIndex) };
   }
 
-  /** The change taken last is durable: its entries may leave memory. */
-  written(): void {
-    this.#tail.evict(this.#limits, this.#cleanEnd);
+  /** The change taken last is durable: its entries may leave memory, once they are decided and so have been read to be applied. */
+  written(decidedIndex: number): void {
+    this.#tail.evict(this.#limits, Math.min(this.#cleanEnd, decidedIndex));
   }
 
   #takeCut(): LogChange['cut'] {

@@ -3,7 +3,7 @@ import type { Entry } from '../omnipaxos/entry.ts';
 /** What an entry costs in memory beside its bytes; a round guess. */
 const entryOverheadBytes = 64;
 
-/** How much of the log stays in memory. Entries that are not durable yet stay whatever the limit is. */
+/** How much of the log stays in memory. Entries that are not durable and decided yet stay whatever the limit is. */
 export interface TailLimits {
   readonly entriesMax: number;
   readonly bytesMax: number;
@@ -69,10 +69,10 @@ export class LogTail {
     this.#from = index;
   }
 
-  /** Makes room once the limits are well exceeded, so that it costs little an entry; keeps what is at `durableEnd` and above. */
-  evict(limits: TailLimits, durableEnd: number): void {
+  /** Makes room once the limits are well exceeded, so that it costs little an entry; keeps what is at `end` and above. */
+  evict(limits: TailLimits, end: number): void {
     if (this.#entries.length <= limits.entriesMax * 1.25 && this.#bytes <= limits.bytesMax * 1.25) return;
-    const countMax = Math.min(durableEnd - this.#from, this.#entries.length);
+    const countMax = Math.min(end - this.#from, this.#entries.length);
     let bytes = this.#bytes;
     let count = 0;
     while (count < countMax && (this.#entries.length - count > limits.entriesMax || bytes > limits.bytesMax)) {

@@ -64,6 +64,7 @@ describe('a bit that changed on disk', () => {
     const store = await FileLogStore.open({ path, ...owner, tail });
     for (const text of [marker, 'second', 'third']) {
       store.sequence.append([{ type: 'Normal', entry: Buffer.from(text) }]);
+      store.state.decidedIndex = store.sequence.endIndex;
       store.commit();
       await store.flush();
     }

@@ -52,6 +52,8 @@ function entry(index: number, generation = 0): Entry<Uint8Array> {
 async function append(store: FileLogStore, count: number, generation = 0): Promise<void> {
   const from = store.sequence.endIndex;
   store.sequence.append(Array.from({ length: count }, (_, at) => entry(from + at, generation)));
+  // What is decided may leave memory.
+  store.state.decidedIndex = store.sequence.endIndex;
   await flush(store);
 }
 
