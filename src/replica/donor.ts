@@ -35,8 +35,11 @@ export interface Answer {
 }
 
 interface OpenSnapshot {
-  readonly snapshot: StateSnapshot;
+  /** Undefined once all who read it have it: only the log behind it is held for them still. */
+  snapshot: StateSnapshot | undefined;
   readonly readers: Set<NodeId>;
+  /** Those of them that do not have it all yet. */
+  readonly reading: Set<NodeId>;
   idleTicks: number;
 }
 
@@ -84,6 +87,11 @@ export class Donor {
     return Math.min(Number.POSITIVE_INFINITY, ...this.#snapshots.keys());
   }
 
+  /** Since something was given to anyone; infinite before that. */
+  get ticksSinceGiven(): number {
+    return this.#ticksSinceGiven;
+  }
+
   /** True while someone is given state or log. */
   get isGiving(): boolean {
     return this.#ticksSinceGiven < this.#settings.donorTimeoutTicks;
@@ -121,8 +129,15 @@ export class Donor {
   /** Opens a snapshot of what is applied now, unless there are too many. */
   holdHere(): void {
     const { appliedIndex } = this.#machine;
-    if (this.#snapshots.has(appliedIndex) || !this.#makeRoom()) return;
-    this.#snapshots.set(appliedIndex, { snapshot: this.#machine.openSnapshot(), readers: new Set(), idleTicks: 0 });
+    const open = this.#snapshots.get(appliedIndex);
+    if (open?.snapshot || (!open && !this.#makeRoom())) return;
+    const snapshot = this.#machine.openSnapshot();
+    this.#snapshots.set(appliedIndex, {
+      snapshot,
+      readers: open?.readers ?? new Set(),
+      reading: new Set(),
+      idleTicks: 0,
+    });
   }
 
   /** To be called whenever entries were applied: answers those who waited for this index, or for one that was passed. */
@@ -139,6 +154,7 @@ export class Donor {
 
   /** Takes a request that is answered by `serve`. One that waits already is not taken twice. */
   take(from: NodeId, request: WorkRequest): void {
+    if (request.type === 'LogRequest') this.#noticeComplete(from, request.from);
     if (this.#requests.length >= requestsMax) return;
     const isHere = this.#requests.some((waiting) => waiting.from === from && isSameRequest(waiting.request, request));
     if (!isHere) this.#requests.push({ from, request });
@@ -149,8 +165,26 @@ export class Donor {
     if (!this.hasWork) return undefined;
     const { from, request } = this.#requests.shift() as { from: NodeId; request: WorkRequest };
     this.#ticksSinceGiven = 0;
-    if (request.type === 'StateRequest') this.#snapshots.get(request.index)?.readers.add(from);
+    if (request.type === 'StateRequest') this.#noticeReader(from, request.index);
     return { to: from, payload: this.#answer(log, request) };
+  }
+
+  #noticeReader(nodeId: NodeId, index: number): void {
+    const open = this.#snapshots.get(index);
+    open?.readers.add(nodeId);
+    open?.reading.add(nodeId);
+  }
+
+  /**
+   * Who asks for log from the index of a snapshot on has that snapshot, durably. Once all who read it do, nothing is gained by keeping
+   * it, and much is lost: as long as it is open, the store uses no page again that was freed since.
+   */
+  #noticeComplete(nodeId: NodeId, logFrom: number): void {
+    for (const [index, open] of this.#snapshots) {
+      if (index > logFrom || !open.reading.delete(nodeId) || open.reading.size > 0) continue;
+      open.snapshot?.close();
+      open.snapshot = undefined;
+    }
   }
 
   /** Lets go of snapshots that nobody reads any more, and tells those who wait in vain. */
@@ -216,7 +250,7 @@ export class Donor {
 
   #read(index: number): StateSnapshot | undefined {
     const open = this.#snapshots.get(index);
-    if (open) open.idleTicks = 0;
+    if (open?.snapshot) open.idleTicks = 0;
     return open?.snapshot;
   }
 
@@ -242,7 +276,7 @@ export class Donor {
   }
 
   #close(index: number, open: OpenSnapshot): void {
-    open.snapshot.close();
+    open.snapshot?.close();
     this.#snapshots.delete(index);
   }
 

@@ -456,7 +456,7 @@ export class Replica {
     this.#advanceCatchUp();
     this.#serveDonor();
     this.#backups.advance();
-    this.#keeper.advance(this.#tick, this.#output);
+    this.#keeper.advance(this.#tick, this.isUnhurried, this.#output);
   }
 
   /** Messages out, decided entries in, until the configuration stays the same. */

@@ -29,6 +29,16 @@ const givingPatience = 1.75;
  */
 const bulkyRowBytes = 512;
 const bulkyPart = 1 / 2;
+/** … and this much later while they are put off. Above it there is no room for more to be staged. */
+const bulkyPartPutOff = 3 / 2;
+/** So many times the usual pages a checkpoint may have then: LMDB holds each in memory until all are written. */
+const pagesPutOff = 8;
+
+/**
+ * Ticks between the checkpoints that nodes whose numbers follow on each other have put off while they gave: they give until the same
+ * moment, and what is left to write is a second's work for each.
+ */
+const putOffTicks = 75;
 
 /**
  * Changes for each page that holds rows from which on a page is changed so often in a checkpoint of the usual size that this saves much:
@@ -54,6 +64,8 @@ export class StateKeeper {
   readonly #settings: ReplicaSettings;
   /** Of the usual thresholds for a checkpoint. */
   readonly #share: number;
+  /** Ticks behind the end of a transfer in which the checkpoints of others come first. */
+  readonly #othersTicks: number;
   #checkpointTick = 0;
   /** The state is to be durable up to here as soon as may be. */
   #requestedIndex = 0;
@@ -76,7 +88,9 @@ export class StateKeeper {
     this.#store = store;
     this.#donor = donor;
     this.#settings = settings;
-    this.#share = 1 - (store.identity.nodeId % 3) * staggering;
+    const rank = store.identity.nodeId % 3;
+    this.#share = 1 - rank * staggering;
+    this.#othersTicks = rank * putOffTicks;
   }
 
   /** True from when a whole snapshot is here until it is the state: nothing is applied meanwhile. */
@@ -130,11 +144,11 @@ export class StateKeeper {
     this.#requestedIndex = Math.max(this.#requestedIndex, index);
   }
 
-  /** Asks for the jobs that are due. */
-  advance(tick: number, output: Output): void {
+  /** Asks for the jobs that are due. `isUnhurried`: nobody waits for this node. */
+  advance(tick: number, isUnhurried: boolean, output: Output): void {
     if (this.#isCheckpointing || !this.#isConfigurationDurable) return;
     if (this.#installIndex !== undefined) this.#startInstall(this.#installIndex, output);
-    else if (!this.#isInstalling && this.#isCheckpointDue(tick)) this.#startCheckpoint(tick, output);
+    else if (!this.#isInstalling && this.#isCheckpointDue(tick, isUnhurried)) this.#startCheckpoint(tick, output);
   }
 
   onCheckpointed(): void {
@@ -172,24 +186,26 @@ export class StateKeeper {
     return this.#store.durableWrite() >= this.#configurationWrite;
   }
 
-  #isCheckpointDue(tick: number): boolean {
+  #isCheckpointDue(tick: number, isUnhurried: boolean): boolean {
     if (this.#machine.appliedIndex === this.#state.durableIndex) return false;
     const isOld = tick - this.#checkpointTick >= this.#settings.checkpointTicks * this.#patience;
     const isRequested = this.#requestedIndex > this.#state.durableIndex;
     const isLogLarge = this.#logSurplusIndex > this.#state.durableIndex;
-    const isFull = this.#isLarge(this.#roomBytes) || this.#takesMuchMemory || this.#writesManyPages(tick);
+    const isFull =
+      this.#isLarge(this.#roomBytes) || this.#takesMuchMemory || (!isUnhurried && this.#writesManyPages(tick));
     return isOld || isRequested || isLogLarge || isFull;
   }
 
   /**
    * A checkpoint of rows that lie far apart writes about a page for each. Then a large one saves nothing, and its flush keeps the
-   * log's writes from the disk for as long as it takes. It is not put off while this node gives: members that all begin to give at the
-   * same time would put it off for as long, and make it all at once.
+   * log's writes from the disk for as long as it takes. It is put off while this node gives: as long as a snapshot is open LMDB uses no
+   * page again that was freed since, so that each is a new one of the file and of the system's memory, and the processors have enough to do.
    */
   #writesManyPages(tick: number): boolean {
     if (tick - this.#checkpointTick < manyPagesPauseTicks) return false;
     const { stagedPages, rowPages, stagedChanges, stagedMemoryBytes } = this.#state;
-    if (stagedPages < this.#settings.checkpointPagesMax * this.#share) return false;
+    const pagesMax = this.#settings.checkpointPagesMax * (this.#isPutOff ? pagesPutOff : 1);
+    if (stagedPages < pagesMax * this.#share) return false;
     const changesInUsual = (stagedChanges * this.#settings.checkpointBytesMax) / stagedMemoryBytes;
     return changesInUsual < changesPerPageMin * rowPages;
   }
@@ -200,15 +216,20 @@ export class StateKeeper {
     const { checkpointBytesMax, checkpointOverwrittenMax } = this.#settings;
     const overwritten = stagedMemoryBytes - stagedBytes;
     const isBulky = stagedBytes >= stagedChanges * bulkyRowBytes;
+    const bulkyMax = checkpointBytesMax * (this.#isPutOff ? bulkyPartPutOff : bulkyPart);
     return (
       stagedMemoryBytes >= checkpointBytesMax * this.#share * this.#patience ||
-      (isBulky && stagedBytes >= checkpointBytesMax * bulkyPart * this.#share * this.#patience) ||
+      (isBulky && stagedBytes >= bulkyMax * this.#share) ||
       overwritten >= Math.max(checkpointOverwrittenMax, 3 * stagedBytes) * this.#share * this.#patience
     );
   }
 
+  get #isPutOff(): boolean {
+    return this.#donor.ticksSinceGiven < this.#settings.donorTimeoutTicks + this.#othersTicks;
+  }
+
   get #patience(): number {
-    return this.#donor.isGiving ? givingPatience : 1;
+    return this.#isPutOff ? givingPatience : 1;
   }
 
   #isLarge(bytesMax: number): boolean {
