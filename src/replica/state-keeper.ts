@@ -32,7 +32,7 @@ const bulkyPart = 1 / 2;
 /** … and this much later while they are put off. Above it there is no room for more to be staged. */
 const bulkyPartPutOff = 3 / 2;
 /** So many times the usual pages a checkpoint may have then: LMDB holds each in memory until all are written. */
-const pagesPutOff = 8;
+const pagesPutOff = 5;
 
 /**
  * Ticks between the checkpoints that nodes whose numbers follow on each other have put off while they gave: they give until the same

@@ -163,6 +163,27 @@ describe('catch-up from several donors', () => {
     expectSameState(cluster, leader, 4);
   });
 
+  it('donors let go of a snapshot once all have it, and hold the log behind it for a while', () => {
+    const { cluster, leader, client } = filled([1, 2, 3], 120);
+    const open = new Map([1, 2, 3].map((id) => [id, 0]));
+    for (const id of [1, 2, 3]) countSnapshots(cluster, id, open);
+    cluster.start(4);
+    cluster.onArrival = ({ to, message }) => {
+      if (to === 4 && message.payload.type === 'StateChunk') client.put(leader, 'during', 'x');
+    };
+    cluster.reconfigure(leader, [1, 2, 3, 4], 60_000);
+    cluster.until('half is here', () => chunksTo(cluster, 4).length > 20);
+    expect([...open.values()]).toEqual([1, 1, 1]);
+    cluster.until('it votes', () => cluster.replica(4).voter !== undefined);
+    expect(
+      [...open.values()].filter((count) => count > 0),
+      'of a donor that was asked for no log',
+    ).toHaveLength(0);
+    expect([1, 2, 3].some((id) => cluster.replica(id).status().logHeld?.readers.includes(4))).toBe(true);
+    cluster.converge(1, 2, 3, 4);
+    expectSameState(cluster, leader, 4);
+  });
+
   it('a newcomer that crashes begins anew if nobody holds that snapshot any more', () => {
     const { cluster, leader, client } = filled([1, 2, 3], 120, { snapshotIdleTicks: 30 });
     cluster.start(4);
@@ -308,4 +329,21 @@ function bytesOf(chunks: readonly { readonly chunk: StateChunk }[]): number {
 
 function expectSameState(cluster: Cluster, a: NodeId, b: NodeId): void {
   expect(cluster.replica(b).stateHash()).toBe(cluster.replica(a).stateHash());
+}
+
+/** Keeps count in `open` of the snapshots that a node has open. */
+function countSnapshots(cluster: Cluster, id: NodeId, open: Map<NodeId, number>): void {
+  const state = cluster.state(id);
+  const openSnapshotAt = state.openSnapshotAt.bind(state);
+  const add = (count: number) => open.set(id, (open.get(id) ?? 0) + count);
+  state.openSnapshotAt = (...parameters) => {
+    const snapshot = openSnapshotAt(...parameters);
+    const close = snapshot.close.bind(snapshot);
+    add(1);
+    snapshot.close = () => {
+      add(-1);
+      close();
+    };
+    return snapshot;
+  };
 }

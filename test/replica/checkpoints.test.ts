@@ -1,13 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { Client, Cluster } from './cluster.ts';
 
+/** Makes each staged change a page of its own, as many rows of a page's size are. */
+function onePageAChange(cluster: Cluster, id: number, rowPages: number): void {
+  const state = cluster.state(id);
+  Object.defineProperty(state, 'stagedPages', { get: () => state.stagedChanges });
+  Object.defineProperty(state, 'rowPages', { get: () => rowPages });
+}
+
 /** A node whose disk needs a page for each change, of `rowPages`, after 40 puts of as many keys: how many of them are durable. */
 function durableChanges(rowPages: number, ticksBetweenPuts = 5): number {
   const cluster = new Cluster([1], { checkpointTicks: 1_000_000, checkpointPagesMax: 8 });
   const leader = cluster.elect();
   const state = cluster.state(leader);
-  Object.defineProperty(state, 'stagedPages', { get: () => state.stagedChanges });
-  Object.defineProperty(state, 'rowPages', { get: () => rowPages });
+  onePageAChange(cluster, leader, rowPages);
   const client = new Client(cluster, leader);
   for (let at = 0; at < 40; at++) {
     client.putAcknowledged(leader, `k${at}`, 'v');
@@ -27,5 +33,42 @@ describe('a checkpoint', () => {
 
   it('waits for more changes where these would be of the same pages', () => {
     expect(durableChanges(10)).toBe(0);
+  });
+
+  it('of many pages is put off while nodes give their state, and then they make it one after the other', () => {
+    const few = { checkpointPagesMax: 8, logTailEntries: 1, catchUpBytesMax: 100 };
+    const settings = { ...few, checkpointTicks: 1_000_000, donorTimeoutTicks: 100 };
+    const cluster = new Cluster([1, 2, 3], settings);
+    const leader = cluster.elect();
+    for (const id of [1, 2, 3]) onePageAChange(cluster, id, 1_000_000);
+    const client = new Client(cluster, leader);
+    for (let at = 0; at < 100; at++) {
+      client.putAcknowledged(leader, `k${at}`, 'v'.repeat(50));
+      cluster.tick(5);
+    }
+    const durableBefore = [1, 2, 3].map((id) => cluster.state(id).durableIndex);
+    expect(Math.min(...durableBefore), 'its log is trimmed').toBeGreaterThan(50);
+    let writes = 0;
+    cluster.onArrival = ({ to, message }) => {
+      if (to === 4 && message.payload.type === 'StateChunk' && writes < 20)
+        client.put(leader, `during-${writes++}`, 'x');
+    };
+    cluster.start(4);
+    cluster.reconfigureTo(leader, [1, 2, 3, 4]);
+    cluster.converge(1, 2, 3, 4);
+    cluster.tick(30);
+    expect(writes).toBe(20);
+    expect([1, 2, 3].map((id) => cluster.state(id).durableIndex)).toEqual(durableBefore);
+    const madeAt = new Map<number, number>();
+    for (let tick = 0; tick < 400; tick++) {
+      cluster.tick();
+      for (const id of [1, 2, 3]) {
+        if (!madeAt.has(id) && cluster.state(id).durableIndex > (durableBefore[id - 1] ?? 0)) madeAt.set(id, tick);
+      }
+    }
+    const moments = [...madeAt.values()].sort((a, b) => a - b);
+    expect(moments).toHaveLength(3);
+    expect((moments[1] ?? 0) - (moments[0] ?? 0)).toBeGreaterThan(50);
+    expect((moments[2] ?? 0) - (moments[1] ?? 0)).toBeGreaterThan(50);
   });
 });
