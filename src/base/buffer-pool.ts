@@ -32,6 +32,14 @@ function takeFromSlab(bytes: number): Uint8Array {
   return slab.subarray(slabUsed - bytes, slabUsed);
 }
 
+/**
+ * For bytes that have to wait: a copy if they are a part of a slab, which would wait with them. Else a few bytes that nobody takes, each of
+ * a slab of its own, would hold two hundred times what they count as.
+ */
+export function withoutSlab(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength === slabBytes ? bytes.slice() : bytes;
+}
+
 /** True if the buffer below is worth giving back. */
 export function isPooled({ buffer }: Uint8Array): boolean {
   return buffer instanceof ArrayBuffer && buffer.byteLength === pooledBytes;

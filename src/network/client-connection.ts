@@ -1,4 +1,5 @@
 import type { RawData, WebSocket } from 'ws';
+import { withoutSlab } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
 import { decodeRequests, encodeResponseFrames } from '../wire/client-frame.ts';
 import type { ClientRequest, ClientResponse } from '../wire/client-message.ts';
@@ -52,7 +53,9 @@ export class ClientConnection {
       this.cut(`${bufferedAmount} bytes wait to be read, at most ${this.#bufferedBytesMax} are allowed`);
       return;
     }
-    for (const frame of encodeResponseFrames(responses)) this.#socket.send(frame);
+    for (const frame of encodeResponseFrames(responses)) {
+      this.#socket.send(this.#socket.bufferedAmount > 0 ? withoutSlab(frame) : frame);
+    }
   }
 
   /** Ends the connection because the node stops; what was sent before still goes out. */

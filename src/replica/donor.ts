@@ -35,10 +35,10 @@ export interface Answer {
 }
 
 interface OpenSnapshot {
-  /** Undefined once all who read it have it: only the log behind it is held for them still. */
+  /** Undefined once nobody needs it any more: only the log behind it is held for them still. */
   snapshot: StateSnapshot | undefined;
   readonly readers: Set<NodeId>;
-  /** Those of them that do not have it all yet. */
+  /** Those to whom it was offered, or who asked for rows of it, and who may not have it all yet. */
   readonly reading: Set<NodeId>;
   idleTicks: number;
 }
@@ -118,9 +118,9 @@ export class Donor {
   hold(from: NodeId, index: number): SnapshotOffer | undefined {
     const isHere = index === this.#machine.appliedIndex;
     if (isHere) this.holdHere();
-    if (this.#snapshots.has(index) || index <= this.#machine.appliedIndex) return this.#offer(index);
+    if (this.#snapshots.has(index) || index <= this.#machine.appliedIndex) return this.#offer(from, index);
     const hold = this.#holds.get(index) ?? { askers: new Set<NodeId>(), ticks: 0 };
-    if (!this.#holds.has(index) && this.#holds.size >= holdsMax) return this.#offer(index);
+    if (!this.#holds.has(index) && this.#holds.size >= holdsMax) return this.#offer(from, index);
     hold.askers.add(from);
     this.#holds.set(index, hold);
     return undefined;
@@ -155,6 +155,7 @@ export class Donor {
   /** Takes a request that is answered by `serve`. One that waits already is not taken twice. */
   take(from: NodeId, request: WorkRequest): void {
     if (request.type === 'LogRequest') this.#noticeComplete(from, request.from);
+    else this.#snapshots.get(request.index)?.reading.add(from);
     if (this.#requests.length >= requestsMax) return;
     const isHere = this.#requests.some((waiting) => waiting.from === from && isSameRequest(waiting.request, request));
     if (!isHere) this.#requests.push({ from, request });
@@ -165,19 +166,13 @@ export class Donor {
     if (!this.hasWork) return undefined;
     const { from, request } = this.#requests.shift() as { from: NodeId; request: WorkRequest };
     this.#ticksSinceGiven = 0;
-    if (request.type === 'StateRequest') this.#noticeReader(from, request.index);
+    if (request.type === 'StateRequest') this.#snapshots.get(request.index)?.readers.add(from);
     return { to: from, payload: this.#answer(log, request) };
   }
 
-  #noticeReader(nodeId: NodeId, index: number): void {
-    const open = this.#snapshots.get(index);
-    open?.readers.add(nodeId);
-    open?.reading.add(nodeId);
-  }
-
   /**
-   * Who asks for log from the index of a snapshot on has that snapshot, durably. Once all who read it do, nothing is gained by keeping
-   * it, and much is lost: as long as it is open, the store uses no page again that was freed since.
+   * Who asks for log from the index of a snapshot on has that state, or gets there by the log. Once all to whom it was offered do,
+   * nothing is gained by keeping it, and much is lost: as long as it is open, the store uses no page again that was freed since.
    */
   #noticeComplete(nodeId: NodeId, logFrom: number): void {
     for (const [index, open] of this.#snapshots) {
@@ -254,8 +249,9 @@ export class Donor {
     return open?.snapshot;
   }
 
-  #offer(index: number): SnapshotOffer {
+  #offer(to: NodeId, index: number): SnapshotOffer {
     const snapshot = this.#read(index);
+    if (snapshot) this.#snapshots.get(index)?.reading.add(to);
     const { appliedIndex } = this.#machine;
     const { rows, bytes } = snapshot?.size ?? { rows: 0, bytes: 0 };
     return { type: 'SnapshotOffer', index, isHeld: snapshot !== undefined, appliedIndex, rows, bytes };
@@ -263,7 +259,7 @@ export class Donor {
 
   #release(index: number, hold: Hold): Answer[] {
     this.#holds.delete(index);
-    return [...hold.askers].map((to) => ({ to, payload: this.#offer(index) }));
+    return [...hold.askers].map((to) => ({ to, payload: this.#offer(to, index) }));
   }
 
   /** True if one more snapshot may be opened: the one that was read least lately may have to go. */

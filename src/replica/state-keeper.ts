@@ -191,8 +191,7 @@ export class StateKeeper {
     const isOld = tick - this.#checkpointTick >= this.#settings.checkpointTicks * this.#patience;
     const isRequested = this.#requestedIndex > this.#state.durableIndex;
     const isLogLarge = this.#logSurplusIndex > this.#state.durableIndex;
-    const isFull =
-      this.#isLarge(this.#roomBytes) || this.#takesMuchMemory || (!isUnhurried && this.#writesManyPages(tick));
+    const isFull = this.#isLarge(this.#roomBytes) || this.#takesMuchMemory || this.#writesManyPages(tick, isUnhurried);
     return isOld || isRequested || isLogLarge || isFull;
   }
 
@@ -201,10 +200,10 @@ export class StateKeeper {
    * log's writes from the disk for as long as it takes. It is put off while this node gives: as long as a snapshot is open LMDB uses no
    * page again that was freed since, so that each is a new one of the file and of the system's memory, and the processors have enough to do.
    */
-  #writesManyPages(tick: number): boolean {
+  #writesManyPages(tick: number, isUnhurried: boolean): boolean {
     if (tick - this.#checkpointTick < manyPagesPauseTicks) return false;
     const { stagedPages, rowPages, stagedChanges, stagedMemoryBytes } = this.#state;
-    const pagesMax = this.#settings.checkpointPagesMax * (this.#isPutOff ? pagesPutOff : 1);
+    const pagesMax = this.#settings.checkpointPagesMax * (isUnhurried || this.#isPutOff ? pagesPutOff : 1);
     if (stagedPages < pagesMax * this.#share) return false;
     const changesInUsual = (stagedChanges * this.#settings.checkpointBytesMax) / stagedMemoryBytes;
     return changesInUsual < changesPerPageMin * rowPages;

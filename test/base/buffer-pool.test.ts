@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { giveBuffer, takeBuffer } from '../../src/base/buffer-pool.ts';
+import { giveBuffer, takeBuffer, withoutSlab } from '../../src/base/buffer-pool.ts';
 
 test('a large buffer that is given back is used again, whole', () => {
   const first = takeBuffer(100_000);
@@ -37,4 +37,13 @@ test('small buffers lie beside each other, and none is given out twice', () => {
     expect(buffer.every((byte) => byte === at % 251)).toBe(true);
   });
   expect(new Set([...buffers, ...more].map(({ buffer }) => buffer)).size).toBeLessThan(20);
+});
+
+test('bytes that have to wait keep no slab alive', () => {
+  const small = takeBuffer(10).fill(7);
+  const waiting = withoutSlab(small);
+  expect(waiting).toEqual(small);
+  expect(waiting.buffer.byteLength).toBe(10);
+  const large = takeBuffer(5_000);
+  expect(withoutSlab(large)).toBe(large);
 });

@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest';
+import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
+import { KvStateMachine } from '../../src/kv/state-machine.ts';
+import { type DecidedLog, Donor } from '../../src/replica/donor.ts';
+import { defaultReplicaSettings } from '../../src/replica/settings.ts';
+
+const log: DecidedLog = { decidedIndex: 500, trimmedIndex: 0, read: () => [] };
+const rows = { type: 'StateRequest', index: 0, after: undefined, upTo: undefined } as const;
+const logFromThere = { type: 'LogRequest', from: 0, to: 200 } as const;
+
+function isHeld(donor: Donor, nodeId: number): boolean | undefined {
+  return donor.hold(nodeId, 0)?.isHeld;
+}
+
+it('a snapshot stays for a second newcomer to whom it was offered, also while its requests wait', () => {
+  const donor = new Donor(new KvStateMachine(new MemoryStateStore()), defaultReplicaSettings);
+  expect([isHeld(donor, 4), isHeld(donor, 5)]).toEqual([true, true]);
+  donor.take(4, rows);
+  donor.serve(log);
+  donor.take(5, { type: 'CutsRequest', index: 0, after: undefined, rowsPerCut: 5 });
+  donor.take(5, rows);
+  donor.take(4, logFromThere);
+  expect(donor.serve(log)?.payload).toMatchObject({ type: 'Cuts', done: true });
+  expect(donor.serve(log)?.payload).toMatchObject({ type: 'StateChunk', chunk: { done: true } });
+  donor.take(5, logFromThere);
+  donor.take(5, rows);
+  while (donor.hasWork) {
+    const { payload } = donor.serve(log) ?? {};
+    if (payload?.type === 'StateChunk') expect(payload.chunk, 'nobody needs it any more').toBeUndefined();
+  }
+  expect(donor.logHeld).toEqual({ fromIndex: 0, readers: [4, 5] });
+});
+
+it('a snapshot that was let go of is made anew where the state is still the same', () => {
+  const donor = new Donor(new KvStateMachine(new MemoryStateStore()), defaultReplicaSettings);
+  expect(isHeld(donor, 4)).toBe(true);
+  donor.take(4, logFromThere);
+  expect(isHeld(donor, 5)).toBe(true);
+});
