@@ -66,7 +66,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   messageBytesMax: 4 * mebibyte,
   syncBytesMax: 32 * mebibyte,
   catchUpBytesMax: mebibyte / 8,
-  donorBytesPerTick: 0.5 * mebibyte,
+  donorBytesPerTick: 0.625 * mebibyte,
   voteLagEntries: 1_000,
   appliedPerTurnMax: 20_000,
   donorTimeoutTicks: 50,

@@ -31,8 +31,11 @@ const bulkyRowBytes = 512;
 const bulkyPart = 1 / 2;
 /** … and this much later while they are put off. Above it there is no room for more to be staged. */
 const bulkyPartPutOff = 3 / 2;
-/** So many times the usual pages a checkpoint may have then: LMDB holds each in memory until all are written. */
-const pagesPutOff = 5;
+/**
+ * So many times the usual pages a checkpoint may have then, and where a node stands by and catches up. LMDB holds each in memory until all
+ * are written.
+ */
+const pagesPutOff = 8;
 
 /**
  * Ticks between the checkpoints that nodes whose numbers follow on each other have put off while they gave: they give until the same
@@ -203,8 +206,8 @@ export class StateKeeper {
   #writesManyPages(tick: number, isUnhurried: boolean): boolean {
     if (tick - this.#checkpointTick < manyPagesPauseTicks) return false;
     const { stagedPages, rowPages, stagedChanges, stagedMemoryBytes } = this.#state;
-    const pagesMax = this.#settings.checkpointPagesMax * (isUnhurried || this.#isPutOff ? pagesPutOff : 1);
-    if (stagedPages < pagesMax * this.#share) return false;
+    const patience = isUnhurried || this.#isPutOff ? pagesPutOff : 1;
+    if (stagedPages < this.#settings.checkpointPagesMax * this.#share * patience) return false;
     const changesInUsual = (stagedChanges * this.#settings.checkpointBytesMax) / stagedMemoryBytes;
     return changesInUsual < changesPerPageMin * rowPages;
   }
