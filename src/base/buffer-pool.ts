@@ -33,11 +33,11 @@ function takeFromSlab(bytes: number): Uint8Array {
 }
 
 /**
- * For bytes that have to wait: a copy if they are a part of a slab, which would wait with them. Else a few bytes that nobody takes, each of
- * a slab of its own, would hold two hundred times what they count as.
+ * What to send behind `queuedBytes` that nobody has taken yet: a copy if `bytes` have to wait and are a part of a slab, which would wait
+ * with them. Else a few bytes, each of a slab of its own, would hold two hundred times what they count as.
  */
-export function withoutSlab(bytes: Uint8Array): Uint8Array {
-  return bytes.buffer.byteLength === slabBytes ? bytes.slice() : bytes;
+export function behindQueued(queuedBytes: number, bytes: Uint8Array): Uint8Array {
+  return queuedBytes > 0 && bytes.buffer.byteLength === slabBytes ? bytes.slice() : bytes;
 }
 
 /** True if the buffer below is worth giving back. */

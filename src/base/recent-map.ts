@@ -1,7 +1,7 @@
 const placesMin = 8;
 /** Fewer are not worth the work to make them less. */
 const placesKept = 64;
-/** Places are made fewer once the entries in them were few for such a part of them in deletions: what comes in waves needs them again. */
+/** Places are made fewer only after so many deletions, as a part of them, while few were in use: what comes in waves needs them again. */
 const partDeleted = 1 / 4;
 /** No key of {@link RecentMap}. */
 const nobody = -1;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
-import { withoutSlab } from '../base/buffer-pool.ts';
+import { behindQueued } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
 import { RecentMap } from '../base/recent-map.ts';
 import { decodeResponses } from '../wire/client-frame.ts';
@@ -69,7 +69,7 @@ export class Connection {
   }
 
   send(frame: Uint8Array): void {
-    this.#socket.send(this.#socket.bufferedAmount > 0 ? withoutSlab(frame) : frame);
+    this.#socket.send(behindQueued(this.#socket.bufferedAmount, frame));
   }
 
   /** Cuts the connection, without an `onEnded`. */

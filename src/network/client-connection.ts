@@ -1,5 +1,5 @@
 import type { RawData, WebSocket } from 'ws';
-import { withoutSlab } from '../base/buffer-pool.ts';
+import { behindQueued } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
 import { decodeRequests, encodeResponseFrames } from '../wire/client-frame.ts';
 import type { ClientRequest, ClientResponse } from '../wire/client-message.ts';
@@ -54,7 +54,7 @@ export class ClientConnection {
       return;
     }
     for (const frame of encodeResponseFrames(responses)) {
-      this.#socket.send(this.#socket.bufferedAmount > 0 ? withoutSlab(frame) : frame);
+      this.#socket.send(behindQueued(this.#socket.bufferedAmount, frame));
     }
   }
 

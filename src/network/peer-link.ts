@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
-import { giveBuffer, isPooled, withoutSlab } from '../base/buffer-pool.ts';
+import { behindQueued, giveBuffer, isPooled } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
 import { decodePeerHello, encodePeerHello } from '../wire/handshake.ts';
 import { decodePeerFrame, type PeerFrame } from '../wire/peer-frame.ts';
@@ -83,7 +83,7 @@ export class PeerLink {
 
   /** `frame` must have its buffer for itself, and is the link's from now on. */
   send(frame: Uint8Array): void {
-    if (!isPooled(frame)) this.#socket.send(this.bufferedBytes > 0 ? withoutSlab(frame) : frame);
+    if (!isPooled(frame)) this.#socket.send(behindQueued(this.bufferedBytes, frame));
     // Called once the kernel has it, or the link is gone.
     else this.#socket.send(frame, () => giveBuffer(frame));
   }

@@ -29,7 +29,7 @@ const givingPatience = 1.75;
  */
 const bulkyRowBytes = 512;
 const bulkyPart = 1 / 2;
-/** … and this much later while they are put off. Above it there is no room for more to be staged. */
+/** … and this much later while they are put off: below the memory at which nothing more is applied. */
 const bulkyPartPutOff = 3 / 2;
 /**
  * So many times the usual pages a checkpoint may have then, and where a node stands by and catches up. LMDB holds each in memory until all

@@ -23,8 +23,8 @@ import { type RecoveredLog, recoverLog } from './wal-recovery.ts';
 import { WriteLedger } from './write-ledger.ts';
 
 /**
- * What of the log stays in memory behind what is decided, unless told otherwise: for followers that are a little behind. Few, since what
- * lives for some collections of garbage costs much more than what does not: with one put at a time there is one for each 800 entries.
+ * What of the log stays in memory unless told otherwise, for followers that are a little behind. Few, since what
+ * lives for some collections of garbage costs much more than what does not: with one put at a time there is one each 700 to 800 entries.
  */
 const defaultTailLimits: TailLimits = { entriesMax: 512, bytesMax: 16 * 1024 * 1024 };
 
