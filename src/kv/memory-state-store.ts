@@ -73,6 +73,14 @@ export class MemoryStateStore implements StateStore {
     return this.#staged.count;
   }
 
+  get sealedLayers(): number {
+    return this.#staged.sealedCount;
+  }
+
+  get sealedMemoryBytes(): number {
+    return this.#staged.sealedMemoryBytes;
+  }
+
   get(key: ByteString): KvRecord | undefined {
     const change = this.#staged.get(key);
     return change === undefined ? this.#disk.table.get(key) : (change ?? undefined);
@@ -95,12 +103,17 @@ export class MemoryStateStore implements StateStore {
     return this.#disk.table.sessionsAfter(undefined);
   }
 
-  checkpoint(appliedIndex: number, sessions: readonly SessionChange[]): Promise<void> {
+  seal(appliedIndex: number, sessions: readonly SessionChange[]): void {
+    this.#staged.seal(appliedIndex, sessions);
+  }
+
+  checkpoint(): Promise<void> {
+    const { layer, appliedIndex, sessions } = this.#staged.beginWrite();
     const table = this.#disk.table.writable();
-    table.apply(this.#staged.freeze(), sessions);
+    table.apply(layer, sessions);
     this.#disk.table = table;
     this.#disk.appliedIndex = appliedIndex;
-    this.#staged.thaw();
+    this.#staged.endWrite();
     return Promise.resolve();
   }
 
@@ -109,7 +122,8 @@ export class MemoryStateStore implements StateStore {
   }
 
   openSnapshotAt(appliedIndex: number, sessions: readonly SessionChange[]): StateSnapshot {
-    return this.openSnapshotWith(appliedIndex, this.#staged.generations(), sessions);
+    const allSessions = [...this.#staged.sessions(), sessions].flat();
+    return this.openSnapshotWith(appliedIndex, this.#staged.layers(), allSessions);
   }
 
   /** A view of the table with `changes` above it, the oldest first. */

@@ -1,22 +1,32 @@
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
 import type { ChangeLayer, KeyedChange, KvChange } from './overlay.ts';
+import type { SessionChange } from './state-store.ts';
+
+/** Changes that one checkpoint makes durable, up to an applied index. */
+export interface SealedChanges<Layer extends ChangeLayer> {
+  readonly layer: Layer;
+  readonly appliedIndex: number;
+  readonly sessions: readonly SessionChange[];
+}
 
 /**
- * Changes above a durable table, in two generations: those staged since the last checkpoint began, and those that a
- * checkpoint is making durable right now. The newer hides the older, and both hide the table.
+ * Changes above a durable table, in layers: those staged since the last was sealed; the sealed ones that wait for a checkpoint of
+ * their own; and the one that a checkpoint is making durable right now. The newer hides the older, and all hide the table.
  */
 export class StagedChanges<Layer extends ChangeLayer> {
   readonly #makeLayer: () => Layer;
   #active: Layer;
-  #frozen: Layer | undefined;
+  /** The oldest first; that of the checkpoint under way, if there is one, before all. */
+  #sealed: SealedChanges<Layer>[] = [];
+  #isWriting = false;
 
   constructor(makeLayer: () => Layer) {
     this.#makeLayer = makeLayer;
     this.#active = makeLayer();
   }
 
-  /** About how many bytes are staged and in no checkpoint yet. */
+  /** About how many bytes are staged and not sealed yet. */
   get bytes(): number {
     return this.#active.bytes;
   }
@@ -26,15 +36,32 @@ export class StagedChanges<Layer extends ChangeLayer> {
     return this.#active.memoryBytes;
   }
 
-  /** Of how many keys a change is staged and in no checkpoint yet. */
+  /** Of how many keys a change is staged and not sealed yet. */
   get count(): number {
     return this.#active.size;
   }
 
+  /** Layers that are sealed and in no checkpoint yet … */
+  get sealedCount(): number {
+    return this.#sealed.length - (this.#isWriting ? 1 : 0);
+  }
+
+  /** … and about how many bytes of memory they take. */
+  get sealedMemoryBytes(): number {
+    let bytes = 0;
+    for (let at = this.#isWriting ? 1 : 0; at < this.#sealed.length; at++) {
+      bytes += (this.#sealed[at] as SealedChanges<Layer>).layer.memoryBytes;
+    }
+    return bytes;
+  }
+
   /** The newest change of `key`: `null` if deleted, `undefined` if the table decides. */
   get(key: ByteString): KvChange | undefined {
-    const change = this.#active.get(key);
-    return change === undefined ? this.#frozen?.get(key) : change;
+    let change = this.#active.get(key);
+    for (let at = this.#sealed.length - 1; change === undefined && at >= 0; at--) {
+      change = (this.#sealed[at] as SealedChanges<Layer>).layer.get(key);
+    }
+    return change;
   }
 
   set(key: ByteString, change: KvChange): void {
@@ -43,32 +70,46 @@ export class StagedChanges<Layer extends ChangeLayer> {
 
   /** What {@link mergeRange} merges, newest first, without the table. */
   scans(from: ByteString, prefix: ByteString): Iterator<KeyedChange>[] {
-    const scans = [this.#active.scan(from, prefix)];
-    if (this.#frozen !== undefined) scans.push(this.#frozen.scan(from, prefix));
-    return scans;
+    return this.layers()
+      .reverse()
+      .map((layer) => layer.scan(from, prefix));
   }
 
-  /** What is staged, the older generation first. The newer one goes on changing: copy it. */
-  generations(): readonly Layer[] {
-    return this.#frozen === undefined ? [this.#active] : [this.#frozen, this.#active];
+  /** What is staged, the oldest layer first. The newest one goes on changing: copy it. */
+  layers(): Layer[] {
+    return [...this.#sealed.map(({ layer }) => layer), this.#active];
   }
 
-  /** A checkpoint begins: everything staged becomes the frozen generation, which is returned. */
-  freeze(): Layer {
-    assert(this.#frozen === undefined, 'a checkpoint began while another was under way');
-    this.#frozen = this.#active;
+  /** Changes of sessions in the sealed layers, the oldest first. */
+  sessions(): (readonly SessionChange[])[] {
+    return this.#sealed.map(({ sessions }) => sessions);
+  }
+
+  /** Everything staged since the last seal becomes a layer of its own; what is staged from now on belongs to the next. */
+  seal(appliedIndex: number, sessions: readonly SessionChange[]): void {
+    this.#sealed.push({ layer: this.#active, appliedIndex, sessions });
     this.#active = this.#makeLayer();
-    return this.#frozen;
   }
 
-  /** The checkpoint is durable, and the table has what was frozen. */
-  thaw(): void {
-    this.#frozen = undefined;
+  /** A checkpoint of the oldest sealed layer begins. */
+  beginWrite(): SealedChanges<Layer> {
+    assert(!this.#isWriting, 'a checkpoint began while another was under way');
+    const [oldest] = this.#sealed;
+    assert(oldest !== undefined, 'a checkpoint began, but nothing was sealed');
+    this.#isWriting = true;
+    return oldest;
+  }
+
+  /** The checkpoint is durable, and the table has what was written. */
+  endWrite(): void {
+    this.#sealed.shift();
+    this.#isWriting = false;
   }
 
   /** Forgets everything. */
   clear(): void {
     this.#active = this.#makeLayer();
-    this.#frozen = undefined;
+    this.#sealed = [];
+    this.#isWriting = false;
   }
 }

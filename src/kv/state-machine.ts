@@ -10,7 +10,7 @@ import type { KvPair, KvRange, KvRecord, SessionChange, StateSnapshot, StateStor
 
 export type KvStateMachineOptions = SessionTableOptions;
 
-/** What a checkpoint of the store is made with. */
+/** What a layer of the store is sealed with. */
 export interface Checkpoint {
   readonly appliedIndex: number;
   readonly sessions: readonly SessionChange[];
@@ -94,7 +94,7 @@ export class KvStateMachine {
     return this.#sessions.answerOf(session, number);
   }
 
-  /** The arguments of `StateStore.checkpoint` for all that was applied so far. Call it exactly once for each checkpoint. */
+  /** The arguments of `StateStore.seal` for all that was applied so far. Call it exactly once for each layer that is sealed. */
   takeCheckpoint(): Checkpoint {
     const sessions = [...this.#space.takeChanges(), ...this.#sessions.takeChanges()];
     return { appliedIndex: this.#appliedIndex, sessions };

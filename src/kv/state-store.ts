@@ -3,8 +3,9 @@ import type { ByteString } from '../base/bytes.ts';
 /*
  * Where the state machine keeps its state. Implementations: memory (kv/memory-state-store.ts), LMDB (storage/), simulated disk (test/).
  *
- * Reads and staged writes are synchronous and see each other at once. What is staged becomes durable by a checkpoint,
- * together with the applied index it belongs to: after a crash the state is exactly that of the last durable checkpoint.
+ * Reads and staged writes are synchronous and see each other at once. What is staged is sealed, layer by layer, and
+ * becomes durable by a checkpoint of each, together with the applied index it belongs to: after a crash the state is exactly that of the
+ * last durable checkpoint.
  */
 
 /** A key's value and the log index of its last change. */
@@ -33,7 +34,7 @@ export interface SessionRow {
   readonly bytes: Uint8Array;
 }
 
-/** Sessions changed since the last checkpoint; `bytes` undefined: dropped. */
+/** A session changed since the last layer was sealed; `bytes` undefined: dropped. */
 export interface SessionChange {
   readonly id: number;
   readonly bytes: Uint8Array | undefined;
@@ -113,25 +114,33 @@ export interface StateStore {
   delete(key: ByteString): void;
   /** All sessions of the last durable checkpoint (or install). */
   sessions(): Iterable<SessionRow>;
-  /** Bytes staged and not yet handed to a checkpoint: when to make one. */
+  /** Bytes staged and not sealed yet: when to do so. */
   readonly stagedBytes: number;
   /** Bytes of memory that they take: more, where changes that were overwritten since still take some. */
   readonly stagedMemoryBytes: number;
-  /** Keys with a change that is staged and not yet handed to a checkpoint. */
+  /** Keys with a change that is staged and not sealed yet. */
   readonly stagedChanges: number;
-  /** About how many pages of a disk a checkpoint of what is staged writes; 0 where there are none. */
+  /** About how many pages of a disk a checkpoint of what is staged and not sealed yet writes; 0 where there are none. */
   readonly stagedPages: number;
+  /** Layers that are sealed and not yet handed to a checkpoint, and the bytes of memory that they take. */
+  readonly sealedLayers: number;
+  readonly sealedMemoryBytes: number;
   /** Pages that hold rows of the last checkpoint, each of which is written anew as a whole when a row of it changes. */
   readonly rowPages: number;
   /**
-   * Makes all staged so far durable, with `appliedIndex` and the changed sessions, in one atomic step.
-   * One at a time. Staging may go on meanwhile and belongs to the next. Waits while the disk is full. Rejects if it failed: fatal.
+   * Ends a layer: all staged since the last one was sealed, with `appliedIndex` and the sessions changed meanwhile. Takes no write. Staging
+   * goes on and belongs to the next. Not while an install is being finished.
    */
-  checkpoint(appliedIndex: number, sessions: readonly SessionChange[]): Promise<void>;
+  seal(appliedIndex: number, sessions: readonly SessionChange[]): void;
+  /**
+   * Makes the oldest sealed layer durable, in one atomic step. One at a time; there must be one.
+   * Staging and sealing may go on meanwhile. Waits while the disk is full. Rejects if it failed: fatal.
+   */
+  checkpoint(): Promise<void>;
   /** A stable view of the last durable checkpoint: call right after one. */
   openSnapshot(): StateSnapshot;
   /**
-   * A stable view of all that is staged now, at `appliedIndex`, with the sessions changed since the last checkpoint began.
+   * A stable view of all that is staged now, at `appliedIndex`, with the sessions changed since the last layer was sealed.
    * Needs no write; keeps what is staged in memory until it is closed. Not while an install is being finished.
    */
   openSnapshotAt(appliedIndex: number, sessions: readonly SessionChange[]): StateSnapshot;

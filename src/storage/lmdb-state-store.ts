@@ -88,8 +88,6 @@ export class LmdbStateStore implements StateStore {
   /** A half-installed state on the disk, to go on with. */
   #resumable: InstallProgress | undefined;
   #isFinishingInstall = false;
-  /** Sessions of the checkpoint under way. */
-  #frozenSessions: readonly SessionChange[] = [];
   #rowPages: number;
   /** The checkpoint or the end of an install under way. */
   #busy: Promise<unknown> = Promise.resolve();
@@ -146,6 +144,14 @@ export class LmdbStateStore implements StateStore {
     return this.#staged.count;
   }
 
+  get sealedLayers(): number {
+    return this.#staged.sealedCount;
+  }
+
+  get sealedMemoryBytes(): number {
+    return this.#staged.sealedMemoryBytes;
+  }
+
   get stagedPages(): number {
     return pagesTouched(this.#rowPages, this.#staged.count, this.#staged.bytes);
   }
@@ -200,17 +206,23 @@ export class LmdbStateStore implements StateStore {
     return this.#current().view().sessionsAfter(undefined);
   }
 
-  async checkpoint(appliedIndex: number, sessions: readonly SessionChange[]): Promise<void> {
+  seal(appliedIndex: number, sessions: readonly SessionChange[]): void {
+    this.#assertUsable();
+    assert(!this.#isFinishingInstall, 'a layer was sealed while an install was being finished');
+    this.#staged.seal(appliedIndex, sessions);
+  }
+
+  async checkpoint(): Promise<void> {
     this.#assertUsable();
     assert(!this.#isFinishingInstall, 'a checkpoint began while an install was being finished');
-    const { batch } = this.#staged.freeze();
-    this.#frozenSessions = sessions;
-    for (const { id, bytes } of sessions) batch.session(this.#head.generation, id, bytes);
-    await this.#run(() => this.#writeHead({ generation: this.#head.generation, appliedIndex }, batch));
-    this.#staged.thaw();
+    const { layer, appliedIndex, sessions } = this.#staged.beginWrite();
+    const { batch } = layer;
+    const { generation } = this.#head;
+    for (const { id, bytes } of sessions) batch.session(generation, id, bytes);
+    await this.#run(() => this.#writeHead({ generation, appliedIndex }, batch));
+    this.#staged.endWrite();
     this.#rowPages = this.#current().leafPages;
     batch.release();
-    this.#frozenSessions = [];
   }
 
   openSnapshot(): StateSnapshot {
@@ -224,8 +236,8 @@ export class LmdbStateStore implements StateStore {
     const encodeSessions = (changes: readonly SessionChange[]) =>
       changes.map(({ id, bytes }) => [id, bytes && encodeSession(id, bytes)] as const);
     return this.#openSnapshot(appliedIndex, {
-      pairs: this.#staged.generations().map((staged) => staged.freeze()),
-      sessions: FrozenChanges.of([encodeSessions(this.#frozenSessions), encodeSessions(sessions)]),
+      pairs: this.#staged.layers().map((layer) => layer.freeze()),
+      sessions: FrozenChanges.of([...this.#staged.sessions(), sessions].map(encodeSessions)),
     });
   }
 

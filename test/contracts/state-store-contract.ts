@@ -15,6 +15,7 @@ import type {
   StateSnapshot,
   StateStore,
 } from '../../src/kv/state-store.ts';
+import { checkpointAt } from './checkpoint-at.ts';
 
 /** A state store under test, and what can happen to it. */
 export interface StateStoreUnderTest {
@@ -72,10 +73,10 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       store.put('kept', bytes('1'), 1);
       store.put('deleted', bytes('2'), 2);
       store.put('replaced', bytes('3'), 3);
-      await store.checkpoint(4, [session(5, 'five'), session(6, 'six')]);
+      await checkpointAt(store, 4, [session(5, 'five'), session(6, 'six')]);
       store.delete('deleted');
       store.put('replaced', bytes('33'), 5);
-      await store.checkpoint(6, [session(5, 'FIVE'), { id: 6, bytes: undefined }, session(7, 'seven')]);
+      await checkpointAt(store, 6, [session(5, 'FIVE'), { id: 6, bytes: undefined }, session(7, 'seven')]);
       store.put('lost', bytes('x'), 7);
       store.delete('kept');
       for (const recover of [() => subject.crash(), () => subject.reopen()]) {
@@ -89,7 +90,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
 
     it('keeps what is staged during a checkpoint for the next', async () => {
       store.put('a', bytes('1'), 1);
-      const checkpoint = store.checkpoint(1, []);
+      const checkpoint = checkpointAt(store, 1);
       store.put('a', bytes('2'), 2);
       store.put('b', bytes('3'), 3);
       expect(store.get('a')).toEqual({ value: bytes('2'), revision: 2 });
@@ -104,7 +105,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
     it('hides a pair that is deleted while it is being checkpointed', async () => {
       store.put('a', bytes('1'), 1);
       store.put('b', bytes('2'), 2);
-      const checkpoint = store.checkpoint(2, []);
+      const checkpoint = checkpointAt(store, 2);
       store.delete('a');
       expect(store.get('a')).toBeUndefined();
       expect(store.range(everything).pairs).toEqual([pair('b', '2', 2)]);
@@ -112,11 +113,65 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       expect(store.range(everything).pairs).toEqual([pair('b', '2', 2)]);
     });
 
+    it('makes sealed layers durable one by one, the oldest first, each with its index and sessions', async () => {
+      store.put('a', bytes('1'), 1);
+      store.put('b', bytes('1'), 1);
+      store.seal(2, [session(5, 'five')]);
+      store.put('a', bytes('2'), 3);
+      store.seal(4, [session(5, 'FIVE'), session(6, 'six')]);
+      store.delete('b');
+      store.put('c', bytes('3'), 6);
+      store.seal(7, [{ id: 6, bytes: undefined }]);
+      store.put('c', bytes('4'), 8);
+      expect(store.sealedLayers).toBe(3);
+      expect(store.sealedMemoryBytes).toBeGreaterThan(4);
+      expect(store.durableIndex).toBe(0);
+      const all = [pair('a', '2', 3), pair('c', '4', 8)];
+      expect(store.range(everything).pairs).toEqual(all);
+      const first = store.checkpoint();
+      expect(store.get('b')).toBeUndefined();
+      await first;
+      expect(store.durableIndex).toBe(2);
+      expect([...store.sessions()]).toEqual([row(5, 'five')]);
+      await store.checkpoint();
+      expect(store.durableIndex).toBe(4);
+      expect(store.range(everything).pairs).toEqual(all);
+      expect(store.get('a')).toEqual({ value: bytes('2'), revision: 3 });
+      const snapshot = store.openSnapshotAt(9, [session(7, 'seven')]);
+      expect(readAll(snapshot, undefined, 1000)).toEqual([
+        ...all.map((each) => ({ type: 'pair', ...each })),
+        { type: 'session', ...row(5, 'FIVE') },
+        { type: 'session', ...row(7, 'seven') },
+      ]);
+      snapshot.close();
+      expect(store.sealedLayers).toBe(1);
+      store = await subject.crash();
+      expect(store.durableIndex).toBe(4);
+      expect(store.sealedLayers).toBe(0);
+      expect(store.range(everything).pairs).toEqual([pair('a', '2', 3), pair('b', '1', 1)]);
+      expect([...store.sessions()]).toEqual([row(5, 'FIVE'), row(6, 'six')]);
+    });
+
+    it('forgets sealed layers where another state is installed', async () => {
+      store.put('old', bytes('1'), 1);
+      store.seal(2, [session(1, 'old')]);
+      store.beginInstall();
+      store.installRows([{ type: 'pair', ...pair('new', '2', 5) }]);
+      await store.finishInstall(6);
+      expect(store.sealedLayers).toBe(0);
+      expect(store.durableIndex).toBe(6);
+      expect(store.range(everything).pairs).toEqual([pair('new', '2', 5)]);
+      store.put('next', bytes('3'), 7);
+      await checkpointAt(store, 8);
+      store = await subject.crash();
+      expect(store.range(everything).pairs).toEqual([pair('new', '2', 5), pair('next', '3', 7)]);
+    });
+
     it('lists in byte order: prefix, start, limits', async () => {
       const keys = ['a', 'a\0', 'a\0\0', 'aa', 'b', '\x7f', '\x80', '\xff', '\xff\xff', '\0'];
       for (const [at, key] of keys.entries()) {
         store.put(key, bytes(key), at);
-        if (at === 4) await store.checkpoint(at, []);
+        if (at === 4) await checkpointAt(store, at);
       }
       const sorted = keys.toSorted((a, b) => Buffer.compare(Buffer.from(a, 'latin1'), Buffer.from(b, 'latin1')));
       expect(listed(store, {})).toEqual(sorted);
@@ -134,7 +189,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
 
     it('ends a listing at a limit of bytes, after one pair at least', async () => {
       for (const key of ['a', 'b', 'c']) store.put(key, new Uint8Array(1000), 1);
-      await store.checkpoint(1, []);
+      await checkpointAt(store, 1);
       expect(store.range({ ...everything, bytesMax: 10 })).toMatchObject({ pairs: [{ key: 'a' }], more: true });
       expect(store.range({ ...everything, bytesMax: 2100 }).pairs).toHaveLength(2);
       expect(store.range({ ...everything, bytesMax: 5000 })).toMatchObject({ more: false });
@@ -145,7 +200,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       store.put('empty', new Uint8Array(0), 1);
       store.put(long, new Uint8Array(1024 * 1024).fill(3), Number.MAX_SAFE_INTEGER);
       store.put(long.slice(1), new Uint8Array(40_000).fill(4), 3);
-      await store.checkpoint(3, []);
+      await checkpointAt(store, 3);
       store = await subject.reopen();
       expect(store.get('empty')).toEqual({ value: new Uint8Array(0), revision: 1 });
       expect(store.get(long)?.revision).toBe(Number.MAX_SAFE_INTEGER);
@@ -156,12 +211,12 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
 
     it('gives values that no later call changes', async () => {
       for (const key of ['a', 'b', 'c']) store.put(key, bytes(`value of ${key}`), 1);
-      await store.checkpoint(1, []);
+      await checkpointAt(store, 1);
       const a = store.get('a')?.value;
       const all = store.range(everything).pairs;
       store.get('b');
       store.put('a', bytes('other value'), 2);
-      await store.checkpoint(2, []);
+      await checkpointAt(store, 2);
       store.get('c');
       expect(a).toEqual(bytes('value of a'));
       expect(all.map((each) => each.value)).toEqual([bytes('value of a'), bytes('value of b'), bytes('value of c')]);
@@ -169,12 +224,12 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
 
     it('reads a snapshot as it was, in chunks, whatever is written meanwhile', async () => {
       for (let at = 0; at < 50; at++) store.put(`key ${100 + at}`, bytes(`value ${at}`), at);
-      await store.checkpoint(50, [session(300, 'a'), session(2, 'b'), session(10_000_000_000, 'c')]);
+      await checkpointAt(store, 50, [session(300, 'a'), session(2, 'b'), session(10_000_000_000, 'c')]);
       const snapshot = store.openSnapshot();
       const first = snapshot.read(undefined, 300);
       for (let at = 0; at < 50; at += 2) store.delete(`key ${100 + at}`);
       store.put('key 1000', bytes('later'), 51);
-      await store.checkpoint(51, [session(3, 'later'), { id: 2, bytes: undefined }]);
+      await checkpointAt(store, 51, [session(3, 'later'), { id: 2, bytes: undefined }]);
       expect(first.done).toBe(false);
       const rows = [...first.rows, ...readAll(snapshot, cursorOf(first.rows), 300)];
       expect(snapshot.index).toBe(50);
@@ -191,7 +246,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
 
     it('cuts chunks alike, wherever the reading began', async () => {
       for (let at = 0; at < 30; at++) store.put(`key ${100 + at}`, new Uint8Array(at * 10), at);
-      await store.checkpoint(30, [session(1, 'a')]);
+      await checkpointAt(store, 30, [session(1, 'a')]);
       const snapshot = store.openSnapshot();
       const first = snapshot.read(undefined, 500);
       const again = snapshot.read(undefined, 500);
@@ -210,7 +265,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
     it('replaces the whole state by an installed one, and merges nothing', async () => {
       store.put('old', bytes('1'), 1);
       store.put('both', bytes('2'), 2);
-      await store.checkpoint(2, [session(1, 'old'), session(2, 'both')]);
+      await checkpointAt(store, 2, [session(1, 'old'), session(2, 'both')]);
       store.put('staged', bytes('3'), 3);
       store.delete('both');
       store.beginInstall();
@@ -238,7 +293,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
         store.installRows([{ type: 'pair', key: `installed ${round}`, value: bytes('1'), revision: round }]);
         await store.finishInstall(round * 10);
         store.put(`staged ${round}`, bytes('2'), round * 10 + 1);
-        await store.checkpoint(round * 10 + 1, [session(round, 's')]);
+        await checkpointAt(store, round * 10 + 1, [session(round, 's')]);
         store = await subject.crash();
         expect(listed(store, {})).toEqual([`installed ${round}`, `staged ${round}`]);
         expect([...store.sessions()]).toEqual([row(round, 's')]);
@@ -247,10 +302,10 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
 
     it('keeps the state it had if a crash cuts an install short', async () => {
       store.put('old', bytes('1'), 1);
-      await store.checkpoint(2, [session(1, 'old')]);
+      await checkpointAt(store, 2, [session(1, 'old')]);
       store.beginInstall();
       store.installRows([{ type: 'pair', key: 'half', value: bytes('x'), revision: 1 }]);
-      await store.checkpoint(3, []);
+      await checkpointAt(store, 3);
       store = await subject.crash();
       expect(store.durableIndex).toBe(3);
       expect(store.range(everything).pairs).toEqual([pair('old', '1', 1)]);
@@ -262,30 +317,30 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
 
     it('reads a snapshot of a state that was replaced meanwhile', async () => {
       store.put('old', bytes('1'), 1);
-      await store.checkpoint(1, []);
+      await checkpointAt(store, 1);
       const snapshot = store.openSnapshot();
       store.beginInstall();
       store.installRows([{ type: 'pair', key: 'new', value: bytes('2'), revision: 2 }]);
       await store.finishInstall(2);
-      await store.checkpoint(3, []);
+      await checkpointAt(store, 3);
       expect(readAll(snapshot, undefined, 1000)).toEqual([{ type: 'pair', ...pair('old', '1', 1) }]);
       snapshot.close();
     });
 
     it('gives a snapshot of what is staged, whatever is written meanwhile', async () => {
       for (let at = 0; at < 20; at++) store.put(`key ${100 + at}`, bytes(`old ${at}`), at);
-      await store.checkpoint(20, [session(1, 'a'), session(2, 'b'), session(3, 'c')]);
+      await checkpointAt(store, 20, [session(1, 'a'), session(2, 'b'), session(3, 'c')]);
       store.put('key 100', bytes('frozen'), 20);
       store.delete('key 101');
       store.put('key 1015', bytes('frozen'), 22);
-      const checkpoint = store.checkpoint(23, [session(2, 'B')]);
+      const checkpoint = checkpointAt(store, 23, [session(2, 'B')]);
       store.put('key 1015', bytes('staged'), 23);
       store.delete('key 102');
       store.put('later than all', bytes('staged'), 25);
       const snapshot = store.openSnapshotAt(26, [{ id: 1, bytes: undefined }, session(4, 'd')]);
       store.put('key 100', bytes('too late'), 26);
       await checkpoint;
-      await store.checkpoint(27, [session(4, 'too late')]);
+      await checkpointAt(store, 27, [session(4, 'too late')]);
       expect(snapshot.index).toBe(26);
       const expected: SnapshotRow[] = [
         { type: 'pair', ...pair('key 100', 'frozen', 20) },
@@ -313,7 +368,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       const snapshot = store.openSnapshotAt(40, []);
       for (const [round, letter] of ['b', 'c', 'd', 'e'].entries()) {
         fill(letter, 50 + 50 * round);
-        await store.checkpoint(90 + 50 * round, []);
+        await checkpointAt(store, 90 + 50 * round);
       }
       const rows = readAll(snapshot, undefined, 100_000);
       expect(rows.length).toBe(40);
@@ -363,7 +418,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
         expect(newcomer.installPacked(snapshot.readPacked(third, 10_000).rows, undefined)).toBe(true);
         expect(newcomer.installPacked(snapshot.readPacked(first, 10_000).rows, first.upTo)).toBe(true);
         await vi.waitFor(() => expect(newcomer.installBacklogBytes).toBe(0));
-        await newcomer.checkpoint(1, []);
+        await checkpointAt(newcomer, 1);
         for (const recover of [() => target.crash(), () => target.reopen()]) {
           newcomer = await recover();
           expect(newcomer.installProgress).toEqual({ index: 60, frontier: first.upTo });
@@ -436,7 +491,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
 /** Pairs and sessions on the disk, in a checkpoint and staged. */
 async function fillForSnapshot(store: StateStore): Promise<void> {
   for (let at = 0; at < 30; at++) store.put(`key ${100 + at}`, bytes(`value ${at}`), at);
-  await store.checkpoint(30, [session(7, 'old'), session(8, 'b'), session(10_000_000_000, 'c')]);
+  await checkpointAt(store, 30, [session(7, 'old'), session(8, 'b'), session(10_000_000_000, 'c')]);
   for (let at = 0; at < 30; at += 3) store.delete(`key ${100 + at}`);
   for (let at = 30; at < 60; at += 2) store.put(`key ${100 + at}\xff`, bytes(`value ${at}`), at);
 }
@@ -487,6 +542,7 @@ function positionsInRecords(rows: PackedRows): Set<number> {
 type Step =
   | { readonly type: 'put' | 'delete'; readonly key: ByteString; readonly length: number }
   | { readonly type: 'range'; readonly range: KvRange }
+  | { readonly type: 'seal' }
   | { readonly type: 'checkpoint'; readonly isAwaited: boolean }
   | { readonly type: 'crash' | 'reopen' };
 
@@ -507,17 +563,19 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ type: fc.constant('put' as const), key: keyArbitrary, length: fc.nat(60) }) },
   { weight: 4, arbitrary: fc.record({ type: fc.constant('delete' as const), key: keyArbitrary, length: fc.nat(60) }) },
   { weight: 5, arbitrary: fc.record({ type: fc.constant('range' as const), range: rangeArbitrary }) },
-  { weight: 4, arbitrary: fc.record({ type: fc.constant('checkpoint' as const), isAwaited: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('seal' as const) }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('checkpoint' as const), isAwaited: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('crash' as const, 'reopen' as const) }) },
 );
 
 type Twin = Map<ByteString, { value: Uint8Array; revision: number }>;
 
-/** Runs `steps` on the store and on a map; the map is copied at each checkpoint to know what a crash leaves. */
+/** Runs `steps` on the store and on a map; the map is copied at each seal to know what a crash leaves. */
 async function replay(run: StateStoreUnderTest, steps: readonly Step[]): Promise<void> {
   let store = run.store;
   let twin: Twin = new Map();
   let durable: Twin = new Map();
+  let sealed: Twin[] = [];
   let checkpoint: Promise<void> = Promise.resolve();
   for (const [revision, step] of steps.entries()) {
     switch (step.type) {
@@ -534,17 +592,25 @@ async function replay(run: StateStoreUnderTest, steps: readonly Step[]): Promise
       case 'range':
         expect(store.range(step.range)).toEqual(rangeOf(twin, step.range));
         break;
-      case 'checkpoint':
+      case 'seal':
+        store.seal(revision, []);
+        sealed.push(new Map(twin));
+        break;
+      case 'checkpoint': {
         await checkpoint;
-        checkpoint = store.checkpoint(revision, []);
-        durable = new Map(twin);
+        const oldest = sealed.shift();
+        if (oldest === undefined) break;
+        checkpoint = store.checkpoint();
+        durable = oldest;
         if (step.isAwaited) await checkpoint;
         break;
+      }
       case 'crash':
       case 'reopen':
         await checkpoint;
         store = await (step.type === 'crash' ? run.crash() : run.reopen());
         twin = new Map(durable);
+        sealed = [];
         break;
     }
     if (step.type === 'put' || step.type === 'delete') expect(store.get(step.key)).toEqual(twin.get(step.key));

@@ -4,6 +4,7 @@ import { fromByteString } from '../../src/base/bytes.ts';
 import { type Command, encodeCommand, keyBytesMax, reportSpace, valueBytesMax } from '../../src/kv/command.ts';
 import { MemoryStateDisk, MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
+import { checkpointAt } from '../contracts/checkpoint-at.ts';
 
 const bytes = (text: string) => fromByteString(text);
 const malformed = { type: 'refused', reason: 'malformed' };
@@ -110,7 +111,7 @@ describe('the state machine', () => {
     applyAll(before, [open, full(2, true), put(1, 0, 'k', 'a')]);
     before.beginConfiguration(3, 7, [2]);
     const { appliedIndex, sessions } = before.takeCheckpoint();
-    await store.checkpoint(appliedIndex, sessions);
+    await checkpointAt(store, appliedIndex, sessions);
     const after = new KvStateMachine(new MemoryStateStore(disk));
     expect(after.stateHash()).toBe(before.stateHash());
     expect(after.fullNodes).toEqual(before.fullNodes);
@@ -158,7 +159,7 @@ describe('after a crash', () => {
     const log = [open, put(1, 0, 'a', '1'), put(1, 1, 'b', '2'), put(1, 2, 'a', '3'), remove(1, 3, 'b')];
     applyAll(machine, log.slice(0, 3));
     const { appliedIndex, sessions } = machine.takeCheckpoint();
-    await store.checkpoint(appliedIndex, sessions);
+    await checkpointAt(store, appliedIndex, sessions);
     applyAll(machine, log.slice(3));
 
     const recovered = new KvStateMachine(new MemoryStateStore(disk));
@@ -186,7 +187,7 @@ describe('a snapshot of another node', () => {
     const donor = new KvStateMachine(donorStore);
     applyAll(donor, [open, put(1, 0, 'a', '1'), put(1, 1, 'b', '2')]);
     const checkpoint = donor.takeCheckpoint();
-    await donorStore.checkpoint(checkpoint.appliedIndex, checkpoint.sessions);
+    await checkpointAt(donorStore, checkpoint.appliedIndex, checkpoint.sessions);
     const snapshot = donor.openSnapshot();
 
     const store = new MemoryStateStore();

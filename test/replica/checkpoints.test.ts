@@ -35,7 +35,7 @@ describe('a checkpoint', () => {
     expect(durableChanges(10)).toBe(0);
   });
 
-  it('of many pages is put off while nodes give their state, and then they make it one after the other', () => {
+  it('of many pages is put off while nodes give their state, layer by layer, and then they make them one by one', () => {
     const few = { checkpointPagesMax: 8, logTailEntries: 1, catchUpBytesMax: 100 };
     const settings = { ...few, checkpointTicks: 1_000_000, donorTimeoutTicks: 100 };
     const cluster = new Cluster([1, 2, 3], settings);
@@ -50,25 +50,32 @@ describe('a checkpoint', () => {
     expect(Math.min(...durableBefore), 'its log is trimmed').toBeGreaterThan(50);
     let writes = 0;
     cluster.onArrival = ({ to, message }) => {
-      if (to === 4 && message.payload.type === 'StateChunk' && writes < 20)
-        client.put(leader, `during-${writes++}`, 'x');
+      if (to !== 4 || message.payload.type !== 'StateChunk' || writes >= 40) return;
+      client.put(leader, `during-${writes++}`, 'x');
+      cluster.tick(2);
     };
     cluster.start(4);
     cluster.reconfigureTo(leader, [1, 2, 3, 4]);
     cluster.converge(1, 2, 3, 4);
     cluster.tick(30);
-    expect(writes).toBe(20);
+    expect(writes).toBe(40);
     expect([1, 2, 3].map((id) => cluster.state(id).durableIndex)).toEqual(durableBefore);
-    const madeAt = new Map<number, number>();
+    const layers = [1, 2, 3].map((id) => cluster.state(id).sealedLayers);
+    expect(Math.min(...layers), 'layers').toBeGreaterThan(1);
+    const madeAt = new Map<number, number[]>([1, 2, 3].map((id) => [id, []]));
+    let before = durableBefore;
     for (let tick = 0; tick < 400; tick++) {
       cluster.tick();
-      for (const id of [1, 2, 3]) {
-        if (!madeAt.has(id) && cluster.state(id).durableIndex > (durableBefore[id - 1] ?? 0)) madeAt.set(id, tick);
-      }
+      const now = [1, 2, 3].map((id) => cluster.state(id).durableIndex);
+      for (const id of [1, 2, 3]) if (now[id - 1] !== before[id - 1]) madeAt.get(id)?.push(tick);
+      before = now;
     }
-    const moments = [...madeAt.values()].sort((a, b) => a - b);
-    expect(moments).toHaveLength(3);
-    expect((moments[1] ?? 0) - (moments[0] ?? 0)).toBeGreaterThan(50);
-    expect((moments[2] ?? 0) - (moments[1] ?? 0)).toBeGreaterThan(50);
+    const first = [...madeAt.values()].map(([moment]) => moment ?? Number.NaN).sort((a, b) => a - b);
+    expect((first[1] ?? 0) - (first[0] ?? 0), 'one node after the other').toBeGreaterThan(15);
+    expect((first[2] ?? 0) - (first[1] ?? 0), 'one node after the other').toBeGreaterThan(15);
+    for (const [at, moments] of [...madeAt.values()].entries()) {
+      expect(moments.length, 'a checkpoint for each layer').toBeGreaterThanOrEqual(layers[at] ?? 0);
+      expect((moments[1] ?? 0) - (moments[0] ?? 0), 'with a pause in between').toBeGreaterThan(10);
+    }
   });
 });

@@ -161,6 +161,7 @@ function settingsOf(random: Random, electionTimeoutTicks: number): ReplicaSettin
     resendTicks: random.between(2, electionTimeoutTicks),
     checkpointTicks: random.pick([1, 3, 10, 40]),
     checkpointBytesMax: random.pick([300, 2000, 100_000]),
+    checkpointPagesMax: random.pick([1, 5, 8192]),
     smallCheckpointBytes: random.pick([8192, 20_000, 262_144]),
     logTailEntries: random.pick([0, 1, 5, 30, 200]),
     inboxMax: random.pick([100_000, 100_000, 100_000, 64]),

@@ -15,6 +15,7 @@ const peers = 'src/replica/peers.ts';
 const clients = 'src/replica/clients.ts';
 const session = 'src/kv/client-session.ts';
 const stateMachine = 'src/kv/state-machine.ts';
+const stagedChanges = 'src/kv/staged-changes.ts';
 
 /** `seeds`: how many it may take. */
 export const plantedBugs = [
@@ -354,8 +355,32 @@ export const plantedBugs = [
     edits: [
       {
         file: stateKeeper,
-        find: 'if (this.#isCheckpointing || !this.#isConfigurationDurable) return;',
-        replace: 'if (this.#isCheckpointing) return;',
+        find: 'if (!this.#isConfigurationDurable) return;',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'the newest layer becomes durable first',
+    rule: 'the durable state is that of the log up to its applied index',
+    seeds: 300,
+    edits: [
+      {
+        file: stagedChanges,
+        find: 'const [oldest] = this.#sealed;',
+        replace: 'const oldest = this.#sealed.pop();\n    if (oldest) this.#sealed.unshift(oldest);',
+      },
+    ],
+  },
+  {
+    name: 'a snapshot lacks sessions that wait',
+    rule: 'a snapshot is all of the state at its index',
+    seeds: 1000,
+    edits: [
+      {
+        file: stagedChanges,
+        find: 'return this.#sealed.map(({ sessions }) => sessions);',
+        replace: 'return this.#sealed.slice(0, 1).map(({ sessions }) => sessions);',
       },
     ],
   },

@@ -2,7 +2,7 @@ import { assert } from '../../src/base/assert.ts';
 import type { ByteString } from '../../src/base/bytes.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { type KeyedChange, mergeRange, Overlay, rangeStart } from '../../src/kv/overlay.ts';
-import { StagedChanges } from '../../src/kv/staged-changes.ts';
+import { type SealedChanges, StagedChanges } from '../../src/kv/staged-changes.ts';
 import type {
   InstallProgress,
   KvPair,
@@ -19,13 +19,11 @@ import type {
 import type { SimulatedDisk } from './simulated-disk.ts';
 
 type Work =
-  | {
-      readonly type: 'checkpoint';
-      readonly appliedIndex: number;
-      readonly changes: Overlay;
-      readonly sessions: readonly SessionChange[];
-    }
+  | { readonly type: 'checkpoint'; readonly changes: SealedChanges<Overlay> }
   | { readonly type: 'install'; readonly appliedIndex: number };
+
+/** So many that each change is of another one. */
+const manyPages = 1_000_000;
 
 /**
  * The state store on a simulated disk: a checkpoint and the end of an install take virtual time and are atomic. The promises that
@@ -56,13 +54,20 @@ export class SimulatedStateStore implements StateStore {
     return this.#staged.count;
   }
 
-  get stagedPages(): number {
-    return this.#inner.stagedPages;
+  get sealedLayers(): number {
+    return this.#staged.sealedCount;
   }
 
-  get rowPages(): number {
-    return this.#inner.rowPages;
+  get sealedMemoryBytes(): number {
+    return this.#staged.sealedMemoryBytes;
   }
+
+  /** Each change is of a page of its own. */
+  get stagedPages(): number {
+    return this.#staged.count;
+  }
+
+  readonly rowPages = manyPages;
 
   get(key: ByteString): KvRecord | undefined {
     const change = this.#staged.get(key);
@@ -87,9 +92,14 @@ export class SimulatedStateStore implements StateStore {
     return this.#inner.sessions();
   }
 
-  checkpoint(appliedIndex: number, sessions: readonly SessionChange[]): Promise<void> {
+  seal(appliedIndex: number, sessions: readonly SessionChange[]): void {
+    assert(this.#work?.type !== 'install', 'a layer was sealed while an install was being finished');
+    this.#staged.seal(appliedIndex, sessions);
+  }
+
+  checkpoint(): Promise<void> {
     assert(this.#work === undefined, 'a checkpoint began while the state store was busy');
-    this.#work = { type: 'checkpoint', appliedIndex, changes: this.#staged.freeze(), sessions };
+    this.#work = { type: 'checkpoint', changes: this.#staged.beginWrite() };
     return Promise.resolve();
   }
 
@@ -99,8 +109,8 @@ export class SimulatedStateStore implements StateStore {
 
   openSnapshotAt(appliedIndex: number, sessions: readonly SessionChange[]): StateSnapshot {
     assert(this.#work?.type !== 'install', 'a snapshot was opened while an install was being finished');
-    const before = this.#work?.type === 'checkpoint' ? this.#work.sessions : [];
-    return this.#inner.openSnapshotWith(appliedIndex, this.#staged.generations(), [...before, ...sessions]);
+    const allSessions = [...this.#staged.sessions(), sessions].flat();
+    return this.#inner.openSnapshotWith(appliedIndex, this.#staged.layers(), allSessions);
   }
 
   get installProgress(): InstallProgress | undefined {
@@ -148,12 +158,14 @@ export class SimulatedStateStore implements StateStore {
       this.#staged.clear();
       return;
     }
-    for (const [key, change] of work.changes.entries()) {
+    const { layer, appliedIndex, sessions } = work.changes;
+    for (const [key, change] of layer.entries()) {
       if (change === null) this.#inner.delete(key);
       else this.#inner.put(key, change.value, change.revision);
     }
-    void this.#inner.checkpoint(work.appliedIndex, work.sessions);
-    this.#staged.thaw();
+    this.#inner.seal(appliedIndex, sessions);
+    void this.#inner.checkpoint();
+    this.#staged.endWrite();
   }
 
   #stage(): void {

@@ -17,6 +17,7 @@ import type { Entry } from '../../src/omnipaxos/entry.ts';
 import { type DataDirectory, openDataDirectory } from '../../src/storage/data-directory.ts';
 import { DataDirectoryError } from '../../src/storage/data-directory-error.ts';
 import { DamagedError } from '../../src/storage/storage-error.ts';
+import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { Random } from '../simulation/random.ts';
 import { Scratch } from './scratch.ts';
 
@@ -95,7 +96,7 @@ async function write(
       pairs.set(key, textOf(index));
     }
   }
-  await stateStore.checkpoint(entries.length, [{ id: from + 1, bytes: bytes(`session ${from}`) }]);
+  await checkpointAt(stateStore, entries.length, [{ id: from + 1, bytes: bytes(`session ${from}`) }]);
   if (trimmedAt(entries.length) > 0) logStore.sequence.trim(trimmedAt(entries.length));
   logStore.commit();
   await logStore.flush();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileLogStore } from '../../src/storage/file-log-store.ts';
 import { LmdbStateStore } from '../../src/storage/lmdb-state-store.ts';
+import { checkpointAt } from '../contracts/checkpoint-at.ts';
 
 import { Scratch } from './scratch.ts';
 
@@ -92,7 +93,7 @@ describe('a bit that changed on disk', () => {
     const store = await LmdbStateStore.open(path);
     store.put('a key', Buffer.from(marker), 5);
     store.put('another', Buffer.from('fine'), 6);
-    await store.checkpoint(6, [{ id: 9, bytes: Buffer.from(`session ${marker}`) }]);
+    await checkpointAt(store, 6, [{ id: 9, bytes: Buffer.from(`session ${marker}`) }]);
     await store.close();
     flipBit(stateFile(), marker, offset);
     const again = await LmdbStateStore.open(path);
@@ -107,7 +108,7 @@ describe('a bit that changed on disk', () => {
   it('is noticed in the key of a pair', async () => {
     const store = await LmdbStateStore.open(path);
     store.put(marker, Buffer.from('value'), 5);
-    await store.checkpoint(6, []);
+    await checkpointAt(store, 6);
     await store.close();
     flipBit(stateFile(), marker, 0);
     const again = await LmdbStateStore.open(path);

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openDataDirectory } from '../../src/storage/data-directory.ts';
 import type { DataDirectoryError } from '../../src/storage/data-directory-error.ts';
+import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { BundledChild } from './bundled-child.ts';
 import { Scratch } from './scratch.ts';
 
@@ -56,7 +57,7 @@ async function make(clusterId?: string): Promise<void> {
   directory.logStore.commit();
   await directory.logStore.flush();
   directory.stateStore.put('k', new Uint8Array([4]), 0);
-  await directory.stateStore.checkpoint(1, []);
+  await checkpointAt(directory.stateStore, 1);
   await directory.close();
 }
 

@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { RowRange, StateSnapshot } from '../../src/kv/state-store.ts';
 import { LmdbStateStore } from '../../src/storage/lmdb-state-store.ts';
+import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { Scratch } from './scratch.ts';
 
 const scratch = new Scratch();
@@ -16,7 +17,7 @@ describe('a state installed from packed rows', () => {
   it('fills its pages if they come in order, and is the same if they do not', async () => {
     const source = await LmdbStateStore.open(scratch.fresh());
     for (let at = 0; at < rows; at++) source.put(`key-${at * 7919}`, new Uint8Array(valueBytes).fill(at % 256), at + 1);
-    await source.checkpoint(rows, []);
+    await checkpointAt(source, rows);
     const snapshot = source.openSnapshot();
     const ranges = rangesOf(snapshot);
     const inOrder = await installed(snapshot, ranges);
@@ -34,7 +35,7 @@ describe('packed rows that were released', () => {
   it('give their memory to the next ones, and nothing else', async () => {
     const source = await LmdbStateStore.open(scratch.fresh());
     for (let at = 0; at < 200; at++) source.put(`key-${at}`, new Uint8Array(valueBytes).fill(at), at + 1);
-    await source.checkpoint(200, []);
+    await checkpointAt(source, 200);
     const snapshot = source.openSnapshot();
     const [first, second] = rangesOf(snapshot) as [RowRange, RowRange];
     const read = (range: RowRange) => snapshot.readPacked(range, 128 * 1024).rows;

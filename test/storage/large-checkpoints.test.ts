@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { KvRecord } from '../../src/kv/state-store.ts';
 import { LmdbStateStore } from '../../src/storage/lmdb-state-store.ts';
 import { checkState } from '../../src/storage/state-check.ts';
+import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { Scratch } from './scratch.ts';
 
 const scratch = new Scratch();
@@ -47,7 +48,7 @@ describe('checkpoints of many changes', () => {
           store.put(key, value, index);
         }
       }
-      await store.checkpoint(index, []);
+      await checkpointAt(store, index);
       if (round % 4 > 0) continue;
       await store.close();
       const { problems, keys: count, isWhole } = await checkState(path);
@@ -66,7 +67,7 @@ describe('a checkpoint of more pages than one transaction may hold changed', () 
     // Each value has pages of its own beside a place in a leaf.
     const count = 36_000;
     for (let at = 0; at < count; at++) store.put(`key-${at * 7919}`, new Uint8Array(2_100).fill(at % 256), at + 1);
-    await store.checkpoint(count, []);
+    await checkpointAt(store, count);
     await store.close();
     const { problems, keys: found, isWhole } = await checkState(path);
     expect({ problems, found, isWhole }).toEqual({ problems: [], found: count, isWhole: true });
@@ -81,7 +82,7 @@ describe('what a checkpoint writes', () => {
     // Of a store that is empty nothing is written anew: what comes to it fills pages of its own.
     expect(store.stagedPages).toBeGreaterThan(1_000);
     expect(store.stagedPages).toBeLessThan(1_300);
-    await store.checkpoint(4_000, []);
+    await checkpointAt(store, 4_000);
     expect(store.stagedPages).toBe(0);
     // Two or three of them fit into a page.
     expect(store.rowPages).toBeGreaterThan(4_000 / 3);

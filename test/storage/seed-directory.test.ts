@@ -8,6 +8,7 @@ import { openDataDirectory } from '../../src/storage/data-directory.ts';
 import { readDataDirectory } from '../../src/storage/read-directory.ts';
 import { seedDataDirectory } from '../../src/storage/seed-directory.ts';
 import { verifyDirectory } from '../../src/storage/verify.ts';
+import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { Scratch } from './scratch.ts';
 
 const origin: Origin = {
@@ -67,7 +68,7 @@ describe('a data directory that is made with data', () => {
     first.logStore.commit();
     await first.logStore.flush();
     first.stateStore.put('k', new Uint8Array([4]), origin.index + 1);
-    await first.stateStore.checkpoint(origin.index + 1, [{ id: origin.index + 1, bytes: new Uint8Array([5]) }]);
+    await checkpointAt(first.stateStore, origin.index + 1, [{ id: origin.index + 1, bytes: new Uint8Array([5]) }]);
     await first.close();
     expect((await verifyDirectory(path)).problems).toEqual([]);
     const second = await openDataDirectory({ path, ...owner });

@@ -6,6 +6,7 @@ import { openDataDirectory } from '../../src/storage/data-directory.ts';
 import { markOlderCopy } from '../../src/storage/older-copy.ts';
 import { setAsideIfDamaged } from '../../src/storage/set-aside.ts';
 import { verifyDirectory } from '../../src/storage/verify.ts';
+import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { BundledChild } from './bundled-child.ts';
 import { Scratch } from './scratch.ts';
 
@@ -51,7 +52,7 @@ async function make(): Promise<void> {
   await logStore.flush();
   stateStore.put('k', bytes, 1);
   stateStore.put('l', new Uint8Array([2]), 2);
-  await stateStore.checkpoint(2, [
+  await checkpointAt(stateStore, 2, [
     { id: spaceRowId, bytes: new Uint8Array([1, 0]) },
     { id: 7, bytes: new Uint8Array([3]) },
   ]);
@@ -101,7 +102,7 @@ it('finds keys of any bytes sound', async () => {
   const { stateStore, close } = await openDataDirectory({ path, nodeId: 1 });
   const keys = ['gr\xc3\xb6\xc3\x9fe/\xc3\xa9', '\x00', '\xff\xff', 'plain'];
   for (const [at, key] of keys.entries()) stateStore.put(key, new Uint8Array([at]), at + 1);
-  await stateStore.checkpoint(keys.length, []);
+  await checkpointAt(stateStore, keys.length);
   await close();
   expect(await verifyDirectory(path)).toMatchObject({ problems: [], keys: keys.length });
 });
@@ -152,7 +153,7 @@ it('notices keys that a search no longer finds, though their own bytes are sound
   const value = Buffer.alloc(100, 7);
   const keys = Array.from({ length: 2000 }, (_, number) => `key-${String(number).padStart(5, '0')}`);
   for (const [at, key] of keys.entries()) stateStore.put(key, value, at + 1);
-  await stateStore.checkpoint(keys.length, []);
+  await checkpointAt(stateStore, keys.length);
   await close();
   // As after a crash: else the checksum of the whole file tells.
   rmSync(join(path, 'closed'));

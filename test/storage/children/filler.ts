@@ -2,6 +2,7 @@ import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { DiskRoom } from '../../../src/storage/disk-room.ts';
 import { LmdbStateStore } from '../../../src/storage/lmdb-state-store.ts';
+import { checkpointAt } from '../../contracts/checkpoint-at.ts';
 
 /*
  * Makes checkpoints of large values in the directory given, the root of a small file system. Before each of those after the first
@@ -43,7 +44,7 @@ for (let index = 1; index <= 12; index++) {
   }
   if (index > 3) fill();
   let isDone = false;
-  const done = store.checkpoint(index, []).then(() => {
+  const done = checkpointAt(store, index).then(() => {
     isDone = true;
   });
   while (index > 3 && !isDone) {

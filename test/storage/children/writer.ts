@@ -1,5 +1,6 @@
 import { type DataDirectory, openDataDirectory } from '../../../src/storage/data-directory.ts';
 import { DataDirectoryError } from '../../../src/storage/data-directory-error.ts';
+import { checkpointAt } from '../../contracts/checkpoint-at.ts';
 
 /*
  * Opens the data directory given, says so, and writes until it is killed, as its mode says. Prints how far each flush
@@ -33,7 +34,7 @@ async function writeLog({ logStore }: DataDirectory): Promise<void> {
 async function writeState({ logStore, stateStore }: DataDirectory, round: number): Promise<void> {
   const index = mode === 'state' ? round + 1 : logStore.sequence.endIndex;
   stateStore.put('end', new TextEncoder().encode(String(index)), index);
-  await stateStore.checkpoint(index, []);
+  await checkpointAt(stateStore, index);
   console.log(`checkpoint ${index}`);
 }
 
@@ -58,7 +59,7 @@ async function report({ logStore, stateStore }: DataDirectory, error: unknown): 
     () => stateStore.range({ prefix: '', limit: 1, bytesMax: 1 }),
     () => stateStore.put('end', new Uint8Array(0), 0),
     () => stateStore.delete('end'),
-    () => stateStore.checkpoint(0, []),
+    () => checkpointAt(stateStore, 0),
     () => stateStore.openSnapshot(),
   ];
   for (const call of mode === 'state' ? stateCalls : logCalls) {
