@@ -2,37 +2,38 @@ import type { ByteString } from '../base/bytes.ts';
 import { FrozenChanges } from '../kv/frozen-changes.ts';
 import type { ChangeLayer, KeyedChange, KvChange } from '../kv/overlay.ts';
 import { SortedKeys } from '../kv/sorted-keys.ts';
+import { KeyIndex } from './key-index.ts';
 import { type ChunkPool, StateBatch } from './state-batch.ts';
 import { sealPair } from './state-codec.ts';
 
-/** What a change costs in memory beside its operation, bytes: its key as a string, and its place in two tables. */
-const changeOverheadBytes = 96;
+/** What a change costs in memory beside its operation, bytes: its number in tables that are half empty, its hash and its place. */
+const changeOverheadBytes = 32;
 
-/** Keys in a row. */
-const rowKeys = 8192;
+/** Keys in a row: to put it in order takes about a millisecond. */
+const rowKeys = 2048;
 
 /** Changes of pairs, kept as the batch that a checkpoint writes: to begin a checkpoint takes no work, however many they are. */
 export class StagedPairs implements ChangeLayer {
   readonly batch: StateBatch;
   readonly #generation: number;
-  /** Keys in the order in which they were changed first, each with its number in that order. */
-  readonly #numbers = new Map<ByteString, number>();
+  /** Numbers of the keys, in the order in which they were changed first. */
+  readonly #index: KeyIndex;
   /** By those numbers: where in the batch the last change is. */
   #places: Uint32Array = new Uint32Array(64);
   /**
-   * All keys, in rows that are each in order but for the last one: to put many in order at once would take long, and to merge such
-   * rows, which is what `sort` does with them, does not.
+   * All numbers, in rows that are each in the order of the keys but for the last one: to put many in order at once would take long, and
+   * to merge such rows, which is what `sort` does with their keys, does not.
    */
-  readonly #rows: ByteString[][] = [[]];
-  /** Those that were ever listed, how many that are, and the keys from there on; it must not be asked for more than there are. */
+  readonly #rows: Uint32Array[] = [];
+  /** Those that were ever listed, and how many that are. */
   readonly #listed = new SortedKeys();
   #listedCount = 0;
-  readonly #unlisted = this.#numbers.keys();
 
   /** Changes of the tables of `generation`. */
   constructor(pool: ChunkPool, generation: number) {
     this.batch = new StateBatch(pool);
     this.#generation = generation;
+    this.#index = new KeyIndex((number, key) => this.batch.isKeyAt(this.#places[number] as number, key));
   }
 
   get bytes(): number {
@@ -44,26 +45,23 @@ export class StagedPairs implements ChangeLayer {
   }
 
   get size(): number {
-    return this.#numbers.size;
+    return this.#index.size;
   }
 
   /** A value is a copy. */
   get(key: ByteString): KvChange | undefined {
-    const number = this.#numbers.get(key);
-    return number === undefined ? undefined : this.batch.pairAt(this.#places[number] as number);
+    const number = this.#index.find(key);
+    return number < 0 ? undefined : this.batch.pairAt(this.#places[number] as number);
   }
 
   set(key: ByteString, change: KvChange): void {
-    let number = this.#numbers.get(key);
-    if (number === undefined) {
-      number = this.#numbers.size;
-      this.#numbers.set(key, number);
-      this.#addToRows(key);
-      if (number === this.#places.length) this.#places = grown(this.#places);
-    } else {
-      this.batch.overtake(this.#places[number] as number);
-    }
+    const { size } = this.#index;
+    const number = this.#index.numberOf(key);
+    const isNew = number === size;
+    if (!isNew) this.batch.overtake(this.#places[number] as number);
+    else if (number === this.#places.length) this.#places = grown(this.#places);
     this.#places[number] = this.batch.pair(this.#generation, key, change);
+    if (isNew && this.size % rowKeys === 0) this.#addRow();
   }
 
   *scan(from: ByteString, prefix: ByteString): Generator<KeyedChange, void, undefined> {
@@ -76,30 +74,35 @@ export class StagedPairs implements ChangeLayer {
 
   /** The changes as they are now, until they are closed. */
   freeze(): FrozenPairs {
-    const rows = [...this.#rows.slice(0, -1), (this.#rows.at(-1) as ByteString[]).slice()];
-    return new FrozenPairs(this.batch, rows, this.#numbers, this.#places.slice(0, this.#numbers.size));
+    return new FrozenPairs(this.batch, [...this.#rows], this.#index, this.#places.slice(0, this.size));
   }
 
-  #addToRows(key: ByteString): void {
-    const last = this.#rows.at(-1) as ByteString[];
-    last.push(key);
-    if (last.length < rowKeys) return;
-    last.sort();
-    this.#rows.push([]);
+  /** The newest keys are a row now. */
+  #addRow(): void {
+    const first = this.#rows.length * rowKeys;
+    const row = new Uint32Array(rowKeys).map((_, at) => first + at);
+    const place = (number: number) => this.#places[number] as number;
+    this.#rows.push(row.sort((a, b) => this.batch.compareKeysAt(place(a), place(b))));
   }
 
   #list(): void {
-    const isFirst = this.#listedCount === 0;
-    if (isFirst) for (const row of this.#rows) for (const key of row) this.#listed.add(key);
-    for (; this.#listedCount < this.#numbers.size; this.#listedCount++) {
-      const key = this.#unlisted.next().value as ByteString;
-      if (!isFirst) this.#listed.add(key);
+    if (this.#listedCount === 0) {
+      for (const key of keysOf(this.batch, this.#rows, this.#places)) this.#listed.add(key);
+      this.#listedCount = this.#rows.length * rowKeys;
+    }
+    for (; this.#listedCount < this.size; this.#listedCount++) {
+      this.#listed.add(this.batch.keyAt(this.#places[this.#listedCount] as number));
     }
   }
 
   get #overheadBytes(): number {
-    return this.#numbers.size * changeOverheadBytes;
+    return this.size * changeOverheadBytes;
   }
+}
+
+/** The keys with these numbers. */
+function keysOf(batch: StateBatch, rows: readonly Uint32Array[], places: Uint32Array): ByteString[] {
+  return rows.flatMap((row) => Array.from(row, (number) => batch.keyAt(places[number] as number)));
 }
 
 function grown(places: Uint32Array): Uint32Array {
@@ -113,19 +116,17 @@ export class FrozenPairs {
   readonly #batch: StateBatch;
   readonly #changes: FrozenChanges<ByteString, Uint8Array>;
 
-  /** `rows` of the keys; their `numbers`, of which there may come more; `places` by those numbers. */
-  constructor(
-    batch: StateBatch,
-    rows: readonly (readonly ByteString[])[],
-    numbers: ReadonlyMap<ByteString, number>,
-    places: Uint32Array,
-  ) {
+  /** `index` of the keys, of which there may come more; `places` by their numbers; `rows` of those, but for the last ones. */
+  constructor(batch: StateBatch, rows: readonly Uint32Array[], index: KeyIndex, places: Uint32Array) {
     this.#batch = batch;
     this.#changes = new FrozenChanges({
       size: places.length,
-      keysInOrder: () => rows.flat().sort(),
+      keysInOrder: () => {
+        const rest = Array.from(places.subarray(rows.length * rowKeys), (place) => batch.keyAt(place));
+        return [...keysOf(batch, rows, places), ...rest.sort()].sort();
+      },
       rowOf: (key) => {
-        const record = batch.recordAt(places[numbers.get(key) as number] as number);
+        const record = batch.recordAt(places[index.find(key)] as number);
         return record && sealPair(key, record);
       },
     });

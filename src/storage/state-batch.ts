@@ -29,6 +29,8 @@ const headerBytes = 8;
 const sessionKeyBytes = 8;
 const checksumBytes = 4;
 const revisionBytesMax = 8;
+/** Up to so many bytes are written sooner one by one than by a call that leaves JavaScript. */
+const shortKeyBytes = 48;
 
 /** All tables of the state's environment, as a batch numbers them. */
 export const stateTableNames = ['heads', 'pairs0', 'sessions0', 'pairs1', 'sessions1'] as const;
@@ -148,10 +150,41 @@ export class StateBatch {
     return copy(chunk.bytes, start, end);
   }
 
+  /** The key at a place that {@link pair} gave. */
+  keyAt(place: number): ByteString {
+    const { chunk, at } = this.#find(place);
+    return chunk.bytes.toString('latin1', at + headerBytes, at + headerBytes + keyBytesAt(chunk.bytes, at));
+  }
+
+  /** True if the key at a place that {@link pair} gave is `key`. */
+  isKeyAt(place: number, key: ByteString): boolean {
+    const { chunk, at } = this.#find(place);
+    const { bytes } = chunk;
+    const keyAt = at + headerBytes;
+    if (keyBytesAt(bytes, at) !== key.length) return false;
+    for (let byte = 0; byte < key.length; byte++) {
+      if (bytes[keyAt + byte] !== key.charCodeAt(byte)) return false;
+    }
+    return true;
+  }
+
+  /** Negative if the key at the first of two places comes before that at the other, 0 if they are the same. */
+  compareKeysAt(place: number, otherPlace: number): number {
+    const { chunk, at } = this.#find(place);
+    const { chunk: otherChunk, at: otherAt } = this.#find(otherPlace);
+    const length = keyBytesAt(chunk.bytes, at);
+    const otherLength = keyBytesAt(otherChunk.bytes, otherAt);
+    for (let byte = headerBytes; byte < headerBytes + Math.min(length, otherLength); byte++) {
+      const difference = (chunk.bytes[at + byte] as number) - (otherChunk.bytes[otherAt + byte] as number);
+      if (difference !== 0) return difference;
+    }
+    return length - otherLength;
+  }
+
   /** A later operation does for the same key what counts: this one need not be run. What it says can still be read. */
   overtake(place: number): void {
     const { chunk, at } = this.#find(place);
-    const keyBytes = chunk.bytes.readUInt16LE(at + 2);
+    const keyBytes = keyBytesAt(chunk.bytes, at);
     const recordBytes = chunk.bytes.readUInt32LE(at + 4);
     this.#changes--;
     this.#bytes -= entryBytes(keyBytes, recordBytes);
@@ -211,7 +244,10 @@ export class StateBatch {
 
   #keyed(kind: number, table: number, key: ByteString, recordBytes: number) {
     const begun = this.#begin(kind, table, key.length, recordBytes);
-    begun.chunk.bytes.write(key, begun.at + headerBytes, 'latin1');
+    const { bytes } = begun.chunk;
+    const start = begun.at + headerBytes;
+    if (key.length > shortKeyBytes) bytes.write(key, start, 'latin1');
+    else for (let at = 0; at < key.length; at++) bytes[start + at] = key.charCodeAt(at);
     return begun;
   }
 
@@ -260,8 +296,13 @@ export class StateBatch {
   }
 }
 
+/** Length of the key of the operation at `at`. */
+function keyBytesAt(bytes: Buffer, at: number): number {
+  return (bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8);
+}
+
 function recordOf(bytes: Buffer, at: number): { readonly start: number; readonly end: number } {
-  const start = at + headerBytes + bytes.readUInt16LE(at + 2);
+  const start = at + headerBytes + keyBytesAt(bytes, at);
   return { start, end: start + bytes.readUInt32LE(at + 4) };
 }
 
