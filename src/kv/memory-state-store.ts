@@ -69,6 +69,10 @@ export class MemoryStateStore implements StateStore {
     return this.#staged.memoryBytes;
   }
 
+  get overwrittenBytes(): number {
+    return this.#staged.overwrittenBytes;
+  }
+
   get stagedChanges(): number {
     return this.#staged.count;
   }

@@ -204,17 +204,16 @@ export class CheckpointSchedule {
     return changesInUsual < changesPerPageMin * rowPages;
   }
 
-  /** What is overwritten before it is written costs nothing but memory and log: much of it may gather beside much that is not. */
+  /** What is overwritten before it is written costs nothing but log, and memory at times: much of it may gather beside much that is not. */
   #takesMuchMemory(isUnhurried: boolean): boolean {
-    const { stagedBytes, stagedMemoryBytes, stagedChanges } = this.#state;
+    const { stagedBytes, stagedMemoryBytes, stagedChanges, overwrittenBytes } = this.#state;
     const { checkpointBytesMax, checkpointOverwrittenMax } = this.#settings;
-    const overwritten = stagedMemoryBytes - stagedBytes;
     const isBulky = stagedBytes >= stagedChanges * bulkyRowBytes;
     const share = this.#share * this.#patience(isUnhurried);
     return (
       stagedMemoryBytes >= checkpointBytesMax * share ||
       (isBulky && stagedBytes >= checkpointBytesMax * bulkyPart * this.#share) ||
-      overwritten >= Math.max(checkpointOverwrittenMax, 3 * stagedBytes) * share
+      overwrittenBytes >= Math.max(checkpointOverwrittenMax, 3 * stagedBytes) * share
     );
   }
 }

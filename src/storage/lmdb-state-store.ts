@@ -140,6 +140,10 @@ export class LmdbStateStore implements StateStore {
     return this.#staged.memoryBytes;
   }
 
+  get overwrittenBytes(): number {
+    return this.#staged.overwrittenBytes;
+  }
+
   get stagedChanges(): number {
     return this.#staged.count;
   }

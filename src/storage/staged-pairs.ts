@@ -44,6 +44,10 @@ export class StagedPairs implements ChangeLayer {
     return this.batch.memoryBytes + this.#overheadBytes;
   }
 
+  get overwrittenBytes(): number {
+    return this.batch.overtakenBytes + this.batch.replacedBytes;
+  }
+
   get size(): number {
     return this.#index.size;
   }
@@ -58,8 +62,12 @@ export class StagedPairs implements ChangeLayer {
     const { size } = this.#index;
     const number = this.#index.numberOf(key);
     const isNew = number === size;
-    if (!isNew) this.batch.overtake(this.#places[number] as number);
-    else if (number === this.#places.length) this.#places = grown(this.#places);
+    if (!isNew) {
+      if (this.batch.replace(this.#places[number] as number, change)) return;
+      this.batch.overtake(this.#places[number] as number);
+    } else if (number === this.#places.length) {
+      this.#places = grown(this.#places);
+    }
     this.#places[number] = this.batch.pair(this.#generation, key, change);
     if (isNew && this.size % rowKeys === 0) this.#addRow();
   }

@@ -96,6 +96,7 @@ export class StateBatch {
   #bytes = 0;
   #memory = 0;
   #overtaken = 0;
+  #replaced = 0;
   #pins = 0;
   #isReleased = false;
 
@@ -118,6 +119,11 @@ export class StateBatch {
     return this.#overtaken;
   }
 
+  /** Bytes that {@link replace} wrote anew. */
+  get replacedBytes(): number {
+    return this.#replaced;
+  }
+
   get chunks(): readonly BatchChunk[] {
     return this.#chunks;
   }
@@ -131,6 +137,22 @@ export class StateBatch {
     const { chunk, place, recordAt } = this.#keyed(sealKind, table, key, recordBytes);
     chunk.bytes.set(value, writeVaruint(chunk.bytes, recordAt + checksumBytes, revision));
     return place;
+  }
+
+  /**
+   * Another record for the key at a place that {@link pair} gave, where it takes as much memory as the one that is there, and nobody goes on
+   * reading that. False otherwise, and nothing done.
+   */
+  replace(place: number, record: KvRecord | null): boolean {
+    if (record === null || this.#pins > 0) return false;
+    const { value, revision } = record;
+    const { chunk, at } = this.#find(place);
+    const { start, end } = recordOf(chunk.bytes, at);
+    const recordBytes = checksumBytes + varuintBytes(revision) + value.length;
+    if (chunk.bytes[at] !== sealKind || end - start !== recordBytes) return false;
+    chunk.bytes.set(value, writeVaruint(chunk.bytes, start + checksumBytes, revision));
+    this.#replaced += end - at;
+    return true;
   }
 
   /** The change at a place that {@link pair} gave; the value is a copy. */
@@ -315,17 +337,22 @@ function copy(bytes: Buffer, start: number, end: number): Uint8Array {
 
 function varuintBytes(value: number): number {
   let bytes = 1;
-  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 128)) bytes++;
-  assert(bytes <= revisionBytesMax, `a revision cannot be ${value}`);
+  for (let rest = value; rest > 0x7f; rest = shifted(rest)) bytes++;
+  assert(bytes <= revisionBytesMax, 'a revision is too large', value);
   return bytes;
 }
 
 function writeVaruint(target: Uint8Array, start: number, value: number): number {
   let at = start;
   let rest = value;
-  for (; rest > 0x7f; rest = Math.floor(rest / 128)) target[at++] = (rest % 128) | 0x80;
+  for (; rest > 0x7f; rest = shifted(rest)) target[at++] = (rest % 128) | 0x80;
   target[at++] = rest;
   return at;
+}
+
+/** `value` without its lowest seven bits. */
+function shifted(value: number): number {
+  return value <= 0x7fff_ffff ? value >>> 7 : Math.floor(value / 128);
 }
 
 function readRevision(bytes: Uint8Array, start: number): { readonly revision: number; readonly valueAt: number } {

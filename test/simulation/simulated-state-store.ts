@@ -50,6 +50,10 @@ export class SimulatedStateStore implements StateStore {
     return this.#staged.memoryBytes;
   }
 
+  get overwrittenBytes(): number {
+    return this.#staged.overwrittenBytes;
+  }
+
   get stagedChanges(): number {
     return this.#staged.count;
   }
