@@ -1,4 +1,4 @@
-import { encodeCommand } from '../kv/command.ts';
+import { type Command, encodeCommand } from '../kv/command.ts';
 import type { Outcome } from '../kv/outcome.ts';
 import { type Answer, Call, outgoing, traits } from './call.ts';
 import type { KvError } from './errors.ts';
@@ -78,9 +78,13 @@ export class WriteCall extends Call {
     this.window = window;
     this.#number = window.take(this.bytes);
     const { key, value } = this;
-    const origin = { session: window.id, number: this.#number, acknowledgedBelow: window.acknowledgedBelow };
-    const command = value === undefined ? { kind: 'delete', ...origin, key } : { kind: 'put', ...origin, key, value };
-    this.request = outgoing({ type: 'write', command: encodeCommand(command as never) });
+    const { id: session, acknowledgedBelow } = window;
+    const number = this.#number;
+    const command: Command =
+      value === undefined
+        ? { kind: 'delete', session, number, acknowledgedBelow, key }
+        : { kind: 'put', session, number, acknowledgedBelow, key, value };
+    this.request = outgoing({ type: 'write', command: encodeCommand(command) });
   }
 
   /** Gives its number up: it will not be sent again under it. */

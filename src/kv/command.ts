@@ -115,13 +115,16 @@ export function decodeOrigin(bytes: Uint8Array): CommandOrigin & { readonly kind
 export function decodeCommand(bytes: Uint8Array): Command {
   const reader = new ByteReader(bytes, 4);
   const kind = kindOf(reader.u8());
-  const origin = { session: reader.varuint(), number: reader.varuint(), acknowledgedBelow: reader.varuint() };
+  const session = reader.varuint();
+  const number = reader.varuint();
+  const acknowledgedBelow = reader.varuint();
   const key = reader.bytes();
   const value = reader.rest();
-  if (kind === 'put') return { kind, ...origin, key, value };
-  if (kind === 'delete') return { kind, ...origin, key };
-  if (kind === 'reportSpace') return { kind, ...origin, report: decodeReport(value) };
-  return { kind, ...origin };
+  // Each by its name: to spread what they have in common takes several times as long.
+  if (kind === 'put') return { kind, session, number, acknowledgedBelow, key, value };
+  if (kind === 'delete') return { kind, session, number, acknowledgedBelow, key };
+  if (kind === 'reportSpace') return { kind, session, number, acknowledgedBelow, report: decodeReport(value) };
+  return { kind, session, number, acknowledgedBelow };
 }
 
 /** True if the checksum in front of the command fits its bytes. */

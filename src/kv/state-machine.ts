@@ -126,7 +126,12 @@ export class KvStateMachine {
   }
 
   #advance(index: number): void {
-    assert(index === this.#appliedIndex, `entry ${index} came to be applied where ${this.#appliedIndex} is next`);
+    assert(
+      index === this.#appliedIndex,
+      'an entry came out of turn to be applied: its index, the next',
+      index,
+      this.#appliedIndex,
+    );
     this.#appliedIndex = index + 1;
   }
 

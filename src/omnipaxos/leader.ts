@@ -389,7 +389,7 @@ export class Leader<T> {
 
   #follower(pid: NodeId): Progress<T> {
     const follower = this.#byPid.get(pid);
-    assert(follower !== undefined, `node ${pid} is no peer`);
+    assert(follower !== undefined, 'a node is no peer', pid);
     return follower;
   }
 }

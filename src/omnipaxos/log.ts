@@ -151,7 +151,7 @@ export class Log<T> {
     const decided = this.decidedIndex;
     const end = from + entries.length;
     if (end <= decided) return;
-    assert(from <= decided, `decided entries from ${from} leave a gap after ${decided}`);
+    assert(from <= decided, 'decided entries leave a gap: from, decided index', from, decided);
     const isSealing = entries[entries.length - 1]?.type === 'StopSign';
     const kept = end < this.acceptedIndex && !isSealing ? sequence.read(end, this.acceptedIndex) : [];
     if (decided < this.acceptedIndex) sequence.truncate(decided);
@@ -223,7 +223,7 @@ export class Log<T> {
   }
 
   #stageDecided(index: number): void {
-    assert(index >= this.decidedIndex, `decided index goes back from ${this.decidedIndex} to ${index}`);
+    assert(index >= this.decidedIndex, 'the decided index goes back: from, to', this.decidedIndex, index);
     this.#store.state.decidedIndex = index;
   }
 

@@ -155,7 +155,7 @@ export class ReadIndex<T> {
     }
     if (this.#pending.length >= readsMax) return;
     this.#beginRound();
-    this.#pending.push({ ...read, round: this.#round });
+    this.#pending.push({ readId, from, readIndex, round: this.#round, isConfirmedByAsker });
   }
 
   /** A round that is already out says nothing about a read that arrives now: it needs a new one. */

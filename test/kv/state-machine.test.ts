@@ -122,11 +122,11 @@ describe('the state machine', () => {
 
   it('stops when entries come out of order or twice', () => {
     machine.apply(0, open);
-    expect(() => machine.apply(0, open)).toThrow('entry 0 came to be applied where 1 is next');
-    expect(() => machine.apply(2, open)).toThrow('where 1 is next');
+    expect(() => machine.apply(0, open)).toThrow('an entry came out of turn to be applied: its index, the next: 0, 1');
+    expect(() => machine.apply(2, open)).toThrow('the next: 2, 1');
     machine.beginConfiguration(1, 2, [1]);
     expect(machine.appliedIndex).toBe(2);
-    expect(() => machine.beginConfiguration(3, 3, [1])).toThrow('where 2 is next');
+    expect(() => machine.beginConfiguration(3, 3, [1])).toThrow('the next: 3, 2');
   });
 
   it('never throws, whatever the bytes, and does the same with them everywhere', () => {
