@@ -108,6 +108,8 @@ export class RecentMap<Value> {
 
   #empty(places: number): void {
     this.#deletionsWhileFew = 0;
+    // What is left of an old array must not point to what is in use: V8 would take all of that to be old as well.
+    this.#values.fill(undefined);
     this.#keys = new Float64Array(places).fill(nobody);
     this.#values = new Array<Value | undefined>(places).fill(undefined);
   }
