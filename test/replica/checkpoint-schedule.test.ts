@@ -1,0 +1,52 @@
+import { expect, it } from 'vitest';
+import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
+import { KvStateMachine } from '../../src/kv/state-machine.ts';
+import { CheckpointSchedule } from '../../src/replica/checkpoint-schedule.ts';
+import { Donor } from '../../src/replica/donor.ts';
+import { defaultReplicaSettings } from '../../src/replica/settings.ts';
+
+const kibibyte = 1024;
+const settings = { ...defaultReplicaSettings, checkpointBytesMax: 64 * kibibyte, checkpointPagesMax: 4 };
+
+/** A node that stands by, of whose store each change is of a page of its own: the most layers and bytes that ever waited. */
+function standBy(valueBytes: number, ticks: number): { layers: number; bytes: number; durableIndex: number } {
+  const state = new MemoryStateStore();
+  Object.defineProperty(state, 'stagedPages', { get: () => state.stagedChanges });
+  Object.defineProperty(state, 'rowPages', { get: () => 1_000_000 });
+  const machine = new KvStateMachine(state);
+  const schedule = new CheckpointSchedule(machine, state, new Donor(machine, settings), settings, 3);
+  let layers = 0;
+  let bytes = 0;
+  for (let tick = 1; tick <= ticks; tick++) {
+    if (!schedule.isBehind) {
+      state.put(`key ${tick}`, new Uint8Array(valueBytes), tick);
+      machine.beginConfiguration(machine.appliedIndex, tick, [3]);
+    }
+    if (schedule.isSealDue(tick, true, false)) {
+      const { appliedIndex, sessions } = machine.takeCheckpoint();
+      state.seal(appliedIndex, sessions);
+      schedule.onSealed(tick, appliedIndex);
+    }
+    layers = Math.max(layers, state.sealedLayers);
+    bytes = Math.max(bytes, state.sealedMemoryBytes + state.stagedMemoryBytes);
+    if (schedule.isCheckpointDue(tick, true)) {
+      schedule.onCheckpointBegun(tick);
+      void state.checkpoint();
+    }
+  }
+  return { layers, bytes, durableIndex: state.durableIndex };
+}
+
+it('while checkpoints are put off no more than 16 layers wait', () => {
+  const { layers, durableIndex } = standBy(10, 1_000);
+  expect(layers).toBe(16);
+  expect(durableIndex).toBeGreaterThan(500);
+});
+
+it('and no more memory than that of one and a half usual checkpoints', () => {
+  const { layers, bytes, durableIndex } = standBy(600, 1_000);
+  expect(layers).toBeGreaterThan(1);
+  expect(bytes).toBeLessThan(1.6 * 64 * kibibyte);
+  expect(bytes).toBeGreaterThan(1.4 * 64 * kibibyte);
+  expect(durableIndex).toBeGreaterThan(500);
+});
