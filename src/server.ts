@@ -80,6 +80,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     clusterName: options.clusterName,
     ...(options.settings?.quotaBytes !== undefined && { quotaBytes: options.settings.quotaBytes }),
   });
+  const node = await listen(options, directory);
+  await node.begin();
+  return node;
+}
+
+async function listen(options: NodeOptions, directory: DataDirectory): Promise<Node> {
   try {
     const node = new Node(options, directory);
     await node.listen();
@@ -152,7 +158,12 @@ class Node implements RunningNode {
   async listen(): Promise<void> {
     const { host, port } = parseAddress(this.#options.address);
     await this.#gateway.listen({ host, port });
-    await this.#measureSpace();
+  }
+
+  /** Starts its clock. Peers come as soon as it listens: if one has ended it meanwhile, this rejects with why, as `closed` does. */
+  async begin(): Promise<void> {
+    await this.#measureSpace().catch((error: unknown) => this.#fail(error));
+    if (this.#state === 'closed') return this.closed;
     this.#ticker = setInterval(() => this.#tick(), tickMs);
     this.#tick();
   }
