@@ -9,6 +9,7 @@ import { describeSetAside } from '../src/cli/set-aside-report.ts';
 import { planStart } from '../src/cli/start-plan.ts';
 import { exitAfterStop, standardInputEnded, stopRequested } from '../src/cli/stop-signals.ts';
 import { BackgroundPriority } from '../src/host/background-priority.ts';
+import { keepHeapSmall } from '../src/host/heap-growth.ts';
 
 export default class Start extends BaseCommand {
   static override summary = 'Run one node.';
@@ -60,6 +61,7 @@ export default class Start extends BaseCommand {
     // lmdb prints an error with its stack beside giving it to us, who say it in one line.
     console.error = (...words: unknown[]) => log('debug', format(...words));
     const stop = stopRequested((signal) => log('info', 'stopping', { signal }));
+    keepHeapSmall();
     const priority = new BackgroundPriority();
     // A node without data is in no hurry until it turns out to be one of a new cluster's first: others may be short of the processor.
     priority.tick(!existsSync(plan.dataDirectory), performance.now());
