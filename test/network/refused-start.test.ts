@@ -24,8 +24,10 @@ it('a node that a peer refuses before it has begun says why, and does not close 
   ]);
   one.links.dial(3, address);
 
-  const started = startNode({ nodeId: 3, dataDirectory, clusterName: 'test', nodes, address });
-  await expect(started).rejects.toThrow('(node 1 says: an older copy)');
+  const ended = startNode({ nodeId: 3, dataDirectory, clusterName: 'test', nodes, address }).then(
+    ({ closed }) => closed,
+  );
+  await expect(ended).rejects.toThrow('(node 1 says: an older copy)');
   await until(() => expect(one.accepted.size).toBe(0));
   expect(existsSync(join(dataDirectory, 'closed'))).toBe(false);
 });
