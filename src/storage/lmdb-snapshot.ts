@@ -16,10 +16,10 @@ export interface RecordChanges {
   /** The oldest first. */
   readonly pairs: readonly FrozenPairs[];
   /** As records. */
-  readonly sessions: FrozenChanges<number, Uint8Array>;
+  readonly sessions: FrozenChanges<Uint8Array>;
 }
 
-export const noChanges: RecordChanges = { pairs: [], sessions: FrozenChanges.of([]) };
+export const noChanges: RecordChanges = { pairs: [], sessions: new FrozenChanges([]) };
 
 /** What a snapshot reads from. */
 export interface LmdbSnapshotView {

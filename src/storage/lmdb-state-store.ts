@@ -241,7 +241,7 @@ export class LmdbStateStore implements StateStore {
       changes.map(({ id, bytes }) => [id, bytes && encodeSession(id, bytes)] as const);
     return this.#openSnapshot(appliedIndex, {
       pairs: this.#staged.layers().map((layer) => layer.freeze()),
-      sessions: FrozenChanges.of([...this.#staged.sessions(), sessions].map(encodeSessions)),
+      sessions: new FrozenChanges([...this.#staged.sessions(), sessions].map(encodeSessions)),
     });
   }
 

@@ -1,16 +1,12 @@
 import type { ByteString } from '../base/bytes.ts';
-import { FrozenChanges } from '../kv/frozen-changes.ts';
 import type { ChangeLayer, KeyedChange, KvChange } from '../kv/overlay.ts';
-import { SortedKeys } from '../kv/sorted-keys.ts';
 import { KeyIndex } from './key-index.ts';
+import { KeyRows, type RowMerge } from './key-rows.ts';
 import { type ChunkPool, StateBatch } from './state-batch.ts';
 import { sealPair } from './state-codec.ts';
 
 /** What a change costs in memory beside its operation, bytes: its number in tables that are half empty, its hash and its place. */
 const changeOverheadBytes = 32;
-
-/** Keys in a row: to put it in order takes about a millisecond. */
-const rowKeys = 2048;
 
 /** Changes of pairs, kept as the batch that a checkpoint writes: to begin a checkpoint takes no work, however many they are. */
 export class StagedPairs implements ChangeLayer {
@@ -20,20 +16,14 @@ export class StagedPairs implements ChangeLayer {
   readonly #index: KeyIndex;
   /** By those numbers: where in the batch the last change is. */
   #places: Uint32Array = new Uint32Array(64);
-  /**
-   * All numbers, in rows that are each in the order of the keys but for the last one: to put many in order at once would take long, and
-   * to merge such rows, which is what `sort` does with their keys, does not.
-   */
-  readonly #rows: Uint32Array[] = [];
-  /** Those that were ever listed, and how many that are. */
-  readonly #listed = new SortedKeys();
-  #listedCount = 0;
+  readonly #rows: KeyRows;
 
   /** Changes of the tables of `generation`. */
   constructor(pool: ChunkPool, generation: number) {
     this.batch = new StateBatch(pool);
     this.#generation = generation;
-    this.#index = new KeyIndex((number, key) => this.batch.isKeyAt(this.#places[number] as number, key));
+    this.#index = new KeyIndex((number, key) => this.batch.isKeyAt(this.#placeOf(number), key));
+    this.#rows = new KeyRows((a, b) => this.batch.compareKeysAt(this.#placeOf(a), this.#placeOf(b)));
   }
 
   get bytes(): number {
@@ -55,7 +45,7 @@ export class StagedPairs implements ChangeLayer {
   /** A value is a copy. */
   get(key: ByteString): KvChange | undefined {
     const number = this.#index.find(key);
-    return number < 0 ? undefined : this.batch.pairAt(this.#places[number] as number);
+    return number < 0 ? undefined : this.batch.pairAt(this.#placeOf(number));
   }
 
   set(key: ByteString, change: KvChange): void {
@@ -63,54 +53,37 @@ export class StagedPairs implements ChangeLayer {
     const number = this.#index.numberOf(key);
     const isNew = number === size;
     if (!isNew) {
-      if (this.batch.replace(this.#places[number] as number, change)) return;
-      this.batch.overtake(this.#places[number] as number);
+      if (this.batch.replace(this.#placeOf(number), change)) return;
+      this.batch.overtake(this.#placeOf(number));
     } else if (number === this.#places.length) {
       this.#places = grown(this.#places);
     }
     this.#places[number] = this.batch.pair(this.#generation, key, change);
-    if (isNew && this.size % rowKeys === 0) this.#addRow();
+    if (isNew) this.#rows.add(number);
   }
 
   *scan(from: ByteString, prefix: ByteString): Generator<KeyedChange, void, undefined> {
-    this.#list();
-    for (const key of this.#listed.from(from)) {
+    const numbers = this.#rows.from(this.size, (number) => this.batch.compareKeyAt(this.#placeOf(number), from) < 0);
+    for (let number = numbers.next(); number >= 0; number = numbers.next()) {
+      const place = this.#placeOf(number);
+      const key = this.batch.keyAt(place);
       if (!key.startsWith(prefix)) return;
-      yield { key, change: this.get(key) as KvChange };
+      yield { key, change: this.batch.pairAt(place) };
     }
   }
 
   /** The changes as they are now, until they are closed. */
   freeze(): FrozenPairs {
-    return new FrozenPairs(this.batch, [...this.#rows], this.#index, this.#places.slice(0, this.size));
+    return new FrozenPairs(this.batch, this.#rows, this.#places.slice(0, this.size));
   }
 
-  /** The newest keys are a row now. */
-  #addRow(): void {
-    const first = this.#rows.length * rowKeys;
-    const row = new Uint32Array(rowKeys).map((_, at) => first + at);
-    const place = (number: number) => this.#places[number] as number;
-    this.#rows.push(row.sort((a, b) => this.batch.compareKeysAt(place(a), place(b))));
-  }
-
-  #list(): void {
-    if (this.#listedCount === 0) {
-      for (const key of keysOf(this.batch, this.#rows, this.#places)) this.#listed.add(key);
-      this.#listedCount = this.#rows.length * rowKeys;
-    }
-    for (; this.#listedCount < this.size; this.#listedCount++) {
-      this.#listed.add(this.batch.keyAt(this.#places[this.#listedCount] as number));
-    }
+  #placeOf(number: number): number {
+    return this.#places[number] as number;
   }
 
   get #overheadBytes(): number {
     return this.size * changeOverheadBytes;
   }
-}
-
-/** The keys with these numbers. */
-function keysOf(batch: StateBatch, rows: readonly Uint32Array[], places: Uint32Array): ByteString[] {
-  return rows.flatMap((row) => Array.from(row, (number) => batch.keyAt(places[number] as number)));
 }
 
 function grown(places: Uint32Array): Uint32Array {
@@ -122,44 +95,88 @@ function grown(places: Uint32Array): Uint32Array {
 /** Changes that stay as they are while those that they were taken from go on. */
 export class FrozenPairs {
   readonly #batch: StateBatch;
-  readonly #changes: FrozenChanges<ByteString, Uint8Array>;
+  readonly #places: Uint32Array;
+  readonly #rows: KeyRows;
 
-  /** `index` of the keys, of which there may come more; `places` by their numbers; `rows` of those, but for the last ones. */
-  constructor(batch: StateBatch, rows: readonly Uint32Array[], index: KeyIndex, places: Uint32Array) {
+  /** `places` by the numbers of the keys, which `rows` has in order, maybe but for the last ones. */
+  constructor(batch: StateBatch, rows: KeyRows, places: Uint32Array) {
     this.#batch = batch;
-    this.#changes = new FrozenChanges({
-      size: places.length,
-      keysInOrder: () => {
-        const rest = Array.from(places.subarray(rows.length * rowKeys), (place) => batch.keyAt(place));
-        return [...keysOf(batch, rows, places), ...rest.sort()].sort();
-      },
-      rowOf: (key) => {
-        const record = batch.recordAt(places[index.find(key)] as number);
-        return record && sealPair(key, record);
-      },
-    });
+    this.#places = places;
+    this.#rows = rows.copy((a, b) => batch.compareKeysAt(this.#placeOf(a), this.#placeOf(b)));
     batch.pin();
   }
 
   get size(): number {
-    return this.#changes.size;
+    return this.#places.length;
   }
 
-  /** `rows`, which are those behind `after`, as changed. */
-  over(
+  /** `rows`, which are those behind `after` in order, as changed. A change that they have already does no harm. */
+  *over(
     rows: Iterable<readonly [ByteString, Uint8Array]>,
     after: ByteString | undefined,
-  ): Iterable<readonly [ByteString, Uint8Array]> {
-    return this.#changes.over(rows, after);
+  ): Generator<readonly [ByteString, Uint8Array]> {
+    const change = new ChangeCursor(this.#batch, this.#places, this.#behind(after));
+    for (const row of rows) {
+      for (; change.key !== undefined && change.key < row[0]; change.advance()) yield* change.row();
+      if (change.key !== row[0]) {
+        yield row;
+        continue;
+      }
+      yield* change.row();
+      change.advance();
+    }
+    for (; change.key !== undefined; change.advance()) yield* change.row();
   }
 
   /** The key `count` keys behind `after`, if there are so many. */
   keyBehind(after: ByteString | undefined, count: number): ByteString | undefined {
-    return this.#changes.keyBehind(after, count);
+    const numbers = this.#behind(after);
+    let number = numbers.next();
+    for (let passed = 1; passed < count && number >= 0; passed++) number = numbers.next();
+    return number < 0 ? undefined : this.#batch.keyAt(this.#placeOf(number));
   }
 
   /** Lets go of it. */
   close(): void {
     this.#batch.unpin();
+  }
+
+  #behind(after: ByteString | undefined): RowMerge {
+    const isBefore = (number: number) =>
+      after !== undefined && this.#batch.compareKeyAt(this.#placeOf(number), after) <= 0;
+    return this.#rows.from(this.size, isBefore);
+  }
+
+  #placeOf(number: number): number {
+    return this.#places[number] as number;
+  }
+}
+
+/** Where in the changes, in the order of their keys, a reader is. */
+class ChangeCursor {
+  readonly #batch: StateBatch;
+  readonly #places: Uint32Array;
+  readonly #numbers: RowMerge;
+  #place = 0;
+  /** Undefined behind the last change. */
+  key: ByteString | undefined;
+
+  constructor(batch: StateBatch, places: Uint32Array, numbers: RowMerge) {
+    this.#batch = batch;
+    this.#places = places;
+    this.#numbers = numbers;
+    this.advance();
+  }
+
+  advance(): void {
+    const number = this.#numbers.next();
+    if (number >= 0) this.#place = this.#places[number] as number;
+    this.key = number < 0 ? undefined : this.#batch.keyAt(this.#place);
+  }
+
+  /** What the table has of the key once it is changed: nothing if it goes. */
+  *row(): Generator<readonly [ByteString, Uint8Array]> {
+    const record = this.#batch.recordAt(this.#place);
+    if (record && this.key !== undefined) yield [this.key, sealPair(this.key, record)];
   }
 }

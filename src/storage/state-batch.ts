@@ -203,6 +203,17 @@ export class StateBatch {
     return length - otherLength;
   }
 
+  /** Negative if the key at a place that {@link pair} gave comes before `key`, 0 if it is that. */
+  compareKeyAt(place: number, key: ByteString): number {
+    const { chunk, at } = this.#find(place);
+    const length = keyBytesAt(chunk.bytes, at);
+    for (let byte = 0; byte < Math.min(length, key.length); byte++) {
+      const difference = (chunk.bytes[at + headerBytes + byte] as number) - key.charCodeAt(byte);
+      if (difference !== 0) return difference;
+    }
+    return length - key.length;
+  }
+
   /** A later operation does for the same key what counts: this one need not be run. What it says can still be read. */
   overtake(place: number): void {
     const { chunk, at } = this.#find(place);

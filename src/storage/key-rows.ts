@@ -1,0 +1,142 @@
+/** Keys are put in order so many at a time, … */
+const leastRow = 128;
+/** … and rows are merged up to this length: each merge takes a fraction of a millisecond. */
+const largestRow = 8192;
+
+/** Negative if the first number's key comes before that of the second. */
+type Compare = (number: number, other: number) => number;
+
+/**
+ * Numbers of keys, 0, 1 and so on, in rows that are each in the order of the keys. They are merged only as far as somebody reads, and from where
+ * he begins: to put all of many keys in order at once would keep the node for as long as that takes.
+ */
+export class KeyRows {
+  readonly #compare: Compare;
+  /** Those that are longest first. */
+  readonly #rows: Uint32Array[];
+  /** How many numbers are in rows: all below. */
+  #inRows: number;
+
+  constructor(compare: Compare, rows: readonly Uint32Array[] = [], inRows = 0) {
+    this.#compare = compare;
+    this.#rows = [...rows];
+    this.#inRows = inRows;
+  }
+
+  /** To be called with each number that is new, once its key can be compared. */
+  add(number: number): void {
+    if (number + 1 - this.#inRows < leastRow) return;
+    let row = this.#sorted(this.#inRows, leastRow);
+    while (row.length < largestRow && this.#rows.at(-1)?.length === row.length) {
+      row = merged(this.#rows.pop() as Uint32Array, row, this.#compare);
+    }
+    this.#rows.push(row);
+    this.#inRows += leastRow;
+  }
+
+  /** The rows as they are, whatever is added here, for one whose keys are compared by `compare`. */
+  copy(compare: Compare): KeyRows {
+    return new KeyRows(compare, this.#rows, this.#inRows);
+  }
+
+  /** All numbers below `size` in the order of their keys, but for those whose key `isBefore` where it begins. None may be added meanwhile. */
+  from(size: number, isBefore: (number: number) => boolean): RowMerge {
+    const rest = this.#sorted(this.#inRows, size - this.#inRows);
+    return new RowMerge(rest.length === 0 ? this.#rows : [...this.#rows, rest], this.#compare, isBefore);
+  }
+
+  #sorted(first: number, count: number): Uint32Array {
+    return new Uint32Array(count).map((_, at) => first + at).sort(this.#compare);
+  }
+}
+
+/** Goes through rows as if they were one: a heap of them, the one with the least number on top. */
+export class RowMerge {
+  readonly #rows: Uint32Array[] = [];
+  /** Of each row, the position of its next number. */
+  readonly #positions: number[] = [];
+  /** Indexes of the rows that have one. */
+  readonly #heap: number[] = [];
+  readonly #compare: Compare;
+
+  /** See {@link KeyRows.from}. */
+  constructor(rows: readonly Uint32Array[], compare: Compare, isBefore: (number: number) => boolean) {
+    this.#compare = compare;
+    for (const row of rows) {
+      const position = countBefore(row, isBefore);
+      if (position === row.length) continue;
+      this.#heap.push(this.#rows.length);
+      this.#rows.push(row);
+      this.#positions.push(position);
+    }
+    for (let at = (this.#heap.length >>> 1) - 1; at >= 0; at--) this.#sink(at);
+  }
+
+  /** The next number, or -1 behind the last one. */
+  next(): number {
+    const heap = this.#heap;
+    const [top] = heap;
+    if (top === undefined) return -1;
+    const row = this.#rows[top] as Uint32Array;
+    const position = this.#positions[top] as number;
+    this.#positions[top] = position + 1;
+    if (position + 1 === row.length) {
+      const last = heap.pop() as number;
+      if (heap.length > 0) heap[0] = last;
+    }
+    this.#sink(0);
+    return row[position] as number;
+  }
+
+  /** Lets the row at `from` of the heap go down to where it belongs. */
+  #sink(from: number): void {
+    const heap = this.#heap;
+    if (from >= heap.length) return;
+    const row = heap[from] as number;
+    const number = this.#headOf(row);
+    let at = from;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      let least = this.#headOf(heap[child] as number);
+      if (child + 1 < heap.length) {
+        const other = this.#headOf(heap[child + 1] as number);
+        if (this.#compare(other, least) < 0) {
+          child++;
+          least = other;
+        }
+      }
+      if (this.#compare(number, least) <= 0) break;
+      heap[at] = heap[child] as number;
+      at = child;
+    }
+    heap[at] = row;
+  }
+
+  #headOf(row: number): number {
+    return (this.#rows[row] as Uint32Array)[this.#positions[row] as number] as number;
+  }
+}
+
+/** How many of the numbers of a row, which come first in it, are before the beginning. */
+function countBefore(row: Uint32Array, isBefore: (number: number) => boolean): number {
+  let low = 0;
+  let high = row.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (isBefore(row[middle] as number)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function merged(left: Uint32Array, right: Uint32Array, compare: Compare): Uint32Array {
+  const all = new Uint32Array(left.length + right.length);
+  let l = 0;
+  let r = 0;
+  for (let at = 0; at < all.length; at++) {
+    const isLeft = r === right.length || (l < left.length && compare(left[l] as number, right[r] as number) < 0);
+    all[at] = (isLeft ? left[l++] : right[r++]) as number;
+  }
+  return all;
+}
