@@ -121,6 +121,9 @@ export class MemoryStateStore implements StateStore {
     return Promise.resolve();
   }
 
+  /** It takes no time. */
+  hurryCheckpoint(): void {}
+
   openSnapshot(): StateSnapshot {
     return new MemorySnapshot(this.#disk.table, this.#disk.appliedIndex);
   }

@@ -136,9 +136,12 @@ export interface StateStore {
   seal(appliedIndex: number, sessions: readonly SessionChange[]): void;
   /**
    * Makes the oldest sealed layer durable, in one atomic step. One at a time; there must be one.
-   * Staging and sealing may go on meanwhile. Waits while the disk is full. Rejects if it failed: fatal.
+   * Staging and sealing may go on meanwhile. Waits while the disk is full. Takes its time, so that others get processors and disk.
+   * Rejects if it failed: fatal.
    */
   checkpoint(): Promise<void>;
+  /** Somebody waits for the checkpoint under way, if there is one. */
+  hurryCheckpoint(): void;
   /** A stable view of the last durable checkpoint: call right after one. */
   openSnapshot(): StateSnapshot;
   /**

@@ -12,10 +12,13 @@ const scarceCheckpointPart = 1 / 128;
 const changeBytes = 8192;
 
 /**
- * Nodes whose numbers follow on each other make checkpoints at thresholds that differ by so much: if all members did at once, their
- * disks and processors would be busy with it at the same time.
+ * Members that made their checkpoints at the same time would keep disks and processors busy at the same time: if they share
+ * them, nobody is served meanwhile. All apply the same entries, so the log is a clock that all have: a cycle of it has as many
+ * entries as a checkpoint usually holds, and each member has its own moment in it. What is staged is sealed at that moment if
+ * it is this part of what is usual; what comes to the later one does not wait for it.
  */
-const staggering = 1 / 8;
+const earliestPart = 0.7;
+const latestPart = 1.5;
 
 /** By what the usual thresholds of age and memory grow while checkpoints are put off. */
 const patienceWhilePutOff = 1.75;
@@ -39,10 +42,7 @@ const memoryPartMax = 3 / 2;
 const drainPart = 3 / 4;
 const drainTicksMax = 50;
 
-/**
- * Ticks between the ends of the time in which checkpoints are put off, at nodes whose numbers follow on each other: they give until
- * the same moment.
- */
+/** Ticks between the ends of the time in which checkpoints are put off, at members one behind the other: they give until the same moment. */
 const turnTicks = 25;
 
 /**
@@ -65,21 +65,24 @@ export class CheckpointSchedule {
   readonly #state: StateStore;
   readonly #donor: Donor;
   readonly #settings: ReplicaSettings;
-  /** Of the usual thresholds. */
-  readonly #share: number;
-  /** Ticks behind the end of a transfer in which the checkpoints of others come first. */
-  readonly #othersTicks: number;
+  /** Which of how many members this node is. */
+  #rank = 0;
+  #ranks = 1;
   /** Ticks at which each layer that waits for its checkpoint was begun and sealed, the oldest first. */
   #waiting: { readonly beganTick: number; readonly sealTick: number }[] = [];
   #sealTick = 0;
   /** Up to here everything is sealed, or was installed. */
   #sealedIndex = 0;
+  /** This node's moment in the cycle, once enough is staged for it: when so much is applied. */
+  #turnIndex: number | undefined;
   #fillTicks = drainTicksMax;
   #checkpointTick = 0;
   /** The state is to be durable up to here as soon as may be: somebody asked. */
   #requestedIndex = 0;
-  /** Of the log below there is more than the disk has room for. */
+  /** Of the log below there is more than the disk has room for, … */
   #logSurplusIndex = 0;
+  /** … and here it will soon be so. */
+  #logAmpleIndex = 0;
   /** The most that a checkpoint may hold for the disk to have room for it: bytes, and changes of keys. */
   #roomBytes = Number.POSITIVE_INFINITY;
   #roomChanges = Number.POSITIVE_INFINITY;
@@ -87,14 +90,11 @@ export class CheckpointSchedule {
   /** The disk is full, and a checkpoint may take long. */
   #isWaiting = false;
 
-  constructor(machine: KvStateMachine, state: StateStore, donor: Donor, settings: ReplicaSettings, nodeId: number) {
+  constructor(machine: KvStateMachine, state: StateStore, donor: Donor, settings: ReplicaSettings) {
     this.#machine = machine;
     this.#state = state;
     this.#donor = donor;
     this.#settings = settings;
-    const rank = nodeId % 3;
-    this.#share = 1 - rank * staggering;
-    this.#othersTicks = rank * turnTicks;
   }
 
   /**
@@ -114,8 +114,15 @@ export class CheckpointSchedule {
     return this.#isWaiting ? Number.POSITIVE_INFINITY : Math.max(1, this.#roomChanges - this.#state.stagedChanges);
   }
 
-  onSpace({ level, capacityBytes, logSurplusIndex, isWaiting }: SpaceMeasured): void {
+  /** Of the members of the present configuration, which this node is: from 0 on. */
+  onRank(rank: number, ranks: number): void {
+    this.#rank = rank;
+    this.#ranks = ranks;
+  }
+
+  onSpace({ level, capacityBytes, logSurplusIndex, logAmpleIndex, isWaiting }: SpaceMeasured): void {
     this.#logSurplusIndex = logSurplusIndex;
+    this.#logAmpleIndex = logAmpleIndex;
     this.#isWaiting = isWaiting;
     this.#isRoomScarce = level !== 'ok';
     const part = this.#isRoomScarce ? scarceCheckpointPart : checkpointPart;
@@ -136,7 +143,7 @@ export class CheckpointSchedule {
     if (this.#state.sealedLayers >= layersMax) return false;
     const isOld = tick - this.#sealTick >= this.#settings.checkpointTicks * this.#patience(isUnhurried);
     const isWanted = !isWriting && this.#wantedIndex > Math.max(this.#sealedIndex, this.#state.durableIndex);
-    return isOld || isWanted || this.#isLarge || this.#takesMuchMemory(isUnhurried) || this.#writesManyPages(tick);
+    return isOld || isWanted || this.#isLarge || this.#isUsual(tick, isUnhurried);
   }
 
   /** True if the oldest of what is sealed is to be made durable now. */
@@ -151,11 +158,18 @@ export class CheckpointSchedule {
     return tick - this.#checkpointTick >= Math.min(drainTicksMax, this.#fillTicks * drainPart);
   }
 
+  /** True if somebody waits for the end of the checkpoint under way, or the next one is due. */
+  isWaitedFor(tick: number, isUnhurried: boolean): boolean {
+    if (this.#wantedIndex > this.#state.durableIndex || this.#isRoomScarce || this.isBehind) return true;
+    return this.#isFull || this.#partOfUsual(tick, isUnhurried) >= earliestPart;
+  }
+
   onSealed(tick: number, index: number): void {
     this.#waiting.push({ beganTick: this.#sealTick, sealTick: tick });
     this.#fillTicks = tick - this.#sealTick;
     this.#sealTick = tick;
     this.#sealedIndex = index;
+    this.#turnIndex = undefined;
   }
 
   onCheckpointBegun(tick: number): void {
@@ -167,6 +181,7 @@ export class CheckpointSchedule {
   onInstalled(): void {
     this.#waiting = [];
     this.#sealedIndex = 0;
+    this.#turnIndex = undefined;
   }
 
   get #wantedIndex(): number {
@@ -181,7 +196,7 @@ export class CheckpointSchedule {
   }
 
   #isPutOff(isUnhurried: boolean): boolean {
-    return isUnhurried || this.#donor.ticksSinceGiven < this.#settings.donorTimeoutTicks + this.#othersTicks;
+    return isUnhurried || this.#donor.ticksSinceGiven < this.#settings.donorTimeoutTicks + this.#rank * turnTicks;
   }
 
   #patience(isUnhurried: boolean): number {
@@ -192,28 +207,67 @@ export class CheckpointSchedule {
     return this.#state.stagedBytes >= this.#roomBytes || this.#state.stagedChanges >= this.#roomChanges;
   }
 
+  /** So much is staged as a checkpoint usually holds, or less and it is this node's turn. */
+  #isUsual(tick: number, isUnhurried: boolean): boolean {
+    const part = this.#partOfUsual(tick, isUnhurried);
+    // What is put off is sealed now and written at some other time.
+    if (this.#ranks === 1 || this.#isPutOff(isUnhurried)) return part >= 1;
+    if (part < earliestPart) return false;
+    this.#turnIndex ??= this.#nextTurn(part);
+    return part >= latestPart || this.#machine.appliedIndex >= this.#turnIndex;
+  }
+
+  /** A cycle is a power of two of entries, so that members whose sizes of checkpoints differ a little have the same. */
+  #nextTurn(part: number): number {
+    const { appliedIndex } = this.#machine;
+    const cycle = nearestPowerOfTwo((appliedIndex - Math.max(this.#sealedIndex, this.#state.durableIndex)) / part);
+    const moment = (cycle * this.#rank) / this.#ranks;
+    return Math.ceil((appliedIndex - moment) / cycle) * cycle + moment;
+  }
+
+  /** What is staged in parts of what a checkpoint usually holds, by whichever measure it is the most. */
+  #partOfUsual(tick: number, isUnhurried: boolean): number {
+    const isLogAmple = this.#logAmpleIndex > Math.max(this.#sealedIndex, this.#state.durableIndex);
+    return Math.max(
+      isLogAmple ? earliestPart : 0,
+      this.#partOfPages(tick),
+      this.#partOfBulk,
+      this.#partOfMemory / this.#patience(isUnhurried),
+    );
+  }
+
   /**
    * A checkpoint of rows that lie far apart writes about a page for each. Then a large one saves nothing, and its flush keeps the
    * log's writes from the disk for as long as it takes.
    */
-  #writesManyPages(tick: number): boolean {
-    if (tick - this.#sealTick < manyPagesPauseTicks) return false;
+  #partOfPages(tick: number): number {
+    if (tick - this.#sealTick < manyPagesPauseTicks) return 0;
     const { stagedPages, rowPages, stagedChanges, stagedMemoryBytes } = this.#state;
-    if (stagedPages < this.#settings.checkpointPagesMax * this.#share) return false;
     const changesInUsual = (stagedChanges * this.#settings.checkpointBytesMax) / stagedMemoryBytes;
-    return changesInUsual < changesPerPageMin * rowPages;
+    if (changesInUsual >= changesPerPageMin * rowPages) return 0;
+    return stagedPages / this.#settings.checkpointPagesMax;
+  }
+
+  get #partOfBulk(): number {
+    const { stagedBytes, stagedChanges } = this.#state;
+    if (stagedBytes < stagedChanges * bulkyRowBytes) return 0;
+    return stagedBytes / (this.#settings.checkpointBytesMax * bulkyPart);
   }
 
   /** What is overwritten before it is written costs nothing but log, and memory at times: much of it may gather beside much that is not. */
-  #takesMuchMemory(isUnhurried: boolean): boolean {
-    const { stagedBytes, stagedMemoryBytes, stagedChanges, overwrittenBytes } = this.#state;
+  get #partOfMemory(): number {
+    const { stagedBytes, stagedMemoryBytes, overwrittenBytes } = this.#state;
     const { checkpointBytesMax, checkpointOverwrittenMax } = this.#settings;
-    const isBulky = stagedBytes >= stagedChanges * bulkyRowBytes;
-    const share = this.#share * this.#patience(isUnhurried);
-    return (
-      stagedMemoryBytes >= checkpointBytesMax * share ||
-      (isBulky && stagedBytes >= checkpointBytesMax * bulkyPart * this.#share) ||
-      overwrittenBytes >= Math.max(checkpointOverwrittenMax, 3 * stagedBytes) * share
+    return Math.max(
+      stagedMemoryBytes / checkpointBytesMax,
+      overwrittenBytes / Math.max(checkpointOverwrittenMax, 3 * stagedBytes),
     );
   }
+}
+
+/** By ratio. Between 1 and 2^30. */
+function nearestPowerOfTwo(number: number): number {
+  const whole = Math.min(2 ** 30, Math.max(1, Math.floor(number)));
+  const below = 1 << (31 - Math.clz32(whole));
+  return whole * whole < 2 * below * below ? below : 2 * below;
 }

@@ -9,6 +9,8 @@ export type ConnectionId = number;
 export interface SpaceMeasured extends NodeSpace {
   /** Entries below are more log than there is room for: to be dropped as soon as the state covers them. */
   readonly logSurplusIndex: number;
+  /** Entries below will soon be. */
+  readonly logAmpleIndex: number;
   /** A write waits until the disk has room again. */
   readonly isWaiting: boolean;
 }

@@ -36,7 +36,8 @@ export class StateKeeper {
     this.#store = store;
     this.#donor = donor;
     this.#settings = settings;
-    this.#schedule = new CheckpointSchedule(machine, state, donor, settings, store.identity.nodeId);
+    this.#schedule = new CheckpointSchedule(machine, state, donor, settings);
+    this.#findRank();
   }
 
   /** True from when a whole snapshot is here until it is the state: nothing is applied meanwhile. */
@@ -67,6 +68,7 @@ export class StateKeeper {
   /** The present configuration is being written as `write`. */
   onConfiguration(write: number): void {
     this.#configurationWrite = write;
+    this.#findRank();
   }
 
   /** The rows of a snapshot at `index` are complete in the store. */
@@ -83,6 +85,9 @@ export class StateKeeper {
   /** Asks for the jobs that are due. `isUnhurried`: nobody waits for this node. */
   advance(tick: number, isUnhurried: boolean, output: Output): void {
     if (!this.#isConfigurationDurable) return;
+    if (this.#isCheckpointing && (this.#isInstalling || this.#schedule.isWaitedFor(tick, isUnhurried))) {
+      this.#state.hurryCheckpoint();
+    }
     if (this.#isInstalling) {
       if (this.#installIndex !== undefined && !this.#isCheckpointing) this.#startInstall(this.#installIndex, output);
       return;
@@ -126,6 +131,12 @@ export class StateKeeper {
    */
   get #isConfigurationDurable(): boolean {
     return this.#store.durableWrite() >= this.#configurationWrite;
+  }
+
+  #findRank(): void {
+    const { identity, configuration } = this.#store;
+    const members = (configuration?.members ?? []).map(({ id }) => id).sort((a, b) => a - b);
+    this.#schedule.onRank(Math.max(0, members.indexOf(identity.nodeId)), Math.max(1, members.length));
   }
 
   #startInstall(index: number, output: Output): void {

@@ -107,6 +107,8 @@ export class LmdbEnvironment {
   /** The largest size seen, bytes: LMDB never makes its file smaller. */
   #fileBytes = 0;
   #isCut = false;
+  /** Somebody waits for the commit under way: it takes no time that it does not need. */
+  #isHurried = false;
 
   /**
    * Opens or creates it. The directory must be locked by this process, and its file sound: a broken one kills by signal.
@@ -176,17 +178,28 @@ export class LmdbEnvironment {
   commit(batch: StateBatch): Promise<void> {
     return this.#inTurn(async () => {
       await this.#checkRoom(batch.size);
-      await this.#commitOnce(batch);
+      await this.#commitOnce(batch, 0);
     });
   }
 
-  /** As {@link commit}, after a trial of the disk: each time that it is run. What the trial says of the device is final. */
-  commitAfterTrial(batch: StateBatch): Promise<void> {
+  /**
+   * As {@link commit}, after a trial of the disk: each time that it is run. What the trial says of the device is final. `spreadMs`:
+   * see {@link StateWriter.write}.
+   */
+  commitAfterTrial(batch: StateBatch, spreadMs = 0): Promise<void> {
+    this.#isHurried = false;
     return this.#inTurn(async () => {
       await this.#checkRoom(batch.size);
       await tryDisk(dirname(this.file));
-      await this.#commitOnce(batch);
+      await this.#commitOnce(batch, this.#isHurried ? 0 : spreadMs);
     });
+  }
+
+  /** Somebody waits for the commit under way. */
+  hurry(): void {
+    if (this.#isHurried) return;
+    this.#isHurried = true;
+    this.#writer.hurry();
   }
 
   /** What is in use of the data file, which never shrinks, and what is free in it. */
@@ -250,9 +263,9 @@ export class LmdbEnvironment {
     }
   }
 
-  async #commitOnce(batch: StateBatch): Promise<void> {
+  async #commitOnce(batch: StateBatch, spreadMs: number): Promise<void> {
     try {
-      await this.#writer.write(batch);
+      await this.#writer.write(batch, spreadMs);
     } catch (error) {
       throw withoutBuffers(error);
     }

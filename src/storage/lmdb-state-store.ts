@@ -66,6 +66,9 @@ const operationBytes = 24;
 /** Bytes of operations in one commit of an install: at least so many, unless no more come in time, and at most. */
 const groupBytesMin = 4 * 1024 * 1024;
 const groupBytesMax = 8 * 1024 * 1024;
+/** A checkpoint's work is spread over this part of the time since the last one began, and over so many milliseconds at the most. */
+const spreadPart = 1 / 2;
+const spreadMsMax = 3_000;
 /** How long pieces of an install wait for more of them, milliseconds. */
 const groupPatienceMs = 500;
 
@@ -89,6 +92,7 @@ export class LmdbStateStore implements StateStore {
   #resumable: InstallProgress | undefined;
   #isFinishingInstall = false;
   #rowPages: number;
+  #checkpointBeganMs = performance.now();
   /** The checkpoint or the end of an install under way. */
   #busy: Promise<unknown> = Promise.resolve();
   #failure: Error | undefined;
@@ -223,10 +227,17 @@ export class LmdbStateStore implements StateStore {
     const { batch } = layer;
     const { generation } = this.#head;
     for (const { id, bytes } of sessions) batch.session(generation, id, bytes);
-    await this.#run(() => this.#writeHead({ generation, appliedIndex }, batch));
+    const nowMs = performance.now();
+    const spreadMs = Math.min(spreadMsMax, (nowMs - this.#checkpointBeganMs) * spreadPart);
+    this.#checkpointBeganMs = nowMs;
+    await this.#run(() => this.#writeHead({ generation, appliedIndex }, batch, spreadMs));
     this.#staged.endWrite();
     this.#rowPages = this.#current().leafPages;
     batch.release();
+  }
+
+  hurryCheckpoint(): void {
+    this.#environment.hurry();
   }
 
   openSnapshot(): StateSnapshot {
@@ -376,6 +387,7 @@ export class LmdbStateStore implements StateStore {
     install.gathered?.close();
     const former = this.#head.generation;
     const checkpoint = this.#busy;
+    this.hurryCheckpoint();
     await this.#run(async () => {
       await checkpoint;
       await install.written;
@@ -394,6 +406,7 @@ export class LmdbStateStore implements StateStore {
 
   /** Waits for what is under way, lets go of the snapshots still open, then closes. What is only staged is lost. */
   async close(): Promise<void> {
+    this.hurryCheckpoint();
     try {
       await this.#busy;
       this.#install?.gathered?.close();
@@ -415,12 +428,12 @@ export class LmdbStateStore implements StateStore {
   }
 
   /** Adds the head to `batch` and commits it. */
-  async #writeHead(head: StateHead, batch: StateBatch): Promise<void> {
+  async #writeHead(head: StateHead, batch: StateBatch, spreadMs = 0): Promise<void> {
     batch.head(
       headKey,
       sealRecord((writer) => writer.u8(head.generation).varuint(head.appliedIndex)),
     );
-    await this.#environment.commitAfterTrial(batch);
+    await this.#environment.commitAfterTrial(batch, spreadMs);
     this.#head = head;
   }
 

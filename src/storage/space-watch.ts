@@ -20,8 +20,10 @@ const wantedPart = 0.7;
 /** … but this in any case. */
 const leastLogPart = 1 / 32;
 /** More than so often the size of the state, or so many bytes, is of no use: who lacks that much takes the state. */
-const logPerState = 2;
+const logPerState = 2.5;
 const usefulLogBytes = 12 * mebibyte;
+/** From this part of what it may have on the log is to be trimmed as soon as it suits. */
+const amplePart = 1 / 2;
 /** Of the space that the log can get at all it takes this part: the rest is for what comes while it is trimmed. */
 const logRoomPart = 1 / 2;
 /** Segments that lie ready, so that no write waits for one to be made; … */
@@ -106,12 +108,14 @@ export class SpaceWatch {
       clamp(stateLeaves, capacityBytes * leastLogPart, capacityBytes * logPart),
       Math.max(usefulLogBytes, state.usedBytes * logPerState),
     );
+    const surplusBytes = Math.min(logBytesMax, logRoomBytes * logRoomPart);
     return {
       level: this.#level,
       usedBytes,
       // Full before all is used: what is free is not where it is needed.
       capacityBytes: isFull ? Math.min(capacityBytes, usedBytes) : capacityBytes,
-      logSurplusIndex: this.#log.surplusIndex(Math.min(logBytesMax, logRoomBytes * logRoomPart)),
+      logSurplusIndex: this.#log.surplusIndex(surplusBytes),
+      logAmpleIndex: this.#log.surplusIndex(surplusBytes * amplePart),
       isWaiting,
       againMs: clamp((capacityBytes - usedBytes) / writtenPerMsMax, measureMsMin, measureMsMax),
     };

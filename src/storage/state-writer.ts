@@ -15,9 +15,14 @@ interface Waiting {
 /** The thread makes little garbage that lives, and keeps nothing. */
 const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 };
 
-/** Positions in the memory that tells the thread that the process ends, and the process whether the thread is in a transaction. */
+/**
+ * Positions in the memory that tells the thread that the process ends, the process whether the thread is in a transaction, and
+ * the thread that somebody waits for it.
+ */
 const endsAt = 0;
 const busyAt = 1;
+const hurryAt = 2;
+const stateBytes = 12;
 /** How long the end of the process waits for a transaction, which is aborted but for its last step: the flush, milliseconds. */
 const exitPatienceMs = 5_000;
 
@@ -28,8 +33,15 @@ const running = new Set<Int32Array>();
 function abortTransactions(): void {
   for (const state of running) {
     Atomics.store(state, endsAt, 1);
+    wake(state);
     if (Atomics.load(state, busyAt) === 1) Atomics.wait(state, busyAt, 1, exitPatienceMs);
   }
+}
+
+/** Ends a pause that the thread makes, and any other in what it writes now. */
+function wake(state: Int32Array): void {
+  Atomics.store(state, hurryAt, 1);
+  Atomics.notify(state, hurryAt);
 }
 
 /** Where processors are scarce, the thread gets about a third of the share that one of those has which serve clients. */
@@ -48,6 +60,9 @@ const niceness = 5;
  * 25,000 pages that took half of the thread's time. A child has a list of its own, and at its end the two are merged. But a list has room
  * for 131,071 pages: one transaction writes some out when it is full, and a child can write out only its own. So there are none where
  * that might happen.
+ *
+ * A write that nobody waits for is given time: between the children the thread sleeps, so that it takes a little of a processor for long and
+ * not all of one for a moment. The pages go to the disk at the end, as ever.
  */
 const program = `
 const { isAscii } = require('node:buffer');
@@ -65,7 +80,7 @@ try {
   if (process.platform === 'linux') setPriority(Math.min(19, getPriority() + workerData.niceness));
 } catch {}
 const append = { append: true };
-const overtaken = 0x80, seal = 2, remove = 3, clear = 4, packed = 5, headerBytes = 8, indexMax = 2 ** 24, endsAt = 0, busyAt = 1, rowsPerCheck = 512;
+const overtaken = 0x80, seal = 2, remove = 3, clear = 4, packed = 5, headerBytes = 8, indexMax = 2 ** 24, endsAt = 0, busyAt = 1, hurryAt = 2, rowsPerCheck = 512;
 const operationsPerChild = 1024, childrenPagesMax = 100_000, pageBytes = 4096, childFailures = [-30788, -30782]; // MDB_TXN_FULL, MDB_BAD_TXN
 
 function operationsOf(chunks) {
@@ -183,31 +198,39 @@ function sessionKey(id) {
   return idBytes;
 }
 
-function write(chunks) {
+// Sleeps until the part of its time has passed that is done of its work, unless somebody waits for it.
+function keepPace({ beganMs, spreadMs }, part) {
+  const earlyMs = beganMs + spreadMs * part - performance.now();
+  if (earlyMs >= 1) Atomics.wait(state, hurryAt, 0, earlyMs);
+}
+
+function write({ chunks, spreadMs }) {
+  const pace = { beganMs: performance.now(), spreadMs };
   const operations = operationsOf(chunks.map(({ memory, used }) => ({ bytes: Buffer.from(memory), used })));
   const ordered = inOrder(operations.pairs);
   const hasChildren = mostPages(ordered) <= childrenPagesMax;
   try {
-    transact(operations, ordered, hasChildren);
+    transact(operations, ordered, hasChildren, pace);
   } catch (error) {
     // That of a child may only say that it is of no use any more.
     if (!hasChildren || !childFailures.includes(error.code)) throw error;
-    transact(operations, ordered, false);
+    transact(operations, ordered, false, pace);
   }
 }
 
 // What clears a table comes first, and what makes all of it count last. An error aborts the whole of it.
-function transact({ clears, others }, ordered, hasChildren) {
+function transact({ clears, others }, ordered, hasChildren, pace) {
   root.transactionSync(() => {
     run(clears);
-    if (hasChildren) runInChildren(ordered);
+    if (hasChildren) runInChildren(ordered, pace);
     else run(ordered);
     run(others);
   });
 }
 
-function runInChildren(operations) {
+function runInChildren(operations, pace) {
   for (let from = 0; from < operations.length; from += 2 * operationsPerChild) {
+    keepPace(pace, from / operations.length);
     const part = operations.slice(from, from + 2 * operationsPerChild);
     root.childTransaction(() => run(part));
   }
@@ -230,12 +253,12 @@ function mostPages(operations) {
   return pages;
 }
 
-parentPort.on('message', (chunks) => {
-  if (chunks === null) return void root.close().then(() => parentPort.close());
+parentPort.on('message', (task) => {
+  if (task === null) return void root.close().then(() => parentPort.close());
   Atomics.store(state, busyAt, 1);
   try {
     checkEnd();
-    write(chunks);
+    write(task);
     parentPort.postMessage({});
   } catch (error) {
     parentPort.postMessage({ problem: { message: error.message, code: error.code } });
@@ -252,7 +275,7 @@ parentPort.on('message', (chunks) => {
  */
 export class StateWriter {
   readonly #path: string;
-  readonly #state = new Int32Array(new SharedArrayBuffer(8));
+  readonly #state = new Int32Array(new SharedArrayBuffer(stateBytes));
   #thread: Worker | undefined;
   #waiting: Waiting[] = [];
   #failure: Error | undefined;
@@ -262,16 +285,27 @@ export class StateWriter {
     this.#path = path;
   }
 
-  /** `batch` must not change until it is done. Rejects as LMDB does: then nothing of it is written. */
-  write(batch: StateBatch): Promise<void> {
+  /**
+   * `batch` must not change until it is done. `spreadMs`: what it takes of a processor may be spread over so many milliseconds, unless
+   * {@link hurry} is called meanwhile. Rejects as LMDB does: then nothing of it is written.
+   */
+  write(batch: StateBatch, spreadMs: number): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     this.#thread ??= this.#start();
     const thread = this.#thread;
+    if (this.#waiting.length > 0) this.hurry();
+    else Atomics.store(this.#state, hurryAt, 0);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       thread.ref();
-      thread.postMessage(batch.chunks.map(({ memory, used }) => ({ memory, used })));
+      const chunks = batch.chunks.map(({ memory, used }) => ({ memory, used }));
+      thread.postMessage({ chunks, spreadMs });
     });
+  }
+
+  /** Somebody waits for what is under way. */
+  hurry(): void {
+    wake(this.#state);
   }
 
   /** Waits for what was given, then ends the thread. */
@@ -279,6 +313,7 @@ export class StateWriter {
     const thread = this.#thread;
     if (!thread || this.#failure) return;
     this.#failure = new Error('the writer of the state is closed');
+    this.hurry();
     thread.ref();
     const ended = new Promise((resolve) => thread.once('exit', resolve));
     thread.postMessage(null);

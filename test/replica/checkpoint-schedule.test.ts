@@ -14,7 +14,7 @@ function standBy(valueBytes: number, ticks: number): { layers: number; bytes: nu
   Object.defineProperty(state, 'stagedPages', { get: () => state.stagedChanges });
   Object.defineProperty(state, 'rowPages', { get: () => 1_000_000 });
   const machine = new KvStateMachine(state);
-  const schedule = new CheckpointSchedule(machine, state, new Donor(machine, settings), settings, 3);
+  const schedule = new CheckpointSchedule(machine, state, new Donor(machine, settings), settings);
   let layers = 0;
   let bytes = 0;
   for (let tick = 1; tick <= ticks; tick++) {
@@ -49,4 +49,46 @@ it('and no more memory than that of one and a half usual checkpoints', () => {
   expect(bytes).toBeLessThan(1.6 * 64 * kibibyte);
   expect(bytes).toBeGreaterThan(1.4 * 64 * kibibyte);
   expect(durableIndex).toBeGreaterThan(500);
+});
+
+/** A member with 64 pages in a usual checkpoint: the sizes of its first ones, in pages, by which key each entry changes. */
+function sizes(rank: number, ticks: number, keyOf: (index: number) => number = (index) => index): number[] {
+  const state = new MemoryStateStore();
+  Object.defineProperty(state, 'stagedPages', { get: () => state.stagedChanges });
+  Object.defineProperty(state, 'rowPages', { get: () => 1_000_000 });
+  const machine = new KvStateMachine(state);
+  const size = { checkpointBytesMax: 64 * 1024 * kibibyte, checkpointPagesMax: 64 };
+  const own = { ...settings, ...size, checkpointTicks: 1_000_000 };
+  const schedule = new CheckpointSchedule(machine, state, new Donor(machine, own), own);
+  schedule.onRank(rank, 3);
+  const found: number[] = [];
+  let index = 0;
+  for (let tick = 1; tick <= ticks; tick++) {
+    state.put(`key ${keyOf(index)}`, new Uint8Array(8), index);
+    machine.beginConfiguration(machine.appliedIndex, ++index, [1, 2, 3]);
+    if (!schedule.isSealDue(tick, false, false)) continue;
+    found.push(state.stagedChanges);
+    const { appliedIndex, sessions } = machine.takeCheckpoint();
+    state.seal(appliedIndex, sessions);
+    schedule.onSealed(tick, appliedIndex);
+    if (!schedule.isCheckpointDue(tick, false)) throw new Error('sealed for nothing');
+    schedule.onCheckpointBegun(tick);
+    void state.checkpoint();
+  }
+  return found;
+}
+
+it('each member keeps to the size of a usual checkpoint, less or more by what its turn asks for', () => {
+  for (const rank of [0, 1, 2]) {
+    const found = sizes(rank, 1_000);
+    expect(found.length).toBeGreaterThan(10);
+    for (const pages of found.slice(2)) expect(pages).toBe(64);
+    expect(Math.max(...found)).toBeLessThanOrEqual(1.5 * 64);
+    expect(Math.min(...found)).toBeGreaterThanOrEqual(0.7 * 64);
+  }
+});
+
+it('what comes to half more than a usual checkpoint does not wait for the turn', () => {
+  // Most entries change what is changed already: by the entries, the turn is far away.
+  expect(sizes(1, 4_100, (index) => (index < 4_000 ? index % 44 : index))).toEqual([1.5 * 64]);
 });

@@ -35,6 +35,28 @@ describe('a checkpoint', () => {
     expect(durableChanges(10)).toBe(0);
   });
 
+  it('is made by one member after the other, each at a moment of the log that is its own', () => {
+    const cluster = new Cluster([1, 2, 3], { checkpointTicks: 1_000_000, checkpointPagesMax: 48 });
+    const leader = cluster.elect();
+    for (const id of [1, 2, 3]) onePageAChange(cluster, id, 1_000_000);
+    const client = new Client(cluster, leader);
+    const made = [1, 2, 3].map((): number[] => []);
+    for (let at = 0; at < 600; at++) {
+      client.putAcknowledged(leader, `k${at}`, 'v');
+      cluster.tick();
+      for (const [rank, indexes] of made.entries()) {
+        const { durableIndex } = cluster.state(rank + 1);
+        if (durableIndex > (indexes.at(-1) ?? 0)) indexes.push(durableIndex);
+      }
+    }
+    // A cycle has 64 entries; the first checkpoints come where a node happens to stand.
+    const moments = made.map((indexes) => indexes.slice(3).map((index) => index % 64));
+    for (const [rank, own] of moments.entries()) {
+      expect(own.length, `checkpoints of node ${rank + 1}`).toBeGreaterThan(5);
+      for (const moment of own) expect((moment - (64 * rank) / 3 + 64) % 64, `node ${rank + 1}`).toBeLessThan(8);
+    }
+  });
+
   it('of many pages is put off while nodes give their state, layer by layer, and then they make them one by one', () => {
     const few = { checkpointPagesMax: 8, logTailEntries: 1, catchUpBytesMax: 100 };
     const settings = { ...few, checkpointTicks: 1_000_000, donorTimeoutTicks: 100 };
@@ -46,11 +68,14 @@ describe('a checkpoint', () => {
       client.putAcknowledged(leader, `k${at}`, 'v'.repeat(50));
       cluster.tick(5);
     }
-    const durableBefore = [1, 2, 3].map((id) => cluster.state(id).durableIndex);
+    const durableIndexes = () => [1, 2, 3].map((id) => cluster.state(id).durableIndex);
+    let durableBefore = durableIndexes();
     expect(Math.min(...durableBefore), 'its log is trimmed').toBeGreaterThan(50);
     let writes = 0;
     cluster.onArrival = ({ to, message }) => {
       if (to !== 4 || message.payload.type !== 'StateChunk' || writes >= 40) return;
+      // By then all three give.
+      if (writes === 5) durableBefore = durableIndexes();
       client.put(leader, `during-${writes++}`, 'x');
       cluster.tick(2);
     };
@@ -59,14 +84,14 @@ describe('a checkpoint', () => {
     cluster.converge(1, 2, 3, 4);
     cluster.tick(30);
     expect(writes).toBe(40);
-    expect([1, 2, 3].map((id) => cluster.state(id).durableIndex)).toEqual(durableBefore);
+    expect(durableIndexes()).toEqual(durableBefore);
     const layers = [1, 2, 3].map((id) => cluster.state(id).sealedLayers);
     expect(Math.min(...layers), 'layers').toBeGreaterThan(1);
     const madeAt = new Map<number, number[]>([1, 2, 3].map((id) => [id, []]));
     let before = durableBefore;
     for (let tick = 0; tick < 400; tick++) {
       cluster.tick();
-      const now = [1, 2, 3].map((id) => cluster.state(id).durableIndex);
+      const now = durableIndexes();
       for (const id of [1, 2, 3]) if (now[id - 1] !== before[id - 1]) madeAt.get(id)?.push(tick);
       before = now;
     }

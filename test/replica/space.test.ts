@@ -4,7 +4,7 @@ import type { NodeId } from '../../src/omnipaxos/ballot.ts';
 import type { SpaceMeasured } from '../../src/replica/events.ts';
 import { Client, Cluster } from './cluster.ts';
 
-const empty = { usedBytes: 0, logSurplusIndex: 0, isWaiting: false };
+const empty = { usedBytes: 0, logSurplusIndex: 0, logAmpleIndex: 0, isWaiting: false };
 const ok: SpaceMeasured = { ...empty, level: 'ok', capacityBytes: 2 ** 30 };
 const full: SpaceMeasured = { ...empty, level: 'full', usedBytes: 61 * 2 ** 20, capacityBytes: 64 * 2 ** 20 };
 

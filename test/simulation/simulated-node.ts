@@ -301,7 +301,8 @@ export class SimulatedNode {
     const level = isFull ? 'full' : this.#world.random.pick(['ok', 'low'] as const);
     const logSurplusIndex = this.#world.random.pick([0, Number.MAX_SAFE_INTEGER]);
     const bytes = { usedBytes: isFull ? 100 : 50, capacityBytes: 100 };
-    this.#receive(process, { type: 'space', level, ...bytes, logSurplusIndex, isWaiting: isFull });
+    const log = { logSurplusIndex, logAmpleIndex: logSurplusIndex };
+    this.#receive(process, { type: 'space', level, ...bytes, ...log, isWaiting: isFull });
   }
 
   connected(hello: PeerHello, session: Session): void {

@@ -107,6 +107,9 @@ export class SimulatedStateStore implements StateStore {
     return Promise.resolve();
   }
 
+  /** How long it takes is for the world to say. */
+  hurryCheckpoint(): void {}
+
   openSnapshot(): StateSnapshot {
     return this.#inner.openSnapshot();
   }
