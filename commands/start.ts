@@ -8,8 +8,7 @@ import { printLine, printMessage } from '../src/cli/output.ts';
 import { describeSetAside } from '../src/cli/set-aside-report.ts';
 import { planStart } from '../src/cli/start-plan.ts';
 import { exitAfterStop, standardInputEnded, stopRequested } from '../src/cli/stop-signals.ts';
-import { BackgroundPriority } from '../src/host/background-priority.ts';
-import { keepHeapSmall } from '../src/host/heap-growth.ts';
+import { OwnProcess } from '../src/host/own-process.ts';
 
 export default class Start extends BaseCommand {
   static override summary = 'Run one node.';
@@ -61,15 +60,14 @@ export default class Start extends BaseCommand {
     // lmdb prints an error with its stack beside giving it to us, who say it in one line.
     console.error = (...words: unknown[]) => log('debug', format(...words));
     const stop = stopRequested((signal) => log('info', 'stopping', { signal }));
-    keepHeapSmall();
-    const priority = new BackgroundPriority();
+    const ownProcess = new OwnProcess();
     // A node without data is in no hurry until it turns out to be one of a new cluster's first: others may be short of the processor.
-    priority.tick(!existsSync(plan.dataDirectory), performance.now());
+    ownProcess.tick(!existsSync(plan.dataDirectory), performance.now());
     const { setAsideIfDamaged, startNode } = await import('../src/server.ts');
     this.#mayHoldOpen = true;
     const standsBy = flags.rebuild;
     if (standsBy) describeSetAside(plan, await setAsideIfDamaged(plan.dataDirectory, plan), log);
-    const node = await startNode({ ...plan, standsBy, priority, log });
+    const node = await startNode({ ...plan, standsBy, ownProcess, log });
     await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
     const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];
     const reason = await Promise.race([...stops, node.closed]);

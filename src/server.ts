@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { usePlatformCrc32 } from './base/crc32.ts';
 import { defaultAddress, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
-import type { BackgroundPriority } from './host/background-priority.ts';
+import type { OwnProcess } from './host/own-process.ts';
 import type { ClientConnection } from './network/client-connection.ts';
 import { Gateway } from './network/gateway.ts';
 import type { Log } from './network/log.ts';
@@ -39,10 +39,10 @@ export interface NodeOptions {
   /** A new directory stands by until `kv member rebuild` gives it the node's vote, instead of forming a cluster. */
   readonly standsBy?: boolean;
   /**
-   * How urgent this process is, if it does nothing but run the node. Where processors are short, the whole of it then steps behind others
-   * while the node stands by, and so while it is filled to become a member.
+   * Given if this process does nothing but run the node. Where processors are short, the whole of it then steps behind others
+   * while the node stands by, and so while it is filled to become a member; and its heap grows as it does best for the one and for the other.
    */
-  readonly priority?: BackgroundPriority;
+  readonly ownProcess?: OwnProcess;
   /** Takes what an operator would want to know. */
   readonly log?: Log;
 }
@@ -263,7 +263,7 @@ class Node implements RunningNode {
     const flushingBytes = this.#directory.logStore.flushBytes;
     this.#receive({ type: 'tick', elapsedMs: now - this.#tickedAt, flushingMs, flushingBytes });
     this.#tickedAt = now;
-    this.#options.priority?.tick(this.#replica.isUnhurried, now);
+    this.#options.ownProcess?.tick(this.#replica.isUnhurried, now);
   }
 
   /** Here and not in every turn, where it would cost too much; a read that comes before it may end the process by a signal. */
