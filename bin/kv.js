@@ -18,10 +18,10 @@ if (existsSync(bundle)) {
 
 /**
  * Runs the bundle as the CommonJS module that it is, with the machine code that the build made of it: that halves the time to
- * start. Where it does not fit (another version of Node) V8 refuses it and compiles anew.
+ * start. Where it does not fit (another version of Node) V8 refuses it and compiles anew. All of it is ASCII, see bin/build.mjs.
  */
 function load(filename, cacheFilename) {
-  const wrapped = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'utf8')}\n})`;
+  const wrapped = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'latin1')}\n})`;
   const script = new Script(wrapped, {
     filename,
     ...(existsSync(cacheFilename) && { cachedData: readFileSync(cacheFilename) }),

@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { type BenchPlan, benchWorkloads, planBench } from '../src/cli/bench/plan.ts';
 import type { BenchResult } from '../src/cli/bench/run.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';

@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import * as Args from '@oclif/core/args';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { keyNotFound } from '../src/cli/key-not-found.ts';
 import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';

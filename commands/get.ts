@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { keyNotFound } from '../src/cli/key-not-found.ts';
 import { jsonBytes, printJson, writeOut } from '../src/cli/output.ts';

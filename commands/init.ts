@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { initAnswers, refuseExisting, writeClusterFile } from '../src/cli/init-file.ts';
 import { printLine } from '../src/cli/output.ts';

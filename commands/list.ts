@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { formatPairs, pairJson } from '../src/cli/listing.ts';
 import { isTerminalOutput, printJson, writeOut } from '../src/cli/output.ts';

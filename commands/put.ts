@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';
 import { readValue } from '../src/cli/values.ts';

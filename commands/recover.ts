@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { count } from '../src/cli/bench/numbers.ts';
 import { CommandError } from '../src/cli/exit-codes.ts';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { format } from 'node:util';
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { DamagedNodeError, isDamage, rebuildRemedy } from '../src/cli/damage-remedy.ts';
 import { formatLogLine, type LogLevel, logLevels } from '../src/cli/log-line.ts';

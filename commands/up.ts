@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { runLocalCluster } from '../src/cli/run-local-cluster.ts';
 import { exitAfterStop } from '../src/cli/stop-signals.ts';

@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { backupJson, describeBackup } from '../../src/cli/backup-report.ts';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { fileProblem } from '../../src/cli/file-problem.ts';

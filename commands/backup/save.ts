@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { backupJson, size } from '../../src/cli/backup-report.ts';
 import { count } from '../../src/cli/bench/numbers.ts';
 import { ClientCommand, type ClientFlags } from '../../src/cli/client-command.ts';

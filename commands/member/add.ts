@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import * as Args from '@oclif/core/args';
 import { MembershipCommand, membershipHelp } from '../../src/cli/membership/membership-command.ts';
 import { byAdding, parseNodes } from '../../src/cli/membership/target.ts';
 

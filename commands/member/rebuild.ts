@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { ClientCommand, type Session } from '../../src/cli/client-command.ts';
 import { CommandError } from '../../src/cli/exit-codes.ts';
 import { printJson, printLine, printMessage } from '../../src/cli/output.ts';

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import type { KvClient } from '../client/client.ts';
 import type { ClusterDescription } from '../cluster/cluster-file.ts';
 import { BaseCommand } from './base-command.ts';

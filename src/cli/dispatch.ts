@@ -1,4 +1,11 @@
-import { type Command, Config, execute, flush, handle, settings } from '@oclif/core';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from '@oclif/core/command';
+import { Config } from '@oclif/core/config';
+import { flush } from '@oclif/core/flush';
+import { handle } from '@oclif/core/handle';
+import type { PJSON, Plugin } from '@oclif/core/interfaces';
+import { settings } from '@oclif/core/settings';
 
 /** The commands by id; a command in a folder has the id `folder:command`. */
 export type Commands = Readonly<Record<string, Command.Class>>;
@@ -12,17 +19,36 @@ export async function dispatch(commands: Commands, argv: readonly string[], root
   settings.enableAutoTranspile = false;
   const named = commandNamed(commands, argv);
   if (named === undefined || asksForHelp(named.rest)) {
+    const { execute } = await import('@oclif/core/execute');
     await execute({ dir: root, args: [...argv] });
     return;
   }
   try {
-    const config = await Config.load({ root });
+    const plugin = pluginAt(root);
+    const config = await Config.load({ root, plugins: new Map([[plugin.name, plugin]]) });
     named.command.id = named.id;
     await named.command.run(named.rest, config);
     await flush();
   } catch (error) {
     await handle(error as Error);
   }
+}
+
+/**
+ * This package as oclif's only plugin, without its manifest: to read it and sort all commands takes a tenth of the time of a command that
+ * is known by its class.
+ */
+function pluginAt(root: string): Plugin {
+  const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as PJSON;
+  const { name, version } = pjson;
+  const none = { commandIDs: [], commands: [], commandsDir: undefined, hasManifest: false, hooks: {}, topics: [] };
+  return {
+    ...none,
+    ...{ _base: '', alias: name, name, version, pjson, root, type: 'core', moduleType: 'module', options: { root } },
+    ...{ isRoot: true, valid: true },
+    load: async () => {},
+    findCommand: () => undefined as never,
+  };
 }
 
 interface Named {

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { timeoutMsMax } from '../../wire/limits.ts';
 import { ClientCommand, type ClientFlags } from '../client-command.ts';
 import { parseDurationMs } from '../duration.ts';
