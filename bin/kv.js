@@ -9,7 +9,14 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const bundle = fileURLToPath(new URL('../dist/cli/kv.cjs', import.meta.url));
 const cache = fileURLToPath(new URL('../dist/cli/kv.cache', import.meta.url));
 
-if (existsSync(bundle)) {
+/** The least version of Node, as package.json has it. */
+const leastNode = [20, 19];
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < leastNode[0] || (major === leastNode[0] && minor < leastNode[1])) {
+  process.stderr.write(`kv needs Node ${leastNode.join('.')} or later, and this is ${process.versions.node}\n`);
+  process.exitCode = 1;
+} else if (existsSync(bundle)) {
   await load(bundle, cache).main(process.argv.slice(2), root);
 } else {
   process.stderr.write('kv is not built yet: run npm run build\n');

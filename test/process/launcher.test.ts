@@ -1,0 +1,29 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { expect, it } from 'vitest';
+
+/** What `kv --version` says and does where Node says that it is of this version. */
+function versionUnder(node: string): { status: number | null; stdout: string; stderr: string } {
+  const pretence = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${node}' } });`;
+  const preload = `data:text/javascript,${encodeURIComponent(pretence)}`;
+  const args = ['--import', preload, resolve('bin/kv.js'), '--version'];
+  return spawnSync(process.execPath, args, { encoding: 'utf8' });
+}
+
+const [least] = /\d+\.\d+/.exec(JSON.parse(readFileSync('package.json', 'utf8')).engines.node) ?? [''];
+
+it('says which version of Node it needs where that is older, and does nothing', () => {
+  for (const node of ['18.20.4', '20.18.9']) {
+    const { status, stdout, stderr } = versionUnder(node);
+    expect(stderr).toBe(`kv needs Node ${least} or later, and this is ${node}\n`);
+    expect([status, stdout]).toEqual([1, '']);
+  }
+});
+
+it('runs with that version and every later one', () => {
+  for (const node of [`${least}.0`, '22.0.1', '26.1.0']) {
+    const { status, stdout } = versionUnder(node);
+    expect([status, stdout]).toEqual([0, expect.stringContaining('omnikv/')]);
+  }
+});
