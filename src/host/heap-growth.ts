@@ -1,24 +1,71 @@
+import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 
-/** By how much of what is alive V8's heap may grow before its old generation is collected. */
-const growingPercent = 70;
-/** V8's own rule: up to four times. */
-const asEver = 0;
-
 /**
- * Has V8 collect the old generation of this process sooner than it would. It goes by the size of its own heap; what received frames hold
- * outside of that is several times as much, and stays until the few bytes of each that are inside are collected.
- * But for a node that catches up: it receives so much that it would do little else.
- * For a process that does nothing but run a node: the setting is of the whole process.
+ * By how many percent of what is alive V8's heap may grow before its old generation is collected. V8 goes by the size of its own heap;
+ * what received frames hold outside of that is several times as much, and stays until the few bytes of each that are inside are
+ * collected. So a little, …
  */
-export class HeapGrowth {
-  #percent: number | undefined;
+const little = 70;
+/** … unless so much comes in that it would do little else. */
+const much = 300;
 
-  /** To be called often. `isBackground`: this process does nothing but catch up. */
-  tick(isBackground: boolean): void {
-    const percent = isBackground ? asEver : growingPercent;
-    if (percent === this.#percent) return;
-    this.#percent = percent;
-    setFlagsFromString(`--heap-growing-percent=${percent}`);
+/** Over how long collections are counted, milliseconds. */
+const periodMs = 2_000;
+/** So many in a period are too many; with so few the heap need not be large. With much it is collected a fifth as often. */
+const tooMany = 4;
+const few = 0;
+
+/** What of the runtime it needs. */
+export interface HeapHost {
+  /** How often the old generation was collected since the last call. */
+  collections(): number;
+  setGrowth(percent: number): void;
+}
+
+/** How far the heap of this process may grow. For one that does nothing but run a node: V8 has it as a setting of the whole process. */
+export class HeapGrowth {
+  readonly #host: HeapHost;
+  #growth: number | undefined;
+  #sinceMs = 0;
+
+  constructor(host: HeapHost = ownHost()) {
+    this.#host = host;
   }
+
+  /** To be called often. `isBackground`: this process does nothing but catch up, and receives a lot. */
+  tick(isBackground: boolean, nowMs: number): void {
+    if (isBackground) this.#set(much);
+    else if (this.#growth === undefined) this.#set(little);
+    if (nowMs - this.#sinceMs < periodMs) return;
+    this.#sinceMs = nowMs;
+    const collections = this.#host.collections();
+    if (isBackground) return;
+    if (collections >= tooMany) this.#set(much);
+    else if (collections <= few) this.#set(little);
+  }
+
+  #set(percent: number): void {
+    if (percent === this.#growth) return;
+    this.#growth = percent;
+    this.#host.setGrowth(percent);
+  }
+}
+
+function ownHost(): HeapHost {
+  let count = 0;
+  const observer = new PerformanceObserver((list) => {
+    for (const entry of list.getEntries() as (PerformanceEntry & { readonly detail?: { readonly kind: number } })[]) {
+      if (entry.detail?.kind === constants.NODE_PERFORMANCE_GC_MAJOR) count++;
+    }
+  });
+  observer.observe({ entryTypes: ['gc'] });
+  return {
+    collections() {
+      const collected = count;
+      count = 0;
+      return collected;
+    },
+    setGrowth: (percent) => setFlagsFromString(`--heap-growing-percent=${percent}`),
+  };
 }

@@ -9,6 +9,6 @@ export class OwnProcess {
   /** To be called often. `isBackground`: what the node does can wait, as nobody asks it for anything yet. */
   tick(isBackground: boolean, nowMs: number): void {
     this.#priority.tick(isBackground, nowMs);
-    this.#heap.tick(isBackground);
+    this.#heap.tick(isBackground, nowMs);
   }
 }
