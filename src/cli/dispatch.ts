@@ -20,7 +20,9 @@ export async function dispatch(commands: Commands, argv: readonly string[], root
   const named = commandNamed(commands, argv);
   if (named === undefined || asksForHelp(named.rest)) {
     const { execute } = await import('@oclif/core/execute');
-    await execute({ dir: root, args: [...argv] });
+    // `kv help put`, as git and etcdctl have it.
+    const args = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];
+    await execute({ dir: root, args });
     return;
   }
   try {

@@ -27,3 +27,13 @@ it('runs with that version and every later one', () => {
     expect([status, stdout]).toEqual([0, expect.stringContaining('omnikv/')]);
   }
 });
+
+it('tells of a command as well when asked with the word first', () => {
+  const told = (...args: string[]) =>
+    spawnSync(process.execPath, [resolve('bin/kv.js'), ...args], { encoding: 'utf8' });
+  for (const command of [['put'], ['member', 'add'], []]) {
+    const { status, stdout } = told('help', ...command);
+    expect(stdout).toContain(`$ kv ${command.length === 0 ? '[COMMAND]' : command.join(' ')}`);
+    expect([status, stdout]).toEqual([0, told(...command, '--help').stdout]);
+  }
+});
