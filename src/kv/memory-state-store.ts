@@ -69,10 +69,6 @@ export class MemoryStateStore implements StateStore {
     return this.#staged.memoryBytes;
   }
 
-  get overwrittenBytes(): number {
-    return this.#staged.overwrittenBytes;
-  }
-
   get stagedChanges(): number {
     return this.#staged.count;
   }

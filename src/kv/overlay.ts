@@ -20,8 +20,6 @@ export interface ChangeLayer {
   readonly bytes: number;
   /** About how many bytes of memory it takes: more, if what was overwritten stays. */
   readonly memoryBytes: number;
-  /** Of changes that were overwritten by later ones, as far as they are counted. */
-  readonly overwrittenBytes: number;
   /** Of how many keys there is a change. */
   readonly size: number;
   /** The change of `key`: `undefined` means that there is none and the table below decides. */
@@ -38,7 +36,6 @@ export class Overlay implements ChangeLayer {
   readonly #changes = new Map<ByteString, KvChange>();
   readonly #keys = new SortedKeys();
   #bytes = 0;
-  readonly overwrittenBytes = 0;
 
   /** About how many bytes the changes take in memory. */
   get bytes(): number {

@@ -36,11 +36,6 @@ export class StagedChanges<Layer extends ChangeLayer> {
     return this.#active.memoryBytes;
   }
 
-  /** About how many bytes of changes were overwritten since the last seal. */
-  get overwrittenBytes(): number {
-    return this.#active.overwrittenBytes;
-  }
-
   /** Of how many keys a change is staged and not sealed yet. */
   get count(): number {
     return this.#active.size;

@@ -118,8 +118,6 @@ export interface StateStore {
   readonly stagedBytes: number;
   /** Bytes of memory that they take: more, where changes that were overwritten since still take some. */
   readonly stagedMemoryBytes: number;
-  /** Bytes of changes that were overwritten since the last seal, as far as they are counted: the log has them. */
-  readonly overwrittenBytes: number;
   /** Keys with a change that is staged and not sealed yet. */
   readonly stagedChanges: number;
   /** About how many pages of a disk a checkpoint of what is staged and not sealed yet writes; 0 where there are none. */

@@ -254,13 +254,17 @@ export class CheckpointSchedule {
     return stagedBytes / (this.#settings.checkpointBytesMax * bulkyPart);
   }
 
-  /** What is overwritten before it is written costs nothing but log, and memory at times: much of it may gather beside much that is not. */
+  /**
+   * A change that takes the place of one of another size leaves that in memory: much of this may gather beside much that is of use. One of
+   * the same size costs nothing but log.
+   */
   get #partOfMemory(): number {
-    const { stagedBytes, stagedMemoryBytes, overwrittenBytes } = this.#state;
-    const { checkpointBytesMax, checkpointOverwrittenMax } = this.#settings;
+    const { stagedBytes, stagedMemoryBytes } = this.#state;
+    const { checkpointBytesMax, checkpointUselessBytesMax } = this.#settings;
+    const uselessBytes = stagedMemoryBytes - stagedBytes;
     return Math.max(
       stagedMemoryBytes / checkpointBytesMax,
-      overwrittenBytes / Math.max(checkpointOverwrittenMax, 3 * stagedBytes),
+      uselessBytes / Math.max(checkpointUselessBytesMax, 3 * stagedBytes),
     );
   }
 }

@@ -144,10 +144,6 @@ export class LmdbStateStore implements StateStore {
     return this.#staged.memoryBytes;
   }
 
-  get overwrittenBytes(): number {
-    return this.#staged.overwrittenBytes;
-  }
-
   get stagedChanges(): number {
     return this.#staged.count;
   }

@@ -19,9 +19,13 @@ const logPart = 1 / 4;
 const wantedPart = 0.7;
 /** … but this in any case. */
 const leastLogPart = 1 / 32;
-/** More than so often the size of the state, or so many bytes, is of no use: who lacks that much takes the state. */
+/**
+ * More than so often the size of the state is of no use, since who lacks that much takes the state; but so many bytes are always of use,
+ * as the longer the log may grow the fewer checkpoints there are of a state that is small and changes fast. A node that starts again
+ * replays them in about a second.
+ */
 const logPerState = 2.5;
-const usefulLogBytes = 12 * mebibyte;
+const usefulLogBytes = 64 * mebibyte;
 /** From this part of what it may have on the log is to be trimmed as soon as it suits. */
 const amplePart = 1 / 2;
 /** Of the space that the log can get at all it takes this part: the rest is for what comes while it is trimmed. */

@@ -34,10 +34,6 @@ export class StagedPairs implements ChangeLayer {
     return this.batch.memoryBytes + this.#overheadBytes;
   }
 
-  get overwrittenBytes(): number {
-    return this.batch.overtakenBytes + this.batch.replacedBytes;
-  }
-
   get size(): number {
     return this.#index.size;
   }

@@ -96,7 +96,6 @@ export class StateBatch {
   #bytes = 0;
   #memory = 0;
   #overtaken = 0;
-  #replaced = 0;
   #pins = 0;
   #isReleased = false;
 
@@ -117,11 +116,6 @@ export class StateBatch {
   /** Bytes of memory that overtaken ones take. */
   get overtakenBytes(): number {
     return this.#overtaken;
-  }
-
-  /** Bytes that {@link replace} wrote anew. */
-  get replacedBytes(): number {
-    return this.#replaced;
   }
 
   get chunks(): readonly BatchChunk[] {
@@ -151,7 +145,6 @@ export class StateBatch {
     const recordBytes = checksumBytes + varuintBytes(revision) + value.length;
     if (chunk.bytes[at] !== sealKind || end - start !== recordBytes) return false;
     chunk.bytes.set(value, writeVaruint(chunk.bytes, start + checksumBytes, revision));
-    this.#replaced += end - at;
     return true;
   }
 

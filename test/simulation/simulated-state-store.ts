@@ -50,10 +50,6 @@ export class SimulatedStateStore implements StateStore {
     return this.#staged.memoryBytes;
   }
 
-  get overwrittenBytes(): number {
-    return this.#staged.overwrittenBytes;
-  }
-
   get stagedChanges(): number {
     return this.#staged.count;
   }
