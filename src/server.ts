@@ -9,7 +9,7 @@ import { Gateway } from './network/gateway.ts';
 import type { Log } from './network/log.ts';
 import { type PeerHandle, PeerLinks } from './network/peer-links.ts';
 import type { NodeId } from './omnipaxos/ballot.ts';
-import type { ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
+import type { PeerOutput, ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
 import { Replica } from './replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts';
@@ -18,7 +18,7 @@ import { FlushTimer } from './storage/flush-timer.ts';
 import { isFullDisk } from './storage/storage-error.ts';
 import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
-import type { PeerHello, PeerMessage } from './wire/peer-message.ts';
+import type { PeerHello } from './wire/peer-message.ts';
 
 usePlatformCrc32(crc32);
 
@@ -299,9 +299,9 @@ class Node implements RunningNode {
   /** Each send is a system call, so their order counts: what others work on first, then clients, then what is only news. */
   #release(output: TurnOutput): void {
     const { messages, responses } = output;
-    for (const [nodeId, frame] of messages) if (!isNewsOnly(frame)) this.#links.send(nodeId, frame);
+    for (const output of messages) if (!isNewsOnly(output)) this.#links.send(output.to, output.messages);
     for (const [connection, answers] of responses) this.#clients.get(connection)?.send(answers);
-    for (const [nodeId, frame] of messages) if (isNewsOnly(frame)) this.#links.send(nodeId, frame);
+    for (const output of messages) if (isNewsOnly(output)) this.#links.send(output.to, output.messages);
     for (const { nodeId, reason, kind } of output.refusals) this.#handles.get(nodeId)?.refuse(reason, kind);
     for (const { level, message } of output.notices) this.#options.log?.(level, message);
     for (const job of output.jobs) this.#run(job);
@@ -425,7 +425,7 @@ class Node implements RunningNode {
 const ignore: Log = () => {};
 
 /** A decided index alone: what it lets others answer was asked of them, and that takes a message of its own to get here. */
-function isNewsOnly(messages: readonly PeerMessage[]): boolean {
+function isNewsOnly({ messages }: PeerOutput): boolean {
   return messages.every(({ payload }) => payload.type === 'Decide');
 }
 

@@ -68,10 +68,16 @@ export interface Refusal {
   readonly reason: string;
 }
 
+/** What goes to one node, in one frame. */
+export interface PeerOutput {
+  readonly to: NodeId;
+  readonly messages: PeerMessage[];
+}
+
 /** What a turn gives to the world outside. */
 export interface TurnOutput {
-  /** One frame each. */
-  readonly messages: ReadonlyMap<NodeId, PeerMessage[]>;
+  /** At most one for each node. */
+  readonly messages: readonly PeerOutput[];
   readonly responses: ReadonlyMap<ConnectionId, ClientResponse[]>;
   readonly jobs: readonly StorageJob[];
   /** Links to close, and why. */

@@ -1,14 +1,15 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { ClientResponse, Failure, FailureCode, FailureOutcome, ResponseBody } from '../wire/client-message.ts';
-import type { PeerMessage, PeerPayload } from '../wire/peer-message.ts';
-import type { ConnectionId, LogLevel, Notice, Refusal, StorageJob, TurnOutput } from './events.ts';
+import type { PeerPayload } from '../wire/peer-message.ts';
+import type { ConnectionId, LogLevel, Notice, PeerOutput, Refusal, StorageJob, TurnOutput } from './events.ts';
 
 const none: ReadonlyMap<number, never[]> = new Map();
 const nothing: readonly never[] = [];
 
 /** Gathers what a turn gives out. All for one peer or one client ends up in one frame. */
 export class Output {
-  #messages = new Map<NodeId, PeerMessage[]>();
+  /** By node, but no map: there are few nodes, and a turn comes for each put. */
+  #messages: PeerOutput[] = [];
   #responses = new Map<ConnectionId, ClientResponse[]>();
   #jobs: StorageJob[] = [];
   #refusals: Refusal[] = [];
@@ -16,9 +17,12 @@ export class Output {
 
   send(to: NodeId, configurationId: number, payload: PeerPayload): void {
     const message = { configurationId, payload };
-    const messages = this.#messages.get(to);
-    if (messages) messages.push(message);
-    else this.#messages.set(to, [message]);
+    for (const output of this.#messages) {
+      if (output.to !== to) continue;
+      output.messages.push(message);
+      return;
+    }
+    this.#messages.push({ to, messages: [message] });
   }
 
   respond(connection: ConnectionId, requestId: number, body: ResponseBody): void {
@@ -42,9 +46,9 @@ export class Output {
 
   /** Drops messages to nodes without a link: they would be lost anyway, and resends mend that. */
   take(isConnected: (nodeId: NodeId) => boolean, hasMore: boolean): TurnOutput {
-    for (const nodeId of this.#messages.keys()) if (!isConnected(nodeId)) this.#messages.delete(nodeId);
+    const messages = this.#takeMessages(isConnected);
     const taken = {
-      messages: this.#messages.size > 0 ? this.#messages : none,
+      messages,
       responses: this.#responses.size > 0 ? this.#responses : none,
       jobs: this.#jobs.length > 0 ? this.#jobs : nothing,
       refusals: this.#refusals.length > 0 ? this.#refusals : nothing,
@@ -52,12 +56,18 @@ export class Output {
       hasMore,
     };
     // Most turns give little: what is empty stays here to be filled by a later one.
-    if (taken.messages !== none) this.#messages = new Map();
     if (taken.responses !== none) this.#responses = new Map();
     if (taken.jobs !== nothing) this.#jobs = [];
     if (taken.refusals !== nothing) this.#refusals = [];
     if (taken.notices !== nothing) this.#notices = [];
     return taken;
+  }
+
+  #takeMessages(isConnected: (nodeId: NodeId) => boolean): readonly PeerOutput[] {
+    if (this.#messages.length === 0) return nothing;
+    const messages = this.#messages;
+    this.#messages = [];
+    return messages.every(({ to }) => isConnected(to)) ? messages : messages.filter(({ to }) => isConnected(to));
   }
 }
 

@@ -23,10 +23,10 @@ import { type RecoveredLog, recoverLog } from './wal-recovery.ts';
 import { WriteLedger } from './write-ledger.ts';
 
 /**
- * What of the log stays in memory unless told otherwise, for followers that are a little behind. Few, since what
- * lives for some collections of garbage costs much more than what does not: with one put at a time there is one each 700 to 800 entries.
+ * What of the log stays in memory unless told otherwise, for followers that are a little behind. Few, since all that lives when
+ * garbage is collected makes that take longer: with one put at a time there is a collection each 300 to 600 entries.
  */
-const defaultTailLimits: TailLimits = { entriesMax: 512, bytesMax: 16 * 1024 * 1024 };
+const defaultTailLimits: TailLimits = { entriesMax: 64, bytesMax: 16 * 1024 * 1024 };
 
 /** Larger records get a buffer of their own. */
 const bufferBytesMax = 4 * 1024 * 1024;
@@ -271,7 +271,7 @@ export class FileLogStore implements LogStore {
     await this.#writeRecord({ change, endBefore, changedOwner: unchanged, hasBase: false }, this.#durable);
   }
 
-  async #writeRecord(
+  #writeRecord(
     { change, endBefore, changedOwner, hasBase }: RecordParts,
     after: { readonly head: LogHead; readonly owner: LogOwner },
   ): Promise<void> {
@@ -284,9 +284,10 @@ export class FileLogStore implements LogStore {
     const record = encodeRecord(place.id, parts, place.offset, this.#log.blocks);
     this.#flushBytes = record.length;
     const oldestSegment = this.#log.oldestSegment ?? place.id.segment;
-    await this.#wal.write(place, record);
-    this.#durable = after;
-    this.#wal.dropBelow(oldestSegment);
+    return this.#wal.write(place, record).then(() => {
+      this.#durable = after;
+      this.#wal.dropBelow(oldestSegment);
+    });
   }
 
   /** Records are written one at a time, so that one buffer serves all but the largest; else each is garbage at once. */

@@ -71,7 +71,7 @@ export class LogTail {
 
   /** Makes room once the limits are well exceeded, so that it costs little an entry; keeps what is at `end` and above. */
   evict(limits: TailLimits, end: number): void {
-    if (this.#entries.length <= limits.entriesMax * 1.25 && this.#bytes <= limits.bytesMax * 1.25) return;
+    if (this.#entries.length <= limits.entriesMax * 2 && this.#bytes <= limits.bytesMax * 1.25) return;
     const countMax = Math.min(end - this.#from, this.#entries.length);
     let bytes = this.#bytes;
     let count = 0;

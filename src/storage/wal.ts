@@ -131,16 +131,18 @@ export class Wal {
   }
 
   /** Writes the record for the place that `place` gave last. Rejects with a {@link DiskFailedError}: then all is over. */
-  async write(place: RecordPlace, record: Uint8Array): Promise<void> {
-    try {
-      if (place.newSegmentBytes !== undefined) return await this.#writeFirst(place, place.newSegmentBytes, record);
-      assert(place.offset + record.length + markBytesMax <= this.#present.bytes, 'a record is larger than was said');
-      await writeDurably(this.#file, record, place.offset);
+  write(place: RecordPlace, record: Uint8Array): Promise<void> {
+    const onFailed = (error: unknown) => {
+      throw new DiskFailedError(segmentFile(this.#directory, place.id.segment), error);
+    };
+    if (place.newSegmentBytes !== undefined) {
+      return this.#writeFirst(place, place.newSegmentBytes, record).catch(onFailed);
+    }
+    assert(place.offset + record.length + markBytesMax <= this.#present.bytes, 'a record is larger than was said');
+    return writeDurably(this.#file, record, place.offset).then(() => {
       this.#offset = place.offset + record.length;
       this.#number++;
-    } catch (error) {
-      throw new DiskFailedError(segmentFile(this.#directory, place.id.segment), error);
-    }
+    }, onFailed);
   }
 
   /** Nothing in the segments before `segment` is needed any more. */

@@ -408,7 +408,7 @@ export class Cluster {
   }
 
   #release(node: Node, process: Process, output: TurnOutput): void {
-    for (const [to, messages] of output.messages) {
+    for (const { to, messages } of output.messages) {
       if (!process.links.has(to)) continue;
       for (const message of messages) {
         const sent = { from: node.id, to, message };

@@ -398,7 +398,7 @@ export class SimulatedNode {
 
   #release(process: Process, output: TurnOutput): void {
     const { network, oracle } = this.#world;
-    for (const [to, messages] of output.messages) {
+    for (const { to, messages } of output.messages) {
       const session = process.sessions.get(to);
       const peer = this.#world.node(to);
       if (!session || !peer) continue;
