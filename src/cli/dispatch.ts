@@ -6,19 +6,27 @@ import { flush } from '@oclif/core/flush';
 import { handle } from '@oclif/core/handle';
 import type { PJSON, Plugin } from '@oclif/core/interfaces';
 import { settings } from '@oclif/core/settings';
+import { exitCodes } from './exit-codes.ts';
+import { unknownCommand } from './unknown-command.ts';
 
 /** The commands by id; a command in a folder has the id `folder:command`. */
 export type Commands = Readonly<Record<string, Command.Class>>;
 
 /**
- * Runs the command that `argv` names. One that is known is run at once; help, versions and misspellings take oclif's own
- * way, which looks at the manifest of all commands first. `root` is the package's folder.
+ * Runs the command that `argv` names. One that is known is run at once; help and versions take oclif's own way, which looks at the
+ * manifest of all commands first. `root` is the package's folder.
  */
 export async function dispatch(commands: Commands, argv: readonly string[], root: string): Promise<void> {
   // Commands come from the bundle, also where NODE_ENV or a tsconfig.json makes oclif look for sources.
   settings.enableAutoTranspile = false;
   const named = commandNamed(commands, argv);
   if (named === undefined || asksForHelp(named.rest)) {
+    const problem = unknownCommand(argv[0] === 'help' ? argv.slice(1) : argv, Object.keys(commands));
+    if (problem !== undefined) {
+      process.stderr.write(`${problem}\n`);
+      process.exitCode = exitCodes.usage.code;
+      return;
+    }
     const { execute } = await import('@oclif/core/execute');
     // `kv help put`, as git and etcdctl have it.
     const args = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];

@@ -12,11 +12,13 @@ export function parseSizeBytes(text: string, what: string, min: number, max: num
   const bytes = match === null ? Number.NaN : Math.floor(Number(match[1]) * unitBytes[unit]);
   if (bytes >= min && bytes <= max) return bytes;
   throw new InputError(
-    `${what} "${text}" is none: write 512MiB or 8GiB, from ${formatSize(min)} to ${formatSize(max)}`,
+    `${what} "${text}" is none: write bytes, or a number with KiB, MiB, GiB or TiB, from ${formatSize(min)} to ${formatSize(max)}`,
   );
 }
 
 function formatSize(bytes: number): string {
-  const unit = (['TiB', 'GiB', 'MiB', 'KiB'] as const).find((name) => bytes % unitBytes[name] === 0) ?? '';
+  const unit =
+    (['TiB', 'GiB', 'MiB', 'KiB'] as const).find((name) => bytes >= unitBytes[name] && bytes % unitBytes[name] === 0) ??
+    '';
   return `${bytes / unitBytes[unit]}${unit}`;
 }

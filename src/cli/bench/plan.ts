@@ -1,6 +1,7 @@
 import { InputError } from '../../cluster/input-error.ts';
 import type { Consistency } from '../../wire/client-message.ts';
 import { parseDurationMs } from '../duration.ts';
+import { parseSizeBytes } from '../size.ts';
 import { keyBytesMin } from './key-space.ts';
 
 export const benchWorkloads = ['put', 'get', 'mix'] as const;
@@ -64,8 +65,8 @@ export function planBench(workload: BenchWorkload, flags: BenchFlags, endpointCo
     outstanding,
     keys,
     clients: clientsOf(flags.clients, outstanding, endpointCount),
-    keyBytes: countOf(flags['key-size'], '--key-size', keyBytesMin(keys), keyBytesMax),
-    valueBytes: countOf(flags['value-size'], '--value-size', 0, valueBytesMax),
+    keyBytes: parseSizeBytes(flags['key-size'], '--key-size', keyBytesMin(keys), keyBytesMax),
+    valueBytes: parseSizeBytes(flags['value-size'], '--value-size', 0, valueBytesMax),
     durationMs: parseDurationMs(flags.duration, '--duration', 100, durationMsMax),
     warmUpMs: parseDurationMs(flags['warm-up'], '--warm-up', 0, warmUpMsMax),
     ratePerSecond: flags.rate === undefined ? undefined : countOf(flags.rate, '--rate', 1, rateMax),

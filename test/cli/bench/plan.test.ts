@@ -38,7 +38,7 @@ describe('planBench', () => {
       valueBytes: 1024 * 1024,
     });
     expect(() => planBench('put', sizes(keyBytesMax + 1, 0), 1)).toThrow(
-      '--key-size "1025" is none: give a whole number from',
+      '--key-size "1025" is none: write bytes, or a number with KiB, MiB, GiB or TiB, from 10 to 1KiB',
     );
     expect(() => planBench('put', sizes(16, valueBytesMax + 1), 1)).toThrow('--value-size "1048577"');
   });
@@ -48,7 +48,10 @@ describe('planBench', () => {
     [{ clients: '65' }, '--clients 65 is more than --outstanding 64: each client needs'],
     [{ rate: '1.5' }, '--rate "1.5" is none'],
     [{ keys: '-1' }, '--keys "-1" is none'],
-    [{ 'key-size': '9' }, '--key-size "9" is none: give a whole number from 10 to 1024'],
+    [
+      { 'key-size': '9' },
+      '--key-size "9" is none: write bytes, or a number with KiB, MiB, GiB or TiB, from 10 to 1KiB',
+    ],
     [{ duration: 'soon' }, '--duration "soon" is none'],
     [{ reads: '101' }, '--reads "101" is none: give a whole number from 0 to 100'],
   ])('refuses %j in one line', (wrong, message) => {
