@@ -58,7 +58,10 @@ export interface DataDirectory {
   /** The most bytes that it may hold, as of the opening. */
   readonly capacityBytes: number;
   measureSpace(): Promise<SpaceMeasurement>;
-  /** Writes that wait for room on a full disk fail now, and so does every later one that finds none. */
+  /**
+   * The node stops: writes that wait for room on a full disk fail now, and so does every later one that finds none; a checkpoint
+   * under way takes no more time than it needs.
+   */
   stopWaiting(): void;
   /** Throws a `DamagedError` if the state's file was cut while it is in use: what LMDB reads there next would end the process by a signal. */
   checkFiles(): void;
@@ -132,7 +135,10 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
     ...stores,
     capacityBytes: plan.capacityBytes,
     measureSpace: () => watch.measure(),
-    stopWaiting: () => room.stopWaiting(),
+    stopWaiting: () => {
+      room.stopWaiting();
+      stores.stateStore.hurryCheckpoint();
+    },
     checkFiles: () => stores.stateStore.checkFile(),
     markOlderCopy: (reason) => markOlderCopy(path, reason),
     abandon: async () => {

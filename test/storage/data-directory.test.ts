@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openDataDirectory } from '../../src/storage/data-directory.ts';
 import type { DataDirectoryError } from '../../src/storage/data-directory-error.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
@@ -281,6 +281,28 @@ describe('a killed process', () => {
       expect(Number(Buffer.from(value ?? []).toString())).toBe(directory.stateStore.durableIndex);
       await directory.close();
     }
+  });
+});
+
+describe('a checkpoint, long after the one before,', () => {
+  /** How long one takes that begins ten minutes after the directory was opened, milliseconds. */
+  async function timeOfCheckpoint(isStopped: boolean): Promise<number> {
+    const directory = await openDataDirectory({ path: scratch.fresh(), nodeId: 1 });
+    for (let at = 0; at < 20_000; at++) directory.stateStore.put(`key ${at}`, new Uint8Array(16), at);
+    const beganMs = performance.now();
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(beganMs + 600_000);
+    const checkpoint = checkpointAt(directory.stateStore, 1);
+    clock.mockRestore();
+    if (isStopped) directory.stopWaiting();
+    await checkpoint;
+    const tookMs = performance.now() - beganMs;
+    await directory.close();
+    return tookMs;
+  }
+
+  it('takes three seconds, so that clients hardly notice, but not once the node stops', async () => {
+    expect(await timeOfCheckpoint(false)).toBeGreaterThan(2_500);
+    expect(await timeOfCheckpoint(true)).toBeLessThan(2_000);
   });
 });
 
