@@ -21,11 +21,11 @@ const wantedPart = 0.7;
 const leastLogPart = 1 / 32;
 /**
  * More than so often the size of the state is of no use, since who lacks that much takes the state; but so many bytes are always of use,
- * as the longer the log may grow the fewer checkpoints there are of a state that is small and changes fast. A node that starts again
- * replays them in about a second.
+ * as the longer the log may grow the fewer checkpoints there are of a state that is small and changes fast. Not more, since files that are
+ * used again are still in the processors' cache.
  */
 const logPerState = 2.5;
-const usefulLogBytes = 64 * mebibyte;
+const usefulLogBytes = 24 * mebibyte;
 /** From this part of what it may have on the log is to be trimmed as soon as it suits. */
 const amplePart = 1 / 2;
 /** Of the space that the log can get at all it takes this part: the rest is for what comes while it is trimmed. */

@@ -15,8 +15,8 @@ import {
 import { encodeMark, markBytesMax, type RecordId } from './wal-record.ts';
 import type { RecoveredLog } from './wal-recovery.ts';
 
-/** Most segments kept ready for use: more than that, dropped ones are removed. */
-const readyMax = 4;
+/** Most segments kept ready for use, about what is dropped at a time: more than that, dropped ones are removed, and new ones to be filled. */
+const readyMax = 6;
 
 /** Where the next record goes. */
 export interface RecordPlace {
