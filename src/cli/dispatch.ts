@@ -21,7 +21,8 @@ export async function dispatch(commands: Commands, argv: readonly string[], root
   settings.enableAutoTranspile = false;
   const named = commandNamed(commands, argv);
   if (named === undefined || asksForHelp(named.rest)) {
-    const problem = unknownCommand(argv[0] === 'help' ? argv.slice(1) : argv, Object.keys(commands));
+    const words = behindHelp(argv);
+    const problem = unknownCommand(words, Object.keys(commands));
     if (problem !== undefined) {
       process.stderr.write(`${problem}\n`);
       process.exitCode = exitCodes.usage.code;
@@ -29,8 +30,7 @@ export async function dispatch(commands: Commands, argv: readonly string[], root
     }
     const { execute } = await import('@oclif/core/execute');
     // `kv help put`, as git and etcdctl have it.
-    const args = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];
-    await execute({ dir: root, args });
+    await execute({ dir: root, args: words.length < argv.length ? [...words, '--help'] : [...words] });
     return;
   }
   try {
@@ -74,6 +74,12 @@ function commandNamed(commands: Commands, argv: readonly string[]): Named | unde
     return { id, command: commands[id] as Command.Class, rest: argv.slice(words) };
   }
   return undefined;
+}
+
+/** What help is asked for with the word first, which may also be `help` itself. */
+function behindHelp(argv: readonly string[]): readonly string[] {
+  const first = argv.findIndex((word) => word !== 'help');
+  return argv.slice(first < 0 ? argv.length : first);
 }
 
 function asksForHelp(rest: readonly string[]): boolean {

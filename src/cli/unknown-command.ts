@@ -1,18 +1,18 @@
 import { nearestWord } from '../cluster/nearest-word.ts';
 
 /** What other stores call it. */
-const wordsElsewhere: Readonly<Record<string, string>> = {
-  set: 'put',
-  del: 'delete',
-  rm: 'delete',
-  ls: 'list',
-  keys: 'list',
-  scan: 'list',
-  snapshot: 'backup save',
-  server: 'start',
-  endpoint: 'status',
-  'member update': 'reconfigure',
-};
+const wordsElsewhere: ReadonlyMap<string, string> = new Map([
+  ['set', 'put'],
+  ['del', 'delete'],
+  ['rm', 'delete'],
+  ['ls', 'list'],
+  ['keys', 'list'],
+  ['scan', 'list'],
+  ['snapshot', 'backup save'],
+  ['server', 'start'],
+  ['endpoint', 'status'],
+  ['member update', 'reconfigure'],
+]);
 
 /**
  * Why the words that `argv` begins with name no command, and which one was probably meant; undefined if they may be a folder of commands,
@@ -27,8 +27,8 @@ export function unknownCommand(argv: readonly string[], ids: readonly string[]):
   if (isInFolder && (second === undefined || second.startsWith('-'))) return undefined;
   const said = isInFolder ? `${first} ${second}` : first;
   if (names.includes(said)) return undefined;
-  const near = isInFolder ? names.filter((name) => name.startsWith(`${first} `)) : [...names, ...folders];
-  const meant = wordsElsewhere[said] ?? nearestWord(said, near);
+  const near = isInFolder ? names.filter((name) => name.startsWith(`${first} `)) : [...names, ...folders, 'help'];
+  const meant = wordsElsewhere.get(said) ?? nearestWord(said, near);
   const guess = meant === undefined ? '' : ` did you mean kv ${meant}?`;
   return `kv: "${said}" is no command;${guess} kv help${isInFolder ? ` ${first}` : ''} lists them`;
 }

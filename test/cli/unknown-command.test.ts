@@ -6,6 +6,7 @@ const said = (words: string) => unknownCommand(words.split(' ').filter(Boolean),
 
 it('names what a misspelt command was probably meant to be', () => {
   expect(said('gte foo')).toBe('kv: "gte" is no command; did you mean kv get? kv help lists them');
+  expect(said('hlep put')).toContain('did you mean kv help?');
   expect(said('membr add 4')).toBe('kv: "membr" is no command; did you mean kv member? kv help lists them');
   expect(said('member ad 4')).toBe(
     'kv: "member ad" is no command; did you mean kv member add? kv help member lists them',
@@ -19,6 +20,7 @@ it('knows what other stores call it', () => {
 
 it('guesses nothing where nothing is near', () => {
   expect(said('xylophone')).toBe('kv: "xylophone" is no command; kv help lists them');
+  expect(said('constructor')).toBe('kv: "constructor" is no command; kv help lists them');
 });
 
 it('leaves alone what is a command, a folder of them, a flag or nothing', () => {

@@ -31,7 +31,7 @@ it('runs with that version and every later one', () => {
 it('tells of a command as well when asked with the word first', () => {
   const told = (...args: string[]) =>
     spawnSync(process.execPath, [resolve('bin/kv.js'), ...args], { encoding: 'utf8' });
-  for (const command of [['put'], ['member', 'add'], []]) {
+  for (const command of [['put'], ['member', 'add'], ['member'], []]) {
     const { status, stdout } = told('help', ...command);
     expect(stdout).toContain(`$ kv ${command.length === 0 ? '[COMMAND]' : command.join(' ')}`);
     expect([status, stdout]).toEqual([0, told(...command, '--help').stdout]);
