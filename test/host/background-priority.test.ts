@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
 import { BackgroundPriority } from '../../src/host/background-priority.ts';
+import { programOf } from './program.ts';
 
 /** A machine on which the process waits for a processor as long as the test says. */
 function host() {
@@ -98,12 +97,7 @@ describe('a process of its own session', () => {
   it.skipIf(!hasGroups)(
     'is nicer while it works in the background, and as before afterwards (needs autogroup)',
     async () => {
-      const directory = join(import.meta.dirname, 'children');
-      const { outputFiles } = await build({
-        entryPoints: [join(directory, 'background.ts')],
-        ...{ bundle: true, write: false, platform: 'node', format: 'esm', target: 'node20' },
-      });
-      const program = outputFiles[0]?.text ?? '';
+      const program = await programOf('background');
       const child = spawn(process.execPath, ['--input-type=module', '-e', program], { detached: true });
       const [before, during, after] = JSON.parse(await text(child.stdout)) as {
         group: number;
