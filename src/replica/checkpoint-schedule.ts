@@ -260,11 +260,11 @@ export class CheckpointSchedule {
    */
   get #partOfMemory(): number {
     const { stagedBytes, stagedMemoryBytes } = this.#state;
-    const { checkpointBytesMax, checkpointUselessBytesMax } = this.#settings;
-    const uselessBytes = stagedMemoryBytes - stagedBytes;
+    const { checkpointBytesMax, checkpointOvertakenBytesMax } = this.#settings;
+    const overtakenBytes = stagedMemoryBytes - stagedBytes;
     return Math.max(
       stagedMemoryBytes / checkpointBytesMax,
-      uselessBytes / Math.max(checkpointUselessBytesMax, 3 * stagedBytes),
+      overtakenBytes / Math.max(checkpointOvertakenBytesMax, 3 * stagedBytes),
     );
   }
 }

@@ -10,8 +10,8 @@ export interface ReplicaSettings {
   readonly checkpointBytesMax: number;
   /** Also once it writes so many pages of the disk, unless each would be changed many times if it came later. */
   readonly checkpointPagesMax: number;
-  /** Also once so many bytes of that memory are of no use, since later changes took the place of what is there. */
-  readonly checkpointUselessBytesMax: number;
+  /** Also once so many bytes of that memory hold what later changes have overtaken. */
+  readonly checkpointOvertakenBytesMax: number;
   /** A checkpoint is smaller where the disk is, but may always take so much, bytes. */
   readonly smallCheckpointBytes: number;
   /** Entries kept in the log below the last checkpoint, for followers that are a little behind. */
@@ -55,7 +55,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   checkpointTicks: 1_500,
   checkpointBytesMax: 64 * mebibyte,
   checkpointPagesMax: 8_192,
-  checkpointUselessBytesMax: 12 * mebibyte,
+  checkpointOvertakenBytesMax: 12 * mebibyte,
   smallCheckpointBytes: mebibyte / 4,
   logTailEntries: 100_000,
   inboxMax: 100_000,
