@@ -12,9 +12,8 @@ it('the young generation grows from a little to all, where V8 by itself would do
   };
   const byItself = sizesOf();
   const atOnce = sizesOf('at-once');
-  const most = Math.max(...byItself);
+  const most = Math.max(...atOnce);
   const between = (sizes: number[]) => sizes.filter((size) => size > 4 && size < most);
   expect(between(byItself)).not.toEqual([]);
   expect(between(atOnce)).toEqual([]);
-  expect(atOnce).toContain(most);
 });
