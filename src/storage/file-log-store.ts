@@ -16,7 +16,7 @@ import type { LogHead } from './log-head.ts';
 import type { TailLimits } from './log-tail.ts';
 import { StagedPaxosState } from './staged-paxos-state.ts';
 import { diskFailure, isFullDisk, onDisk } from './storage-error.ts';
-import { Wal } from './wal.ts';
+import { type ReadySegments, Wal } from './wal.ts';
 import { createSegment, segmentFile } from './wal-files.ts';
 import { encodeRecord, type LogChange, type LogOwner, ownerBytesMax, recordBytesMax } from './wal-record.ts';
 import { type RecoveredLog, recoverLog } from './wal-recovery.ts';
@@ -176,9 +176,9 @@ export class FileLogStore implements LogStore {
     return this.#wal.fileBytes;
   }
 
-  /** How many files are to lie ready. */
-  set readySegments(count: number) {
-    this.#wal.readySegments = count;
+  /** How many files are to lie ready, see {@link Wal}. */
+  set readySegments(counts: ReadySegments) {
+    this.#wal.readySegments = counts;
   }
 
   /** Trimmed to here, the log's files hold about `bytes` bytes at the most. */

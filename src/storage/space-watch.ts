@@ -25,15 +25,19 @@ const leastLogPart = 1 / 32;
  * more: with 64 MiB the p99 of 256 puts in flight was a third longer.
  */
 const logPerState = 2.5;
-const usefulLogBytes = 24 * mebibyte;
+const usefulLogBytes = 12 * mebibyte;
+const usefulLogBytesWhereAmple = 24 * mebibyte;
+/** The capacity from which on that is little. */
+const ampleBytes = 2048 * mebibyte;
 /** From this part of what it may have on the log is to be trimmed as soon as it suits. */
 const amplePart = 1 / 2;
 /** Of the space that the log can get at all it takes this part: the rest is for what comes while it is trimmed. */
 const logRoomPart = 1 / 2;
-/** Segments that lie ready, so that no write waits for one to be made; … */
-const readySegments = 2;
+/** Segments that lie ready, so that no write waits for one to be made; as many as are dropped at a time are kept, where that is little; … */
+const readySegments = { min: 2, max: 4 };
+const readySegmentsWhereAmple = { min: 2, max: 6 };
 /** … once space is low, for what must go through then. */
-const readySegmentsWhenLow = 3;
+const readySegmentsWhenLow = { min: 3, max: 4 };
 
 /** Space is measured at least this often, milliseconds, … */
 const measureMsMax = 1_000;
@@ -106,11 +110,12 @@ export class SpaceWatch {
     const isLogFull = levelAfter(this.#level, neededBytes / logRoomBytes) === 'full';
     const isFull = isLogFull || reserve?.isSpent === true;
     this.#level = isFull ? 'full' : levelAfter(this.#level, usedBytes / capacityBytes);
-    await this.#prepare(freeBytes);
+    const isAmple = capacityBytes >= ampleBytes;
+    await this.#prepare(freeBytes, isAmple);
     const stateLeaves = capacityBytes * wantedPart - state.usedBytes;
     const logBytesMax = Math.min(
       clamp(stateLeaves, capacityBytes * leastLogPart, capacityBytes * logPart),
-      Math.max(usefulLogBytes, state.usedBytes * logPerState),
+      Math.max(isAmple ? usefulLogBytesWhereAmple : usefulLogBytes, state.usedBytes * logPerState),
     );
     const surplusBytes = Math.min(logBytesMax, logRoomBytes * logRoomPart);
     return {
@@ -126,10 +131,11 @@ export class SpaceWatch {
   }
 
   /** While space is low, room is taken in advance for what must go through when it is full. */
-  async #prepare(freeBytes: number): Promise<void> {
+  async #prepare(freeBytes: number, isAmple: boolean): Promise<void> {
     const { reserve } = this.#room;
     const isLow = this.#level !== 'ok';
-    this.#log.readySegments = isLow ? readySegmentsWhenLow : readySegments;
+    if (isLow) this.#log.readySegments = readySegmentsWhenLow;
+    else this.#log.readySegments = isAmple ? readySegmentsWhereAmple : readySegments;
     if (reserve === undefined || isLow === reserve.isHeld) return;
     if (!isLow) return reserve.release();
     if (freeBytes < 2 * reserve.bytes) return;

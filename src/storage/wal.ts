@@ -15,8 +15,10 @@ import {
 import { encodeMark, markBytesMax, type RecordId } from './wal-record.ts';
 import type { RecoveredLog } from './wal-recovery.ts';
 
-/** Most segments kept ready for use, about what is dropped at a time: more than that, dropped ones are removed, and new ones to be filled. */
-const readyMax = 6;
+export interface ReadySegments {
+  readonly min: number;
+  readonly max: number;
+}
 
 /** Where the next record goes. */
 export interface RecordPlace {
@@ -51,6 +53,7 @@ export class Wal {
   readonly #ready = new Set<number>();
   /** How many are to be. */
   #readyMin = 2;
+  #readyMax = 4;
   /** Segments whose files are being made, or taken for use. */
   readonly #making = new Set<number>();
   /** What is done to other files than the present one; never rejects. */
@@ -97,9 +100,13 @@ export class Wal {
     return oldest;
   }
 
-  /** How many segments are to lie ready beside the present one; at most as many as are kept. */
-  set readySegments(count: number) {
-    this.#readyMin = Math.min(count, readyMax);
+  /**
+   * How many segments are to lie ready beside the present one, at least and at most: of those dropped, more are removed. To make another costs
+   * the disk its size in zeros.
+   */
+  set readySegments({ min, max }: ReadySegments) {
+    this.#readyMin = min;
+    this.#readyMax = max;
     this.#prepareNext();
   }
 
@@ -110,7 +117,7 @@ export class Wal {
     const { unmarked } = recovered;
     if (unmarked !== undefined) await this.#mark(unmarked.segment, unmarked.offset, unmarked.number);
     for (const { segment, bytes } of recovered.unused) {
-      if (segment === this.#lastAllotted + 1 && bytes === this.#segmentBytes && this.#ready.size < readyMax) {
+      if (segment === this.#lastAllotted + 1 && bytes === this.#segmentBytes && this.#ready.size < this.#readyMax) {
         this.#ready.add(segment);
       } else {
         rmSync(segmentFile(this.#directory, segment));
@@ -272,7 +279,7 @@ export class Wal {
 
   #drop({ segment, bytes }: Segment): void {
     if (this.#reader?.segment === segment) this.#closeReader();
-    if (bytes !== this.#segmentBytes || this.#allotted >= readyMax) {
+    if (bytes !== this.#segmentBytes || this.#allotted >= this.#readyMax) {
       this.#inBackground(() => rm(segmentFile(this.#directory, segment)));
       return;
     }

@@ -154,7 +154,7 @@ describe('segments', () => {
     await flush(store);
     await append(store, 2);
     await store.close();
-    expect(segments().length).toBeLessThanOrEqual(1 + 6);
+    expect(segments().length).toBeLessThanOrEqual(1 + 4);
     const again = await open(path, '00000000000000aa');
     expect(again.state.promise.n).toBe(5);
     expect(again.identity.clusterId).toBe('00000000000000aa');

@@ -111,7 +111,7 @@ describe('the log', () => {
     expect(store.neededBytes).toBeLessThanOrEqual(3 * 4096);
     expect(store.surplusIndex(0), 'the present segment is needed in any case').toBeGreaterThan(index);
     expect(store.surplusIndex(0)).toBeLessThan(100);
-    store.readySegments = 3;
+    store.readySegments = { min: 3, max: 4 };
     await store.close();
     expect(readdirSync(path).length).toBeGreaterThanOrEqual(4);
   });
@@ -129,7 +129,7 @@ describe('the log', () => {
         isFlushed = true;
       });
       for (let turn = index; !isFlushed; turn++) {
-        store.readySegments = 1 + (turn % 3);
+        store.readySegments = { min: 1 + (turn % 3), max: 4 };
         await new Promise(setImmediate);
       }
       await flushed;
