@@ -695,6 +695,8 @@ export class Replica {
 
   #onVoterMessage(from: NodeId, message: PeerMessage): void {
     this.#isTurnBusy = true;
+    // What decides a StopSign and what comes behind it may be here in one turn: the first opens the configuration of the others.
+    if (message.configurationId > this.#configurationId) this.#exchange();
     const mode = this.#mode;
     if (mode.name === 'member' && message.configurationId === mode.voter.configurationId) {
       mode.voter.handle(from, this.#nodeId, message);

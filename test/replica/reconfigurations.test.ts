@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import type { PeerMessage } from '../../src/wire/peer-message.ts';
 import { Client, Cluster } from './cluster.ts';
 
 /** Election timeouts after which the proposing node waits no longer for who is to be a member. */
@@ -129,6 +130,27 @@ describe('the node that proposes a reconfiguration looks for itself', () => {
     expect(forwarded).toHaveLength(1);
     expect(asks[0]?.answer).toBeUndefined();
     expect(asks[1]?.answer).toMatchObject({ type: 'failed', code: 'reconfiguring', outcome: 'notApplied' });
+  });
+
+  it('goes on at once where a follower finds its Decide and the Prepare behind it in one turn', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const [, follower] = others(cluster, leader) as [NodeId, NodeId];
+    // A slow follower: what the leader sends once the StopSign is decided waits in its socket.
+    const late: PeerMessage[] = [];
+    cluster.loses = ({ from, to, message }) => {
+      const isLate = from === leader && to === follower && (late.length > 0 || message.payload.type === 'Decide');
+      if (isLate) late.push(message);
+      return isLate;
+    };
+    cluster.reconfigure(leader, [leader, follower], 60_000);
+    cluster.settle();
+    expect(late.map(({ payload }) => payload.type)).toEqual(expect.arrayContaining(['Decide', 'Prepare']));
+    cluster.loses = () => false;
+    cluster.replica(follower).receive({ type: 'peerMessages', from: leader, messages: late });
+    cluster.tick();
+    expect(cluster.replica(leader).voter).toMatchObject({ configurationId: 2 });
+    expect(cluster.replica(leader).voter?.paxos.isLeaderInAcceptPhase).toBe(true);
   });
 
   it('one that came about is told as such, though the node that proposed it slept through that and what followed', () => {
