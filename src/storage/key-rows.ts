@@ -2,6 +2,7 @@
 const leastRow = 128;
 /** … and rows are merged up to this length: each merge takes a fraction of a millisecond. */
 const largestRow = 8192;
+const noNumbers = new Uint32Array(0);
 
 /** Negative if the first number's key comes before that of the second. */
 type Compare = (number: number, other: number) => number;
@@ -16,6 +17,8 @@ export class KeyRows {
   readonly #rows: Uint32Array[];
   /** How many numbers are in rows: all below. */
   #inRows: number;
+  /** Those that are in no row yet, as far as somebody read them last, in order: a snapshot is read some thousand times. */
+  #rest: Uint32Array = noNumbers;
 
   constructor(compare: Compare, rows: readonly Uint32Array[] = [], inRows = 0) {
     this.#compare = compare;
@@ -32,6 +35,7 @@ export class KeyRows {
     }
     this.#rows.push(row);
     this.#inRows += leastRow;
+    this.#rest = noNumbers;
   }
 
   /** The rows as they are, whatever is added here, for one whose keys are compared by `compare`. */
@@ -41,8 +45,9 @@ export class KeyRows {
 
   /** All numbers below `size` in the order of their keys, but for those whose key `isBefore` where it begins. None may be added meanwhile. */
   from(size: number, isBefore: (number: number) => boolean): RowMerge {
-    const rest = this.#sorted(this.#inRows, size - this.#inRows);
-    return new RowMerge(rest.length === 0 ? this.#rows : [...this.#rows, rest], this.#compare, isBefore);
+    const count = size - this.#inRows;
+    if (this.#rest.length !== count) this.#rest = this.#sorted(this.#inRows, count);
+    return new RowMerge(count === 0 ? this.#rows : [...this.#rows, this.#rest], this.#compare, isBefore);
   }
 
   #sorted(first: number, count: number): Uint32Array {

@@ -46,3 +46,13 @@ it('a copy stays as it is while numbers are added', () => {
   expect(all.map((number) => keys[number])).toEqual(keys.slice(0, 10_000).sort((a, b) => a - b));
   expectInOrder(copy, keys, 10_000);
 });
+
+it('keeps nothing of an earlier read that is not so any more', () => {
+  const keys = scatteredKeys(1_000);
+  const rows = new KeyRows((a, b) => (keys[a] as number) - (keys[b] as number));
+  for (let number = 0; number < keys.length; number++) {
+    // As many behind the last whole row each time, but others; and twice at the same place.
+    if (number % 128 === 5) for (let times = 0; times < 2; times++) expectInOrder(rows, keys, number);
+    rows.add(number);
+  }
+});
