@@ -248,11 +248,14 @@ class Node implements RunningNode {
   #receive(event: ReplicaEvent): boolean {
     if (this.#state === 'closed') return false;
     const isTaken = this.#replica.receive(event);
-    if (!this.#isTurnDue) {
-      this.#isTurnDue = true;
-      setImmediate(this.#runTurn);
-    }
+    this.#scheduleTurn(true);
     return isTaken;
+  }
+
+  #scheduleTurn(isWanted: boolean): void {
+    if (!isWanted || this.#isTurnDue) return;
+    this.#isTurnDue = true;
+    setImmediate(this.#runTurn);
   }
 
   #tick(): void {
@@ -289,7 +292,7 @@ class Node implements RunningNode {
       const output = this.#replica.turn();
       this.#release(output);
       this.#flush();
-      if (output.hasMore) this.#receive({ type: 'flushed' });
+      this.#scheduleTurn(output.hasMore);
       this.#noticeIdle();
     } catch (error) {
       this.#fail(error);

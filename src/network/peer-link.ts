@@ -7,6 +7,8 @@ import { decodePeerFrame, type PeerFrame } from '../wire/peer-frame.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
 import { bytesOf, closeCodes, closeWithReason, reasonOf } from './sockets.ts';
 
+const sendOptions = {};
+
 /** What a link tells its owner. */
 export interface PeerLinkEvents {
   onHello(link: PeerLink, hello: PeerHello): void;
@@ -83,9 +85,9 @@ export class PeerLink {
 
   /** `frame` must have its buffer for itself, and is the link's from now on. */
   send(frame: Uint8Array): void {
-    if (!isPooled(frame)) this.#socket.send(behindQueued(this.bufferedBytes, frame));
     // Called once the kernel has it, or the link is gone.
-    else this.#socket.send(frame, () => giveBuffer(frame));
+    const whenSent = isPooled(frame) ? () => giveBuffer(frame) : undefined;
+    this.#socket.send(behindQueued(this.bufferedBytes, frame), sendOptions, whenSent);
   }
 
   /** Ends the link and tells the other node why. */

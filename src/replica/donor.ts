@@ -34,6 +34,12 @@ export interface Answer {
   readonly payload: PeerPayload;
 }
 
+/** A request that waits for its turn. */
+interface Waiting {
+  readonly from: NodeId;
+  readonly request: WorkRequest;
+}
+
 interface OpenSnapshot {
   /** Undefined once nobody needs it any more: only the log behind it is held for them still. */
   snapshot: StateSnapshot | undefined;
@@ -74,7 +80,7 @@ export class Donor {
   #ticksSinceGiven = Number.POSITIVE_INFINITY;
   readonly #snapshots = new Map<number, OpenSnapshot>();
   readonly #holds = new Map<number, Hold>();
-  readonly #requests: { readonly from: NodeId; readonly request: WorkRequest }[] = [];
+  readonly #requests = new Set<Waiting>();
 
   constructor(machine: KvStateMachine, settings: ReplicaSettings) {
     this.#machine = machine;
@@ -111,7 +117,7 @@ export class Donor {
 
   /** True while requests wait that may be answered now. */
   get hasWork(): boolean {
-    return this.#requests.length > 0 && !this.#budget.isSpent;
+    return this.#requests.size > 0 && !this.#budget.isSpent;
   }
 
   /** A node wants a snapshot of exactly `index`: the answer, or undefined if it comes later, from `reached` or `tick`. */
@@ -156,15 +162,17 @@ export class Donor {
   take(from: NodeId, request: WorkRequest): void {
     if (request.type === 'LogRequest') this.#noticeComplete(from, request.from);
     else this.#snapshots.get(request.index)?.reading.add(from);
-    if (this.#requests.length >= requestsMax) return;
-    const isHere = this.#requests.some((waiting) => waiting.from === from && isSameRequest(waiting.request, request));
-    if (!isHere) this.#requests.push({ from, request });
+    if (this.#requests.size >= requestsMax) return;
+    for (const waiting of this.#requests) if (waiting.from === from && isSameRequest(waiting.request, request)) return;
+    this.#requests.add({ from, request });
   }
 
   /** The answer to one request, if one waits and the budget is not spent. */
   serve(log: DecidedLog): Answer | undefined {
-    if (!this.hasWork) return undefined;
-    const { from, request } = this.#requests.shift() as { from: NodeId; request: WorkRequest };
+    const [first] = this.#requests;
+    if (first === undefined || this.#budget.isSpent) return undefined;
+    this.#requests.delete(first);
+    const { from, request } = first;
     this.#ticksSinceGiven = 0;
     if (request.type === 'StateRequest') this.#snapshots.get(request.index)?.readers.add(from);
     return { to: from, payload: this.#answer(log, request) };
@@ -200,9 +208,7 @@ export class Donor {
 
   /** A node is gone: it asks again when it is back. */
   forget(nodeId: NodeId): void {
-    for (let at = this.#requests.length - 1; at >= 0; at--) {
-      if (this.#requests[at]?.from === nodeId) this.#requests.splice(at, 1);
-    }
+    for (const waiting of this.#requests) if (waiting.from === nodeId) this.#requests.delete(waiting);
   }
 
   close(): void {

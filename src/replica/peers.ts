@@ -56,7 +56,7 @@ export class Peers {
 
   /** A message of this configuration came from it. */
   heard(nodeId: NodeId, configurationId: number): void {
-    if (configurationId > (this.#heard.get(nodeId) ?? 0)) this.#heard.set(nodeId, configurationId);
+    this.#heard.set(nodeId, Math.max(this.#heard.get(nodeId) ?? 0, configurationId));
   }
 
   /** True if it was heard in this configuration or a later one: it need not be told. */

@@ -13,6 +13,7 @@ export function sealRecord(write: (writer: ByteWriter) => void): Uint8Array {
 /** A reader of what {@link sealRecord} sealed, or `undefined` if the checksum does not fit. */
 export function openRecord(bytes: Uint8Array): ByteReader | undefined {
   if (bytes.length < 4) return undefined;
-  const reader = new ByteReader(bytes);
+  // lmdb gives a Buffer. What is read most are plain arrays, and V8 would compile the reader anew for both.
+  const reader = new ByteReader(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
   return reader.u32() === crc32(bytes.subarray(4)) ? reader : undefined;
 }
