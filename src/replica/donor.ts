@@ -80,6 +80,7 @@ export class Donor {
   #ticksSinceGiven = Number.POSITIVE_INFINITY;
   readonly #snapshots = new Map<number, OpenSnapshot>();
   readonly #holds = new Map<number, Hold>();
+  #nextHold = Number.POSITIVE_INFINITY;
   readonly #requests = new Set<Waiting>();
 
   constructor(machine: KvStateMachine, settings: ReplicaSettings) {
@@ -110,14 +111,14 @@ export class Donor {
     return { fromIndex: this.holdsLogFrom, readers: [...readers].sort((a, b) => a - b) };
   }
 
-  /** The next index to stop at while applying, since a snapshot of it is wanted. */
+  /** The next index to stop at while applying, since a snapshot of it is wanted; infinite if none is. */
   get nextHold(): number {
-    return this.#holds.size === 0 ? Number.POSITIVE_INFINITY : Math.min(...this.#holds.keys());
+    return this.#nextHold;
   }
 
   /** True while requests wait that may be answered now. */
   get hasWork(): boolean {
-    return this.#requests.size > 0 && !this.#budget.isSpent;
+    return !this.#budget.isSpent && this.#requests.size > 0;
   }
 
   /** A node wants a snapshot of exactly `index`: the answer, or undefined if it comes later, from `reached` or `tick`. */
@@ -129,6 +130,7 @@ export class Donor {
     if (!this.#holds.has(index) && this.#holds.size >= holdsMax) return this.#offer(from, index);
     hold.askers.add(from);
     this.#holds.set(index, hold);
+    this.#nextHold = Math.min(this.#nextHold, index);
     return undefined;
   }
 
@@ -265,6 +267,7 @@ export class Donor {
 
   #release(index: number, hold: Hold): Answer[] {
     this.#holds.delete(index);
+    this.#nextHold = Math.min(Number.POSITIVE_INFINITY, ...this.#holds.keys());
     return [...hold.askers].map((to) => ({ to, payload: this.#offer(to, index) }));
   }
 
