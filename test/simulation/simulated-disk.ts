@@ -49,6 +49,7 @@ export class SimulatedDisk {
   isLogFull = false;
   /** How often it was opened. */
   incarnation = 0;
+  #openedBefore = 0;
 
   /** Put back from an image: it forgot what came after. */
   readonly isRolledBack: boolean;
@@ -80,6 +81,11 @@ export class SimulatedDisk {
     return (++this.#nonces.given).toString(16);
   }
 
+  /** Somebody ran on what was put back: the next opening may be one more than anybody has seen of the disk. */
+  get isCopyUsed(): boolean {
+    return this.isRolledBack && this.incarnation > this.#openedBefore;
+  }
+
   image(): DiskImage {
     const { sequence, paxos, clusterId, configuration, openings } = this.log;
     const { trimmedIndex, endIndex } = sequence;
@@ -102,6 +108,7 @@ export class SimulatedDisk {
   #putBack(image: DiskImage): void {
     const { trimmedIndex, entries, paxos, clusterId, configuration, openings, appliedIndex, rows } = image;
     this.incarnation = image.incarnation;
+    this.#openedBefore = image.incarnation;
     this.log.sequence.reset(trimmedIndex);
     this.log.sequence.append(entries);
     Object.assign(this.log.paxos, paxos);

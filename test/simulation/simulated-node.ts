@@ -136,6 +136,8 @@ export class SimulatedNode {
   /** Opens what the disk holds and begins to tick. */
   start(): void {
     if (this.#process || this.#disk.isRefused) return;
+    // Its openings are counted, so a copy that is opened as often as the disk was before anybody meets it passes for that (seed 1094).
+    if (this.#disk.isCopyUsed) this.wipe();
     const { queue, oracle, random, plan } = this.#world;
     this.#note('start', () => `node ${this.id} starts`);
     this.#life++;
