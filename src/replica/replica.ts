@@ -6,6 +6,7 @@ import type { StateStore } from '../kv/state-store.ts';
 import type { Ballot, NodeId } from '../omnipaxos/ballot.ts';
 import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
+import { majority } from '../omnipaxos/quorum.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
 import type { Announce, Fill, OpenedWith, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
@@ -738,12 +739,26 @@ export class Replica {
   /**
    * A later configuration means that a StopSign is decided that this voter has not reached. It catches up to it, and goes
    * over by applying it. A leader in office that was not told by its own quorum is a leader of the past: what it alone
-   * accepted was never decided, and its log must not change under its ballot.
+   * accepted was never decided, and its log must not change under its ballot. But one that has the StopSign may be about to
+   * decide it once more, as the last to have what was decided before it: it gets some time, as long as it may have a quorum.
    */
   #onAnnounceToVoter(mode: Mode & { name: 'member' }, configuration: Configuration): void {
-    if (mode.voter.paxos.isLeaderInAcceptPhase) return this.#enter(configuration);
     const known = mode.announced?.configuration.configurationId ?? 0;
     if (known < configuration.configurationId) mode.announced = { configuration, tick: this.#tick };
+    if (!mode.voter.paxos.isLeaderInAcceptPhase || mode.announced === undefined) return;
+    const stays = this.#mayDecideAgain(mode.voter.configuration, configuration) && !this.#isOverdue(mode.announced);
+    if (!stays) this.#enter(configuration);
+  }
+
+  /** This node's log has the StopSign that opens `next`, and a quorum of `present` was not heard in a later configuration yet. */
+  #mayDecideAgain(present: Configuration, next: Configuration): boolean {
+    const { sequence } = this.#store;
+    const { startIndex, configurationId } = next;
+    if (sequence.endIndex < startIndex) return false;
+    const [last] = sequence.read(startIndex - 1, startIndex);
+    if (last?.type !== 'StopSign' || last.stopSign.configId !== configurationId) return false;
+    const left = present.members.filter(({ id }) => id === this.#nodeId || !this.#peers.knows(id, configurationId));
+    return left.length >= (present.quorum ?? majority(present.members.length)).accept;
   }
 
   /**
@@ -810,15 +825,13 @@ export class Replica {
 
   /** A member catches up when its consensus says so, or when it was told of a later configuration. */
   #updateMemberCatchUp(mode: Mode & { name: 'member' }): void {
-    const targetIndex = Math.max(
-      mode.voter.paxos.catchUpTarget?.index ?? 0,
-      mode.announced?.configuration.startIndex ?? 0,
-    );
+    // A leader in office knows best what is decided in its configuration.
+    const announced = mode.voter.paxos.isLeaderInAcceptPhase ? undefined : mode.announced;
+    const targetIndex = Math.max(mode.voter.paxos.catchUpTarget?.index ?? 0, announced?.configuration.startIndex ?? 0);
     if (targetIndex <= this.#store.state.decidedIndex) {
       if (!this.#keeper.isInstalling) mode.catchUp = undefined;
     } else if (mode.catchUp) mode.catchUp.retarget(targetIndex);
     else mode.catchUp = new CatchUp(mode.voter.paxos, this.#state, this.#settings, targetIndex);
-    const { announced } = mode;
     if (!announced || !mode.catchUp?.needsState || this.#keeper.isInstalling) return;
     if (this.#mayLeaveVote(announced, mode.catchUp.decidedElsewhere)) this.#enter(announced.configuration);
   }
@@ -828,12 +841,14 @@ export class Replica {
    * It may if that vote is no part of what sealed the configuration, or if a quorum of the later one has it all.
    * Else the members that are left may need it to decide the StopSign among them once more: they get some time.
    */
-  #mayLeaveVote({ configuration, tick }: Announced, decidedElsewhere: number): boolean {
-    const { startIndex } = configuration;
+  #mayLeaveVote(announced: Announced, decidedElsewhere: number): boolean {
+    const { startIndex } = announced.configuration;
     const hasSealed = this.#store.sequence.endIndex >= startIndex;
-    const isTaken = decidedElsewhere > startIndex;
-    const isOverdue = this.#tick - tick > this.#settings.electionTimeoutTicks * timeoutsToDecideAgain;
-    return !hasSealed || isTaken || isOverdue;
+    return !hasSealed || decidedElsewhere > startIndex || this.#isOverdue(announced);
+  }
+
+  #isOverdue({ tick }: Announced): boolean {
+    return this.#tick - tick > this.#settings.electionTimeoutTicks * timeoutsToDecideAgain;
   }
 
   #onStateChunk(from: NodeId, chunk: StateChunk): void {
