@@ -153,6 +153,37 @@ describe('the node that proposes a reconfiguration looks for itself', () => {
     expect(cluster.replica(leader).voter?.paxos.isLeaderInAcceptPhase).toBe(true);
   });
 
+  it('a leader that has the StopSign of those before it decides it once more, though a newcomer tells of what it opens', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const former = cluster.elect();
+    const [successor, companion] = others(cluster, former) as [NodeId, NodeId];
+    new Client(cluster, former).putAcknowledged(former, 'k', 'v');
+    cluster.tick();
+    cluster.start(4);
+    cluster.tick();
+    // The former leader decides with its successor, tells the newcomer alone, gives it nothing of that, and is gone for good.
+    const isNews = ({ payload }: PeerMessage) =>
+      payload.type === 'LogSegment' && payload.entries.some(({ type }) => type === 'StopSign');
+    cluster.cut([former], [companion]);
+    cluster.loses = ({ from, to, message }) =>
+      isNews(message) ||
+      (from === former && to === successor && (message.payload.type === 'Decide' || message.configurationId > 1));
+    cluster.reconfigure(former, [successor, companion, 4], 60_000);
+    cluster.until('the newcomer knows', () => cluster.replica(4).status().configurationId === 2);
+    cluster.crash(former);
+    // One of the two leads next, and nothing that it sends on is accepted yet.
+    cluster.loses = ({ message }) => isNews(message) || message.payload.type === 'AcceptSync';
+    cluster.until('one leads', () => cluster.leaders.length === 1);
+    const [leader] = cluster.leaders as [NodeId];
+    cluster.timeouts(3);
+    expect(cluster.sentTo(leader, 'Announce')).not.toHaveLength(0);
+    expect(stopSigns(cluster, leader)).toBe(1);
+    cluster.loses = () => false;
+    const isOver = (id: NodeId) => cluster.replica(id).voter?.configurationId === 2;
+    cluster.until('both vote in the next one', () => isOver(successor) && isOver(companion));
+    expect(cluster.localValue(companion, 'k')).toBe('v');
+  });
+
   it('one that came about is told as such, though the node that proposed it slept through that and what followed', () => {
     const cluster = new Cluster([1, 2, 3, 4]);
     const leader = cluster.elect();
