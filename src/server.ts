@@ -252,6 +252,7 @@ class Node implements RunningNode {
     return isTaken;
   }
 
+  /** Called in every turn, wanted or not: code that never ran makes V8 compile the turn anew when it does. */
   #scheduleTurn(isWanted: boolean): void {
     if (!isWanted || this.#isTurnDue) return;
     this.#isTurnDue = true;

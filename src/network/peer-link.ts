@@ -7,6 +7,7 @@ import { decodePeerFrame, type PeerFrame } from '../wire/peer-frame.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
 import { bytesOf, closeCodes, closeWithReason, reasonOf } from './sockets.ts';
 
+/** Given with each frame, so that all take the same way through ws: a way of their own for a few makes V8 compile that of the others anew. */
 const sendOptions = {};
 
 /** What a link tells its owner. */

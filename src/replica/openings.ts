@@ -20,6 +20,8 @@ interface Claim {
  *   opening durably before it says hello, so it never says a lower count, nor the same one with another nonce.
  * - As long as this process runs: what each member said is durable on its disk. A copy of a running directory counts on
  *   where it was taken, but has less than that.
+ *
+ * Not found out: a copy that was opened as often as the directory itself before anybody met it, once the others were restarted.
  */
 export class Openings {
   readonly #store: LogStore;

@@ -56,6 +56,7 @@ export class Peers {
 
   /** A message of this configuration came from it. */
   heard(nodeId: NodeId, configurationId: number): void {
+    // Set each time: what is done for the first message of a new configuration alone makes V8 compile the rest anew just then.
     this.#heard.set(nodeId, Math.max(this.#heard.get(nodeId) ?? 0, configurationId));
   }
 
