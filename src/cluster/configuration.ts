@@ -22,7 +22,7 @@ export interface Configuration {
   readonly members: readonly Member[];
   /** Undefined: majorities. */
   readonly quorum?: QuorumSizes;
-  /** Those before it that are still known, the oldest first, at most {@link pastConfigurationsMax}: for people to look at. */
+  /** Those before it that are still known, the oldest first, at most {@link pastConfigurationsMax}: for people to look at, and for stragglers. */
   readonly past?: readonly PastConfiguration[];
   /** Whence the cluster's first state came: the same in all its configurations. Undefined: it began empty. */
   readonly origin?: Origin;

@@ -627,11 +627,13 @@ export class Replica {
         if (configurationId < this.#configurationId) this.#announce(from);
         return payload.type === 'LogRequest' ? this.#donor.take(from, payload) : this.#tellStanding(from);
       case 'SnapshotRequest':
-        // Who does not know this configuration must learn of it first, and stop voting in the older one.
-        return configurationId < this.#configurationId ? this.#announce(from) : this.#holdSnapshot(from, payload.index);
       case 'CutsRequest':
       case 'StateRequest':
-        return configurationId < this.#configurationId ? this.#announce(from) : this.#donor.take(from, payload);
+        // Who does not know this configuration learns of it, too: before what comes from behind its StopSign can be used.
+        if (configurationId < this.#configurationId) this.#announce(from);
+        return payload.type === 'SnapshotRequest'
+          ? this.#holdSnapshot(from, payload.index)
+          : this.#donor.take(from, payload);
       case 'Fill':
         return this.#onFill(from, payload);
       case 'DonorStanding':
@@ -644,8 +646,8 @@ export class Replica {
       case 'Cuts':
         return this.#activeCatchUp()?.onCuts(from, payload);
       case 'StateChunk':
-        // A state from behind a StopSign that this node does not know must not become that of a voter.
-        return configurationId > this.#configurationId ? undefined : this.#onStateChunk(from, payload);
+        // A state from behind a StopSign that this node was not told of must not become that of a voter.
+        return configurationId > this.#newestToldOf ? undefined : this.#onStateChunk(from, payload);
       default:
         return this.#onVoterMessage(from, message);
     }
@@ -738,26 +740,22 @@ export class Replica {
 
   /**
    * A later configuration means that a StopSign is decided that this voter has not reached. It catches up to it, and goes
-   * over by applying it. A leader in office that was not told by its own quorum is a leader of the past: what it alone
-   * accepted was never decided, and its log must not change under its ballot. But one that has the StopSign may be about to
-   * decide it once more, as the last to have what was decided before it: it gets some time, as long as it may have a quorum.
+   * over by applying it. A leader in office is one of the past: its log must not change under its ballot, so it leaves without. But
+   * as long as a quorum of its own may be left it gets some time: it may be about to decide the StopSign once more, or others
+   * that have it may need its vote to do so.
    */
   #onAnnounceToVoter(mode: Mode & { name: 'member' }, configuration: Configuration): void {
     const known = mode.announced?.configuration.configurationId ?? 0;
     if (known < configuration.configurationId) mode.announced = { configuration, tick: this.#tick };
     if (!mode.voter.paxos.isLeaderInAcceptPhase || mode.announced === undefined) return;
-    const stays = this.#mayDecideAgain(mode.voter.configuration, configuration) && !this.#isOverdue(mode.announced);
-    if (!stays) this.#enter(configuration);
+    const isOverdue = this.#tick - mode.announced.tick > this.#settings.electionTimeoutTicks * timeoutsToDecideAgain;
+    if (isOverdue || !this.#mayDecideAgain(mode.voter.configuration, configuration)) this.#enter(configuration);
   }
 
-  /** This node's log has the StopSign that opens `next`, and a quorum of `present` was not heard in a later configuration yet. */
+  /** A quorum of `present`, with this node, was not heard in `next` or a later configuration yet. */
   #mayDecideAgain(present: Configuration, next: Configuration): boolean {
-    const { sequence } = this.#store;
-    const { startIndex, configurationId } = next;
-    if (sequence.endIndex < startIndex) return false;
-    const [last] = sequence.read(startIndex - 1, startIndex);
-    if (last?.type !== 'StopSign' || last.stopSign.configId !== configurationId) return false;
-    const left = present.members.filter(({ id }) => id === this.#nodeId || !this.#peers.knows(id, configurationId));
+    const hasLeft = (id: NodeId) => id !== this.#nodeId && this.#peers.knows(id, next.configurationId);
+    const left = present.members.filter(({ id }) => !hasLeft(id));
     return left.length >= (present.quorum ?? majority(present.members.length)).accept;
   }
 
@@ -833,22 +831,34 @@ export class Replica {
     } else if (mode.catchUp) mode.catchUp.retarget(targetIndex);
     else mode.catchUp = new CatchUp(mode.voter.paxos, this.#state, this.#settings, targetIndex);
     if (!announced || !mode.catchUp?.needsState || this.#keeper.isInstalling) return;
-    if (this.#mayLeaveVote(announced, mode.catchUp.decidedElsewhere)) this.#enter(announced.configuration);
+    // The way by the log to the StopSign is gone. Nobody needs this vote any more if something is decided behind it: a quorum of
+    // the later configuration has it all then. Else it is kept until the state from there has come (`#leaveBefore`).
+    const { configuration } = announced;
+    const isNeeded =
+      mode.catchUp.decidedElsewhere <= configuration.startIndex &&
+      this.#mayDecideAgain(mode.voter.configuration, configuration);
+    if (!isNeeded) this.#enter(configuration);
+  }
+
+  /** The newest configuration that this node knows of, or that it was told of while it votes in an older one. */
+  get #newestToldOf(): number {
+    const mode = this.#mode;
+    const announced = mode.name === 'member' ? mode.announced?.configuration.configurationId : undefined;
+    return Math.max(this.#configurationId, announced ?? 0);
   }
 
   /**
-   * The way by the log to the StopSign is gone, so this voter has to take state from behind it, and to give up its vote first.
-   * It may if that vote is no part of what sealed the configuration, or if a quorum of the later one has it all.
-   * Else the members that are left may need it to decide the StopSign among them once more: they get some time.
+   * A state from behind the StopSign of the configuration that this node votes in must not become that of a voter: it gives up its
+   * vote before the state at `index` is made its own, and not before all of that is here. Until then others may need it, with what
+   * it accepted, to decide the StopSign once more.
    */
-  #mayLeaveVote(announced: Announced, decidedElsewhere: number): boolean {
-    const { startIndex } = announced.configuration;
-    const hasSealed = this.#store.sequence.endIndex >= startIndex;
-    return !hasSealed || decidedElsewhere > startIndex || this.#isOverdue(announced);
-  }
-
-  #isOverdue({ tick }: Announced): boolean {
-    return this.#tick - tick > this.#settings.electionTimeoutTicks * timeoutsToDecideAgain;
+  #leaveBefore(index: number): void {
+    const mode = this.#mode;
+    if (mode.name !== 'member' || mode.announced === undefined) return;
+    const { configuration } = mode.announced;
+    const next = historyOf(configuration).find(({ configurationId }) => configurationId === this.#configurationId + 1);
+    // Of a past that is too long nobody knows where the own one ended.
+    if (next === undefined || index >= next.startIndex) this.#enter(configuration);
   }
 
   #onStateChunk(from: NodeId, chunk: StateChunk): void {
@@ -857,8 +867,9 @@ export class Replica {
     if (catchUp === undefined || this.#keeper.isInstalling) return;
     const index = catchUp.onStateChunk(from, chunk);
     if (index === undefined) return;
-    if (index <= this.#machine.appliedIndex) catchUp.abandonState();
-    else this.#keeper.install(index);
+    if (index <= this.#machine.appliedIndex) return catchUp.abandonState();
+    this.#leaveBefore(index);
+    if (this.#mode.name !== 'standby' || this.#mode.filling === catchUp) this.#keeper.install(index);
   }
 
   #onStateInstalled(index: number): void {

@@ -386,24 +386,15 @@ export const plantedBugs = [
   },
   {
     name: 'a voter takes state from behind a StopSign',
-    rule: 'what comes from behind a StopSign that a voter does not know must not reach it',
+    rule: 'a voter leaves its configuration before a state from behind its StopSign becomes its own',
     seeds: 2000,
     edits: [
       {
         file: replica,
-        find: 'return configurationId < this.#configurationId ? this.#announce(from) : this.#holdSnapshot(from, payload.index);',
-        replace: 'return this.#holdSnapshot(from, payload.index);',
-      },
-      {
-        file: replica,
-        find: 'return configurationId < this.#configurationId ? this.#announce(from) : this.#donor.take(from, payload);',
-        replace: 'return this.#donor.take(from, payload);',
-      },
-      {
-        file: replica,
-        find: 'return configurationId > this.#configurationId ? undefined : this.#onStateChunk(from, payload);',
+        find: 'return configurationId > this.#newestToldOf ? undefined : this.#onStateChunk(from, payload);',
         replace: 'return this.#onStateChunk(from, payload);',
       },
+      { file: replica, find: 'this.#leaveBefore(index);', replace: '' },
     ],
   },
   {

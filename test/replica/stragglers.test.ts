@@ -1,0 +1,152 @@
+import { describe, expect, it } from 'vitest';
+import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import { Client, Cluster, type Sent } from './cluster.ts';
+
+/** So that little has to be written until logs are trimmed, and state comes in many pieces. */
+const littleLog = { checkpointTicks: 5, logTailEntries: 1, catchUpBytesMax: 100, voteLagEntries: 0 };
+
+const keys = 30;
+
+const isRow = ({ message }: Sent) => message.payload.type === 'StateChunk';
+const votesIn = (cluster: Cluster, id: NodeId) => cluster.replica(id).voter?.configurationId;
+
+describe('a voter that lacks a StopSign and can get no more by the log', () => {
+  it('votes until it has the state from behind it: others may need it to decide the StopSign once more', () => {
+    const { cluster, leader, straggler, companion } = withStraggler();
+    decideForItself(cluster, leader, companion, [1, 2, 3, 4]);
+    tellStraggler(cluster, straggler, companion);
+    expect(votesIn(cluster, straggler)).toBe(1);
+    // What the others need is lost for good with the only node that has it.
+    cluster.crash(leader);
+    cluster.loses = () => false;
+    cluster.heal();
+    expectNext(cluster, [straggler, companion, 4]);
+    expect(cluster.localValue(straggler, 'last')).toBe('decided');
+  });
+
+  it('takes it while it votes, and leaves with the last of it, though nothing is decided behind the StopSign', () => {
+    const { cluster, leader, straggler, companion } = withStraggler();
+    decideForItself(cluster, leader, companion, [1, 2, 3, 4]);
+    let whileVoting = 0;
+    cluster.onArrival = (sent) => {
+      if (sent.to === straggler && isRow(sent) && votesIn(cluster, straggler) === 1) whileVoting++;
+    };
+    cluster.loses = ({ to, message }) => to === companion && message.configurationId > 1;
+    cluster.heal();
+    cluster.cut([straggler, 4], [companion]);
+    cluster.until('it votes in the next one', () => votesIn(cluster, straggler) === 2);
+    expect(whileVoting).toBeGreaterThan(1);
+    expect(cluster.localValue(straggler, 'last')).toBe('decided');
+  });
+
+  it('goes on where it was after a crash, still voting', () => {
+    const { cluster, leader, straggler, companion } = withStraggler();
+    decideForItself(cluster, leader, companion, [1, 2, 3, 4]);
+    let rows = 0;
+    cluster.loses = (sent) =>
+      (sent.to === companion && sent.message.configurationId > 1) ||
+      (sent.to === straggler && isRow(sent) && ++rows > 3);
+    cluster.heal();
+    cluster.cut([straggler, 4], [companion]);
+    cluster.until('some rows are there', () => rows > 3);
+    cluster.crash(straggler);
+    cluster.start(straggler);
+    cluster.timeouts(3);
+    expect(votesIn(cluster, straggler)).toBe(1);
+    cluster.loses = () => false;
+    cluster.heal();
+    expectNext(cluster, [1, 2, 3, 4]);
+  });
+
+  it('stands by without any of it where it is no member of the next one, once something is decided there', () => {
+    const { cluster, leader, straggler, companion } = withStraggler();
+    decideForItself(cluster, leader, companion, [leader, companion, 4]);
+    tellStraggler(cluster, straggler, companion);
+    expect(votesIn(cluster, straggler)).toBe(1);
+    cluster.loses = isToStraggler(straggler);
+    cluster.heal();
+    cluster.cut([straggler], [companion]);
+    new Client(cluster, leader).putAcknowledged(leader, 'behind', 'it');
+    cluster.until('it stands by', () => cluster.replica(straggler).status().state === 'standby');
+  });
+
+  it('stands by as well once no quorum of its own is left', () => {
+    const { cluster, leader, straggler, companion } = withStraggler();
+    decideForItself(cluster, leader, companion, [leader, companion, 4]);
+    cluster.loses = isToStraggler(straggler);
+    cluster.heal();
+    cluster.until('it stands by', () => cluster.replica(straggler).status().state === 'standby');
+  });
+});
+
+it('a leader that lacks a StopSign follows one that has it, as long as both may be needed to decide it', () => {
+  const cluster = new Cluster([1, 2, 3]);
+  const past = cluster.elect();
+  cluster.start(4);
+  cluster.tick();
+  // The others go on without the leader; then the one that decided the StopSign tells it, and is gone for good.
+  cluster.isolate(past);
+  cluster.stopTimer(past);
+  cluster.until('another one leads', () => cluster.leaders.some((id) => id !== past));
+  const decider = cluster.leaders.find((id) => id !== past) as NodeId;
+  const companion = [1, 2, 3].find((id) => id !== past && id !== decider) as NodeId;
+  new Client(cluster, decider).putAcknowledged(decider, 'last', 'decided');
+  decideForItself(cluster, decider, companion, [1, 2, 3, 4]);
+  cluster.heal();
+  cluster.cut([past, decider], [companion, 4]);
+  cluster.until('the leader of the past knows', () => isTold(cluster, past));
+  expect(votesIn(cluster, past)).toBe(1);
+  cluster.crash(decider);
+  cluster.startTimer(past);
+  cluster.loses = () => false;
+  cluster.heal();
+  expectNext(cluster, [past, companion, 4]);
+  expect(cluster.localValue(past, 'last')).toBe('decided');
+});
+
+/** Three members, one of which is cut off since long, and a newcomer. */
+function withStraggler() {
+  const cluster = new Cluster([1, 2, 3], littleLog);
+  const leader = cluster.elect();
+  const [straggler, companion] = cluster.running.filter((id) => id !== leader) as [NodeId, NodeId];
+  const client = new Client(cluster, leader);
+  cluster.start(4);
+  cluster.tick();
+  cluster.isolate(straggler);
+  const { endIndex } = cluster.log(straggler).sequence;
+  const isTrimmed = (id: NodeId) => cluster.log(id).sequence.trimmedIndex > endIndex;
+  for (let at = 0; at < keys || !isTrimmed(leader) || !isTrimmed(companion); at++) {
+    expect(at).toBeLessThan(500);
+    client.putAcknowledged(leader, `k${at % keys}`, `later ${at}`);
+  }
+  client.putAcknowledged(leader, 'last', 'decided');
+  return { cluster, leader, straggler, companion };
+}
+
+/** The companion has accepted the StopSign of a reconfiguration, and only the leader knows that it is decided. */
+function decideForItself(cluster: Cluster, leader: NodeId, companion: NodeId, members: readonly NodeId[]): void {
+  const isNews = ({ message: { configurationId, payload } }: Sent) =>
+    configurationId > 1 || payload.type === 'Decide' || payload.type === 'LogSegment';
+  cluster.loses = (sent) =>
+    isRow(sent) || sent.message.payload.type === 'LogSegment' || (sent.to === companion && isNews(sent));
+  cluster.reconfigure(leader, members, 60_000);
+  cluster.until('it is decided', () => cluster.replica(leader).status().configurationId === 2);
+}
+
+/** The straggler, which has no link with its companion, is told of what is decided, and gets no row of it. */
+function tellStraggler(cluster: Cluster, straggler: NodeId, companion: NodeId): void {
+  cluster.heal();
+  cluster.cut([straggler], [companion]);
+  cluster.until('the straggler knows', () => isTold(cluster, straggler));
+  cluster.timeouts(30);
+}
+
+const isTold = (cluster: Cluster, id: NodeId) =>
+  cluster.sentTo(id, 'Announce').some(({ configuration }) => configuration.configurationId === 2);
+
+const isToStraggler = (straggler: NodeId) => (sent: Sent) => sent.to === straggler && isRow(sent);
+
+function expectNext(cluster: Cluster, ids: readonly NodeId[]): void {
+  for (const id of ids) cluster.until(`node ${id} votes in the next one`, () => votesIn(cluster, id) === 2);
+  cluster.converge(...ids);
+}
