@@ -155,6 +155,7 @@ export class SimulatedNode {
           stateStore: state,
           settings: this.#settings,
           tickMs: plan.tickUs / 1000,
+          standsBy: this.#isAloneAndEmptied,
         }),
     );
     const tickUs = plan.tickUs + random.between(-plan.tickUs / 20, plan.tickUs / 20);
@@ -208,6 +209,11 @@ export class SimulatedNode {
     this.#note('wipe', () => `the disk of node ${this.id} is emptied`);
     this.#wipes++;
     this.#disk = new SimulatedDisk(this.id, this.#newStorageId());
+  }
+
+  /** The only first member, on an emptied disk, would begin another cluster: its operator starts it to be rebuilt (seed 26921). */
+  get #isAloneAndEmptied(): boolean {
+    return this.#wipes > 0 && this.#initial.nodes.size === 1;
   }
 
   /** The data directory is put back as it was when `image` was taken; the node is down. */
@@ -423,10 +429,10 @@ export class SimulatedNode {
     for (const job of output.jobs) this.#run(process, job);
   }
 
-  /** Who knows of a later opening of a disk does not talk to a copy from before. */
+  /** Who knows of a later opening of a disk does not talk to a copy from before, but may have forgotten it as one itself (seed 26134). */
   #checkKnown(process: Process, peer: SimulatedNode): void {
     const { disk } = peer;
-    if (!disk.isRolledBack) return;
+    if (!disk.isRolledBack || this.#disk.isRolledBack) return;
     const known = process.log.openings.find(({ storageId }) => storageId === disk.storageId);
     require(known === undefined || known.incarnation < disk.incarnation - 1, 'a rolled-back disk does not vote', () => {
       return `node ${this.id} talks to node ${peer.id}, whose disk was rolled back to ${disk.incarnation - 1} openings; it had seen ${known?.incarnation}`;
