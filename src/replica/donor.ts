@@ -26,7 +26,7 @@ export interface DecidedLog {
 }
 
 /** What takes work to answer. */
-type WorkRequest = LogRequest | CutsRequest | StateRequest;
+export type WorkRequest = LogRequest | CutsRequest | StateRequest;
 
 /** A message for a node that catches up. */
 export interface Answer {

@@ -9,12 +9,21 @@ import { Log } from '../omnipaxos/log.ts';
 import { majority } from '../omnipaxos/quorum.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
-import type { Announce, Fill, OpenedWith, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
+import type {
+  Announce,
+  DonorQuery,
+  Fill,
+  OpenedWith,
+  PeerHello,
+  PeerMessage,
+  SnapshotRequest,
+  StateChunk,
+} from '../wire/peer-message.ts';
 import { Backups } from './backups.ts';
 import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { DiskWatch } from './disk-watch.ts';
-import { type Answer, type DecidedLog, Donor } from './donor.ts';
+import { type Answer, type DecidedLog, Donor, type WorkRequest } from './donor.ts';
 import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
 import { Fillings, fillPatienceTicks } from './fillings.ts';
 import { FlushTimes } from './flush-times.ts';
@@ -622,18 +631,11 @@ export class Replica {
       case 'TakeOver':
         return this.#onTakeOver(from, configurationId);
       case 'DonorQuery':
-      case 'LogRequest':
-        // Decided entries are for everyone; who does not know this configuration learns of it, too.
-        if (configurationId < this.#configurationId) this.#announce(from);
-        return payload.type === 'LogRequest' ? this.#donor.take(from, payload) : this.#tellStanding(from);
       case 'SnapshotRequest':
       case 'CutsRequest':
       case 'StateRequest':
-        // Who does not know this configuration learns of it, too: before what comes from behind its StopSign can be used.
-        if (configurationId < this.#configurationId) this.#announce(from);
-        return payload.type === 'SnapshotRequest'
-          ? this.#holdSnapshot(from, payload.index)
-          : this.#donor.take(from, payload);
+      case 'LogRequest':
+        return this.#onDonorRequest(from, configurationId, payload);
       case 'Fill':
         return this.#onFill(from, payload);
       case 'DonorStanding':
@@ -646,11 +648,21 @@ export class Replica {
       case 'Cuts':
         return this.#activeCatchUp()?.onCuts(from, payload);
       case 'StateChunk':
-        // A state from behind a StopSign that this node was not told of must not become that of a voter.
-        return configurationId > this.#newestToldOf ? undefined : this.#onStateChunk(from, payload);
+        return this.#onStateChunk(from, configurationId, payload);
       default:
         return this.#onVoterMessage(from, message);
     }
+  }
+
+  /**
+   * What is decided is for everyone. Who does not know this configuration learns of it, too, and has to before it can use what comes
+   * from behind its StopSign.
+   */
+  #onDonorRequest(from: NodeId, configurationId: number, request: DonorQuery | SnapshotRequest | WorkRequest): void {
+    if (configurationId < this.#configurationId) this.#announce(from);
+    if (request.type === 'DonorQuery') this.#tellStanding(from);
+    else if (request.type === 'SnapshotRequest') this.#holdSnapshot(from, request.index);
+    else this.#donor.take(from, request);
   }
 
   /** Whoever is to lead next need not wait for an election timeout, and clients hardly notice. */
@@ -861,7 +873,9 @@ export class Replica {
     if (next === undefined || index >= next.startIndex) this.#enter(configuration);
   }
 
-  #onStateChunk(from: NodeId, chunk: StateChunk): void {
+  #onStateChunk(from: NodeId, configurationId: number, chunk: StateChunk): void {
+    // A state from behind a StopSign that this node was not told of must not become that of a voter.
+    if (configurationId > this.#newestToldOf) return;
     const catchUp = this.#activeCatchUp();
     // A snapshot that is being installed must not be mixed with another one's rows.
     if (catchUp === undefined || this.#keeper.isInstalling) return;

@@ -391,8 +391,8 @@ export const plantedBugs = [
     edits: [
       {
         file: replica,
-        find: 'return configurationId > this.#newestToldOf ? undefined : this.#onStateChunk(from, payload);',
-        replace: 'return this.#onStateChunk(from, payload);',
+        find: 'if (configurationId > this.#newestToldOf) return;',
+        replace: '',
       },
       { file: replica, find: 'this.#leaveBefore(index);', replace: '' },
     ],
