@@ -1,57 +1,67 @@
 /** Keys are put in order so many at a time, … */
-const leastRow = 128;
-/** … and rows are merged up to this length: each merge takes a fraction of a millisecond. */
-const largestRow = 8192;
+const shortRow = 256;
+/** … and then once more, so many of them: which takes about a millisecond. */
+const longRow = 8192;
 const noNumbers = new Uint32Array(0);
 
-/** Negative if the first number's key comes before that of the second. */
-type Compare = (number: number, other: number) => number;
+/** The order of the keys that numbers stand for. */
+export interface KeyOrder {
+  /** Negative if the first number's key comes before that of the second. */
+  compare(number: number, other: number): number;
+  /** Puts numbers, each there once, in the order of their keys. */
+  sort(numbers: Uint32Array): void;
+}
 
 /**
  * Numbers of keys, 0, 1 and so on, in rows that are each in the order of the keys. They are merged only as far as somebody reads, and from where
  * he begins: to put all of many keys in order at once would keep the node for as long as that takes.
  */
 export class KeyRows {
-  readonly #compare: Compare;
-  /** Those that are longest first. */
+  readonly #order: KeyOrder;
+  /** Long ones, and then short ones. */
   readonly #rows: Uint32Array[];
-  /** How many numbers are in rows: all below. */
+  /** How many numbers are in rows: all below … */
   #inRows: number;
+  /** … and in long ones. */
+  #inLongRows = 0;
   /** Those that are in no row yet, as far as somebody read them last, in order: a snapshot is read some thousand times. */
   #rest: Uint32Array = noNumbers;
 
-  constructor(compare: Compare, rows: readonly Uint32Array[] = [], inRows = 0) {
-    this.#compare = compare;
+  constructor(order: KeyOrder, rows: readonly Uint32Array[] = [], inRows = 0) {
+    this.#order = order;
     this.#rows = [...rows];
     this.#inRows = inRows;
   }
 
   /** To be called with each number that is new, once its key can be compared. */
   add(number: number): void {
-    if (number + 1 - this.#inRows < leastRow) return;
-    let row = this.#sorted(this.#inRows, leastRow);
-    while (row.length < largestRow && this.#rows.at(-1)?.length === row.length) {
-      row = merged(this.#rows.pop() as Uint32Array, row, this.#compare);
-    }
-    this.#rows.push(row);
-    this.#inRows += leastRow;
+    if (number + 1 - this.#inRows < shortRow) return;
+    this.#rows.push(this.#sorted(this.#inRows, shortRow));
+    this.#inRows += shortRow;
     this.#rest = noNumbers;
+    if (this.#inRows - this.#inLongRows < longRow) return;
+    this.#rows.splice(-longRow / shortRow);
+    this.#rows.push(this.#sorted(this.#inLongRows, longRow));
+    this.#inLongRows += longRow;
   }
 
-  /** The rows as they are, whatever is added here, for one whose keys are compared by `compare`. */
-  copy(compare: Compare): KeyRows {
-    return new KeyRows(compare, this.#rows, this.#inRows);
+  /** The rows as they are, whatever is added here, for one whose keys are in `order`, and to which nothing is added. */
+  copy(order: KeyOrder): KeyRows {
+    return new KeyRows(order, this.#rows, this.#inRows);
   }
 
   /** All numbers below `size` in the order of their keys, but for those whose key `isBefore` where it begins. None may be added meanwhile. */
   from(size: number, isBefore: (number: number) => boolean): RowMerge {
     const count = size - this.#inRows;
     if (this.#rest.length !== count) this.#rest = this.#sorted(this.#inRows, count);
-    return new RowMerge(count === 0 ? this.#rows : [...this.#rows, this.#rest], this.#compare, isBefore);
+    return new RowMerge(count === 0 ? this.#rows : [...this.#rows, this.#rest], this.#order, isBefore);
   }
 
   #sorted(first: number, count: number): Uint32Array {
-    return new Uint32Array(count).map((_, at) => first + at).sort(this.#compare);
+    const numbers = new Uint32Array(count);
+    for (let at = 0; at < count; at++) numbers[at] = first + at;
+    this.#order.sort(numbers);
+    return numbers;
   }
 }
 
@@ -62,11 +72,11 @@ export class RowMerge {
   readonly #positions: number[] = [];
   /** Indexes of the rows that have one. */
   readonly #heap: number[] = [];
-  readonly #compare: Compare;
+  readonly #order: KeyOrder;
 
   /** See {@link KeyRows.from}. */
-  constructor(rows: readonly Uint32Array[], compare: Compare, isBefore: (number: number) => boolean) {
-    this.#compare = compare;
+  constructor(rows: readonly Uint32Array[], order: KeyOrder, isBefore: (number: number) => boolean) {
+    this.#order = order;
     for (const row of rows) {
       const position = countBefore(row, isBefore);
       if (position === row.length) continue;
@@ -106,12 +116,12 @@ export class RowMerge {
       let least = this.#headOf(heap[child] as number);
       if (child + 1 < heap.length) {
         const other = this.#headOf(heap[child + 1] as number);
-        if (this.#compare(other, least) < 0) {
+        if (this.#order.compare(other, least) < 0) {
           child++;
           least = other;
         }
       }
-      if (this.#compare(number, least) <= 0) break;
+      if (this.#order.compare(number, least) <= 0) break;
       heap[at] = heap[child] as number;
       at = child;
     }
@@ -133,15 +143,4 @@ function countBefore(row: Uint32Array, isBefore: (number: number) => boolean): n
     else high = middle;
   }
   return low;
-}
-
-function merged(left: Uint32Array, right: Uint32Array, compare: Compare): Uint32Array {
-  const all = new Uint32Array(left.length + right.length);
-  let l = 0;
-  let r = 0;
-  for (let at = 0; at < all.length; at++) {
-    const isLeft = r === right.length || (l < left.length && compare(left[l] as number, right[r] as number) < 0);
-    all[at] = (isLeft ? left[l++] : right[r++]) as number;
-  }
-  return all;
 }

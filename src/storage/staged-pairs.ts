@@ -2,6 +2,7 @@ import type { ByteString } from '../base/bytes.ts';
 import type { ChangeLayer, KeyedChange, KvChange } from '../kv/overlay.ts';
 import { KeyIndex } from './key-index.ts';
 import { KeyRows, type RowMerge } from './key-rows.ts';
+import { StagedKeyOrder } from './staged-key-order.ts';
 import { type ChunkPool, StateBatch } from './state-batch.ts';
 import { sealPair } from './state-codec.ts';
 
@@ -23,7 +24,7 @@ export class StagedPairs implements ChangeLayer {
     this.batch = new StateBatch(pool);
     this.#generation = generation;
     this.#index = new KeyIndex((number, key) => this.batch.isKeyAt(this.#placeOf(number), key));
-    this.#rows = new KeyRows((a, b) => this.batch.compareKeysAt(this.#placeOf(a), this.#placeOf(b)));
+    this.#rows = new KeyRows(new StagedKeyOrder(this.batch, (number) => this.#placeOf(number)));
   }
 
   get bytes(): number {
@@ -98,7 +99,7 @@ export class FrozenPairs {
   constructor(batch: StateBatch, rows: KeyRows, places: Uint32Array) {
     this.#batch = batch;
     this.#places = places;
-    this.#rows = rows.copy((a, b) => batch.compareKeysAt(this.#placeOf(a), this.#placeOf(b)));
+    this.#rows = rows.copy(new StagedKeyOrder(batch, (number) => this.#placeOf(number)));
     batch.pin();
   }
 

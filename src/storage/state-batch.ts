@@ -43,7 +43,7 @@ const chunkBytes = 256 * 1024;
 /** A place has 32 bits. */
 const placesMax = 2 ** 32;
 /** Bytes of chunks kept for use again: about what a checkpoint holds at the most. */
-const spareBytesMax = 64 * 1024 * 1024;
+const spareBytesMax = 128 * 1024 * 1024;
 
 /** Memory with operations in its first `used` bytes. */
 export interface BatchChunk {
@@ -194,6 +194,32 @@ export class StateBatch {
       if (difference !== 0) return difference;
     }
     return length - otherLength;
+  }
+
+  /**
+   * How many bytes the keys at two places have in common from their beginning on, but `most` at the most. The first `known` are the same in
+   * both as far as they go: less than that is returned only if one of them is shorter.
+   */
+  commonKeyBytes(place: number, otherPlace: number, known: number, most: number): number {
+    const { chunk, at } = this.#find(place);
+    const { chunk: otherChunk, at: otherAt } = this.#find(otherPlace);
+    const end = Math.min(most, keyBytesAt(chunk.bytes, at), keyBytesAt(otherChunk.bytes, otherAt));
+    let byte = Math.min(known, end);
+    while (byte < end && chunk.bytes[at + headerBytes + byte] === otherChunk.bytes[otherAt + headerBytes + byte])
+      byte++;
+    return byte;
+  }
+
+  /** Four bytes of the key at a place that {@link pair} gave, behind the first `skipped`, as a number; zeros behind its end. */
+  keyWordAt(place: number, skipped: number): number {
+    const { chunk, at } = this.#find(place);
+    const { bytes } = chunk;
+    const start = at + headerBytes + skipped;
+    const length = keyBytesAt(bytes, at) - skipped;
+    if (length >= 4) return bytes.readUInt32BE(start);
+    let word = 0;
+    for (let byte = 0; byte < 4; byte++) word = (word << 8) | (byte < length ? (bytes[start + byte] as number) : 0);
+    return word >>> 0;
   }
 
   /** Negative if the key at a place that {@link pair} gave comes before `key`, 0 if it is that. */
