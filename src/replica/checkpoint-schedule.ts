@@ -28,12 +28,12 @@ const patienceWhilePutOff = 1.75;
  * made this much earlier, so that its flush does not keep the log's writes from the same disk for long.
  */
 const bulkyRowBytes = 512;
-const bulkyPart = 1 / 2;
+const bulkyPart = 1 / 4;
 
 /** The most that waits while checkpoints are put off: layers, since a read of a key may have to look into each … */
 const layersMax = 16;
-/** … and of the memory of a usual checkpoint; below that at which nothing more is applied. */
-const memoryPartMax = 3 / 2;
+/** … and of the memory of the largest usual checkpoint; below that at which nothing more is applied. */
+const memoryPartMax = 3 / 4;
 
 /**
  * Of the ticks that a layer took to fill, those between the checkpoints of what was put off: so that it gets less while more comes, and
@@ -46,10 +46,10 @@ const drainTicksMax = 50;
 const turnTicks = 25;
 
 /**
- * Changes for each page that holds rows from which on a page is changed so often in a checkpoint of the usual size that this saves much:
- * with twice as many random changes as pages, each page that is written has 2.3 of them, with as many 1.6, with few 1.
+ * Changes for each page that holds rows from which on a page is changed so often in the largest usual checkpoint that this saves much:
+ * with four times as many random changes as pages, each page that is written has 4.1 of them, with twice as many 2.3, with few 1.
  */
-const changesPerPageMin = 1.5;
+const changesPerPageMin = 3;
 
 /** Ticks between checkpoints because of many pages: the estimate takes keys to be random, and where they are not, far fewer are written. */
 const manyPagesPauseTicks = 25;

@@ -53,7 +53,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   electionTimeoutTicks: 10,
   resendTicks: 10,
   checkpointTicks: 1_500,
-  checkpointBytesMax: 64 * mebibyte,
+  checkpointBytesMax: 128 * mebibyte,
   checkpointPagesMax: 8_192,
   checkpointOvertakenBytesMax: 12 * mebibyte,
   smallCheckpointBytes: mebibyte / 4,

@@ -55,6 +55,9 @@ const niceness = 5;
  * Changes of pairs are made about in the order of the keys, by the five bytes behind what all keys begin with: LMDB then finds
  * each of its pages once, while it is still in the processor's cache. Those of the same key keep their order.
  *
+ * A million keys make it a fifth of all that members do. So a change takes no view of memory where it can be helped: its key goes to lmdb
+ * from where it is, and views of key and record serve as long as the lengths stay the same.
+ *
  * They are made in children of the transaction, a thousand in each. LMDB lists the pages that a transaction has changed by their
  * numbers, and lmdb gives those that are free from the highest down: each goes before all that are listed, which then move. With
  * 25,000 pages that took half of the thread's time. A child has a list of its own, and at its end the two are merged. But a list has room
@@ -65,12 +68,23 @@ const niceness = 5;
  * not all of one for a moment. The pages go to the disk at the end, as ever.
  */
 const program = `
-const { isAscii } = require('node:buffer');
 const { getPriority, setPriority } = require('node:os');
 const { parentPort, workerData } = require('node:worker_threads');
 const { crc32 } = require('node:zlib');
 const { open } = require(workerData.lmdbPath);
-const binary = { encoding: 'binary', keyEncoding: 'binary' };
+// A key as lmdb is given it: where its bytes are. None is ever read.
+const key = { bytes: undefined, start: 0, end: 0 };
+function keyAt(bytes, start, end) {
+  key.bytes = bytes;
+  key.start = start;
+  key.end = end;
+  return key;
+}
+function writeKey({ bytes, start, end }, target, to) {
+  for (let from = start; from < end; from++) target[to++] = bytes[from];
+  return to;
+}
+const binary = { encoding: 'binary', keyEncoder: { writeKey } };
 const root = open({ path: workerData.path, overlappingSync: false, eventTurnBatching: false, ...binary });
 const tables = workerData.tables.map((name) => root.openDB(name, binary));
 const isPairs = workerData.tables.map((name) => name.startsWith('pairs'));
@@ -83,18 +97,24 @@ const append = { append: true };
 const overtaken = 0x80, seal = 2, remove = 3, clear = 4, packed = 5, headerBytes = 8, indexMax = 2 ** 24, endsAt = 0, busyAt = 1, hurryAt = 2, rowsPerCheck = 512;
 const operationsPerChild = 1024, childrenPagesMax = 100_000, pageBytes = 4096, childFailures = [-30788, -30782]; // MDB_TXN_FULL, MDB_BAD_TXN
 
+// pairBytes: keys and records; largePairs: those that do not fit into half a page.
 function operationsOf(chunks) {
   const clears = [], pairs = [], others = [];
+  let pairBytes = 0, largePairs = 0;
   for (const { bytes, used } of chunks) {
     for (let at = 0; at < used; ) {
-      const table = bytes[at + 1];
-      const end = at + headerBytes + bytes.readUInt16LE(at + 2) + bytes.readUInt32LE(at + 4);
-      const to = bytes[at] === clear ? clears : isPairs[table] && bytes[at] !== packed ? pairs : others;
-      if ((table & overtaken) === 0) to.push(bytes, at);
-      at = end;
+      const kind = bytes[at], table = bytes[at + 1];
+      const size = bytes.readUInt16LE(at + 2) + bytes.readUInt32LE(at + 4);
+      if ((table & overtaken) === 0) {
+        const isPair = isPairs[table] && kind !== packed && kind !== clear;
+        (isPair ? pairs : kind === clear ? clears : others).push(bytes, at);
+        if (isPair) pairBytes += size;
+        if (isPair && 2 * size > pageBytes) largePairs++;
+      }
+      at += headerBytes + size;
     }
   }
-  return { clears, pairs, others };
+  return { clears, pairs, others, pairBytes, largePairs };
 }
 
 const keyEnd = (bytes, at) => at + headerBytes + bytes.readUInt16LE(at + 2);
@@ -141,8 +161,44 @@ function checkEnd() {
 // lmdb takes the address of what it writes, and cannot of shared memory.
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);
 function ownCopy(bytes, start, end) {
-  if (end - start > scratch.length) scratch = Buffer.allocUnsafeSlow(end - start);
+  makeRoom(end - start);
   return scratch.subarray(0, bytes.copy(scratch, 0, start, end));
+}
+
+let viewKeyBytes = -1, viewRecordBytes = -1, covered, sealedRecord;
+function makeRoom(bytes) {
+  if (bytes <= scratch.length) return;
+  scratch = Buffer.allocUnsafeSlow(bytes);
+  viewKeyBytes = -1;
+}
+
+// The checksum is over the key and what follows it, which therefore come to lie behind four bytes; it then takes the last four of the key.
+function sealPair(bytes, start, middle, end) {
+  const keyBytes = middle - start, recordBytes = end - middle;
+  makeRoom(end - start);
+  if (keyBytes !== viewKeyBytes || recordBytes !== viewRecordBytes) {
+    viewKeyBytes = keyBytes;
+    viewRecordBytes = recordBytes;
+    covered = scratch.subarray(4, keyBytes + recordBytes);
+    sealedRecord = scratch.subarray(keyBytes, keyBytes + recordBytes);
+  }
+  bytes.copy(scratch, 0, start, end);
+  let highest = 0;
+  for (let at = keyBytes - 1; at >= 0; at--) {
+    const byte = scratch[at];
+    scratch[at + 4] = byte;
+    highest |= byte;
+  }
+  // Over the key as a text of one character a byte.
+  const checksum = highest < 0x80 ? crc32(covered) : crc32(sealedRecord.subarray(4), crc32(bytes.latin1Slice(start, middle)));
+  scratch.writeUInt32BE(checksum, keyBytes);
+  return sealedRecord;
+}
+
+function sealSession(bytes, start, middle, end) {
+  const record = ownCopy(bytes, middle, end);
+  record.writeUInt32BE(crc32(record.subarray(4), bytes.readUInt32BE(start + 4)), 0);
+  return record;
 }
 
 function run(operations) {
@@ -150,19 +206,14 @@ function run(operations) {
     if (i % (2 * rowsPerCheck) === 0) checkEnd();
     const bytes = operations[i], at = operations[i + 1];
     const kind = bytes[at], number = bytes[at + 1], table = tables[number];
-    const end = keyEnd(bytes, at);
-    const key = bytes.subarray(at + headerBytes, end);
+    const start = at + headerBytes, middle = keyEnd(bytes, at), end = middle + bytes.readUInt32LE(at + 4);
     if (kind === clear) table.clearSync();
-    else if (kind === packed) install(ownCopy(bytes, end, end + bytes.readUInt32LE(at + 4)), number);
-    else if (kind === remove) table.removeSync(key);
+    else if (kind === packed) install(ownCopy(bytes, middle, end), number);
+    else if (kind === remove) table.removeSync(keyAt(bytes, start, middle));
     else {
-      const record = ownCopy(bytes, end, end + bytes.readUInt32LE(at + 4));
-      if (kind === seal) {
-        // Over the key as a text of one character a byte.
-        const seed = !isPairs[number] ? key.readUInt32BE(4) : crc32(isAscii(key) ? key : key.latin1Slice());
-        record.writeUInt32BE(crc32(record.subarray(4), seed), 0);
-      }
-      table.putSync(key, record);
+      const seals = isPairs[number] ? sealPair : sealSession;
+      const record = kind === seal ? seals(bytes, start, middle, end) : ownCopy(bytes, middle, end);
+      table.putSync(keyAt(bytes, start, middle), record);
     }
   }
 }
@@ -178,14 +229,14 @@ function install(rows, number) {
       if (byte < 0x80) return value;
     }
   };
-  const next = (length) => rows.subarray(at, (at += length));
   for (let row = 0; at < rows.length; row++) {
     if (row % rowsPerCheck === 0) checkEnd();
     const isPair = rows[at++] === 0;
     const first = varuint();
-    const key = isPair ? next(first) : sessionKey(first);
+    const key = isPair ? keyAt(rows, at, (at += first)) : sessionKey(first);
     const table = tables[isPair ? number : number + 1];
-    const record = next(varuint());
+    const length = varuint();
+    const record = rows.subarray(at, (at += length));
     // They mostly come in order. Appended they fill LMDB's pages; put in between, they leave every page half empty.
     if (!table.putSync(key, record, append)) table.putSync(key, record);
   }
@@ -195,7 +246,7 @@ const idBytes = Buffer.allocUnsafeSlow(8);
 function sessionKey(id) {
   idBytes.writeUInt32BE(Math.floor(id / 2 ** 32), 0);
   idBytes.writeUInt32BE(id >>> 0, 4);
-  return idBytes;
+  return keyAt(idBytes, 0, 8);
 }
 
 // Sleeps until the part of its time has passed that is done of its work, unless somebody waits for it.
@@ -208,7 +259,7 @@ function write({ chunks, spreadMs }) {
   const pace = { beganMs: performance.now(), spreadMs };
   const operations = operationsOf(chunks.map(({ memory, used }) => ({ bytes: Buffer.from(memory), used })));
   const ordered = inOrder(operations.pairs);
-  const hasChildren = mostPages(ordered) <= childrenPagesMax;
+  const hasChildren = mostPages(operations) <= childrenPagesMax;
   try {
     transact(operations, ordered, hasChildren, pace);
   } catch (error) {
@@ -238,13 +289,9 @@ function runInChildren(operations, pace) {
 
 // The most pages that operations on pairs may change: leaves that are there, half full ones of what comes to them, and the pages
 // beside them of values that do not fit into half a page; and all branches.
-function mostPages(operations) {
-  let pages = 0, changes = 0;
-  for (let i = 0; i < operations.length; i += 2) {
-    const bytes = operations[i].readUInt16LE(operations[i + 1] + 2) + operations[i].readUInt32LE(operations[i + 1] + 4);
-    pages += (2 * bytes) / pageBytes + (2 * bytes > pageBytes ? 2 : 0);
-    changes++;
-  }
+function mostPages({ pairs, pairBytes, largePairs }) {
+  const changes = pairs.length / 2;
+  let pages = (2 * pairBytes) / pageBytes + 2 * largePairs;
   for (const [number, table] of tables.entries()) {
     if (!isPairs[number]) continue;
     const { treeLeafPageCount, treeBranchPageCount } = table.getStats();

@@ -6,7 +6,7 @@ import { Donor } from '../../src/replica/donor.ts';
 import { defaultReplicaSettings } from '../../src/replica/settings.ts';
 
 const kibibyte = 1024;
-const settings = { ...defaultReplicaSettings, checkpointBytesMax: 64 * kibibyte, checkpointPagesMax: 4 };
+const settings = { ...defaultReplicaSettings, checkpointBytesMax: 128 * kibibyte, checkpointPagesMax: 4 };
 
 /** A node that stands by, of whose store each change is of a page of its own: the most layers and bytes that ever waited. */
 function standBy(valueBytes: number, ticks: number): { layers: number; bytes: number; durableIndex: number } {
@@ -43,11 +43,11 @@ it('while checkpoints are put off no more than 16 layers wait', () => {
   expect(durableIndex).toBeGreaterThan(500);
 });
 
-it('and no more memory than that of one and a half usual checkpoints', () => {
+it('and no more memory than three quarters of that of the largest usual checkpoint', () => {
   const { layers, bytes, durableIndex } = standBy(600, 1_000);
   expect(layers).toBeGreaterThan(1);
-  expect(bytes).toBeLessThan(1.6 * 64 * kibibyte);
-  expect(bytes).toBeGreaterThan(1.4 * 64 * kibibyte);
+  expect(bytes).toBeLessThan(0.8 * 128 * kibibyte);
+  expect(bytes).toBeGreaterThan(0.7 * 128 * kibibyte);
   expect(durableIndex).toBeGreaterThan(500);
 });
 
