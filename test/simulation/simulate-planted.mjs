@@ -1,13 +1,17 @@
-// npm run simulate:planted [-- --only NAME]    plants each bug in turn: the simulator must catch it within its budget of seeds
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readToolOptions } from '../tool-options.mjs';
 import { bundleSimulator, makeScratch } from './bundle.mjs';
 import { plantedBugs } from './planted-bugs.mjs';
 import { runSeeds } from './workers.mjs';
 
-const { values } = parseArgs({ options: { only: { type: 'string' } } });
-const bugs = plantedBugs.filter(({ name }) => values.only === undefined || name.includes(values.only));
-if (bugs.length === 0) throw new Error(`no planted bug has "${values.only}" in its name`);
+const usage = `npm run simulate:planted [-- --only NAME]    plants each bug in turn: the simulator must catch it within its budget of seeds
+  --only NAME     only those with this in their names
+`;
+const named = (only) => plantedBugs.filter(({ name }) => only === undefined || name.includes(only));
+const { only } = readToolOptions(usage, { only: { type: 'string' } }, (values) =>
+  named(values.only).length === 0 ? `no planted bug has "${values.only}" in its name` : undefined,
+);
+const bugs = named(only);
 
 /** The first seed of the budget that fails with the bug planted, and how. */
 async function hunt(bug, bundle) {

@@ -1,32 +1,34 @@
-// npm run simulate -- --seeds 1000 [--first 1] [--processes 2]    runs seeds, prints progress and a summary
-// npm run simulate -- --seed 17                                   replays one: a line for all that happens, and the trace hash
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readToolOptions } from '../tool-options.mjs';
 import { bundleSimulator, makeScratch } from './bundle.mjs';
 import { runSeeds } from './workers.mjs';
 
 const failuresMax = 10;
 
-function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: 'string', default: '100' },
-      first: { type: 'string', default: '1' },
-      processes: { type: 'string', default: '2' },
-      seed: { type: 'string' },
-    },
-  });
-  const options = { seeds: 1, first: 1, processes: 1 };
-  for (const name of ['seeds', 'first', 'processes', 'seed']) {
+const usage = `npm run simulate -- [--seeds N] [--first N] [--processes N]    runs seeds, prints progress and a summary
+npm run simulate -- --seed N                                   replays one: a line for all that happens, and the trace hash
+  --seeds N       how many (100)
+  --first N       the first of them (1)
+  --processes N   how many run at the same time (2)
+`;
+const names = ['seeds', 'first', 'processes', 'seed'];
+
+function problemOf(values) {
+  for (const name of names) {
     const text = values[name];
     if (text === undefined) continue;
     if (!/^[0-9]{1,15}$/.test(text) || (name !== 'seed' && name !== 'first' && text === '0')) {
-      throw new Error(`--${name} is ${text}: a whole number is due, such as --${name} 17`);
+      return `--${name} is ${text}: a whole number is due, such as --${name} 17`;
     }
-    options[name] = Number(text);
   }
-  return options;
+  return undefined;
+}
+
+function readOptions() {
+  const values = readToolOptions(usage, Object.fromEntries(names.map((name) => [name, { type: 'string' }])), problemOf);
+  const defaults = { seeds: 100, first: 1, processes: 2 };
+  return { ...defaults, ...Object.fromEntries(Object.entries(values).map(([name, text]) => [name, Number(text)])) };
 }
 
 /** The version that the seeds are of: another one may give other traces. */

@@ -1,22 +1,19 @@
-// npm run torture [-- --cycles 50]    kills all nodes, or cuts the power of their disk, under load, again and again, and looks for what
-// was acknowledged. Needs root and Linux, for the power cut: ext4 on a loop device that is shut down without a flush
-// (Debian's packages xfsprogs and e2fsprogs).
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { KvClient } from '../../dist/src/index.js';
+import { readToolOptions } from '../tool-options.mjs';
 
-const { values } = parseArgs({ options: { cycles: { type: 'string', default: '50' }, help: { type: 'boolean' } } });
-if (values.help) {
-  process.stdout.write(`npm run torture -- [--cycles N]
-  --cycles N   how often all nodes are killed, or their disk's power is cut, in turn (50)
-Needs root and Linux with Debian's packages xfsprogs and e2fsprogs.
-`);
-  process.exit();
-}
+const usage = `npm run torture -- [--cycles N]    kills all nodes, or cuts the power of their disk, under load, again and again, and looks for what
+was acknowledged
+  --cycles N   how often, in turn (50)
+Needs root and Linux, for the power cut: ext4 on a loop device that is shut down without a flush (Debian's packages xfsprogs and e2fsprogs).
+`;
+const values = readToolOptions(usage, { cycles: { type: 'string', default: '50' } }, ({ cycles }) =>
+  /^[1-9][0-9]{0,8}$/.test(cycles) ? undefined : `--cycles is ${cycles}: give a whole number from 1 on`,
+);
 const cycles = Number(values.cycles);
 const launcher = fileURLToPath(new URL('../../bin/kv.js', import.meta.url));
 const ids = [1, 2, 3];
@@ -31,7 +28,6 @@ function run(command, ...args) {
 
 /** What keeps this from running here, or undefined. */
 function problem() {
-  if (!Number.isInteger(cycles) || cycles < 1) return `--cycles is ${values.cycles}: give a whole number from 1 on`;
   if (process.getuid?.() !== 0) return 'torture needs root, to mount a disk and cut its power';
   for (const [tool, name] of [
     ['xfs_io', 'xfsprogs'],
