@@ -6,7 +6,6 @@ import type { StateStore } from '../kv/state-store.ts';
 import type { Ballot, NodeId } from '../omnipaxos/ballot.ts';
 import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
-import { majority } from '../omnipaxos/quorum.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
 import type {
@@ -22,13 +21,13 @@ import type {
 import { Backups } from './backups.ts';
 import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
-import { DiskWatch } from './disk-watch.ts';
 import { type Answer, type DecidedLog, Donor, type WorkRequest } from './donor.ts';
 import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
 import { Fillings, fillPatienceTicks } from './fillings.ts';
 import { FlushTimes } from './flush-times.ts';
 import { Formation, type InitialCluster } from './formation.ts';
-import { LeadHandover } from './lead-handover.ts';
+import { LeadKeeper } from './lead-keeper.ts';
+import { Leaving } from './leaving.ts';
 import type { LogStore } from './log-store.ts';
 import { Openings, openedWith } from './openings.ts';
 import { failure, Output } from './output.ts';
@@ -59,9 +58,8 @@ export interface ReplicaOptions {
  * What this node is to the cluster.
  *
  * - `forming`: belongs to no cluster yet and waits for the other initial members.
- * - `member`: votes. `catchUp` is set while it lacks more than its leader's log can give it; `announced` is a later
- *   configuration that it was told of and has not reached in the log. Until it has, it goes on voting in its own: others
- *   may yet need what it accepted there.
+ * - `member`: votes. `catchUp` is set while it lacks more than its leader's log can give it; `leaving` knows of a later configuration
+ *   that it was told of and has not reached in the log, and when to go there.
  * - `joining`: is a member of `configuration`, but lacks what was decided before it. It never votes in an older one again.
  * - `standby`: no member; waits to be taken in. `filling` is set while it gets all data beforehand.
  */
@@ -71,28 +69,13 @@ type Mode =
       readonly name: 'member';
       readonly voter: Voter;
       catchUp: CatchUp | undefined;
-      announced: Announced | undefined;
+      readonly leaving: Leaving;
     }
   | { readonly name: 'joining'; readonly configuration: Configuration; readonly catchUp: CatchUp }
   | { readonly name: 'standby'; filling: CatchUp | undefined };
 
-/** A later configuration that a voter was told of, and when. */
-interface Announced {
-  readonly configuration: Configuration;
-  readonly tick: number;
-}
-
-/** Election timeouts in which the members of a sealed configuration may decide its StopSign once more. */
-const timeoutsToDecideAgain = 20;
 /** Most links that a status tells of. */
 const connectedToldMax = 256;
-/**
- * A flush is slow from this share of an election timeout on. Who takes over writes twice before it leads, one after the other
- * (its own Prepare, a promise elsewhere): with slower disks that takes longer than the time in which a leader is to be replaced.
- */
-const slowFlushShare = 0.5;
-/** Election timeouts that a node has to take over when asked. */
-const takeOverTimeouts = 2;
 /** Most turns in a row in which work for those who catch up is put off, however busy they are. */
 const turnsPutOffMax = 4;
 /** A newcomer counts as filled with so many times the lag with which a node votes: it gets the rest in a moment. */
@@ -124,8 +107,7 @@ export class Replica {
   readonly #space: Space;
   readonly #initialMembers: readonly NodeId[];
   readonly #flushTimes = new FlushTimes();
-  readonly #diskWatch: DiskWatch;
-  readonly #handover: LeadHandover;
+  readonly #leadKeeper: LeadKeeper;
   #mode: Mode;
   #inbox: ReplicaEvent[] = [];
   #tick = 0;
@@ -164,9 +146,7 @@ export class Replica {
     this.#clients = new Clients(this.#machine, this.#backups, this.#settings, this.#output, view);
     this.#reconfigurations = new Reconfigurations(this.#output, view);
     this.#fillings = new Fillings(this.#output, view, fillLag * this.#settings.voteLagEntries);
-    const { electionTimeoutTicks, handoverPauseTicks } = this.#settings;
-    this.#diskWatch = new DiskWatch(electionTimeoutTicks * options.tickMs * slowFlushShare);
-    this.#handover = new LeadHandover(takeOverTimeouts * electionTimeoutTicks, handoverPauseTicks);
+    this.#leadKeeper = new LeadKeeper(this.#output, view);
     this.#mode = this.#initialMode();
   }
 
@@ -358,7 +338,8 @@ export class Replica {
 
   #votingIn(configuration: Configuration, isIncumbent: boolean): Mode {
     const voter = new Voter(configuration, this.#nodeId, this.#store, this.#settings, isIncumbent);
-    return { name: 'member', voter, catchUp: undefined, announced: undefined };
+    const leaving = new Leaving(configuration, this.#nodeId, this.#peers, this.#settings.electionTimeoutTicks);
+    return { name: 'member', voter, catchUp: undefined, leaving };
   }
 
   #isMemberOf(configuration: Configuration): boolean {
@@ -370,7 +351,7 @@ export class Replica {
     switch (event.type) {
       case 'tick':
         this.#onTick(event.elapsedMs ?? this.#options.tickMs);
-        return this.#watchDisk(event.flushingMs ?? 0, event.flushingBytes ?? 0);
+        return this.#leadKeeper.tick(event.flushingMs ?? 0, event.flushingBytes ?? 0);
       case 'peerConnected':
         return this.#onPeerConnected(event.hello);
       case 'peerDisconnected':
@@ -396,7 +377,7 @@ export class Replica {
         return this.#onStateInstalled(event.index);
       case 'stopping':
         this.#isStopping = true;
-        return this.#handOverLead();
+        return this.#leadKeeper.onStopping();
       case 'stopped':
         return this.#clients.failAll(failure('shuttingDown', 'notApplied', 'this node is stopping'));
       default:
@@ -427,7 +408,7 @@ export class Replica {
 
   #onFlushed(durationMs: number, bytes: number): void {
     this.#flushTimes.add(durationMs);
-    this.#diskWatch.flushed(durationMs, bytes);
+    this.#leadKeeper.onFlushed(durationMs, bytes);
   }
 
   #onTick(elapsedMs: number): void {
@@ -629,7 +610,7 @@ export class Replica {
       case 'Announce':
         return this.#onAnnounce(from, payload);
       case 'TakeOver':
-        return this.#onTakeOver(from, configurationId);
+        return this.#leadKeeper.onTakeOver(from, configurationId);
       case 'DonorQuery':
       case 'SnapshotRequest':
       case 'CutsRequest':
@@ -663,34 +644,6 @@ export class Replica {
     if (request.type === 'DonorQuery') this.#tellStanding(from);
     else if (request.type === 'SnapshotRequest') this.#holdSnapshot(from, request.index);
     else this.#donor.take(from, request);
-  }
-
-  /** Whoever is to lead next need not wait for an election timeout, and clients hardly notice. */
-  #handOverLead(): void {
-    const successor = this.voter?.paxos.furthestFollower();
-    if (successor !== undefined) this.#output.send(successor, this.#configurationId, { type: 'TakeOver' });
-  }
-
-  /** A leader whose disk stays slow asks another to lead. Heartbeats know nothing of disks: nobody else would notice. */
-  #watchDisk(flushingMs: number, flushingBytes: number): void {
-    const wasSlow = this.#diskWatch.isSlow;
-    this.#diskWatch.tick(this.#nowMs, flushingMs, flushingBytes);
-    const { isSlow } = this.#diskWatch;
-    if (isSlow && !wasSlow) this.#output.notice('warn', 'the disk is slow: most flushes of the log take too long');
-    if (wasSlow && !isSlow) this.#output.notice('info', 'the disk is quick again');
-    const paxos = this.voter?.paxos;
-    if (!isSlow || !paxos?.isLeaderInAcceptPhase) return this.#handover.rest();
-    const successor = this.#handover.next(this.#tick, (asked) => paxos.furthestFollower(asked));
-    if (successor === undefined) return;
-    this.#output.notice('warn', `because of its slow disk this node asks node ${successor} to lead`);
-    this.#output.send(successor, this.#configurationId, { type: 'TakeOver' });
-  }
-
-  /** One that stops, or whose disk is slow as well, is no better leader. */
-  #onTakeOver(from: NodeId, configurationId: number): void {
-    const { voter } = this;
-    if (voter?.configurationId !== configurationId || voter.leader?.pid !== from) return;
-    if (!this.#isStopping && !this.#diskWatch.isSlow) voter.takeOver();
   }
 
   #tellStanding(to: NodeId): void {
@@ -750,25 +703,11 @@ export class Replica {
     return origin === undefined || isSameOrigin(origin, configuration.origin);
   }
 
-  /**
-   * A later configuration means that a StopSign is decided that this voter has not reached. It catches up to it, and goes
-   * over by applying it. A leader in office is one of the past: its log must not change under its ballot, so it leaves without. But
-   * as long as a quorum of its own may be left it gets some time: it may be about to decide the StopSign once more, or others
-   * that have it may need its vote to do so.
-   */
-  #onAnnounceToVoter(mode: Mode & { name: 'member' }, configuration: Configuration): void {
-    const known = mode.announced?.configuration.configurationId ?? 0;
-    if (known < configuration.configurationId) mode.announced = { configuration, tick: this.#tick };
-    if (!mode.voter.paxos.isLeaderInAcceptPhase || mode.announced === undefined) return;
-    const isOverdue = this.#tick - mode.announced.tick > this.#settings.electionTimeoutTicks * timeoutsToDecideAgain;
-    if (isOverdue || !this.#mayDecideAgain(mode.voter.configuration, configuration)) this.#enter(configuration);
-  }
-
-  /** A quorum of `present`, with this node, was not heard in `next` or a later configuration yet. */
-  #mayDecideAgain(present: Configuration, next: Configuration): boolean {
-    const hasLeft = (id: NodeId) => id !== this.#nodeId && this.#peers.knows(id, next.configurationId);
-    const left = present.members.filter(({ id }) => !hasLeft(id));
-    return left.length >= (present.quorum ?? majority(present.members.length)).accept;
+  /** A later configuration means that a StopSign is decided that this voter has not reached: it catches up to it, see {@link Leaving}. */
+  #onAnnounceToVoter({ voter, leaving }: Mode & { name: 'member' }, configuration: Configuration): void {
+    leaving.onAnnounce(configuration, this.#tick);
+    const later = voter.paxos.isLeaderInAcceptPhase ? leaving.toEnterAsLeader(this.#tick) : undefined;
+    if (later) this.#enter(later);
   }
 
   /**
@@ -836,41 +775,23 @@ export class Replica {
   /** A member catches up when its consensus says so, or when it was told of a later configuration. */
   #updateMemberCatchUp(mode: Mode & { name: 'member' }): void {
     // A leader in office knows best what is decided in its configuration.
-    const announced = mode.voter.paxos.isLeaderInAcceptPhase ? undefined : mode.announced;
-    const targetIndex = Math.max(mode.voter.paxos.catchUpTarget?.index ?? 0, announced?.configuration.startIndex ?? 0);
+    const announced = mode.voter.paxos.isLeaderInAcceptPhase ? undefined : mode.leaving.announced;
+    const targetIndex = Math.max(mode.voter.paxos.catchUpTarget?.index ?? 0, announced?.startIndex ?? 0);
     if (targetIndex <= this.#store.state.decidedIndex) {
       if (!this.#keeper.isInstalling) mode.catchUp = undefined;
     } else if (mode.catchUp) mode.catchUp.retarget(targetIndex);
     else mode.catchUp = new CatchUp(mode.voter.paxos, this.#state, this.#settings, targetIndex);
     if (!announced || !mode.catchUp?.needsState || this.#keeper.isInstalling) return;
-    // The way by the log to the StopSign is gone. Nobody needs this vote any more if something is decided behind it: a quorum of
-    // the later configuration has it all then. Else it is kept until the state from there has come (`#leaveBefore`).
-    const { configuration } = announced;
-    const isNeeded =
-      mode.catchUp.decidedElsewhere <= configuration.startIndex &&
-      this.#mayDecideAgain(mode.voter.configuration, configuration);
-    if (!isNeeded) this.#enter(configuration);
+    // The way by the log to the StopSign is gone. The vote is kept until the state from there has come, unless nobody needs it any more.
+    const later = mode.leaving.toEnterWithoutState(mode.catchUp.decidedElsewhere);
+    if (later) this.#enter(later);
   }
 
   /** The newest configuration that this node knows of, or that it was told of while it votes in an older one. */
   get #newestToldOf(): number {
     const mode = this.#mode;
-    const announced = mode.name === 'member' ? mode.announced?.configuration.configurationId : undefined;
+    const announced = mode.name === 'member' ? mode.leaving.announced?.configurationId : undefined;
     return Math.max(this.#configurationId, announced ?? 0);
-  }
-
-  /**
-   * A state from behind the StopSign of the configuration that this node votes in must not become that of a voter: it gives up its
-   * vote before the state at `index` is made its own, and not before all of that is here. Until then others may need it, with what
-   * it accepted, to decide the StopSign once more.
-   */
-  #leaveBefore(index: number): void {
-    const mode = this.#mode;
-    if (mode.name !== 'member' || mode.announced === undefined) return;
-    const { configuration } = mode.announced;
-    const next = historyOf(configuration).find(({ configurationId }) => configurationId === this.#configurationId + 1);
-    // Of a past that is too long nobody knows where the own one ended.
-    if (next === undefined || index >= next.startIndex) this.#enter(configuration);
   }
 
   #onStateChunk(from: NodeId, configurationId: number, chunk: StateChunk): void {
@@ -882,7 +803,8 @@ export class Replica {
     const index = catchUp.onStateChunk(from, chunk);
     if (index === undefined) return;
     if (index <= this.#machine.appliedIndex) return catchUp.abandonState();
-    this.#leaveBefore(index);
+    const later = this.#mode.name === 'member' ? this.#mode.leaving.toEnterBefore(index) : undefined;
+    if (later) this.#enter(later);
     if (this.#mode.name !== 'standby' || this.#mode.filling === catchUp) this.#keeper.install(index);
   }
 
@@ -997,6 +919,8 @@ export class Replica {
       },
       resendTicks: this.#settings.resendTicks,
       electionTimeoutTicks: this.#settings.electionTimeoutTicks,
+      handoverPauseTicks: this.#settings.handoverPauseTicks,
+      tickMs: this.#options.tickMs,
       isConnected: this.#isLinked,
       helloOf: (nodeId: NodeId) => this.#peers.helloOf(nodeId),
       replacementOf: (nodeId: NodeId) => this.#peers.replacementOf(nodeId, this.#nowMs),

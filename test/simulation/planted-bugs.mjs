@@ -394,7 +394,11 @@ export const plantedBugs = [
         find: 'if (configurationId > this.#newestToldOf) return;',
         replace: '',
       },
-      { file: replica, find: 'this.#leaveBefore(index);', replace: '' },
+      {
+        file: replica,
+        find: 'if (later) this.#enter(later);\n    if (this.#mode.name !== ',
+        replace: 'if (this.#mode.name !== ',
+      },
     ],
   },
   {
@@ -492,7 +496,7 @@ export const plantedBugs = [
     seeds: 20,
     edits: [
       {
-        file: replica,
+        file: 'src/replica/lead-keeper.ts',
         find: 'if (!isSlow || !paxos?.isLeaderInAcceptPhase)',
         replace: 'if (!paxos?.isLeaderInAcceptPhase)',
       },

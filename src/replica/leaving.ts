@@ -1,0 +1,82 @@
+import { type Configuration, historyOf } from '../cluster/configuration.ts';
+import type { NodeId } from '../omnipaxos/ballot.ts';
+import { majority } from '../omnipaxos/quorum.ts';
+import type { Peers } from './peers.ts';
+
+/** Election timeouts in which the members of a sealed configuration may decide its StopSign once more. */
+const timeoutsToDecideAgain = 20;
+
+/**
+ * When a voter that was told of a later configuration, and has not reached its StopSign in the log, gives up its vote in its own. As
+ * long as it may, it keeps that: others may need it, with what it accepted, to decide the StopSign (once more).
+ *
+ * Mostly it reaches the StopSign by the log and goes over by applying it. This is for when it cannot.
+ */
+export class Leaving {
+  readonly #present: Configuration;
+  readonly #nodeId: NodeId;
+  readonly #peers: Peers;
+  readonly #patienceTicks: number;
+  #announced: Configuration | undefined;
+  #announcedTick = 0;
+
+  /** `present`: the configuration in which node `nodeId` votes. */
+  constructor(present: Configuration, nodeId: NodeId, peers: Peers, electionTimeoutTicks: number) {
+    this.#present = present;
+    this.#nodeId = nodeId;
+    this.#peers = peers;
+    this.#patienceTicks = electionTimeoutTicks * timeoutsToDecideAgain;
+  }
+
+  /** The latest configuration that this node was told of. */
+  get announced(): Configuration | undefined {
+    return this.#announced;
+  }
+
+  /** It is told of a later one. */
+  onAnnounce(configuration: Configuration, tick: number): void {
+    if ((this.#announced?.configurationId ?? 0) >= configuration.configurationId) return;
+    this.#announced = configuration;
+    this.#announcedTick = tick;
+  }
+
+  /**
+   * The configuration to take up now as a leader in office: one of the past, whose log must not change under its ballot. But as long as
+   * a quorum of its own may be left it gets some time: it may be about to decide the StopSign once more, or others that have it may need
+   * its vote to do so.
+   */
+  toEnterAsLeader(tick: number): Configuration | undefined {
+    const isOverdue = tick - this.#announcedTick > this.#patienceTicks;
+    return isOverdue || !this.#mayDecideAgain ? this.#announced : undefined;
+  }
+
+  /**
+   * The configuration to take up now though the state from there is not here yet, and the way by the log to the StopSign is gone: nobody
+   * needs this vote any more. Either no quorum is left to use it, or something is decided behind the StopSign, below `decidedElsewhere`:
+   * then a quorum of the later configuration has it all.
+   */
+  toEnterWithoutState(decidedElsewhere: number): Configuration | undefined {
+    const isNeeded = decidedElsewhere <= (this.#announced?.startIndex ?? 0) && this.#mayDecideAgain;
+    return isNeeded ? undefined : this.#announced;
+  }
+
+  /**
+   * The configuration to take up before the state at `index` becomes this node's own, if that is from behind the StopSign of the one that it
+   * votes in: such a state must not become a voter's. To be asked only when all of that state is here.
+   */
+  toEnterBefore(index: number): Configuration | undefined {
+    if (this.#announced === undefined) return undefined;
+    const nextId = this.#present.configurationId + 1;
+    const next = historyOf(this.#announced).find(({ configurationId }) => configurationId === nextId);
+    // Of a past that is too long nobody knows where the own one ended.
+    return next === undefined || index >= next.startIndex ? this.#announced : undefined;
+  }
+
+  /** A quorum of the present configuration, with this node, was not heard in a later one yet. */
+  get #mayDecideAgain(): boolean {
+    const { configurationId, members, quorum } = this.#present;
+    const hasLeft = (id: NodeId) => id !== this.#nodeId && this.#peers.knows(id, configurationId + 1);
+    const left = members.filter(({ id }) => !hasLeft(id));
+    return left.length >= (quorum ?? majority(members.length)).accept;
+  }
+}

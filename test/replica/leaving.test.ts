@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import type { Configuration } from '../../src/cluster/configuration.ts';
+import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import { Leaving } from '../../src/replica/leaving.ts';
+import { Peers } from '../../src/replica/peers.ts';
+
+const memberOf = (id: NodeId) => ({ id, address: `127.0.0.1:${7000 + id}`, storageId: String(id).padStart(16, '0') });
+const configurationOf = (configurationId: number, startIndex: number, ids: readonly NodeId[]): Configuration => ({
+  configurationId,
+  startIndex,
+  members: ids.map(memberOf),
+});
+
+const present = configurationOf(3, 100, [1, 2, 3]);
+const next: Configuration = {
+  ...configurationOf(4, 200, [2, 3, 4]),
+  past: [{ configurationId: 3, startIndex: 100, memberIds: [1, 2, 3] }],
+};
+const afterNext: Configuration = {
+  ...configurationOf(5, 300, [2, 4, 5]),
+  past: [...(next.past ?? []), { configurationId: 4, startIndex: 200, memberIds: [2, 3, 4] }],
+};
+const electionTimeoutTicks = 10;
+
+/** Node 1, which votes in the present configuration and was told of `announced` at tick 50, with its peers. */
+function told(announced: readonly Configuration[]): { leaving: Leaving; peers: Peers } {
+  const peers = new Peers();
+  const leaving = new Leaving(present, 1, peers, electionTimeoutTicks);
+  for (const configuration of announced) leaving.onAnnounce(configuration, 50);
+  return { leaving, peers };
+}
+
+describe('a voter', () => {
+  it('that was told of nothing leaves for nothing', () => {
+    const { leaving, peers } = told([]);
+    for (const id of [2, 3]) peers.heard(id, 4);
+    expect(leaving.announced).toBeUndefined();
+    expect(leaving.toEnterAsLeader(10_000)).toBeUndefined();
+    expect(leaving.toEnterWithoutState(10_000)).toBeUndefined();
+    expect(leaving.toEnterBefore(10_000)).toBeUndefined();
+  });
+
+  it('keeps the latest that it was told of', () => {
+    expect(told([next, afterNext]).leaving.announced).toBe(afterNext);
+    expect(told([afterNext, next]).leaving.announced).toBe(afterNext);
+  });
+
+  it('leaves without the state only once no quorum of its own is left, or something is decided behind the StopSign', () => {
+    const { leaving, peers } = told([next]);
+    expect(leaving.toEnterWithoutState(200)).toBeUndefined();
+    expect(leaving.toEnterWithoutState(201)).toBe(next);
+    peers.heard(2, 4);
+    expect(leaving.toEnterWithoutState(200), 'with node 3 it is a majority').toBeUndefined();
+    peers.heard(3, 5);
+    expect(leaving.toEnterWithoutState(200)).toBe(next);
+  });
+
+  it('leaves before a state from behind the StopSign of its own configuration becomes its own', () => {
+    const { leaving } = told([afterNext]);
+    expect(leaving.toEnterBefore(199)).toBeUndefined();
+    expect(leaving.toEnterBefore(200)).toBe(afterNext);
+  });
+
+  it('leaves before any where nobody knows any more at which index its own ended', () => {
+    const { leaving } = told([{ ...afterNext, past: [] }]);
+    expect(leaving.toEnterBefore(1)).toBeDefined();
+  });
+});
+
+describe('a leader of the past', () => {
+  it('stays while a quorum of its own may be left, twenty election timeouts from the first word on', () => {
+    const { leaving } = told([next]);
+    leaving.onAnnounce(next, 240);
+    expect(leaving.toEnterAsLeader(250)).toBeUndefined();
+    expect(leaving.toEnterAsLeader(251)).toBe(next);
+  });
+
+  it('leaves at once where none is', () => {
+    const { leaving, peers } = told([next]);
+    for (const id of [2, 3]) peers.heard(id, 4);
+    expect(leaving.toEnterAsLeader(50)).toBe(next);
+  });
+});
