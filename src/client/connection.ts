@@ -1,13 +1,18 @@
 import type { IncomingMessage } from 'node:http';
+import { crc32 } from 'node:zlib';
 import { WebSocket } from 'ws';
 import { behindQueued } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
+import { usePlatformCrc32 } from '../base/crc32.ts';
 import { RecentMap } from '../base/recent-map.ts';
 import { decodeResponses } from '../wire/client-frame.ts';
 import type { ClientResponse } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, decodeClientHello } from '../wire/handshake.ts';
 import { clientFrameBytesMax } from '../wire/limits.ts';
 import type { Call } from './call.ts';
+
+// ws has loaded node:zlib already.
+usePlatformCrc32(crc32);
 
 /** Over so many bytes not yet taken by the kernel nothing more is sent on a connection. */
 const bufferedBytesMax = 8 * 1024 * 1024;
