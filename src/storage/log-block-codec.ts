@@ -1,5 +1,5 @@
-import { crc32 } from 'node:zlib';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { crc32 } from '../base/crc32.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 import { decodeEntry, encodeEntry, entryBytesMax } from '../wire/entry-codec.ts';
 

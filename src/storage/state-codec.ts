@@ -1,5 +1,6 @@
-import { crc32 } from 'node:zlib';
+import { crc32 as crc32OfText } from 'node:zlib';
 import type { ByteString } from '../base/bytes.ts';
+import { crc32 } from '../base/crc32.ts';
 import type { KvRecord } from '../kv/state-store.ts';
 import { DamagedError } from './storage-error.ts';
 
@@ -19,12 +20,12 @@ export function encodeSession(id: number, bytes: Uint8Array): Uint8Array {
 
 /** `record` of `key`, with its checksum put into its first four bytes. */
 export function sealPair(key: ByteString, record: Uint8Array): Uint8Array {
-  return seal(record, crc32(key));
+  return seal(record, crc32OfText(key));
 }
 
 /** The record of `key`; its value is a view into `bytes`. Throws {@link DamagedError}, naming `file` and key. */
 export function decodePair(file: string, key: ByteString, bytes: Uint8Array): KvRecord {
-  if (!isIntact(bytes, crc32(key))) throw damagedPair(file, key);
+  if (!isIntact(bytes, crc32OfText(key))) throw damagedPair(file, key);
   let revision = 0;
   let at = 4;
   // By hand rather than with a ByteReader: reads come by the hundred thousand, and the checksum has vouched for the bytes.
