@@ -24,6 +24,12 @@ type Stage =
   | { readonly name: 'install'; readonly index: number }
   | { readonly name: 'log'; readonly transfer: LogTransfer };
 
+/** A state that does not fit beside the present one, in bytes. */
+export interface LackOfRoom {
+  readonly neededBytes: number;
+  readonly roomBytes: number;
+}
+
 /**
  * Most requests that wait for answers of one donor, and how many do at most when it is asked for more: several in one frame cost both
  * sides much less than one by one.
@@ -34,6 +40,8 @@ const requestsPerDonorLow = 4;
 const planTicks = 5;
 /** Ticks between questions to donors of what they have, while it is not known or may be old. */
 const queryTicks = 5;
+/** What rows take on the disk, in parts of their bytes: pages are not full. */
+const bytesOnDisk = 5 / 4;
 /** Most times that the goal is moved to what was decided meanwhile. */
 const chasesMax = 5;
 
@@ -53,6 +61,9 @@ export class CatchUp {
   #queryPatience = 0;
   #needsState = false;
   #decidedElsewhere = 0;
+  /** Nothing is asked for so long: the last snapshot did not fit on the disk. */
+  #pauseTicks = 0;
+  #lackOfRoom: LackOfRoom | undefined;
   /** Set after an install until it is known what was decided meanwhile. */
   #mustPlan = false;
   #chases = 0;
@@ -110,6 +121,7 @@ export class CatchUp {
   tick(): void {
     this.#donors.tick();
     if (this.#queryPatience > 0) this.#queryPatience--;
+    if (this.#pauseTicks > 0) this.#pauseTicks--;
     const stage = this.#stage;
     switch (stage.name) {
       case 'plan':
@@ -128,16 +140,23 @@ export class CatchUp {
     }
   }
 
-  /** The requests to send now. `linked` are the nodes that have a link now. */
-  requests(linked: readonly NodeId[]): Answer[] {
-    if (this.isInstalling || this.isComplete) return [];
+  /** The requests to send now. `linked` are the nodes that have a link now; `roomBytes` are left for a state beside the present one. */
+  requests(linked: readonly NodeId[], roomBytes: number): Answer[] {
+    if (this.isInstalling || this.isComplete || this.#pauseTicks > 0) return [];
     const requests = this.#queries(linked);
     if (this.#stage.name === 'plan') this.#plan(this.#stage, linked);
-    if (this.#stage.name === 'align') requests.push(...this.#align(this.#stage.alignment, linked));
+    if (this.#stage.name === 'align') requests.push(...this.#align(this.#stage.alignment, linked, roomBytes));
     const stage = this.#stage;
     if (stage.name === 'state') requests.push(...this.#stripeState(stage, linked));
     if (stage.name === 'log') requests.push(...this.#stripeLog(stage, linked));
     return requests;
+  }
+
+  /** That the last snapshot offered did not fit, once each time. */
+  takeLackOfRoom(): LackOfRoom | undefined {
+    const lack = this.#lackOfRoom;
+    this.#lackOfRoom = undefined;
+    return lack;
   }
 
   onStanding(from: NodeId, standing: DonorStanding): void {
@@ -255,16 +274,35 @@ export class CatchUp {
     this.#stage = { name: 'align', alignment };
   }
 
-  #align(alignment: Alignment, linked: readonly NodeId[]): Answer[] {
+  #align(alignment: Alignment, linked: readonly NodeId[], roomBytes: number): Answer[] {
     const outcome = alignment.advance(linked);
     if (outcome.type === 'failed') this.#restart(queryTicks);
     if (outcome.type !== 'aligned') return outcome.type === 'asks' ? outcome.requests : [];
+    const neededBytes = Math.ceil(outcome.offer.bytes * bytesOnDisk);
+    // What is there of this very snapshot takes room that it will need.
+    const isBegun = this.#state.installProgress?.index === outcome.offer.index;
+    if (neededBytes > roomBytes && !isBegun) {
+      this.#waitForRoom({ neededBytes, roomBytes });
+      return [];
+    }
     const transfer = new StateTransfer(outcome.offer, this.#state, this.#settings);
     for (const id of outcome.holders) transfer.holders.add(id);
     this.#stage = { name: 'state', transfer };
     // Those who are late are invited at once.
     this.#queryPatience = 0;
     return [];
+  }
+
+  /**
+   * A state that does not fit would fill the disk half-way, and a full member keeps the cluster from taking puts. Later there may be more room,
+   * or less to take. Donors hold their snapshots for a while though nobody reads them, and free no pages meanwhile: hence the long pause.
+   */
+  #waitForRoom(lack: LackOfRoom): void {
+    // Rows of an older one are of no use any more, and take room.
+    if (this.#state.installProgress !== undefined) this.#state.beginInstall();
+    this.#lackOfRoom = lack;
+    this.#pauseTicks = 2 * this.#settings.snapshotIdleTicks;
+    this.#restart();
   }
 
   #loseHolder(transfer: StateTransfer, donor: NodeId): void {

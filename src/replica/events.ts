@@ -13,6 +13,8 @@ export interface SpaceMeasured extends NodeSpace {
   readonly logAmpleIndex: number;
   /** A write waits until the disk has room again. */
   readonly isWaiting: boolean;
+  /** How much more of a state the disk can take, bytes. Undefined: as much as comes. */
+  readonly stateRoomBytes?: number;
 }
 
 /** What happens to a replica. Sockets, disks and timers only put these into the inbox. */

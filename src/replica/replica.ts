@@ -1,4 +1,5 @@
 import { assert, assertNever } from '../base/assert.ts';
+import { formatBytes } from '../base/byte-size.ts';
 import { type Configuration, historyOf, withPast } from '../cluster/configuration.ts';
 import { describeOrigin, isSameOrigin, type Origin } from '../cluster/origin.ts';
 import { KvStateMachine } from '../kv/state-machine.ts';
@@ -19,7 +20,7 @@ import type {
   StateChunk,
 } from '../wire/peer-message.ts';
 import { Backups } from './backups.ts';
-import { CatchUp } from './catch-up.ts';
+import { CatchUp, type LackOfRoom } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { type Answer, type DecidedLog, Donor, type WorkRequest } from './donor.ts';
 import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
@@ -751,7 +752,11 @@ export class Replica {
     }
     // What is being installed must not be dropped for the rows of another snapshot.
     if (this.#keeper.isInstalling) return;
-    this.#sendAll(this.#activeCatchUp()?.requests(this.#peers.ids()) ?? []);
+    const catchUp = this.#activeCatchUp();
+    if (!catchUp) return;
+    this.#sendAll(catchUp.requests(this.#peers.ids(), this.#space.stateRoomBytes));
+    const lack = catchUp.takeLackOfRoom();
+    if (lack) this.#output.notice('warn', describeLack(lack));
   }
 
   /**
@@ -929,6 +934,12 @@ export class Replica {
       status: () => this.status(),
     };
   }
+}
+
+function describeLack({ neededBytes, roomBytes }: LackOfRoom): string {
+  const needed = formatBytes(neededBytes);
+  const room = formatBytes(Math.max(0, roomBytes));
+  return `no room for the state that is to be caught up with: it takes about ${needed} beside the present one, and ${room} are left: give this node more room, delete keys, or replace it`;
 }
 
 /** The origin of a cluster stays that of all its configurations: the metadata of a StopSign does not carry it. */

@@ -42,6 +42,11 @@ export class Space {
     return this.#measured;
   }
 
+  /** How much of a state can be taken beside the present one, bytes. */
+  get stateRoomBytes(): number {
+    return this.#measured?.stateRoomBytes ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Members without space, as applied here. */
   get fullNodes(): readonly FullNode[] {
     return this.#machine.fullNodes;

@@ -126,6 +126,7 @@ export class SpaceWatch {
       logSurplusIndex: this.#log.surplusIndex(surplusBytes),
       logAmpleIndex: this.#log.surplusIndex(surplusBytes * amplePart),
       isWaiting,
+      stateRoomBytes: Math.min(stateLeftBytes - this.#plan.reserveBytes, capacityBytes - usedBytes),
       againMs: clamp((capacityBytes - usedBytes) / writtenPerMsMax, measureMsMin, measureMsMax),
     };
   }

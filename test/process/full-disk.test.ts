@@ -136,6 +136,34 @@ describe.skipIf(problem !== undefined)(`nodes on disks of ${mebibytes} MiB${skip
     await client.close();
   }, 180_000);
 
+  test('that have no room for a state beside their own say so, and hold nobody up', async () => {
+    await threeOnSmallDisks();
+    const client = await KvClient.connect({ endpoints: cluster.endpoints });
+    const load = new Load(client);
+    const fill = (goesOn: () => boolean) => load.run(16, (number) => `key-${number}`, goesOn);
+    await fill(() => load.acknowledged.size < 1_800);
+    await cluster.kill(3);
+    // What it lacks is in no log any more.
+    await fill(() => load.refusals.length === 0);
+    await cluster.start(3);
+    await until(
+      () => cluster.stderr(3).includes('no room for the state that is to be caught up with'),
+      () => cluster.status(),
+    );
+    for (const key of [...load.acknowledged.keys()].filter((_, at) => at % 3 !== 0)) {
+      await client.delete(key, { timeoutMs: 20_000 });
+      load.acknowledged.delete(key);
+    }
+    await until(
+      ({ code }) => code === 0,
+      () => cluster.kv('put', 'late', 'value'),
+    );
+    expect((await cluster.status()).fullNodes).toEqual([]);
+    await load.check();
+    expect(cluster.running).toEqual([1, 2, 3]);
+    await client.close();
+  }, 180_000);
+
   test('survive somebody else who takes the last byte under load, a kill and a restart on the full disk', async () => {
     const disk = await threeOnSmallDisks();
     const client = await KvClient.connect({ endpoints: cluster.endpoints, timeoutMs: 2_000 });

@@ -77,6 +77,27 @@ describe('catch-up from several donors', () => {
     expectSameState(cluster, leader, away);
   });
 
+  it('a state for which there is no room beside the present one is not begun before there is', () => {
+    const { cluster, leader, client } = filled([1, 2, 3, 4], 60, { snapshotIdleTicks: 20 });
+    const [away] = others(cluster, leader);
+    cluster.isolate(away);
+    writeUntilTrimmed(cluster, client, leader, away);
+    const space = { level: 'ok', usedBytes: 50, capacityBytes: 1e9, isWaiting: false } as const;
+    const measured = { ...space, logSurplusIndex: 0, logAmpleIndex: 0 };
+    cluster.measureSpace(away, { ...measured, stateRoomBytes: 100 });
+    cluster.heal();
+    const lacks = () => cluster.notices(away).filter((notice) => notice.includes('no room for the state'));
+    cluster.until('it says so', () => lacks().length > 0);
+    cluster.tick(30);
+    expect(lacks(), 'and nothing is asked for a while').toHaveLength(1);
+    cluster.until('it says so again', () => lacks().length > 1);
+    expect(cluster.sentTo(away, 'StateChunk')).toEqual([]);
+    cluster.measureSpace(away, { ...measured, stateRoomBytes: 1e6 });
+    cluster.until('it has all', () => isNear(cluster, away, leader));
+    cluster.converge(1, 2, 3, 4);
+    expectSameState(cluster, leader, away);
+  });
+
   it('a donor that dies in the middle: its share comes from the others', () => {
     const { cluster, leader } = filled([1, 2, 3], 120);
     const [dying] = others(cluster, leader);
