@@ -20,8 +20,10 @@ const changeBytes = 8192;
 const earliestPart = 0.7;
 const latestPart = 1.5;
 
-/** By what the usual thresholds of age and memory grow while checkpoints are put off. */
+/** By what the usual thresholds of age and of what is overtaken grow while checkpoints are put off, … */
 const patienceWhilePutOff = 1.75;
+/** … and the part that is left of that of memory: what waits adds up. */
+const memoryPartWhilePutOff = 7 / 8;
 
 /**
  * Rows of which a page holds no more than a few cost a page each, however many are written together: a checkpoint of such ones is
@@ -232,7 +234,7 @@ export class CheckpointSchedule {
       isLogAmple ? earliestPart : 0,
       this.#partOfPages(tick),
       this.#partOfBulk,
-      this.#partOfMemory / this.#patience(isUnhurried),
+      this.#partOfMemory(isUnhurried),
     );
   }
 
@@ -258,13 +260,13 @@ export class CheckpointSchedule {
    * A change that takes the place of one of another size leaves that in memory: much of this may gather beside much that is of use. One of
    * the same size costs nothing but log.
    */
-  get #partOfMemory(): number {
+  #partOfMemory(isUnhurried: boolean): number {
     const { stagedBytes, stagedMemoryBytes } = this.#state;
     const { checkpointBytesMax, checkpointOvertakenBytesMax } = this.#settings;
     const overtakenBytes = stagedMemoryBytes - stagedBytes;
     return Math.max(
-      stagedMemoryBytes / checkpointBytesMax,
-      overtakenBytes / Math.max(checkpointOvertakenBytesMax, 3 * stagedBytes),
+      stagedMemoryBytes / checkpointBytesMax / (this.#isPutOff(isUnhurried) ? memoryPartWhilePutOff : 1),
+      overtakenBytes / Math.max(checkpointOvertakenBytesMax, 3 * stagedBytes) / this.#patience(isUnhurried),
     );
   }
 }
