@@ -40,8 +40,10 @@ const requestsPerDonorLow = 4;
 const planTicks = 5;
 /** Ticks between questions to donors of what they have, while it is not known or may be old. */
 const queryTicks = 5;
-/** What rows take on the disk, in parts of their bytes: pages are not full. */
+/** What rows take on the disk: in parts of their bytes, since pages are not full, … */
 const bytesOnDisk = 5 / 4;
+/** … and beside that each of them. */
+const rowBytesOnDisk = 24;
 /** Most times that the goal is moved to what was decided meanwhile. */
 const chasesMax = 5;
 
@@ -61,7 +63,7 @@ export class CatchUp {
   #queryPatience = 0;
   #needsState = false;
   #decidedElsewhere = 0;
-  /** Nothing is asked for so long: the last snapshot did not fit on the disk. */
+  /** Nothing is asked for so long. */
   #pauseTicks = 0;
   #lackOfRoom: LackOfRoom | undefined;
   /** Set after an install until it is known what was decided meanwhile. */
@@ -278,13 +280,7 @@ export class CatchUp {
     const outcome = alignment.advance(linked);
     if (outcome.type === 'failed') this.#restart(queryTicks);
     if (outcome.type !== 'aligned') return outcome.type === 'asks' ? outcome.requests : [];
-    const neededBytes = Math.ceil(outcome.offer.bytes * bytesOnDisk);
-    // What is there of this very snapshot takes room that it will need.
-    const isBegun = this.#state.installProgress?.index === outcome.offer.index;
-    if (neededBytes > roomBytes && !isBegun) {
-      this.#waitForRoom({ neededBytes, roomBytes });
-      return [];
-    }
+    if (!this.#fits(outcome.offer, roomBytes)) return [];
     const transfer = new StateTransfer(outcome.offer, this.#state, this.#settings);
     for (const id of outcome.holders) transfer.holders.add(id);
     this.#stage = { name: 'state', transfer };
@@ -294,15 +290,25 @@ export class CatchUp {
   }
 
   /**
-   * A state that does not fit would fill the disk half-way, and a full member keeps the cluster from taking puts. Later there may be more room,
-   * or less to take. Donors hold their snapshots for a while though nobody reads them, and free no pages meanwhile: hence the long pause.
+   * A state that does not fit would fill the disk half-way, and a full member keeps the cluster from taking puts. False: it is not to be
+   * begun, and another one is asked for later, when there may be more room, or less to take. Donors hold their snapshots for a while though
+   * nobody reads them, and free no pages meanwhile: hence the long pause.
    */
-  #waitForRoom(lack: LackOfRoom): void {
-    // Rows of an older one are of no use any more, and take room.
-    if (this.#state.installProgress !== undefined) this.#state.beginInstall();
-    this.#lackOfRoom = lack;
-    this.#pauseTicks = 2 * this.#settings.snapshotIdleTicks;
+  #fits({ index, rows, bytes }: SnapshotOffer, roomBytes: number): boolean {
+    const neededBytes = Math.ceil(bytes * bytesOnDisk) + rows * rowBytesOnDisk;
+    const begunIndex = this.#state.installProgress?.index;
+    // What is there of this very snapshot takes room that it will need.
+    if (neededBytes <= roomBytes || begunIndex === index) return true;
     this.#restart();
+    if (begunIndex === undefined) {
+      this.#lackOfRoom = { neededBytes, roomBytes };
+      this.#pauseTicks = 2 * this.#settings.snapshotIdleTicks;
+    } else {
+      // Rows of another one are of no use any more, and take room: as soon as that is measured it may do.
+      this.#state.beginInstall();
+      this.#pauseTicks = this.#settings.donorTimeoutTicks;
+    }
+    return false;
   }
 
   #loseHolder(transfer: StateTransfer, donor: NodeId): void {

@@ -939,7 +939,10 @@ export class Replica {
 function describeLack({ neededBytes, roomBytes }: LackOfRoom): string {
   const needed = formatBytes(neededBytes);
   const room = formatBytes(Math.max(0, roomBytes));
-  return `no room for the state that is to be caught up with: it takes about ${needed} beside the present one, and ${room} are left: give this node more room, delete keys, or replace it`;
+  return (
+    `no room for the state that is to be caught up with: it takes about ${needed} beside the present one, and ${room} are left: ` +
+    'give this node more room, delete keys, or replace it'
+  );
 }
 
 /** The origin of a cluster stays that of all its configurations: the metadata of a StopSign does not carry it. */

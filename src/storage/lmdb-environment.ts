@@ -74,7 +74,7 @@ const sparePages = 16;
 const metaPages = 2;
 
 /** Pages of a tree, as lmdb counts them. */
-interface PageCounts {
+export interface PageCounts {
   readonly treeBranchPageCount: number;
   readonly treeLeafPageCount: number;
   readonly overflowPages: number;
@@ -88,7 +88,7 @@ interface EnvironmentStats {
   readonly free: PageCounts;
 }
 
-function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: PageCounts): number {
+export function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: PageCounts): number {
   return treeBranchPageCount + treeLeafPageCount + overflowPages;
 }
 

@@ -27,8 +27,9 @@ export interface LmdbSnapshotView {
   readonly file: string;
   readonly index: number;
   readonly tables: LmdbStateTables;
-  /** Rows of the tables. */
+  /** Rows of the tables, and what they take of the file. */
   readonly rowCount: number;
+  readonly diskBytes: number;
   readonly transaction: Transaction;
   readonly changes: RecordChanges;
 }
@@ -53,7 +54,7 @@ export class LmdbSnapshot implements StateSnapshot {
 
   get size(): { readonly rows: number; readonly bytes: number } {
     this.#assertOpen();
-    const { tables, rowCount, transaction, changes } = this.#view;
+    const { tables, rowCount, diskBytes, transaction, changes } = this.#view;
     const rows = rowCount + changes.pairs.reduce((sum, layer) => sum + layer.size, changes.sessions.size);
     let sampled = 0;
     let bytes = 0;
@@ -64,7 +65,9 @@ export class LmdbSnapshot implements StateSnapshot {
       sampled++;
       bytes += row.record.length + (row.type === 'pair' ? row.key.length : 0);
     }
-    return { rows, bytes: Math.ceil((bytes / Math.max(1, sampled)) * rows) };
+    // The first rows may be much larger than most, and a key counts in each layer that changes it: it is no more than there is.
+    const bytesMax = changes.pairs.reduce((sum, layer) => sum + layer.bytes, diskBytes);
+    return { rows, bytes: Math.min(bytesMax, Math.ceil((bytes / Math.max(1, sampled)) * rows)) };
   }
 
   read(cursor: SnapshotCursor | undefined, bytesMax: number): { readonly rows: SnapshotRow[]; readonly done: boolean } {

@@ -258,8 +258,8 @@ export class LmdbStateStore implements StateStore {
     const transaction = this.#environment.readView();
     const head = this.#readHead(this.#heads.get(headKey, { transaction }));
     const tables = this.#tables(head.generation);
-    const { rowCount } = tables;
-    const view = { file, index: index ?? head.appliedIndex, tables, rowCount, transaction, changes };
+    const { rowCount, diskBytes } = tables;
+    const view = { file, index: index ?? head.appliedIndex, tables, rowCount, diskBytes, transaction, changes };
     const snapshot: LmdbSnapshot = new LmdbSnapshot(view, () => {
       this.#snapshots.delete(snapshot);
       for (const layer of changes.pairs) layer.close();

@@ -3,7 +3,7 @@ import type { ByteString } from '../base/bytes.ts';
 import type { KeyedChange } from '../kv/overlay.ts';
 import type { SnapshotSource } from '../kv/snapshot-rows.ts';
 import type { KvPair, KvRecord, SessionRow } from '../kv/state-store.ts';
-import { firstByteString, type LmdbEnvironment } from './lmdb-environment.ts';
+import { firstByteString, type LmdbEnvironment, type PageCounts, pagesOf } from './lmdb-environment.ts';
 import { decodePair, decodeSession } from './state-codec.ts';
 import { DamagedError, messageOf } from './storage-error.ts';
 
@@ -87,6 +87,11 @@ export class LmdbStateTables {
     return (this.pairs.getStats() as { readonly treeLeafPageCount: number }).treeLeafPageCount;
   }
 
+  /** What it takes of the file, as of the newest commit. */
+  get diskBytes(): number {
+    return diskBytesOf(this.pairs) + diskBytesOf(this.sessions);
+  }
+
   /** All of it, as `transaction` sees it. */
   view(transaction?: Transaction): SnapshotSource {
     return {
@@ -133,6 +138,11 @@ export class LmdbStateTables {
 
 function entryCountOf<K extends ByteString | number>(table: Database<Uint8Array, K>): number {
   return (table.getStats() as { readonly entryCount: number }).entryCount;
+}
+
+function diskBytesOf<K extends ByteString | number>(table: Database<Uint8Array, K>): number {
+  const counts = table.getStats() as PageCounts & { readonly pageSize: number };
+  return pagesOf(counts) * counts.pageSize;
 }
 
 function inView(transaction: Transaction | undefined): { transaction?: Transaction } {

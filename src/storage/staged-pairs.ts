@@ -71,7 +71,7 @@ export class StagedPairs implements ChangeLayer {
 
   /** The changes as they are now, until they are closed. */
   freeze(): FrozenPairs {
-    return new FrozenPairs(this.batch, this.#rows, this.#places.slice(0, this.size));
+    return new FrozenPairs(this.batch, this.#rows, this.#places.slice(0, this.size), this.bytes);
   }
 
   #placeOf(number: number): number {
@@ -91,12 +91,15 @@ function grown(places: Uint32Array): Uint32Array {
 
 /** Changes that stay as they are while those that they were taken from go on. */
 export class FrozenPairs {
+  /** About how many bytes the changes come to. */
+  readonly bytes: number;
   readonly #batch: StateBatch;
   readonly #places: Uint32Array;
   readonly #rows: KeyRows;
 
   /** `places` by the numbers of the keys, which `rows` has in order, maybe but for the last ones. */
-  constructor(batch: StateBatch, rows: KeyRows, places: Uint32Array) {
+  constructor(batch: StateBatch, rows: KeyRows, places: Uint32Array, bytes: number) {
+    this.bytes = bytes;
     this.#batch = batch;
     this.#places = places;
     this.#rows = rows.copy(new StagedKeyOrder(batch, (number) => this.#placeOf(number)));
