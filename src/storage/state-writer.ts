@@ -55,14 +55,14 @@ const niceness = 5;
  * Changes of pairs are made about in the order of the keys, by the five bytes behind what all keys begin with: LMDB then finds
  * each of its pages once, while it is still in the processor's cache. Those of the same key keep their order.
  *
- * A million keys make it a fifth of all that members do. So a change takes no view of memory where it can be helped: its key goes to lmdb
- * from where it is, and views of key and record serve as long as the lengths stay the same.
- *
  * They are made in children of the transaction, a thousand in each. LMDB lists the pages that a transaction has changed by their
  * numbers, and lmdb gives those that are free from the highest down: each goes before all that are listed, which then move. With
  * 25,000 pages that took half of the thread's time. A child has a list of its own, and at its end the two are merged. But a list has room
  * for 131,071 pages: one transaction writes some out when it is full, and a child can write out only its own. So there are none where
  * that might happen.
+ *
+ * Over many keys this is a quarter of all that members do. So no change gets a view of memory where it can be helped: its key goes to lmdb
+ * from where it is, and views of key and record serve as long as the lengths stay the same.
  *
  * A write that nobody waits for is given time: between the children the thread sleeps, so that it takes a little of a processor for long and
  * not all of one for a moment. The pages go to the disk at the end, as ever.
