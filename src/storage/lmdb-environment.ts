@@ -74,6 +74,7 @@ const sparePages = 16;
 const metaPages = 2;
 
 /** Pages of a tree, as lmdb counts them. */
+/** Pages of a table, as LMDB counts them. */
 export interface PageCounts {
   readonly treeBranchPageCount: number;
   readonly treeLeafPageCount: number;
@@ -88,6 +89,7 @@ interface EnvironmentStats {
   readonly free: PageCounts;
 }
 
+/** All pages of a table. */
 export function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: PageCounts): number {
   return treeBranchPageCount + treeLeafPageCount + overflowPages;
 }
