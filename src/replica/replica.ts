@@ -584,14 +584,39 @@ export class Replica {
   }
 
   #meet(formation: Formation, hello: PeerHello): void {
-    // Who belongs to the cluster already announces it.
-    if (hello.clusterId !== undefined) return;
+    if (hello.clusterId !== undefined) return this.#meetMember(hello.nodeId, hello.clusterId);
     const problem = formation.meet(hello);
     if (problem) this.#output.notice('warn', problem);
     this.#form(formation);
   }
 
+  /** A cluster of this name is there already. Several founders are told of it by an Announce, if they are to vote in it. */
+  #meetMember(nodeId: NodeId, clusterId: string): void {
+    if (!this.#isLoneFounder) return;
+    this.#standBy();
+    this.#output.notice(
+      'warn',
+      `no new cluster of this node alone is formed: node ${nodeId} of cluster ${clusterId}, of the same name, knows this node. ` +
+        `Was its data directory emptied? \`kv member rebuild ${this.#nodeId}\` lets it vote with this one`,
+    );
+  }
+
+  /** There is a cluster, without this node: it forms none. */
+  #standBy(): void {
+    this.#mode = { name: 'standby', filling: undefined };
+    this.#stepBack();
+  }
+
+  get #isLoneFounder(): boolean {
+    return this.#initialMembers.length === 1;
+  }
+
+  /**
+   * Several founders form a cluster only together, and do not all forget. One alone asks nobody: if its directory was emptied since
+   * others joined its cluster, they know, and call. So it gives them the time to.
+   */
   #form(formation: Formation): void {
+    if (this.#isLoneFounder && this.#tick < this.#settings.loneFounderTicks) return;
     const formed = formation.complete();
     if (!formed) return;
     this.#store.bindCluster(formed.clusterId);
@@ -695,7 +720,7 @@ export class Replica {
       return;
     }
     if (mine !== undefined) this.#enter(configuration);
-    else if (this.#mode.name === 'forming') this.#mode = { name: 'standby', filling: undefined };
+    else if (this.#mode.name === 'forming') this.#standBy();
   }
 
   /** False for a directory that was made with other data than the cluster: what it holds must never pass for the cluster's. */
@@ -867,6 +892,8 @@ export class Replica {
     if (this.#mode.name !== 'forming') return 'no leader with a majority of the members was in reach';
     const { missing, problem } = this.#mode.formation;
     if (problem) return problem;
+    if (missing.length === 0)
+      return 'a new cluster of this node alone forms in a moment, if no cluster of this name calls';
     const nodes = `node${missing.length > 1 ? 's' : ''} ${missing.join(', ')}`;
     return `a new cluster forms once all its first members have met: waiting for ${nodes}`;
   }

@@ -2,6 +2,11 @@
 export interface ReplicaSettings {
   /** Ticks of one heartbeat round of the election. */
   readonly electionTimeoutTicks: number;
+  /**
+   * Ticks that the only first member of a cluster waits on an empty directory before it forms one. Longer than a member of an existing
+   * cluster of that name lets pass between two calls to a node that is gone.
+   */
+  readonly loneFounderTicks: number;
   /** Ticks between repeats of what may have been lost. */
   readonly resendTicks: number;
   /** Ticks between checkpoints of the state while it changes. */
@@ -51,6 +56,7 @@ const mebibyte = 1024 * 1024;
 
 export const defaultReplicaSettings: ReplicaSettings = {
   electionTimeoutTicks: 10,
+  loneFounderTicks: 75,
   resendTicks: 10,
   checkpointTicks: 1_500,
   checkpointBytesMax: 128 * mebibyte,

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { ProcessCluster } from './cluster.ts';
 
@@ -129,7 +131,6 @@ test('an emptied data directory does not come back as the old member', async () 
   await cluster.start(1, 2, 3);
   await cluster.kv('put', 'k', '1');
   await cluster.kill(3);
-  const { rmSync } = await import('node:fs');
   rmSync(cluster.dataDirectory(3), { recursive: true });
   await cluster.start(3);
   await cluster.until(({ members }) => members.find(({ id }) => id === 3)?.role !== 'follower');
@@ -144,3 +145,31 @@ test('an emptied data directory does not come back as the old member', async () 
       members.find(({ id }) => id === 3)?.role === 'follower' || members.find(({ id }) => id === 3)?.role === 'leader',
   );
 });
+
+test('the only founder of a cluster that has grown does not begin another one on an emptied data directory', async () => {
+  cluster = await ProcessCluster.create([1], [2, 3]);
+  await cluster.start(1, 2, 3);
+  const all = ['--endpoints', [1, 2, 3].map((id) => cluster.address(id)).join(',')];
+  const grown = await cluster.kv(
+    'member',
+    'add',
+    ...[2, 3].map((id) => `${id}=${cluster.address(id)}`),
+    '--yes',
+    ...all,
+  );
+  expect(grown, grown.stderr).toMatchObject({ code: 0 });
+  expect(await cluster.kv('put', 'k', 'v', ...all)).toMatchObject({ code: 0 });
+  await cluster.kill(1);
+  rmSync(cluster.dataDirectory(1), { recursive: true });
+  // By now the others call it as seldom as they ever do.
+  await setTimeout(4000);
+  await cluster.start(1);
+  const answer = await cluster.kv('get', 'k', '--timeout', '3s', '--endpoints', cluster.address(1));
+  // It may send the client to the members, but knows of no such key never.
+  expect(answer.code === 0 ? answer.stdout : answer.stderr).toMatch(/^v\n$|stands by and is no member/);
+  expect(cluster.stderr(1)).toContain('no new cluster of this node alone is formed');
+  const rebuilt = await cluster.kv('member', 'rebuild', '1', '--yes', ...all);
+  expect(rebuilt, rebuilt.stderr).toMatchObject({ code: 0 });
+  const local = ['--consistency', 'local', '--endpoints', cluster.address(1)];
+  expect(await cluster.kv('get', 'k', ...local)).toMatchObject({ code: 0, stdout: 'v\n' });
+}, 60_000);

@@ -10,7 +10,7 @@ function onePageAChange(cluster: Cluster, id: number, rowPages: number): void {
 
 /** A node whose disk needs a page for each change, of `rowPages`, after 40 puts of as many keys: how many of them are durable. */
 function durableChanges(rowPages: number, ticksBetweenPuts = 5): number {
-  const cluster = new Cluster([1], { checkpointTicks: 1_000_000, checkpointPagesMax: 8 });
+  const cluster = new Cluster([1], { checkpointTicks: 1_000_000, checkpointPagesMax: 8, loneFounderTicks: 0 });
   const leader = cluster.elect();
   const state = cluster.state(leader);
   onePageAChange(cluster, leader, rowPages);

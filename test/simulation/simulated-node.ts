@@ -211,7 +211,7 @@ export class SimulatedNode {
     this.#disk = new SimulatedDisk(this.id, this.#newStorageId());
   }
 
-  /** The only first member, on an emptied disk, would begin another cluster: its operator starts it to be rebuilt (seed 26921). */
+  /** The only first member, on an emptied disk, begins another cluster if nobody reaches it: its operator starts it to be rebuilt (seed 26921). */
   get #isAloneAndEmptied(): boolean {
     return this.#wipes > 0 && this.#initial.nodes.size === 1;
   }
