@@ -1,6 +1,7 @@
 import { formatBytes } from '../base/byte-size.ts';
 import type { MemberStatus } from '../client/cluster-status.ts';
 import type { CatchUpStatus, ConfigurationSummary, DiskStatus, LogHeld, NodeSpace } from '../wire/client-message.ts';
+import { describeLackOfRoom } from './lack-of-room.ts';
 import { formatTable } from './output.ts';
 
 /** What is known of a cluster: what `kv status --json` writes, field for field. */
@@ -104,10 +105,11 @@ function remarksOn(node: StatusOfNode, report: StatusReport): string[] {
 }
 
 function describeCatchUp({ decidedIndex }: StatusOfNode, catchUp: CatchUpStatus): string {
-  const { stage, bytesReceived, bytesTotal, targetIndex, donors } = catchUp;
+  const { stage, bytesReceived, bytesTotal, targetIndex, donors, lackOfRoom } = catchUp;
   const total = bytesTotal === undefined ? '' : ` of ${formatBytes(bytesTotal)}`;
   const from = donors.length === 0 ? '' : `, from ${nodes(donors.map(({ id }) => id))}`;
-  return `${stage}, at ${decidedIndex ?? '-'} of ${targetIndex}, received ${formatBytes(bytesReceived)}${total}${from}`;
+  const far = `${stage}, at ${decidedIndex ?? '-'} of ${targetIndex}, received ${formatBytes(bytesReceived)}${total}${from}`;
+  return lackOfRoom === undefined ? far : `${far}; it waits, for it has ${describeLackOfRoom(lackOfRoom)}`;
 }
 
 function readersOf({ readers }: LogHeld): string {

@@ -1,6 +1,6 @@
 import type { StateStore } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import type { CatchUpStatus } from '../wire/client-message.ts';
+import type { CatchUpStatus, LackOfRoom } from '../wire/client-message.ts';
 import type { Cuts, DonorStanding, LogSegment, PeerPayload, SnapshotOffer, StateChunk } from '../wire/peer-message.ts';
 import { Alignment } from './alignment.ts';
 import type { Answer } from './donor.ts';
@@ -23,12 +23,6 @@ type Stage =
   | { readonly name: 'state'; readonly transfer: StateTransfer }
   | { readonly name: 'install'; readonly index: number }
   | { readonly name: 'log'; readonly transfer: LogTransfer };
-
-/** A state that does not fit beside the present one, in bytes. */
-export interface LackOfRoom {
-  readonly neededBytes: number;
-  readonly roomBytes: number;
-}
 
 /**
  * Most requests that wait for answers of one donor, and how many do at most when it is asked for more: several in one frame cost both
@@ -65,7 +59,9 @@ export class CatchUp {
   #decidedElsewhere = 0;
   /** Nothing is asked for so long. */
   #pauseTicks = 0;
+  /** Set from the moment at which a snapshot did not fit until one does. */
   #lackOfRoom: LackOfRoom | undefined;
+  #isLackTold = false;
   /** Set after an install until it is known what was decided meanwhile. */
   #mustPlan = false;
   #chases = 0;
@@ -112,6 +108,7 @@ export class CatchUp {
       fromIndex: this.#fromIndex,
       targetIndex: this.#targetIndex,
       donors: this.#donors.given(),
+      ...(this.#lackOfRoom && { lackOfRoom: this.#lackOfRoom }),
     };
   }
 
@@ -156,9 +153,9 @@ export class CatchUp {
 
   /** That the last snapshot offered did not fit, once each time. */
   takeLackOfRoom(): LackOfRoom | undefined {
-    const lack = this.#lackOfRoom;
-    this.#lackOfRoom = undefined;
-    return lack;
+    if (this.#isLackTold) return undefined;
+    this.#isLackTold = true;
+    return this.#lackOfRoom;
   }
 
   onStanding(from: NodeId, standing: DonorStanding): void {
@@ -255,7 +252,12 @@ export class CatchUp {
     if (useful.length === 0) return;
     this.#needsState = useful.every((id) => (this.#donors.standingOf(id)?.trimmedIndex ?? 0) > decidedIndex);
     if (this.#needsState) this.#beginAlignment(useful);
-    else this.#stage = { name: 'log', transfer: new LogTransfer(this.#sink, this.#settings) };
+    else this.#beginLog();
+  }
+
+  #beginLog(): void {
+    this.#lackOfRoom = undefined;
+    this.#stage = { name: 'log', transfer: new LogTransfer(this.#sink, this.#settings) };
   }
 
   /** What was decided while the goal was being reached is part of it, unless it is little or that happens over and over. */
@@ -298,10 +300,14 @@ export class CatchUp {
     const neededBytes = Math.ceil(bytes * bytesOnDisk) + rows * rowBytesOnDisk;
     const begunIndex = this.#state.installProgress?.index;
     // What is there of this very snapshot takes room that it will need.
-    if (neededBytes <= roomBytes || begunIndex === index) return true;
+    if (neededBytes <= roomBytes || begunIndex === index) {
+      this.#lackOfRoom = undefined;
+      return true;
+    }
     this.#restart();
     if (begunIndex === undefined) {
-      this.#lackOfRoom = { neededBytes, roomBytes };
+      this.#lackOfRoom = { neededBytes, roomBytes: Math.max(0, Math.floor(roomBytes)) };
+      this.#isLackTold = false;
       this.#pauseTicks = 2 * this.#settings.snapshotIdleTicks;
     } else {
       // Rows of another one are of no use any more, and take room: as soon as that is measured it may do.

@@ -7,7 +7,7 @@ import type { StateStore } from '../kv/state-store.ts';
 import type { Ballot, NodeId } from '../omnipaxos/ballot.ts';
 import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
-import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
+import type { ClientRequest, Failure, LackOfRoom, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
 import type {
   Announce,
@@ -20,7 +20,7 @@ import type {
   StateChunk,
 } from '../wire/peer-message.ts';
 import { Backups } from './backups.ts';
-import { CatchUp, type LackOfRoom } from './catch-up.ts';
+import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
 import { type Answer, type DecidedLog, Donor, type WorkRequest } from './donor.ts';
 import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
@@ -965,7 +965,7 @@ export class Replica {
 
 function describeLack({ neededBytes, roomBytes }: LackOfRoom): string {
   const needed = formatBytes(neededBytes);
-  const room = formatBytes(Math.max(0, roomBytes));
+  const room = formatBytes(roomBytes);
   return (
     `no room for the state that is to be caught up with: it takes about ${needed} beside the present one, and ${room} are left: ` +
     'give this node more room, delete keys, or replace it'

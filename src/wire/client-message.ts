@@ -208,6 +208,14 @@ export interface CatchUpStatus {
   readonly targetIndex: number;
   /** Who gave how much. */
   readonly donors: readonly { readonly id: number; readonly bytes: number }[];
+  /** Set while it waits because the state that it lacks does not fit beside the present one. */
+  readonly lackOfRoom?: LackOfRoom;
+}
+
+/** A state that does not fit beside the present one, in bytes. */
+export interface LackOfRoom {
+  readonly neededBytes: number;
+  readonly roomBytes: number;
 }
 
 /** What keeps a log from being trimmed. */

@@ -3,6 +3,7 @@ import type {
   CatchUpStatus,
   ConfigurationSummary,
   DiskStatus,
+  LackOfRoom,
   LogHeld,
   NodeSpace,
   NodeStatus,
@@ -72,8 +73,13 @@ function decodeCatchUp(fields: JsonFields | undefined): CatchUpStatus | undefine
         id: donor.integer('id', 1),
         bytes: donor.integer('bytes'),
       })),
+      ...optional('lackOfRoom', decodeLackOfRoom(fields.optionalObject('lackOfRoom'))),
     }
   );
+}
+
+function decodeLackOfRoom(fields: JsonFields | undefined): LackOfRoom | undefined {
+  return fields && { neededBytes: fields.integer('neededBytes'), roomBytes: fields.integer('roomBytes') };
 }
 
 function decodeLogHeld(fields: JsonFields | undefined): LogHeld | undefined {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { CatchUpMeter } from '../../src/cli/membership/catch-up-meter.ts';
+import { CatchUpMeter, type CatchUpProgress } from '../../src/cli/membership/catch-up-meter.ts';
 import { type Answer, findProblems, pauseNote, stopAt } from '../../src/cli/membership/checks.ts';
+import { fillNewcomers } from '../../src/cli/membership/fill-newcomers.ts';
 import { progressBar } from '../../src/cli/membership/progress-bar.ts';
 import { byAdding, byRemoving, byReplacing, parseNodes, toExactly } from '../../src/cli/membership/target.ts';
 import { planReconfiguration } from '../../src/cli/reconfiguration-plan.ts';
@@ -177,6 +178,22 @@ describe('how far newcomers are', () => {
     const progress = meter.measure(catchingUp(2, undefined, 30), 1000);
     expect(progress).toMatchObject({ bytesTotal: null, share: 0.3, secondsLeft: 4 });
     expect(progressBar(progress)).toBe('node 4: state  [######--------------] 30 %  2.0 MiB  1.0 MiB/s  4 s left');
+  });
+
+  test('one that has no room for the data stops the filling, since more does not come by waiting', async () => {
+    const lackOfRoom = { neededBytes: 12 * mebibyte, roomBytes: 5 * mebibyte };
+    const { members } = catchingUp(0, undefined, 0);
+    const [, newcomer] = members.map((one) => one.catchUp && { ...one, catchUp: { ...one.catchUp, lackOfRoom } });
+    const plan = planReconfiguration(status(member(1)), parseNodes(['1,4=h:4']), new Map());
+    const fill = async () => [{ id: 4, isLinked: true, isFilled: false }];
+    const statusOf = async () => newcomer as never;
+    const events: CatchUpProgress[] = [];
+    const onProgress = (progress: CatchUpProgress) => events.push(progress);
+    const filling = fillNewcomers({ fill, statusOf }, plan, { timeoutMs: 1000, fillTimeoutMs: 60_000, onProgress });
+    await expect(filling).rejects.toThrow(
+      'node 4 has no room for the state: it takes about 12.0 MiB, and 5.0 MiB are left: nothing was changed; give it more room',
+    );
+    expect(events.at(-1)?.newcomers[0]).toMatchObject({ id: 4, lackOfRoom });
   });
 
   test('a node is complete when it votes in that configuration, and silent ones are not', () => {

@@ -162,18 +162,27 @@ describe('a status', () => {
       ...{ targetIndex: 9000, donors: [1, 4].map((id) => ({ id, bytes: 1 })) },
     };
     const joining = { ...leader, id: 5, role: 'follower', state: 'joining', decidedIndex: 4000, catchUp } as const;
+    const lackOfRoom = { neededBytes: 12 * 1024 * 1024, roomBytes: 5 * 1024 * 1024 };
+    const small = {
+      ...joining,
+      id: 7,
+      catchUp: { ...catchUp, stage: 'plan', bytesTotal: undefined, lackOfRoom },
+    } as const;
     const behind = { ...leader, id: 6, role: 'follower', lag: 4321 } as const;
     const lines = describeStatus({
       ...report,
-      members: [{ ...leader, logHeld: { fromIndex: 7000, readers: [5] } }, silent, joining, behind],
+      members: [{ ...leader, logHeld: { fromIndex: 7000, readers: [5] } }, silent, joining, small, behind],
       history: [
         { configurationId: 1, startIndex: 0, members: [1] },
         { configurationId: 2, startIndex: 9, members: [1, 4, 5, 6] },
       ],
     });
-    expect(lines.slice(6)).toEqual([
+    expect(lines.slice(7)).toEqual([
       'node 1 keeps its log from 7000 on for node 5',
       'node 5 is catching up: state, at 4000 of 9000, received 3.0 MiB of 12.0 MiB, from nodes 1, 4',
+      'node 7 is catching up: plan, at 4000 of 9000, received 3.0 MiB, from nodes 1, 4; ' +
+        'it waits, for it has no room for the state: it takes about 12.0 MiB, and 5.0 MiB are left',
+      'node 7 has no link with leader 1',
       'node 6 is 4321 entries behind',
       'node 6 has no link with leader 1',
       'before: configuration 1 with members 1, from index 0 to 9',

@@ -214,11 +214,16 @@ describe.skipIf(problem !== undefined)(`nodes on disks of ${mebibytes} MiB${skip
   }, 120_000);
 });
 
+/** Nodes that start from now on have a quota of 32 MiB. */
+function setQuota(): void {
+  const file = join(cluster.directory, 'kv.json');
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), quotaBytes: 32 * 2 ** 20 }));
+}
+
 /** A cluster with a quota, and a load that fills it. */
 async function withQuota(...ids: number[]): Promise<{ client: KvClient; load: Load }> {
   cluster = await ProcessCluster.create(ids);
-  const file = join(cluster.directory, 'kv.json');
-  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), quotaBytes: 32 * 2 ** 20 }));
+  setQuota();
   await cluster.start(...ids);
   const client = await KvClient.connect({ endpoints: cluster.endpoints });
   return { client, load: new Load(client) };
@@ -252,6 +257,29 @@ test('a quota refuses puts on a disk with room', async () => {
     ({ code }) => code === 0,
     () => cluster.kv('put', 'late', 'value'),
   );
+  await client.close();
+}, 120_000);
+
+test('a newcomer that has no room for the data is not taken in, and the command says why', async () => {
+  cluster = await ProcessCluster.create([1], [2]);
+  await cluster.start(1);
+  const client = await KvClient.connect({ endpoints: cluster.endpoints });
+  // Until the log is not enough to fill it with.
+  await until(
+    (trimmedIndex) => trimmedIndex !== undefined && trimmedIndex > 40,
+    async () => {
+      for (let key = 0; key < 40; key++) await client.put(`key-${key}`, Buffer.alloc(1_000_000, 'x'));
+      return (await cluster.status()).members[0]?.trimmedIndex;
+    },
+  );
+  setQuota();
+  await cluster.start(2);
+  const added = await cluster.kv('member', 'add', `2=${cluster.address(2)}`, '--yes');
+  expect(added, added.stdout).toMatchObject({ code: 8 });
+  expect(added.stderr).toMatch(
+    /node 2 has no room for the state: it takes about \d+\.\d MiB, and \d+\.\d MiB are left/,
+  );
+  expect((await cluster.status()).configurationId).toBe(1);
   await client.close();
 }, 120_000);
 

@@ -87,12 +87,17 @@ describe('catch-up from several donors', () => {
     cluster.measureSpace(away, { ...measured, stateRoomBytes: 100 });
     cluster.heal();
     const lacks = () => cluster.notices(away).filter((notice) => notice.includes('no room for the state'));
+    const lack = () => cluster.replica(away).status().catchUp?.lackOfRoom;
     cluster.until('it says so', () => lacks().length > 0);
+    expect(lack()).toMatchObject({ roomBytes: 100 });
     cluster.tick(30);
     expect(lacks(), 'and nothing is asked for a while').toHaveLength(1);
     cluster.until('it says so again', () => lacks().length > 1);
+    expect(lack()?.neededBytes).toBeGreaterThan(100);
     expect(cluster.sentTo(away, 'StateChunk')).toEqual([]);
     cluster.measureSpace(away, { ...measured, stateRoomBytes: 1e6 });
+    cluster.until('it has begun', () => cluster.sentTo(away, 'StateChunk').length > 0);
+    expect(lack()).toBeUndefined();
     cluster.until('it has all', () => isNear(cluster, away, leader));
     cluster.converge(1, 2, 3, 4);
     expectSameState(cluster, leader, away);

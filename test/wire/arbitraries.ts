@@ -267,6 +267,7 @@ const status: fc.Arbitrary<NodeStatus> = fc.record(
         fromIndex: integer,
         targetIndex: integer,
         donors: fc.array(fc.record({ id, bytes: integer }), { maxLength: 5 }),
+        lackOfRoom: fc.record({ neededBytes: integer, roomBytes: integer }),
       },
       { requiredKeys: ['stage', 'bytesReceived', 'fromIndex', 'targetIndex', 'donors'] },
     ),

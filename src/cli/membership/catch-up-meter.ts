@@ -1,5 +1,5 @@
 import type { MemberStatus } from '../../client/cluster-status.ts';
-import type { CatchUpStatus } from '../../wire/client-message.ts';
+import type { CatchUpStatus, LackOfRoom } from '../../wire/client-message.ts';
 
 /** What the meter needs to know of a node. */
 export type NewcomerStatus = Pick<MemberStatus, 'id' | 'state' | 'configurationId' | 'decidedIndex' | 'catchUp'>;
@@ -20,6 +20,8 @@ export interface NewcomerProgress {
   readonly fromIndex: number | null;
   readonly targetIndex: number | null;
   readonly donors: CatchUpStatus['donors'];
+  /** `null`: there is enough, or it does not say. */
+  readonly lackOfRoom: LackOfRoom | null;
   readonly isComplete: boolean;
 }
 
@@ -94,6 +96,7 @@ export class CatchUpMeter {
       fromIndex: catchUp?.fromIndex ?? before?.fromIndex ?? null,
       targetIndex: catchUp?.targetIndex ?? before?.targetIndex ?? null,
       donors: catchUp?.donors ?? before?.donors ?? [],
+      lackOfRoom: catchUp?.lackOfRoom ?? null,
       isComplete,
     };
   }

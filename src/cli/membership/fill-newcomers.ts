@@ -3,8 +3,9 @@ import { KvError } from '../../client/errors.ts';
 import { fillingProblem } from '../../client/filling.ts';
 import type { ListedNode } from '../../cluster/node-list.ts';
 import { CommandError } from '../exit-codes.ts';
+import { describeLackOfRoom } from '../lack-of-room.ts';
 import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
-import { CatchUpMeter, type CatchUpProgress, type NewcomerStatus } from './catch-up-meter.ts';
+import { CatchUpMeter, type CatchUpProgress, type NewcomerProgress, type NewcomerStatus } from './catch-up-meter.ts';
 
 const askTimeoutMsMax = 1000;
 
@@ -33,10 +34,19 @@ export async function fillNewcomers(
     const newcomers = await client.fill(nodes, { timeoutMs });
     const statuses = await Promise.all(added.map((node) => statusOf(client, node, timeoutMs)));
     const members = statuses.filter((status) => status !== undefined);
-    onProgress(meter.measure({ members }, performance.now()));
+    const progress = meter.measure({ members }, performance.now());
+    onProgress(progress);
+    for (const newcomer of progress.newcomers) assertRoom(newcomer);
     return newcomers;
   }, fillTimeoutMs);
   if (problem !== undefined) throw new CommandError('notReached', 'notFilled', problem, 'notApplied');
+}
+
+/** More room does not come by waiting. */
+function assertRoom({ id, lackOfRoom }: NewcomerProgress): void {
+  if (lackOfRoom === null) return;
+  const problem = `node ${id} has ${describeLackOfRoom(lackOfRoom)}: nothing was changed; give it more room, or take another node`;
+  throw new CommandError('overLimit', 'noRoom', problem, 'notApplied');
 }
 
 async function statusOf(

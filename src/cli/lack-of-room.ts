@@ -1,0 +1,7 @@
+import { formatBytes } from '../base/byte-size.ts';
+import type { LackOfRoom } from '../wire/client-message.ts';
+
+/** What keeps a node from being filled, to go on behind "has". */
+export function describeLackOfRoom({ neededBytes, roomBytes }: LackOfRoom): string {
+  return `no room for the state: it takes about ${formatBytes(neededBytes)}, and ${formatBytes(roomBytes)} are left`;
+}
