@@ -208,6 +208,16 @@ export class Donor {
     return answers;
   }
 
+  /**
+   * A write waits for room on the disk. As long as a snapshot is open, the store uses no page again that was freed since, and the log
+   * behind it is kept: so those that nobody reads now go at once.
+   */
+  makeRoomOnDisk(): void {
+    for (const [index, open] of this.#snapshots) {
+      if (open.idleTicks >= this.#settings.donorTimeoutTicks) this.#close(index, open);
+    }
+  }
+
   /** A node is gone: it asks again when it is back. */
   forget(nodeId: NodeId): void {
     for (const waiting of this.#requests) if (waiting.from === nodeId) this.#requests.delete(waiting);

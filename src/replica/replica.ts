@@ -389,6 +389,7 @@ export class Replica {
   #onSpace(measured: SpaceMeasured): void {
     this.#space.onMeasured(measured);
     this.#keeper.onSpace(measured);
+    if (measured.isWaiting) this.#donor.makeRoomOnDisk();
     this.#trimLog();
   }
 

@@ -3,6 +3,7 @@ import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
 import { type DecidedLog, Donor } from '../../src/replica/donor.ts';
 import { defaultReplicaSettings } from '../../src/replica/settings.ts';
+import type { StateChunk } from '../../src/wire/peer-message.ts';
 
 const log: DecidedLog = { decidedIndex: 500, trimmedIndex: 0, read: () => [] };
 const rows = { type: 'StateRequest', index: 0, after: undefined, upTo: undefined } as const;
@@ -38,4 +39,25 @@ it('a snapshot that was let go of is made anew where the state is still the same
   expect(isHeld(donor, 4)).toBe(true);
   donor.take(4, logFromThere);
   expect(isHeld(donor, 5)).toBe(true);
+});
+
+it('a snapshot that nobody reads now goes where a write waits for room on the disk: it keeps pages from being used again', () => {
+  const donor = new Donor(new KvStateMachine(new MemoryStateStore()), defaultReplicaSettings);
+  const pass = (ticks: number) => {
+    for (let tick = 0; tick < ticks; tick++) donor.tick({ isServing: false, lateness: 1 });
+  };
+  const chunkOf = (nodeId: number) => {
+    donor.take(nodeId, rows);
+    return (donor.serve(log)?.payload as StateChunk).chunk;
+  };
+  expect(isHeld(donor, 4)).toBe(true);
+  pass(defaultReplicaSettings.donorTimeoutTicks - 1);
+  expect(chunkOf(4)).toBeDefined();
+  pass(defaultReplicaSettings.donorTimeoutTicks - 1);
+  donor.makeRoomOnDisk();
+  expect(chunkOf(4), 'it was read a moment ago').toBeDefined();
+  pass(defaultReplicaSettings.donorTimeoutTicks);
+  donor.makeRoomOnDisk();
+  expect(donor.logHeld).toBeUndefined();
+  expect(chunkOf(4)).toBeUndefined();
 });
