@@ -48,7 +48,8 @@ it('a snapshot that nobody reads now goes where a write waits for room on the di
   };
   const chunkOf = (nodeId: number) => {
     donor.take(nodeId, rows);
-    return (donor.serve(log)?.payload as StateChunk).chunk;
+    const payload = donor.serve(log)?.payload as StateChunk;
+    return payload.chunk;
   };
   expect(isHeld(donor, 4)).toBe(true);
   pass(defaultReplicaSettings.donorTimeoutTicks - 1);
