@@ -10,6 +10,12 @@ const little = 70;
 /** … unless so much comes in that it would do little else. */
 const much = 300;
 
+/**
+ * A small heap may grow by 8 MB whatever the percentage says, which is most of what is alive, and then a minute passes between two
+ * collections. So with little growth marking begins once so many percent of what it may grow by are used. 0: when V8 likes.
+ */
+const markingFrom = 20;
+
 /** Over how long collections are counted, milliseconds. */
 const periodMs = 2_000;
 /** So many in a period are too many; with so few the heap need not be large. With much it is collected a fifth as often. */
@@ -66,6 +72,9 @@ function ownHost(): HeapHost {
       count = 0;
       return collected;
     },
-    setGrowth: (percent) => setFlagsFromString(`--heap-growing-percent=${percent}`),
+    setGrowth(percent) {
+      setFlagsFromString(`--heap-growing-percent=${percent}`);
+      setFlagsFromString(`--incremental-marking-soft-trigger=${percent === little ? markingFrom : 0}`);
+    },
   };
 }
