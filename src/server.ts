@@ -107,6 +107,8 @@ class Node implements RunningNode {
   readonly #handles = new Map<NodeId, PeerHandle>();
   readonly #clients = new Map<number, ClientConnection>();
   readonly #dialled = new Map<NodeId, string>();
+  /** Whom the replica wanted links with when it was last asked. */
+  #wanted: ReadonlyMap<NodeId, string> | undefined;
   #resolveClosed: () => void = () => {};
   #rejectClosed: (error: unknown) => void = () => {};
   #ticker: NodeJS.Timeout | undefined;
@@ -365,6 +367,8 @@ class Node implements RunningNode {
   #updateDials(): void {
     if (this.#state !== 'running') return;
     const wanted = this.#replica.peersToDial();
+    if (wanted === this.#wanted) return;
+    this.#wanted = wanted;
     for (const [nodeId, address] of wanted) {
       if (this.#dialled.get(nodeId) === address) continue;
       this.#dialled.set(nodeId, address);

@@ -12,6 +12,8 @@ export const fillPatienceTicks = 300;
 /** What a newcomer said of itself counts for so many ticks. */
 const heardTicksMax = 100;
 
+const nobody: ReadonlyMap<NodeId, string> = new Map();
+
 /** A node that is to become a member. */
 interface Newcomer {
   readonly address: string;
@@ -59,6 +61,7 @@ export class Fillings {
 
   /** Addresses to dial. */
   newcomers(): ReadonlyMap<NodeId, string> {
+    if (this.#newcomers.size === 0) return nobody;
     this.#forgetOld();
     return new Map([...this.#newcomers].map(([id, { address }]) => [id, address]));
   }

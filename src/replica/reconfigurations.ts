@@ -19,6 +19,8 @@ interface Unreached {
 /** Election timeouts in which a newcomer, and a majority of the next members, must have been met. */
 const timeoutsToMeet = 15;
 
+const nobody: ReadonlyMap<NodeId, string> = new Map();
+
 interface PendingReconfiguration {
   readonly connection: ConnectionId;
   readonly requestId: number;
@@ -77,8 +79,9 @@ export class Reconfigurations {
 
   /** Addresses of newcomers to dial: they say in their hello which data directory they will vote with. */
   newcomers(): ReadonlyMap<NodeId, string> {
+    if (this.#pending === undefined) return nobody;
     const found = new Map<NodeId, string>();
-    for (const node of this.#pending?.nodes ?? []) {
+    for (const node of this.#pending.nodes) {
       const address = this.#addressOf(node);
       if (address !== undefined && !this.#member(node.id)) found.set(node.id, address);
     }

@@ -110,6 +110,8 @@ export class Replica {
   readonly #flushTimes = new FlushTimes();
   readonly #leadKeeper: LeadKeeper;
   #mode: Mode;
+  /** Whom to have links with where nobody is to become a member. */
+  #usualPeers: { readonly configuration: Configuration; readonly peers: ReadonlyMap<NodeId, string> } | undefined;
   #inbox: ReplicaEvent[] = [];
   #tick = 0;
   #nowMs = 0;
@@ -194,13 +196,19 @@ export class Replica {
     return this.#output.take(this.#isLinked, this.#hasMoreToDo);
   }
 
-  /** Nodes that this one wants a link with, and where they are. */
+  /** Nodes that this one wants a link with, and where they are. While nothing changes it is the same map: each tick asks for it. */
   peersToDial(): ReadonlyMap<NodeId, string> {
+    const configuration = this.#configuration;
+    const filled = this.#fillings.newcomers();
+    const joining = this.#reconfigurations.newcomers();
+    const isUsual = configuration !== undefined && filled.size === 0 && joining.size === 0;
+    const usual = this.#usualPeers;
+    if (isUsual && usual?.configuration === configuration) return usual.peers;
     const peers = new Map(this.#options.initial.nodes);
-    for (const member of this.#configuration?.members ?? []) peers.set(member.id, member.address);
-    for (const [id, address] of this.#fillings.newcomers()) peers.set(id, address);
-    for (const [id, address] of this.#reconfigurations.newcomers()) peers.set(id, address);
+    for (const member of configuration?.members ?? []) peers.set(member.id, member.address);
+    for (const [id, address] of [...filled, ...joining]) peers.set(id, address);
     peers.delete(this.#nodeId);
+    if (isUsual) this.#usualPeers = { configuration, peers };
     return peers;
   }
 
