@@ -141,6 +141,7 @@ export class CatchUp {
 
   /** The requests to send now. `linked` are the nodes that have a link now; `roomBytes` are left for a state beside the present one. */
   requests(linked: readonly NodeId[], roomBytes: number): Answer[] {
+    if (this.#lackOfRoom && roomBytes >= this.#lackOfRoom.neededBytes) this.#endLack();
     if (this.isInstalling || this.isComplete || this.#pauseTicks > 0) return [];
     const requests = this.#queries(linked);
     if (this.#stage.name === 'plan') this.#plan(this.#stage, linked);
@@ -253,6 +254,12 @@ export class CatchUp {
     this.#needsState = useful.every((id) => (this.#donors.standingOf(id)?.trimmedIndex ?? 0) > decidedIndex);
     if (this.#needsState) this.#beginAlignment(useful);
     else this.#beginLog();
+  }
+
+  /** There is room now: nothing is to be waited for. */
+  #endLack(): void {
+    this.#lackOfRoom = undefined;
+    this.#pauseTicks = 0;
   }
 
   #beginLog(): void {
