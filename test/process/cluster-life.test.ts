@@ -165,7 +165,7 @@ test('the only founder of a cluster that has grown does not begin another one on
   await setTimeout(4000);
   await cluster.start(1);
   const answer = await cluster.kv('get', 'k', '--timeout', '3s', '--endpoints', cluster.address(1));
-  // It may send the client to the members, but knows of no such key never.
+  // It may send the client to the members, but must not say that there is no such key.
   expect(answer.code === 0 ? answer.stdout : answer.stderr).toMatch(/^v\n$|stands by and is no member/);
   expect(cluster.stderr(1)).toContain('no new cluster of this node alone is formed');
   const rebuilt = await cluster.kv('member', 'rebuild', '1', '--yes', ...all);
