@@ -11,10 +11,12 @@ const little = 70;
 const much = 300;
 
 /**
- * A small heap may grow by 8 MB whatever the percentage says, which is most of what is alive, and then a minute passes between two
- * collections. So with little growth marking begins once so many percent of what it may grow by are used. 0: when V8 likes.
+ * A small heap may grow by 8 MB whatever the percentage says, which is most of what is alive, and where little gets old a minute passes
+ * between two collections. So after a period without any, marking begins once so many percent of what the heap may grow by are used.
  */
-const markingFrom = 20;
+const early = 20;
+/** When V8 likes. */
+const late = 0;
 
 /** Over how long collections are counted, milliseconds. */
 const periodMs = 2_000;
@@ -27,12 +29,15 @@ export interface HeapHost {
   /** How often the old generation was collected since the last call. */
   collections(): number;
   setGrowth(percent: number): void;
+  /** From how many percent of that growth on what is alive is marked, for the next collection; 0: the runtime decides. */
+  setMarking(percent: number): void;
 }
 
 /** How far the heap of this process may grow. For one that does nothing but run a node: V8 has it as a setting of the whole process. */
 export class HeapGrowth {
   readonly #host: HeapHost;
   #growth: number | undefined;
+  #marking = late;
   #sinceMs = 0;
 
   constructor(host: HeapHost = ownHost()) {
@@ -46,9 +51,16 @@ export class HeapGrowth {
     if (nowMs - this.#sinceMs < periodMs) return;
     this.#sinceMs = nowMs;
     const collections = this.#host.collections();
+    this.#mark(collections === 0 && !isBackground ? early : late);
     if (isBackground) return;
     if (collections >= tooMany) this.#set(much);
     else if (collections <= few) this.#set(little);
+  }
+
+  #mark(percent: number): void {
+    if (percent === this.#marking) return;
+    this.#marking = percent;
+    this.#host.setMarking(percent);
   }
 
   #set(percent: number): void {
@@ -72,9 +84,7 @@ function ownHost(): HeapHost {
       count = 0;
       return collected;
     },
-    setGrowth(percent) {
-      setFlagsFromString(`--heap-growing-percent=${percent}`);
-      setFlagsFromString(`--incremental-marking-soft-trigger=${percent === little ? markingFrom : 0}`);
-    },
+    setGrowth: (percent) => setFlagsFromString(`--heap-growing-percent=${percent}`),
+    setMarking: (percent) => setFlagsFromString(`--incremental-marking-soft-trigger=${percent}`),
   };
 }

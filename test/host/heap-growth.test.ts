@@ -1,29 +1,41 @@
 import { expect, it } from 'vitest';
 import { HeapGrowth } from '../../src/host/heap-growth.ts';
 
-/** What the heap may grow by after each tick, one every 100 ms, given how often it was collected in each period of two seconds. */
-function growths(collections: readonly number[], isBackground = (_tick: number) => false): number[] {
+/** What the heap may grow by, and when it is marked, after each period of two seconds, given how often it was collected in each. */
+function settings(collections: readonly number[], isBackground = (_tick: number) => false) {
   let growth = 0;
+  let marking = 0;
   let period = 0;
   const host = {
     collections: () => collections[period++] ?? 0,
     setGrowth: (percent: number) => {
       growth = percent;
     },
+    setMarking: (percent: number) => {
+      marking = percent;
+    },
   };
   const heap = new HeapGrowth(host);
-  const found: number[] = [];
+  const growths: number[] = [];
+  const markings: number[] = [];
   for (let tick = 0; tick <= 20 * (collections.length - 1); tick++) {
     heap.tick(isBackground(tick), 2_000 + tick * 100);
-    if (tick % 20 === 0) found.push(growth);
+    if (tick % 20 !== 0) continue;
+    growths.push(growth);
+    markings.push(marking);
   }
-  return found;
+  return { growths, markings };
 }
 
 it('a heap grows by little until it is collected often, and then until it hardly is', () => {
-  expect(growths([0, 1, 3, 4, 9, 3, 1, 0, 1])).toEqual([70, 70, 70, 300, 300, 300, 300, 70, 70]);
+  expect(settings([0, 1, 3, 4, 9, 3, 1, 0, 1]).growths).toEqual([70, 70, 70, 300, 300, 300, 300, 70, 70]);
 });
 
 it('a node that catches up lets it grow from the first moment', () => {
-  expect(growths([0, 0, 0, 0, 0], (tick) => tick < 50)).toEqual([300, 300, 300, 70, 70]);
+  expect(settings([0, 0, 0, 0, 0], (tick) => tick < 50).growths).toEqual([300, 300, 300, 70, 70]);
+});
+
+it('a heap that was not collected for a period is marked early, unless the node catches up', () => {
+  expect(settings([0, 1, 0, 0, 4, 2, 0]).markings).toEqual([20, 0, 20, 20, 0, 0, 20]);
+  expect(settings([0, 0, 0, 0, 0], (tick) => tick < 50).markings).toEqual([0, 0, 0, 20, 20]);
 });
