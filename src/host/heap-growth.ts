@@ -12,11 +12,13 @@ const much = 300;
 
 /**
  * A small heap may grow by 8 MB whatever the percentage says, which is most of what is alive, and where little gets old a minute passes
- * between two collections. So after a period without any, marking begins once so many percent of what the heap may grow by are used.
+ * between two collections. So after some time without any, marking begins once so many percent of what the heap may grow by are used.
  */
 const early = 20;
 /** When V8 likes. */
 const late = 0;
+/** How long that is, milliseconds. */
+const quietMsMax = 10_000;
 
 /** Over how long collections are counted, milliseconds. */
 const periodMs = 2_000;
@@ -39,6 +41,9 @@ export class HeapGrowth {
   #growth: number | undefined;
   #marking = late;
   #sinceMs = 0;
+  /** In the present period. */
+  #collections = 0;
+  #collectedMs = 0;
 
   constructor(host: HeapHost = ownHost()) {
     this.#host = host;
@@ -48,10 +53,14 @@ export class HeapGrowth {
   tick(isBackground: boolean, nowMs: number): void {
     if (isBackground) this.#set(much);
     else if (this.#growth === undefined) this.#set(little);
+    const collected = this.#host.collections();
+    if (collected > 0 || isBackground) this.#collectedMs = nowMs;
+    this.#mark(nowMs - this.#collectedMs < quietMsMax ? late : early);
+    this.#collections += collected;
     if (nowMs - this.#sinceMs < periodMs) return;
     this.#sinceMs = nowMs;
-    const collections = this.#host.collections();
-    this.#mark(collections === 0 && !isBackground ? early : late);
+    const collections = this.#collections;
+    this.#collections = 0;
     if (isBackground) return;
     if (collections >= tooMany) this.#set(much);
     else if (collections <= few) this.#set(little);
