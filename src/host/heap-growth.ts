@@ -18,7 +18,7 @@ const early = 20;
 /** When V8 likes. */
 const late = 0;
 /** How long that is, milliseconds. */
-const quietMsMax = 10_000;
+const quietMsMax = 5_000;
 
 /** Over how long collections are counted, milliseconds. */
 const periodMs = 2_000;
