@@ -15,10 +15,10 @@ const much = 300;
  * between two collections. So after some time without any, marking begins once so many percent of what the heap may grow by are used.
  */
 const early = 20;
-/** When V8 likes. */
-const late = 0;
 /** How long that is, milliseconds. */
 const quietMsMax = 5_000;
+/** Else when V8 likes. */
+const late = 0;
 
 /** Over how long collections are counted, milliseconds. */
 const periodMs = 2_000;

@@ -12,6 +12,7 @@ export const fillPatienceTicks = 300;
 /** What a newcomer said of itself counts for so many ticks. */
 const heardTicksMax = 100;
 
+/** Most of the time, and each tick asks. */
 const nobody: ReadonlyMap<NodeId, string> = new Map();
 
 /** A node that is to become a member. */

@@ -19,6 +19,7 @@ interface Unreached {
 /** Election timeouts in which a newcomer, and a majority of the next members, must have been met. */
 const timeoutsToMeet = 15;
 
+/** Most of the time, and each tick asks. */
 const nobody: ReadonlyMap<NodeId, string> = new Map();
 
 interface PendingReconfiguration {

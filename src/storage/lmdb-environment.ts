@@ -73,7 +73,6 @@ const sparePages = 16;
 /** Pages at the start of the data file. */
 const metaPages = 2;
 
-/** Pages of a tree, as lmdb counts them. */
 /** Pages of a table, as LMDB counts them. */
 export interface PageCounts {
   readonly treeBranchPageCount: number;
