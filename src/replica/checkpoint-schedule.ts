@@ -34,6 +34,8 @@ const bulkyPart = 1 / 4;
 
 /** The most that waits while checkpoints are put off: layers, since a read of a key may have to look into each … */
 const layersMax = 16;
+/** … and while one waits for room on the disk, when none may be large and reads had better go on slowly … */
+const layersWhileWaitingMax = 128;
 /** … and of the memory of the largest usual checkpoint; below that at which nothing more is applied. */
 const memoryPartMax = 3 / 4;
 
@@ -102,18 +104,18 @@ export class CheckpointSchedule {
   /**
    * True while what is staged is all that the next checkpoint may hold, or takes, with what waits, twice the memory of a usual one (four
    * times while a checkpoint waits for room): nothing more is applied before one has begun. LMDB writes
-   * a changed page anew before it lets go of the old one, so a large checkpoint on a small disk would never fit. While a checkpoint waits for room, the log has to: applying goes on, so that reads and answers do.
+   * a changed page anew before it lets go of the old one, so a large checkpoint on a small disk would never fit. While a checkpoint waits for
+   * room, the log has to: applying goes on, in layers that fit, so that reads and answers do.
    */
   get isBehind(): boolean {
     const memoryBytes = this.#state.stagedMemoryBytes + this.#state.sealedMemoryBytes;
     const { checkpointBytesMax } = this.#settings;
-    if (this.#isWaiting) return memoryBytes >= 4 * checkpointBytesMax;
-    return this.#isLarge || memoryBytes >= 2 * checkpointBytesMax;
+    return this.#isLarge || memoryBytes >= (this.#isWaiting ? 4 : 2) * checkpointBytesMax;
   }
 
   /** How many changes may be staged before it is; at least 1. */
   get roomForChanges(): number {
-    return this.#isWaiting ? Number.POSITIVE_INFINITY : Math.max(1, this.#roomChanges - this.#state.stagedChanges);
+    return Math.max(1, this.#roomChanges - this.#state.stagedChanges);
   }
 
   /** Of the members of the present configuration, which this node is: from 0 on. */
@@ -140,6 +142,7 @@ export class CheckpointSchedule {
   /** True if what is staged is to be sealed now. `isUnhurried`: nobody waits for this node. */
   isSealDue(tick: number, isUnhurried: boolean, isWriting: boolean): boolean {
     if (this.#machine.appliedIndex === Math.max(this.#sealedIndex, this.#state.durableIndex)) return false;
+    if (isWriting && this.#isWaiting) return this.#isLarge && this.#state.sealedLayers < layersWhileWaitingMax;
     // Until the next checkpoint may begin, more can be staged for it; but one of the usual size is to come of what is put off.
     if (isWriting && !this.#isPutOff(isUnhurried) && this.#state.sealedLayers === 0) return false;
     if (this.#state.sealedLayers >= layersMax) return false;
@@ -186,8 +189,10 @@ export class CheckpointSchedule {
     this.#turnIndex = undefined;
   }
 
+  /** While a write waits for room, each checkpoint may be what lets log go. */
   get #wantedIndex(): number {
-    return Math.max(this.#requestedIndex, this.#logSurplusIndex);
+    const freeingIndex = this.#isWaiting ? this.#machine.appliedIndex : 0;
+    return Math.max(this.#requestedIndex, this.#logSurplusIndex, freeingIndex);
   }
 
   /** As much waits as may. */

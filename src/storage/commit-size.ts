@@ -13,3 +13,11 @@ export function entryBytes(keyBytes: number, valueBytes: number): number {
   if (2 * valueBytes < pageBytes) return 2 * (keyBytes + valueBytes);
   return 2 * keyBytes + Math.ceil((valueBytes + pageHeadBytes) / pageBytes) * pageBytes;
 }
+
+/**
+ * By how much a data file may have to grow to take `needed`, if so much is free in it, in pages or bytes alike. Of what is free half counts,
+ * since pages that the last commit let go of are not to be had yet.
+ */
+export function fileGrowth(needed: number, free: number): number {
+  return Math.min(needed, Math.max(0, 2 * needed - free));
+}

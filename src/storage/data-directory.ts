@@ -19,6 +19,7 @@ import {
 } from './identity-file.ts';
 import { dataFileName } from './lmdb-environment.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
+import { LogBacklog } from './log-backlog.ts';
 import type { TailLimits } from './log-tail.ts';
 import { markOlderCopy, olderCopyReason } from './older-copy.ts';
 import { originDamage, readOrigin } from './origin-file.ts';
@@ -128,6 +129,7 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
   }
   markOpened(path);
   if (known === undefined) finishCreation(path, identity);
+  room.backlog = new LogBacklog(stores.logStore, stores.stateStore);
   const watch = new SpaceWatch(path, plan, room, stores.logStore, stores.stateStore);
   room.allowWaiting();
   return {

@@ -3,9 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DiskReserve } from './disk-reserve.ts';
 
 /** How often to look whether there is room again, milliseconds. */
-const pollMs = 250;
-/** A write is tried again after so long even if no more is free than before, milliseconds: pages may be, inside a file. */
+const pollMs = 50;
+/** A write that the system refused is tried again after so long even if no more is free than before, milliseconds: pages may be, inside a file. */
 const retryMs = 5_000;
+/** The log is held up for the state's sake no longer than this, milliseconds. */
+const admitMsMax = 10_000;
 /** With less free than this, LMDB's word for a write that was cut short (EIO) means a full disk, bytes. */
 const scarceBytes = 16 * 1024 * 1024;
 
@@ -15,9 +17,24 @@ const cutShortCodes: readonly unknown[] = ['EIO', 5];
 
 /** The disk has no room for a write, of which nothing counts. */
 class NoRoomError extends Error {
-  override readonly name = 'NoRoomError';
+  override readonly name: string = 'NoRoomError';
   readonly code = 'ENOSPC';
 }
+
+/** It has so little that the write was not begun: to look again costs next to nothing. */
+class TooLittleRoomError extends NoRoomError {
+  override readonly name = 'TooLittleRoomError';
+}
+
+/** The log that is not in the durable state yet. Only once it is can the log be shorter: there has to be room for it in the state. */
+export interface Backlog {
+  /** There is none but in the segment that is written to: no checkpoint makes it much less. */
+  readonly isLeast: boolean;
+  /** By how many bytes the state's file may grow to take it, and `moreBytes` of log beside. */
+  growthBytes(moreBytes: number): number;
+}
+
+const noBacklog: Backlog = { isLeast: true, growthBytes: () => 0 };
 
 /** True if the disk, or the quota of its user on it, is full. */
 export function isNoSpace(error: unknown): boolean {
@@ -42,6 +59,8 @@ export class DiskRoom {
   #stop = new AbortController();
   /** For the state: without it, no checkpoint could let log go. Undefined: none. */
   readonly reserve: DiskReserve | undefined;
+  /** To be set by whoever opens log and state on this disk. */
+  backlog = noBacklog;
 
   constructor(path: string, reserve?: DiskReserve) {
     this.#path = path;
@@ -64,23 +83,51 @@ export class DiskRoom {
     this.#stop = new AbortController();
   }
 
-  /** Makes a file of the log, of `bytes` bytes, as soon as that leaves so much free for the state as the reserve has. */
+  /** Makes a file of the log, of `bytes` bytes, once {@link admit} has let it, as soon as that leaves so much free for the state as the reserve has. */
   async make(bytes: number, write: () => Promise<void>): Promise<void> {
+    await this.admit(bytes, bytes);
     await this.#retry(async () => {
-      await this.check(bytes);
+      await this.checkFree(bytes + (this.reserve?.bytes ?? 0));
       await write();
     });
   }
 
-  /** Rejects if a file of the log of `bytes` bytes would not leave that. */
+  /** True if a file of the log of `bytes` bytes would leave free what the reserve has. */
+  async has(bytes: number): Promise<boolean> {
+    return (await availableBytes(this.#path)) >= bytes + (this.reserve?.bytes ?? 0);
+  }
+
+  /** Rejects if a file of the log of `bytes` bytes, which nobody needs yet, would not leave that, or what the state may need for all of the log. */
   async check(bytes: number): Promise<void> {
-    await this.checkFree(bytes + (this.reserve?.bytes ?? 0));
+    await this.checkFree(bytes + (this.reserve?.bytes ?? 0) + this.backlog.growthBytes(bytes));
+  }
+
+  /**
+   * Holds up the log, which is to be `bytes` bytes longer, of which so many take room on the disk, until the state has room for all
+   * of it, or has taken what it can: log that the state could never take could never be let go. Not for long, since the checkpoint that
+   * is to take it may wait for the very write.
+   */
+  async admit(bytes: number, diskBytes = 0): Promise<void> {
+    const untilMs = performance.now() + admitMsMax;
+    await this.#retry(async () => {
+      if (this.backlog.isLeast || performance.now() > untilMs) return;
+      const heldBytes = this.reserve?.isHeld ? this.reserve.bytes : 0;
+      await this.checkFree(diskBytes + this.backlog.growthBytes(bytes) - heldBytes);
+    });
+  }
+
+  /** Waits as a write does that finds no room, until that `isSo`. */
+  async until(isSo: () => Promise<boolean>): Promise<void> {
+    await this.#retry(async () => {
+      if (!(await isSo())) throw new TooLittleRoomError('no space left on device');
+    });
   }
 
   /** Rejects, as the system does on a full disk, if fewer than `bytes` bytes are free. */
   async checkFree(bytes: number): Promise<void> {
     const free = await availableBytes(this.#path);
-    if (free < bytes) throw new NoRoomError(`no space left on device: ${bytes} bytes are needed, ${free} are free`);
+    if (free < bytes)
+      throw new TooLittleRoomError(`no space left on device: ${bytes} bytes are needed, ${free} are free`);
   }
 
   /** Runs a write of the state, which must be safe to be run again, until the disk, or else the reserve, has room for it. */
@@ -96,15 +143,22 @@ export class DiskRoom {
   }
 
   async #retry<Result>(write: () => Promise<Result>): Promise<Result> {
-    for (;;) {
-      try {
-        return await write();
-      } catch (error) {
-        if (!(await this.#isFull(error))) throw error;
-        const full = isNoSpace(error) ? error : new NoRoomError('no space left on device', { cause: error });
-        if (!this.#mayWait) throw full;
-        await this.#wait(full);
+    let isWaiting = false;
+    try {
+      for (;;) {
+        try {
+          return await write();
+        } catch (error) {
+          if (!(await this.#isFull(error))) throw error;
+          const full = isNoSpace(error) ? error : new NoRoomError('no space left on device', { cause: error });
+          if (!this.#mayWait) throw full;
+          if (!isWaiting) this.#waiting++;
+          isWaiting = true;
+          await this.#wait(full, full instanceof TooLittleRoomError ? pollMs : retryMs);
+        }
       }
+    } finally {
+      if (isWaiting) this.#waiting--;
     }
   }
 
@@ -114,20 +168,17 @@ export class DiskRoom {
     return isCutShort && (await availableBytes(this.#path)) < scarceBytes;
   }
 
-  /** Until more is free than there was, or some time has passed. Rejects with `full` if the waiting is stopped. */
-  async #wait(full: unknown): Promise<void> {
+  /** Until more is free than there was, or `mostMs` have passed. Rejects with `full` if the waiting is stopped. */
+  async #wait(full: unknown, mostMs: number): Promise<void> {
     const { signal } = this.#stop;
     const freeBefore = await availableBytes(this.#path);
-    this.#waiting++;
     try {
-      for (let waitedMs = 0; waitedMs < retryMs; waitedMs += pollMs) {
+      for (let waitedMs = 0; waitedMs < mostMs; waitedMs += pollMs) {
         await delay(pollMs, undefined, { signal });
         if ((await availableBytes(this.#path)) > freeBefore) return;
       }
     } catch (error) {
       throw signal.aborted ? full : error;
-    } finally {
-      this.#waiting--;
     }
   }
 }

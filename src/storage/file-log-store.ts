@@ -13,12 +13,13 @@ import { DiskRoom } from './disk-room.ts';
 import { syncDirectory } from './durable-file.ts';
 import { FileLog } from './file-log.ts';
 import type { LogHead } from './log-head.ts';
+import { LogRecordWriter, unchangedOwner } from './log-record-writer.ts';
 import type { TailLimits } from './log-tail.ts';
 import { StagedPaxosState } from './staged-paxos-state.ts';
 import { diskFailure, isFullDisk, onDisk } from './storage-error.ts';
 import { type ReadySegments, Wal } from './wal.ts';
 import { createSegment, segmentFile } from './wal-files.ts';
-import { encodeRecord, type LogChange, type LogOwner, ownerBytesMax, recordBytesMax } from './wal-record.ts';
+import { encodeRecord, type LogOwner, ownerBytesMax, recordBytesMax } from './wal-record.ts';
 import { type RecoveredLog, recoverLog } from './wal-recovery.ts';
 import { WriteLedger } from './write-ledger.ts';
 
@@ -27,9 +28,6 @@ import { WriteLedger } from './write-ledger.ts';
  * garbage is collected makes that take longer: with one put at a time there is a collection each 300 to 600 entries.
  */
 const defaultTailLimits: TailLimits = { entriesMax: 64, bytesMax: 16 * 1024 * 1024 };
-
-/** Larger records get a buffer of their own. */
-const bufferBytesMax = 4 * 1024 * 1024;
 
 /** Size of a segment's file unless told otherwise. */
 const defaultSegmentBytes = 4 * 1024 * 1024;
@@ -41,8 +39,6 @@ const emptyHead: LogHead = {
   promise: bottomBallot,
   acceptedRound: bottomBallot,
 };
-
-const unchanged: LogOwner = { configuration: undefined, clusterId: undefined, openings: undefined };
 
 /** Which directory, whose, and how much of the log to keep in memory. */
 export interface FileLogStoreOptions {
@@ -59,14 +55,6 @@ export interface FileLogStoreOptions {
   readonly segmentBytes?: number;
   /** Where writes wait that find the disk full; if not given, they fail. */
   readonly room?: DiskRoom;
-}
-
-/** What goes into a record. */
-interface RecordParts {
-  readonly change: LogChange;
-  readonly endBefore: number;
-  readonly changedOwner: LogOwner;
-  readonly hasBase: boolean;
 }
 
 /**
@@ -89,14 +77,9 @@ export class FileLogStore implements LogStore {
   #configuration: Configuration | undefined;
   #openings: readonly Opening[];
   /** What of configuration, cluster id and openings the next flush writes. */
-  #changedOwner = unchanged;
-  /** At least what configuration, cluster id and openings take in a record. */
-  #ownerBytes: number;
-  #buffer = new Uint8Array(0);
-  /** What is on disk. */
-  #durable: { readonly head: LogHead; readonly owner: LogOwner };
+  #changedOwner = unchangedOwner;
+  readonly #writer: LogRecordWriter;
   #flushing: Promise<unknown> = Promise.resolve();
-  #flushBytes = 0;
   #closing: Promise<void> | undefined;
   #failure: Error | undefined;
 
@@ -121,8 +104,6 @@ export class FileLogStore implements LogStore {
   private constructor(wal: Wal, recovered: RecoveredLog, options: FileLogStoreOptions) {
     const { head, owner } = recovered;
     this.#wal = wal;
-    this.#durable = { head, owner };
-    this.#ownerBytes = ownerBytesMax(owner);
     this.#configuration = owner.configuration;
     this.#openings = owner.openings ?? [];
     this.incarnation = recovered.incarnation;
@@ -135,6 +116,7 @@ export class FileLogStore implements LogStore {
     const onRead = () => this.#assertUsable();
     const tail = options.tail ?? defaultTailLimits;
     this.#log = new FileLog(wal, recovered.blocks, head, tail, { onRead, onStage });
+    this.#writer = new LogRecordWriter(wal, this.#log, { head, owner });
     this.sequence = this.#log;
     this.state = new StagedPaxosState(head, onStage, onRead);
   }
@@ -161,9 +143,9 @@ export class FileLogStore implements LogStore {
     return this.#ledger.hasStagedWrites;
   }
 
-  /** Size of the flush that is under way, or of the last. */
+  /** Size of the record that is being written, or was last. */
   get flushBytes(): number {
-    return this.#flushBytes;
+    return this.#writer.recordBytes;
   }
 
   /** Bytes of the files that hold log. */
@@ -174,6 +156,16 @@ export class FileLogStore implements LogStore {
   /** Bytes of all the log's files, those ready for use included. */
   get fileBytes(): number {
     return this.#wal.fileBytes;
+  }
+
+  /** Size of the file that is written to. */
+  get presentBytes(): number {
+    return this.#wal.presentBytes;
+  }
+
+  /** Bytes of the files that hold log from `index` on. */
+  bytesFrom(index: number): number {
+    return this.#wal.bytesFrom(this.#log.segmentOf(index) ?? Number.POSITIVE_INFINITY);
   }
 
   /** How many files are to lie ready, see {@link Wal}. */
@@ -244,15 +236,15 @@ export class FileLogStore implements LogStore {
     }
   }
 
-  /** Writes all that is staged as one record: no `await` before the write is issued, unless that begins a segment. */
+  /** Writes all that is staged, mostly as one record: no `await` before the write is issued, unless that begins a segment. */
   async #write(hasBase: boolean): Promise<void> {
     try {
       const endBefore = this.#log.diskEnd;
       const change = this.#log.takeChange();
       const changedOwner = this.#changedOwner;
-      this.#changedOwner = unchanged;
+      this.#changedOwner = unchangedOwner;
       const after = { head: this.#head(), owner: this.#owner() };
-      await this.#writeRecord({ change, endBefore, changedOwner, hasBase }, after);
+      await this.#writer.write({ change, endBefore, changedOwner, hasBase }, after);
       this.#log.written(this.state.decidedIndex);
     } catch (error) {
       this.#failure = error instanceof Error ? error : new Error(String(error));
@@ -266,35 +258,10 @@ export class FileLogStore implements LogStore {
    */
   async #writeClosing(): Promise<void> {
     if (!this.hasStagedWrites) return this.#write(false);
-    const endBefore = this.#durable.head.endIndex;
+    const { durable } = this.#writer;
+    const endBefore = durable.head.endIndex;
     const change = { cut: undefined, from: endBefore, entries: [] };
-    await this.#writeRecord({ change, endBefore, changedOwner: unchanged, hasBase: false }, this.#durable);
-  }
-
-  #writeRecord(
-    { change, endBefore, changedOwner, hasBase }: RecordParts,
-    after: { readonly head: LogHead; readonly owner: LogOwner },
-  ): Promise<void> {
-    const bytesMax = recordBytesMax(change, this.#ownerBytes);
-    const place = this.#wal.place(bytesMax);
-    const segmentBytes = place.newSegmentBytes ?? this.#wal.presentBytes;
-    const base = hasBase || place.newSegmentBytes !== undefined ? { segmentBytes, endBefore } : undefined;
-    const owner = base === undefined ? changedOwner : after.owner;
-    const parts = { buffer: this.#bufferOf(bytesMax), base, head: after.head, owner, change };
-    const record = encodeRecord(place.id, parts, place.offset, this.#log.blocks);
-    this.#flushBytes = record.length;
-    const oldestSegment = this.#log.oldestSegment ?? place.id.segment;
-    return this.#wal.write(place, record).then(() => {
-      this.#durable = after;
-      this.#wal.dropBelow(oldestSegment);
-    });
-  }
-
-  /** Records are written one at a time, so that one buffer serves all but the largest; else each is garbage at once. */
-  #bufferOf(bytesMax: number): Uint8Array {
-    if (bytesMax > bufferBytesMax) return new Uint8Array(bytesMax);
-    if (this.#buffer.length < bytesMax) this.#buffer = new Uint8Array(Math.min(2 * bytesMax, bufferBytesMax));
-    return this.#buffer;
+    await this.#writer.write({ change, endBefore, changedOwner: unchangedOwner, hasBase: false }, durable);
   }
 
   #head(): LogHead {
@@ -310,7 +277,7 @@ export class FileLogStore implements LogStore {
   #stageOwner(changed: Partial<LogOwner>): void {
     this.#ledger.stage();
     this.#changedOwner = { ...this.#changedOwner, ...changed };
-    this.#ownerBytes = Math.max(this.#ownerBytes, ownerBytesMax(this.#owner()));
+    this.#writer.makeRoomFor(this.#owner());
   }
 
   #assertUsable(): void {
@@ -326,12 +293,12 @@ function recover(path: string): RecoveredLog | undefined {
 async function createLog(path: string, segmentBytes: number): Promise<RecoveredLog> {
   if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) syncDirectory(dirname(path));
   const change = { cut: undefined, from: 0, entries: [] };
-  const bytesMax = recordBytesMax(change, ownerBytesMax(unchanged));
+  const bytesMax = recordBytesMax(change, ownerBytesMax(unchangedOwner));
   const parts = {
     buffer: new Uint8Array(bytesMax),
     base: { segmentBytes, endBefore: 0 },
     head: emptyHead,
-    owner: unchanged,
+    owner: unchangedOwner,
     change,
   };
   const id = { lineage: randomBytes(8), segment: 1, number: 1, incarnation: 0 };

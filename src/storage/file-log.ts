@@ -20,8 +20,9 @@ export class FileLog implements Sequence<Uint8Array> {
   readonly #onRead: () => void;
   readonly #onStage: () => void;
   readonly #tail: LogTail;
-  /** Each block ends where the next begins, the last at `#diskEnd`. */
+  /** Each block ends where the next begins, the last at `#blocksEnd`. */
   readonly #blocks: BlockIndex;
+  #blocksEnd: number;
   #trimmed: number;
   #diskEnd: number;
   /** Entries below are on disk as they are here; above, the disk lacks them or has others. -1: it has none of this log. */
@@ -41,6 +42,7 @@ export class FileLog implements Sequence<Uint8Array> {
   ) {
     this.#wal = wal;
     this.#blocks = blocks;
+    this.#blocksEnd = bounds.endIndex;
     this.#limits = limits;
     this.#onRead = gates.onRead;
     this.#onStage = gates.onStage;
@@ -74,9 +76,24 @@ export class FileLog implements Sequence<Uint8Array> {
     return this.#blocks.segment(0);
   }
 
+  /** The segment that holds the entry at `index`; undefined behind what is on the disk. */
+  segmentOf(index: number): number | undefined {
+    return index < this.#diskEnd ? this.#blocks.segment(this.#blocks.find(index)) : undefined;
+  }
+
   /** The first index of the log that is in `segment` or behind it. */
   firstIndexIn(segment: number): number {
     return Math.max(this.#trimmed, this.#blocks.firstIn(segment) ?? this.#diskEnd);
+  }
+
+  /** The blocks of the entries up to `end`, of the change taken last, are in `blocks` now. */
+  placed(end: number): void {
+    this.#blocksEnd = end;
+  }
+
+  /** Blocks below `index`, to which the log is trimmed, are of no use. */
+  dropBlocks(index: number): void {
+    this.#blocks.dropBelow(index, this.#blocksEnd);
   }
 
   append(entries: readonly Entry<Uint8Array>[]): void {
@@ -126,7 +143,8 @@ export class FileLog implements Sequence<Uint8Array> {
   takeChange(): LogChange {
     const cut = this.#takeCut();
     const from = Math.max(this.#cleanEnd, this.#trimmed);
-    this.#blocks.dropBelow(this.#trimmed, this.#diskEnd);
+    this.#blocksEnd = this.#diskEnd;
+    this.dropBlocks(this.#trimmed);
     this.#diskEnd = this.endIndex;
     this.#cleanEnd = this.endIndex;
     return { cut, from, entries: this.#tail.slice(from, this.endIndex) };
@@ -169,7 +187,7 @@ export class FileLog implements Sequence<Uint8Array> {
   #readBlock(at: number, firstIndex: number): Entry<Uint8Array>[] {
     if (this.#lastRead?.firstIndex === firstIndex) return this.#lastRead.entries;
     const { segment, offset, length } = this.#blocks.place(at);
-    const end = this.#blocks.first(at + 1) ?? this.#diskEnd;
+    const end = this.#blocks.first(at + 1) ?? this.#blocksEnd;
     try {
       const entries = decodeBlock(this.#wal.read(segment, offset, length), firstIndex, end - firstIndex);
       this.#lastRead = { firstIndex, entries };

@@ -3,7 +3,7 @@ import { open as openFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
 import type { ByteString } from '../base/bytes.ts';
-import type { CommitSize } from './commit-size.ts';
+import { type CommitSize, fileGrowth } from './commit-size.ts';
 import { type DiskRoom, isNoSpace } from './disk-room.ts';
 import type { StateBatch } from './state-batch.ts';
 import { StateWriter } from './state-writer.ts';
@@ -244,14 +244,11 @@ export class LmdbEnvironment {
     };
   }
 
-  /**
-   * Rejects, as the system does on a full disk, if the data file may have to grow by more than is free. Of the pages that are
-   * free in it half count, since those that the last commit let go of are not to be had yet.
-   */
+  /** Rejects, as the system does on a full disk, if the data file may have to grow by more than is free. */
   async #checkRoom({ changes, bytes }: CommitSize): Promise<void> {
     const { pageSize, freePages, treePages, listPages } = this.#countPages();
     const pages = Math.ceil(bytes / pageSize) + Math.min(2 * changes, treePages) + listPages + sparePages;
-    await this.#room.checkFree(Math.min(pages, Math.max(0, 2 * pages - freePages)) * pageSize);
+    await this.#room.checkFree(fileGrowth(pages, freePages) * pageSize);
   }
 
   async #inTurn(commit: () => Promise<void>): Promise<void> {

@@ -5,6 +5,7 @@ import type { SpaceLevel } from '../wire/client-message.ts';
 import { availableBytes, type DiskRoom, isNoSpace } from './disk-room.ts';
 import type { FileLogStore } from './file-log-store.ts';
 import type { LmdbStateStore } from './lmdb-state-store.ts';
+import { logThatFits } from './log-backlog.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -31,7 +32,7 @@ const usefulLogBytesWhereAmple = 24 * mebibyte;
 const ampleBytes = 2048 * mebibyte;
 /** From this part of what it may have on the log is to be trimmed as soon as it suits. */
 const amplePart = 1 / 2;
-/** Of the space that the log can get at all it takes this part: the rest is for what comes while it is trimmed. */
+/** Of the log that fits on the disk, and for which the state has room, it takes this part: the rest is for what comes while it is trimmed. */
 const logRoomPart = 1 / 2;
 /** Segments that lie ready, so that no write waits for one to be made; as many as are dropped at a time are kept, where that is little; … */
 const readySegments = { min: 2, max: 4 };
@@ -104,7 +105,8 @@ export class SpaceWatch {
     const { neededBytes, fileBytes } = this.#log;
     const usedBytes = fileBytes + state.usedBytes;
     const capacityBytes = Math.min(this.#plan.quotaBytes ?? Number.POSITIVE_INFINITY, heldHere + freeBytes);
-    const logRoomBytes = fileBytes + Math.max(0, freeBytes - this.#plan.reserveBytes);
+    const spareBytes = Math.max(0, freeBytes - this.#plan.reserveBytes);
+    const logRoomBytes = fileBytes + spareBytes;
     const stateLeftBytes = freeBytes + state.freeBytes;
     if (stateLeftBytes > capacityBytes * (1 - notFullBelow)) reserve?.forget();
     const isLogFull = levelAfter(this.#level, neededBytes / logRoomBytes) === 'full';
@@ -117,7 +119,8 @@ export class SpaceWatch {
       clamp(stateLeaves, capacityBytes * leastLogPart, capacityBytes * logPart),
       Math.max(isAmple ? usefulLogBytesWhereAmple : usefulLogBytes, state.usedBytes * logPerState),
     );
-    const surplusBytes = Math.min(logBytesMax, logRoomBytes * logRoomPart);
+    const roomBytes = Math.min(logRoomBytes, logThatFits(spareBytes, state.freeBytes));
+    const surplusBytes = Math.min(logBytesMax, roomBytes * logRoomPart);
     return {
       level: this.#level,
       usedBytes,
@@ -127,7 +130,9 @@ export class SpaceWatch {
       logAmpleIndex: this.#log.surplusIndex(surplusBytes * amplePart),
       isWaiting,
       stateRoomBytes: Math.min(stateLeftBytes - this.#plan.reserveBytes, capacityBytes - usedBytes),
-      againMs: clamp((capacityBytes - usedBytes) / writtenPerMsMax, measureMsMin, measureMsMax),
+      againMs: isWaiting
+        ? measureMsMin
+        : clamp((capacityBytes - usedBytes) / writtenPerMsMax, measureMsMin, measureMsMax),
     };
   }
 

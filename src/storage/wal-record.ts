@@ -118,6 +118,22 @@ export function recordBytesMax(change: LogChange, ownerBytes: number): number {
   return fixedBytesMax + ownerBytes + blocksBytesMax(change.entries, appendBytesMax);
 }
 
+/** How many of the entries from `start` on a record of `bytes` bytes can append for certain; maybe none. */
+export function entriesThatFit(
+  entries: readonly Entry<Uint8Array>[],
+  start: number,
+  bytes: number,
+  ownerBytes: number,
+): number {
+  let left = bytes - fixedBytesMax - ownerBytes;
+  let at = start;
+  for (; at < entries.length; at++) {
+    left -= blocksBytesMax([entries[at] as Entry<Uint8Array>], appendBytesMax);
+    if (left < 0) break;
+  }
+  return at - start;
+}
+
 /** At least as many bytes as `owner` takes in a record. */
 export function ownerBytesMax({ configuration, clusterId = '', openings = [] }: LogOwner): number {
   return 24 + 3 * (configurationText(configuration).length + clusterId.length + JSON.stringify(openings).length);

@@ -28,6 +28,9 @@ export interface RecordPlace {
   readonly newSegmentBytes: number | undefined;
 }
 
+/** What each segment keeps free for records that only say where the log begins, see LogRecordWriter; one is enough, but for mishaps. */
+const trimBytesMax = 512;
+
 interface Segment {
   readonly segment: number;
   readonly bytes: number;
@@ -42,7 +45,8 @@ export class Wal {
   readonly #room: DiskRoom;
   readonly #lineage: Uint8Array;
   readonly #incarnation: number;
-  readonly #segmentBytes: number;
+  /** Usual size of a segment's file. */
+  readonly segmentBytes: number;
   #present: Segment;
   #file: number;
   #offset: number;
@@ -65,7 +69,7 @@ export class Wal {
     this.#room = room;
     this.#lineage = recovered.lineage;
     this.#incarnation = recovered.incarnation + 1;
-    this.#segmentBytes = segmentBytes;
+    this.segmentBytes = segmentBytes;
     this.#older = recovered.segments.slice(0, -1);
     this.#present = recovered.segments.at(-1) as Segment;
     this.#offset = recovered.offset;
@@ -78,6 +82,26 @@ export class Wal {
     return this.#present.bytes;
   }
 
+  /** Bytes of records that still go into the present segment … */
+  get leftBytes(): number {
+    return this.leftForTrimBytes - trimBytesMax;
+  }
+
+  /** … and so many if one only says where the log begins. */
+  get leftForTrimBytes(): number {
+    return this.#present.bytes - this.#offset - markBytesMax;
+  }
+
+  /** Bytes of records that go into a new segment of the usual size. */
+  get leftWhenNewBytes(): number {
+    return this.segmentBytes - markBytesMax - trimBytesMax;
+  }
+
+  /** The oldest that there is. */
+  get oldestSegment(): number {
+    return this.#older[0]?.segment ?? this.#present.segment;
+  }
+
   /** Bytes of the segments that hold log. */
   get neededBytes(): number {
     return this.#older.reduce((sum, { bytes }) => sum + bytes, this.#present.bytes);
@@ -85,7 +109,14 @@ export class Wal {
 
   /** Bytes of all segments, those ready for use included. */
   get fileBytes(): number {
-    return this.neededBytes + this.#ready.size * this.#segmentBytes;
+    return this.neededBytes + this.#ready.size * this.segmentBytes;
+  }
+
+  /** Bytes of the segments that hold log, of `segment` and those behind it. */
+  bytesFrom(segment: number): number {
+    let bytes = this.#present.bytes;
+    for (const older of this.#older) if (older.segment >= segment) bytes += older.bytes;
+    return bytes;
   }
 
   /** The oldest segment of those, from the newest on, that come to at most `bytes` bytes; the present one always counts. */
@@ -117,7 +148,7 @@ export class Wal {
     const { unmarked } = recovered;
     if (unmarked !== undefined) await this.#mark(unmarked.segment, unmarked.offset, unmarked.number);
     for (const { segment, bytes } of recovered.unused) {
-      if (segment === this.#lastAllotted + 1 && bytes === this.#segmentBytes && this.#ready.size < this.#readyMax) {
+      if (segment === this.#lastAllotted + 1 && bytes === this.segmentBytes && this.#ready.size < this.#readyMax) {
         this.#ready.add(segment);
       } else {
         rmSync(segmentFile(this.#directory, segment));
@@ -128,13 +159,38 @@ export class Wal {
 
   /** Where a record of at most `bytesMax` bytes goes. */
   place(bytesMax: number): RecordPlace {
-    const fits = this.#offset + bytesMax + markBytesMax <= this.#present.bytes;
-    const segment = fits ? this.#present.segment : this.#present.segment + 1;
+    const fits = bytesMax <= this.leftBytes;
+    if (fits) return this.placeForTrim();
     return {
-      id: { lineage: this.#lineage, segment, number: this.#number, incarnation: this.#incarnation },
-      offset: fits ? this.#offset : 0,
-      newSegmentBytes: fits ? undefined : Math.max(this.#segmentBytes, bytesMax + markBytesMax),
+      id: this.#nextRecord(this.#present.segment + 1),
+      offset: 0,
+      newSegmentBytes: Math.max(this.segmentBytes, bytesMax + markBytesMax + trimBytesMax),
     };
+  }
+
+  /** The same for a record that fits into what is left of the present segment, see {@link leftForTrimBytes}. */
+  placeForTrim(): RecordPlace {
+    return { id: this.#nextRecord(this.#present.segment), offset: this.#offset, newSegmentBytes: undefined };
+  }
+
+  /** True if a segment of `bytes` bytes can be begun now, in a file that lies ready or in one that the disk has room for. */
+  async canBegin(bytes: number): Promise<boolean> {
+    if (bytes === this.segmentBytes && this.#allotted > 0) return true;
+    return this.#room.has(bytes - this.#ready.size * this.segmentBytes);
+  }
+
+  /** Waits until that `isSo`, as a write does that finds the disk full. */
+  async untilRoom(isSo: () => Promise<boolean>): Promise<void> {
+    await this.#room.until(isSo);
+  }
+
+  /** Resolves when all files that were dropped are gone, or ready to serve again. */
+  async tidied(): Promise<void> {
+    await this.#background;
+  }
+
+  #nextRecord(segment: number): RecordId {
+    return { lineage: this.#lineage, segment, number: this.#number, incarnation: this.#incarnation };
   }
 
   /** Writes the record for the place that `place` gave last. Rejects with a {@link DiskFailedError}: then all is over. */
@@ -222,10 +278,22 @@ export class Wal {
   /** Sees to it that the file of the next segment, which is claimed, is there. True if it is made with `record` in it. */
   async #takeNext(segment: number, bytes: number, record: Uint8Array): Promise<boolean> {
     const isReady = this.#ready.delete(segment);
-    const isUsual = bytes === this.#segmentBytes;
-    if (isUsual && (isReady || (await this.#takeSpare(segment)))) return false;
+    const isUsual = bytes === this.segmentBytes;
+    if (isUsual && (isReady || (await this.#takeSpare(segment)))) {
+      await this.#room.admit(bytes);
+      return false;
+    }
+    if (!isUsual && !(await this.#room.has(bytes))) await this.#giveWay(segment);
     await this.#room.make(bytes, () => createSegment(this.#directory, segment, bytes, record));
     return true;
+  }
+
+  /** The files that lie ready, `segment` among them perhaps, give way to one of another size. */
+  async #giveWay(segment: number): Promise<void> {
+    for (const ready of [segment, ...this.#ready]) {
+      this.#ready.delete(ready);
+      await rm(segmentFile(this.#directory, ready), { force: true });
+    }
   }
 
   /** Where the file of the next segment could not be made, one that is ready for a later segment serves. */
@@ -273,13 +341,13 @@ export class Wal {
   }
 
   async #prepare(segment: number): Promise<void> {
-    await this.#room.check(this.#segmentBytes);
-    await createSegment(this.#directory, segment, this.#segmentBytes);
+    await this.#room.check(this.segmentBytes);
+    await createSegment(this.#directory, segment, this.segmentBytes);
   }
 
   #drop({ segment, bytes }: Segment): void {
     if (this.#reader?.segment === segment) this.#closeReader();
-    if (bytes !== this.#segmentBytes || this.#allotted >= this.#readyMax) {
+    if (bytes !== this.segmentBytes || this.#allotted >= this.#readyMax) {
       this.#inBackground(() => rm(segmentFile(this.#directory, segment)));
       return;
     }

@@ -100,8 +100,16 @@ async function until<Result>(wanted: (result: Result) => boolean, attempt: () =>
   for (;;) {
     const result = await attempt();
     if (wanted(result)) return result;
-    if (Date.now() > deadline) throw new Error(`not so within 60 s; last: ${JSON.stringify(result)}`);
+    if (Date.now() > deadline)
+      throw new Error(`not so within 60 s; last: ${JSON.stringify(result)}\n${await report()}`);
   }
+}
+
+/** What the nodes know of themselves, and what they said. */
+async function report(): Promise<string> {
+  const { stdout } = await cluster.kv('status', '--json');
+  const said = cluster.running.map((id) => `node ${id} said:\n${cluster.stderr(id)}`);
+  return [stdout, ...said].join('\n');
 }
 
 describe.skipIf(problem !== undefined)(`nodes on disks of ${mebibytes} MiB${skipped}`, () => {
@@ -132,8 +140,10 @@ describe.skipIf(problem !== undefined)(`nodes on disks of ${mebibytes} MiB${skip
     expect(members.find(({ id }) => id === fullNodes[0])?.space).toMatchObject({ level: 'full' });
     await load.check();
 
-    expect(await cluster.kv('reconfigure', '1,2', '--yes')).toMatchObject({ code: 0 });
-    expect(await cluster.kv('reconfigure', '1,2,3', '--yes')).toMatchObject({ code: 0 });
+    for (const members of ['1,2', '1,2,3']) {
+      const changed = await cluster.kv('reconfigure', members, '--yes');
+      expect(changed, changed.code === 0 ? '' : `${changed.stderr}\n${await report()}`).toMatchObject({ code: 0 });
+    }
 
     await expectPutsAfterDeleting(client, load);
     await client.close();

@@ -162,21 +162,60 @@ describe('segments', () => {
     expectEntries(again);
   });
 
-  it('are as large as a record that exceeds their size, and such ones are not used again', async () => {
+  const sizes = () => segments().map((segment) => statSync(fileOf(segment)).size);
+
+  it('are as large as an entry that exceeds their size, and such ones are not used again', async () => {
     const store = await open();
     await append(store, 3);
-    await append(store, 200);
+    const large: Entry<Uint8Array> = { type: 'Normal', entry: new Uint8Array(20_000).fill(7) };
+    store.sequence.append([large]);
+    store.state.decidedIndex = 4;
+    await flush(store);
     await append(store, 3);
-    const sizes = () => segments().map((segment) => statSync(fileOf(segment)).size);
-    expect(Math.max(...sizes())).toBeGreaterThan(200 * entryBytes);
-    expectEntries(store);
+    expect(Math.max(...sizes())).toBeGreaterThan(20_000);
     await store.close();
     const again = await open();
-    expectEntries(again);
+    expect(again.sequence.read(2, 5)).toEqual([entry(2), large, entry(4)]);
     for (let round = 0; round < 40; round++) await append(again, 3);
     await trim(again, again.sequence.endIndex);
     await again.close();
     expect(new Set(sizes())).toEqual(new Set([segmentBytes]));
+  });
+
+  it('hold one after the other what is too much for one, of which a crash leaves the first part', async () => {
+    const store = await open();
+    await append(store, 3);
+    await append(store, 200);
+    const copy = scratch.copyOf(path);
+    expect(new Set(sizes())).toEqual(new Set([segmentBytes]));
+    expectEntries(store);
+    await append(store, 3);
+    expectEntries(store);
+    await store.close();
+    const whole = await open();
+    expect(whole.sequence.endIndex).toBe(206);
+    expectEntries(whole);
+    const used = segments(copy).filter((segment) => usedBytes(segment, copy) > 0);
+    expect(used.length).toBeGreaterThan(5);
+    const ends: number[] = [];
+    for (const segment of used.slice(1).reverse()) {
+      writeFileSync(fileOf(segment, copy), Buffer.alloc(segmentBytes));
+      const before = readFileSync(fileOf(segment - 1, copy));
+      writeFileSync(fileOf(segment - 1, copy), before.fill(0, before.lastIndexOf(before.subarray(0, 20))));
+      const left = await open(scratch.copyOf(copy));
+      expectEntries(left);
+      expect(left.state.decidedIndex).toBe(left.sequence.endIndex);
+      ends.push(left.sequence.endIndex);
+    }
+    expect(ends.every((end, at) => end < (ends[at - 1] ?? 203) && end >= 3)).toBe(true);
+  });
+
+  it('are as large as entries that came with another round: all or nothing of those is left', async () => {
+    const store = await open();
+    store.state.acceptedRound = { n: 5, priority: 0, pid: 2 };
+    await append(store, 200);
+    expect(Math.max(...sizes())).toBeGreaterThan(200 * entryBytes);
+    expectEntries(store);
   });
 
   it('are refused unchanged when they belong to another cluster', async () => {

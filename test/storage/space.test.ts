@@ -93,6 +93,61 @@ describe('room on a disk', () => {
 });
 
 describe('the log', () => {
+  it('for which there is no further file lets go of what is trimmed while it waits', async () => {
+    const path = scratch.fresh();
+    let isFull = false;
+    const room = new (class extends DiskRoom {
+      override async has(bytes: number): Promise<boolean> {
+        return !isFull && (await super.has(bytes));
+      }
+      override async checkFree(bytes: number): Promise<void> {
+        if (isFull) throw noSpace();
+        await super.checkFree(bytes);
+      }
+    })(path);
+    room.allowWaiting();
+    const options = { path, nodeId: 1, storageId: '0123456789abcdef', segmentBytes: 4096, room };
+    const store = await FileLogStore.open(options);
+    const entryOf = (index: number) => ({ type: 'Normal' as const, entry: new Uint8Array(200).fill(index) });
+    let flushed = Promise.resolve();
+    const append = async (count: number): Promise<void> => {
+      const from = store.sequence.endIndex;
+      store.sequence.append(Array.from({ length: count }, (_, at) => entryOf(from + at)));
+      store.state.decidedIndex = store.sequence.endIndex;
+      store.commit();
+      flushed = store.flush().then(() => undefined);
+      await Promise.race([flushed, expect.poll(() => room.isWaiting).toBe(true)]);
+    };
+    while (store.neededBytes < 3 * 4096) await append(1);
+    isFull = true;
+    while (!room.isWaiting) await append(1);
+    const { endIndex } = store.sequence;
+    for (let trimmed = 10; room.isWaiting; trimmed += 10) {
+      store.sequence.trim(trimmed);
+      store.commit();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await flushed;
+    const { trimmedIndex } = store.sequence;
+    expect(trimmedIndex).toBeLessThan(endIndex);
+    const copy = scratch.copyOf(path);
+    const again = await FileLogStore.open({ ...options, path: copy, room: new DiskRoom(copy) });
+    expect(again.sequence.endIndex).toBe(endIndex);
+    expect(again.sequence.trimmedIndex).toBeGreaterThan(0);
+    expect(again.sequence.read(trimmedIndex, endIndex)).toEqual(
+      Array.from({ length: endIndex - trimmedIndex }, (_, at) => entryOf(trimmedIndex + at)),
+    );
+    await again.close();
+    // And on it goes, with what there is.
+    for (let round = 0; round < 200; round++) {
+      await append(1);
+      store.sequence.trim(store.sequence.endIndex - 10);
+      store.commit();
+      await flushed;
+    }
+    await store.close();
+  });
+
   it('says below which index there is more than it may have, and needs less once that is trimmed', async () => {
     const path = scratch.fresh();
     const store = await FileLogStore.open({ path, nodeId: 1, storageId: '0123456789abcdef', segmentBytes: 4096 });

@@ -1,0 +1,185 @@
+import { type Ballot, compareBallots } from '../omnipaxos/ballot.ts';
+import type { Entry } from '../omnipaxos/entry.ts';
+import type { FileLog } from './file-log.ts';
+import type { LogHead } from './log-head.ts';
+import type { RecordPlace, Wal } from './wal.ts';
+import {
+  encodeRecord,
+  entriesThatFit,
+  type LogChange,
+  type LogOwner,
+  ownerBytesMax,
+  recordBytesMax,
+} from './wal-record.ts';
+
+/** Larger records get a buffer of their own. */
+const bufferBytesMax = 4 * 1024 * 1024;
+/** A part of an append is at least so much of a segment, unless it is the last. */
+const leastPart = 1 / 4;
+
+export const unchangedOwner: LogOwner = { configuration: undefined, clusterId: undefined, openings: undefined };
+const noEntries: LogChange = { cut: undefined, from: 0, entries: [] };
+
+/** What is on the disk once a record is. */
+export interface DurableState {
+  readonly head: LogHead;
+  readonly owner: LogOwner;
+}
+
+/** What goes into a record. */
+export interface RecordParts {
+  readonly change: LogChange;
+  readonly endBefore: number;
+  readonly changedOwner: LogOwner;
+  readonly hasBase: boolean;
+}
+
+/**
+ * Makes records of what the log store flushes, and writes them, one after the other. On a full disk, where no further segment can be
+ * had, it lets go of what the log has trimmed meanwhile.
+ */
+export class LogRecordWriter {
+  readonly #wal: Wal;
+  readonly #log: FileLog;
+  #durable: DurableState;
+  /** At least what configuration, cluster id and openings take in a record. */
+  #ownerBytes: number;
+  #buffer = new Uint8Array(0);
+  #recordBytes = 0;
+
+  constructor(wal: Wal, log: FileLog, durable: DurableState) {
+    this.#wal = wal;
+    this.#log = log;
+    this.#durable = durable;
+    this.#ownerBytes = ownerBytesMax(durable.owner);
+  }
+
+  /** What is on the disk. */
+  get durable(): DurableState {
+    return this.#durable;
+  }
+
+  /** Size of the record that is being written, or was last. */
+  get recordBytes(): number {
+    return this.#recordBytes;
+  }
+
+  /** A record to come may have to tell of `owner`. */
+  makeRoomFor(owner: LogOwner): void {
+    this.#ownerBytes = Math.max(this.#ownerBytes, ownerBytesMax(owner));
+  }
+
+  /** Leaves `after` on the disk, with one record where that fits into a segment: then no `await` before the write is issued, unless that begins one. */
+  write(record: RecordParts, after: DurableState): Promise<void> {
+    const bytesMax = recordBytesMax(record.change, this.#ownerBytes);
+    const place = this.#wal.place(bytesMax);
+    if (place.newSegmentBytes === undefined) return this.#writeAt(place, bytesMax, record, after);
+    if (place.newSegmentBytes > this.#wal.segmentBytes && this.#isDivisible(record, after)) {
+      return this.#writeInParts(record.change, after);
+    }
+    return this.#writeFirst(place.newSegmentBytes, bytesMax, record, after);
+  }
+
+  /** A record that begins a segment, once there may be one. */
+  async #writeFirst(segmentBytes: number, bytesMax: number, record: RecordParts, after: DurableState): Promise<void> {
+    if (!(await this.#wal.canBegin(segmentBytes))) {
+      await this.#wal.untilRoom(async () => {
+        await this.#letGo(record.change, after.head.decidedIndex);
+        return this.#wal.canBegin(segmentBytes);
+      });
+    }
+    await this.#writeAt(this.#wal.place(bytesMax), bytesMax, record, after);
+  }
+
+  #writeAt(place: RecordPlace, bytesMax: number, record: RecordParts, state: DurableState): Promise<void> {
+    const { change, endBefore, changedOwner, hasBase } = record;
+    const after = notBefore(state, this.#durable.head.trimmedIndex);
+    const segmentBytes = place.newSegmentBytes ?? this.#wal.presentBytes;
+    const base = hasBase || place.newSegmentBytes !== undefined ? { segmentBytes, endBefore } : undefined;
+    const owner = base === undefined ? changedOwner : after.owner;
+    const parts = { buffer: this.#bufferOf(bytesMax), base, head: after.head, owner, change };
+    const bytes = encodeRecord(place.id, parts, place.offset, this.#log.blocks);
+    if (change.entries.length > 0) this.#log.placed(change.from + change.entries.length);
+    this.#recordBytes = bytes.length;
+    const oldestSegment = this.#log.oldestSegment ?? place.id.segment;
+    return this.#wal.write(place, bytes).then(() => {
+      this.#durable = after;
+      this.#wal.dropBelow(oldestSegment);
+    });
+  }
+
+  /** True if each entry that it appends could have come in a transition of its own. */
+  #isDivisible({ change, changedOwner }: RecordParts, { head }: DurableState): boolean {
+    const { promise, acceptedRound } = this.#durable.head;
+    if (change.cut !== undefined || changedOwner !== unchangedOwner || change.entries.length < 2) return false;
+    return isSame(head.promise, promise) && isSame(head.acceptedRound, acceptedRound);
+  }
+
+  /**
+   * Appends entries that are too many for one segment as several records. A segment of another size would have to be made, of zeros,
+   * before they are written into it, and on a full disk there may be room for none but those that lie ready.
+   */
+  async #writeInParts({ from, entries }: LogChange, after: DurableState): Promise<void> {
+    for (let start = 0; start < entries.length; ) {
+      const end = start + this.#countThatFits(entries, start);
+      const endIndex = from + end;
+      const head = { ...after.head, endIndex, decidedIndex: Math.min(after.head.decidedIndex, endIndex) };
+      const change = { cut: undefined, from: from + start, entries: entries.slice(start, end) };
+      const record = { change, endBefore: from + start, changedOwner: unchangedOwner, hasBase: false };
+      await this.write(record, { head, owner: after.owner });
+      start = end;
+    }
+  }
+
+  /** How many of `entries` fit into what is left of the present segment, if that is worth a write, else into a new one; at least one. */
+  #countThatFits(entries: readonly Entry<Uint8Array>[], start: number): number {
+    const { segmentBytes, leftBytes, leftWhenNewBytes } = this.#wal;
+    const bytes = leftBytes >= segmentBytes * leastPart ? leftBytes : leftWhenNewBytes;
+    return Math.max(1, entriesThatFit(entries, start, bytes, this.#ownerBytes));
+  }
+
+  /**
+   * Segments below what the log was trimmed to serve again, or are removed, only once that is on the disk: the record that says so may
+   * itself be waiting for a segment. So it is said by one for which each segment keeps room. `next` is what is to be written after it.
+   */
+  async #letGo(next: LogChange, decidedIndex: number): Promise<void> {
+    if (next.cut?.type === 'reset' || this.#wal.leftForTrimBytes < this.#trimBytesMax) return;
+    const { durable } = this;
+    const end = Math.min(durable.head.endIndex, next.from);
+    const decided = Math.max(durable.head.decidedIndex, Math.min(decidedIndex, end));
+    const trimmedIndex = Math.min(this.#log.trimmedIndex, decided);
+    if (trimmedIndex <= durable.head.trimmedIndex) return;
+    this.#log.dropBlocks(trimmedIndex);
+    if ((this.#log.oldestSegment ?? Number.POSITIVE_INFINITY) <= this.#wal.oldestSegment) return;
+    const head = { ...durable.head, trimmedIndex, decidedIndex: decided };
+    const record = {
+      change: noEntries,
+      endBefore: durable.head.endIndex,
+      changedOwner: unchangedOwner,
+      hasBase: false,
+    };
+    await this.#writeAt(this.#wal.placeForTrim(), this.#trimBytesMax, record, { head, owner: durable.owner });
+    await this.#wal.tidied();
+  }
+
+  get #trimBytesMax(): number {
+    return recordBytesMax(noEntries, 0);
+  }
+
+  /** Records are written one at a time, so that one buffer serves all but the largest; else each is garbage at once. */
+  #bufferOf(bytesMax: number): Uint8Array {
+    if (bytesMax > bufferBytesMax) return new Uint8Array(bytesMax);
+    if (this.#buffer.length < bytesMax) this.#buffer = new Uint8Array(Math.min(2 * bytesMax, bufferBytesMax));
+    return this.#buffer;
+  }
+}
+
+function isSame(a: Ballot, b: Ballot): boolean {
+  return compareBallots(a, b) === 0;
+}
+
+/** Since `state` was taken, the log may have been let go of up to `trimmedIndex`. */
+function notBefore(state: DurableState, trimmedIndex: number): DurableState {
+  if (state.head.trimmedIndex >= trimmedIndex) return state;
+  return { ...state, head: { ...state.head, trimmedIndex } };
+}
