@@ -83,11 +83,18 @@ export class DiskRoom {
     this.#stop = new AbortController();
   }
 
-  /** Makes a file of the log, of `bytes` bytes, once {@link admit} has let it, as soon as that leaves so much free for the state as the reserve has. */
-  async make(bytes: number, write: () => Promise<void>): Promise<void> {
-    await this.admit(bytes, bytes);
+  /**
+   * Makes a file of the log, of `bytes` bytes, as soon as that leaves free what the reserve has, and for some time, see {@link admit}, what the
+   * state may need. `prepare` is called before each attempt; where it gives nothing, no file is needed.
+   */
+  async make(bytes: number, prepare: () => Promise<(() => Promise<void>) | undefined>): Promise<void> {
+    const untilMs = performance.now() + admitMsMax;
     await this.#retry(async () => {
-      await this.checkFree(bytes + (this.reserve?.bytes ?? 0));
+      const write = await prepare();
+      if (write === undefined) return;
+      const isPatient = this.#mayWait && !this.backlog.isLeast && performance.now() < untilMs;
+      if (isPatient) await this.check(bytes);
+      else await this.checkFree(bytes + (this.reserve?.bytes ?? 0));
       await write();
     });
   }
@@ -103,23 +110,16 @@ export class DiskRoom {
   }
 
   /**
-   * Holds up the log, which is to be `bytes` bytes longer, of which so many take room on the disk, until the state has room for all
-   * of it, or has taken what it can: log that the state could never take could never be let go. Not for long, since the checkpoint that
-   * is to take it may wait for the very write.
+   * Holds up the log, which is to be `bytes` bytes longer, in a file that is there, until the state has room for all of it, or has taken what
+   * it can: log that the state could never take could never be let go. Not for long, since the checkpoint that is to take it may wait
+   * for the very write.
    */
-  async admit(bytes: number, diskBytes = 0): Promise<void> {
+  async admit(bytes: number): Promise<void> {
     const untilMs = performance.now() + admitMsMax;
     await this.#retry(async () => {
-      if (this.backlog.isLeast || performance.now() > untilMs) return;
+      if (!this.#mayWait || this.backlog.isLeast || performance.now() > untilMs) return;
       const heldBytes = this.reserve?.isHeld ? this.reserve.bytes : 0;
-      await this.checkFree(diskBytes + this.backlog.growthBytes(bytes) - heldBytes);
-    });
-  }
-
-  /** Waits as a write does that finds no room, until that `isSo`. */
-  async until(isSo: () => Promise<boolean>): Promise<void> {
-    await this.#retry(async () => {
-      if (!(await isSo())) throw new TooLittleRoomError('no space left on device');
+      await this.checkFree(this.backlog.growthBytes(bytes) - heldBytes);
     });
   }
 

@@ -82,12 +82,7 @@ export class LogRecordWriter {
 
   /** A record that begins a segment, once there may be one. */
   async #writeFirst(segmentBytes: number, bytesMax: number, record: RecordParts, after: DurableState): Promise<void> {
-    if (!(await this.#wal.canBegin(segmentBytes))) {
-      await this.#wal.untilRoom(async () => {
-        await this.#letGo(record.change, after.head.decidedIndex);
-        return this.#wal.canBegin(segmentBytes);
-      });
-    }
+    await this.#wal.begin(segmentBytes, () => this.#letGo(record.change, after.head.decidedIndex));
     await this.#writeAt(this.#wal.place(bytesMax), bytesMax, record, after);
   }
 

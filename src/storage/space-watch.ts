@@ -39,6 +39,8 @@ const readySegments = { min: 2, max: 4 };
 const readySegmentsWhereAmple = { min: 2, max: 6 };
 /** … once space is low, for what must go through then. */
 const readySegmentsWhenLow = { min: 3, max: 4 };
+/** What waits for room may be the state, and once it has some the log lets segments go. */
+const readySegmentsWhileWaiting = { min: 1, max: 1 };
 
 /** Space is measured at least this often, milliseconds, … */
 const measureMsMax = 1_000;
@@ -138,9 +140,10 @@ export class SpaceWatch {
 
   /** While space is low, room is taken in advance for what must go through when it is full. */
   async #prepare(freeBytes: number, isAmple: boolean): Promise<void> {
-    const { reserve } = this.#room;
+    const { reserve, isWaiting } = this.#room;
     const isLow = this.#level !== 'ok';
-    if (isLow) this.#log.readySegments = readySegmentsWhenLow;
+    if (isWaiting) this.#log.readySegments = readySegmentsWhileWaiting;
+    else if (isLow) this.#log.readySegments = readySegmentsWhenLow;
     else this.#log.readySegments = isAmple ? readySegmentsWhereAmple : readySegments;
     if (reserve === undefined || isLow === reserve.isHeld) return;
     if (!isLow) return reserve.release();

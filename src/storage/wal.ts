@@ -132,12 +132,13 @@ export class Wal {
   }
 
   /**
-   * How many segments are to lie ready beside the present one, at least and at most: of those dropped, more are removed. To make another costs
-   * the disk its size in zeros.
+   * How many segments are to lie ready beside the present one, at least and at most: more are removed. To make another costs the disk its
+   * size in zeros.
    */
   set readySegments({ min, max }: ReadySegments) {
     this.#readyMin = min;
     this.#readyMax = max;
+    while (this.#ready.size > max) this.#removeReady(Math.max(...this.#ready));
     this.#prepareNext();
   }
 
@@ -173,15 +174,20 @@ export class Wal {
     return { id: this.#nextRecord(this.#present.segment), offset: this.#offset, newSegmentBytes: undefined };
   }
 
-  /** True if a segment of `bytes` bytes can be begun now, in a file that lies ready or in one that the disk has room for. */
-  async canBegin(bytes: number): Promise<boolean> {
-    if (bytes === this.segmentBytes && this.#allotted > 0) return true;
-    return this.#room.has(bytes - this.#ready.size * this.segmentBytes);
-  }
-
-  /** Waits until that `isSo`, as a write does that finds the disk full. */
-  async untilRoom(isSo: () => Promise<boolean>): Promise<void> {
-    await this.#room.until(isSo);
+  /**
+   * Sees to it that there is a file for the next segment, which is to have `bytes` bytes: then the first record of it, and none before, can
+   * be written. Where the disk has no room for it, that is waited for, and `letGo` is asked for segments that are not needed any more.
+   * Rejects as {@link write} does.
+   */
+  async begin(bytes: number, letGo: () => Promise<void>): Promise<void> {
+    const segment = this.#present.segment + 1;
+    await this.#claim(segment);
+    try {
+      await this.#takeNext(segment, bytes, letGo);
+    } catch (error) {
+      this.#making.delete(segment);
+      throw new DiskFailedError(segmentFile(this.#directory, segment), error);
+    }
   }
 
   /** Resolves when all files that were dropped are gone, or ready to serve again. */
@@ -193,7 +199,10 @@ export class Wal {
     return { lineage: this.#lineage, segment, number: this.#number, incarnation: this.#incarnation };
   }
 
-  /** Writes the record for the place that `place` gave last. Rejects with a {@link DiskFailedError}: then all is over. */
+  /**
+   * Writes the record for the place that `place` gave last; if that is a new segment, after {@link begin}. Rejects with a
+   * {@link DiskFailedError}: then all is over.
+   */
   write(place: RecordPlace, record: Uint8Array): Promise<void> {
     const onFailed = (error: unknown) => {
       throw new DiskFailedError(segmentFile(this.#directory, place.id.segment), error);
@@ -245,12 +254,10 @@ export class Wal {
   /** The first record of a new segment. It counts once the segment before says so: a loss of the file is then noticed. */
   async #writeFirst(place: RecordPlace, bytes: number, record: Uint8Array): Promise<void> {
     const { segment } = place.id;
-    await this.#claim(segment);
     try {
-      const isWritten = await this.#takeNext(segment, bytes, record);
       const file = openSegment(this.#directory, segment);
       try {
-        if (!isWritten) await writeDurably(file, record, 0);
+        await writeDurably(file, record, 0);
         await writeDurably(this.#file, encodeMark({ ...place.id, segment: this.#present.segment }), this.#offset);
       } catch (error) {
         closeSync(file);
@@ -275,17 +282,25 @@ export class Wal {
     this.#making.add(segment);
   }
 
-  /** Sees to it that the file of the next segment, which is claimed, is there. True if it is made with `record` in it. */
-  async #takeNext(segment: number, bytes: number, record: Uint8Array): Promise<boolean> {
-    const isReady = this.#ready.delete(segment);
+  /** Sees to it that the file of the next segment, which is claimed, is there, and that the state has room for what comes into it. */
+  async #takeNext(segment: number, bytes: number, letGo: () => Promise<void>): Promise<void> {
     const isUsual = bytes === this.segmentBytes;
-    if (isUsual && (isReady || (await this.#takeSpare(segment)))) {
-      await this.#room.admit(bytes);
-      return false;
-    }
-    if (!isUsual && !(await this.#room.has(bytes))) await this.#giveWay(segment);
-    await this.#room.make(bytes, () => createSegment(this.#directory, segment, bytes, record));
-    return true;
+    const isReady = this.#ready.delete(segment);
+    if (!(isUsual && isReady)) await this.#makeNext(segment, bytes, letGo);
+    await this.#room.admit(bytes);
+  }
+
+  #makeNext(segment: number, bytes: number, letGo: () => Promise<void>): Promise<void> {
+    const takeSpare = async () => bytes === this.segmentBytes && (await this.#takeSpare(segment));
+    return this.#room.make(bytes, async () => {
+      if (await takeSpare()) return undefined;
+      if (!(await this.#room.has(bytes))) {
+        await letGo();
+        if (await takeSpare()) return undefined;
+        if (bytes !== this.segmentBytes) await this.#giveWay(segment);
+      }
+      return () => createSegment(this.#directory, segment, bytes);
+    });
   }
 
   /** The files that lie ready, `segment` among them perhaps, give way to one of another size. */
@@ -343,6 +358,15 @@ export class Wal {
   async #prepare(segment: number): Promise<void> {
     await this.#room.check(this.segmentBytes);
     await createSegment(this.#directory, segment, this.segmentBytes);
+  }
+
+  #removeReady(segment: number): void {
+    this.#ready.delete(segment);
+    this.#making.add(segment);
+    this.#inBackground(async () => {
+      await rm(segmentFile(this.#directory, segment), { force: true });
+      this.#making.delete(segment);
+    });
   }
 
   #drop({ segment, bytes }: Segment): void {

@@ -24,8 +24,8 @@ export interface Transition {
 
 /**
  * The log store on a simulated disk: writes are staged, a flush takes virtual time, and a crash loses all that was not
- * flushed. A flush is one transaction: it survives whole or not at all. Its owner calls `beginFlush`, and later
- * `endFlush`, or crashes.
+ * flushed. A flush is one transaction: it survives whole or not at all, except that of one that only appends entries the first ones
+ * may survive alone. Its owner calls `beginFlush`, and later `endFlush`, or crashes.
  */
 export class SimulatedLogStore implements LogStore {
   readonly sequence: Sequence<Uint8Array>;
@@ -150,6 +150,45 @@ export class SimulatedLogStore implements LogStore {
   /** The machine stops. A flush under way survives whole or not at all, as `survives` says. */
   crash(survives: boolean): void {
     if (survives && this.#flushing) this.#writeFlushing();
+  }
+
+  /** How many entries a flush under way appends, if it does nothing else: then {@link crashInAppend} may be called. Else 0. */
+  get flushingEntries(): number {
+    const { paxos, clusterId, configuration, openings } = this.#disk.log;
+    let count = 0;
+    for (const transition of this.#flushing ?? []) {
+      const isSameOwner =
+        transition.clusterId === clusterId &&
+        transition.configuration === configuration &&
+        transition.openings === openings;
+      const isSameRound =
+        compareBallots(transition.paxos.promise, paxos.promise) === 0 &&
+        compareBallots(transition.paxos.acceptedRound, paxos.acceptedRound) === 0;
+      if (!isSameOwner || !isSameRound) return 0;
+      for (const change of transition.changes) {
+        if (change.kind === 'append') count += change.entries.length;
+        else if (change.kind !== 'trim') return 0;
+      }
+    }
+    return count;
+  }
+
+  /** The machine stops when the first `count` entries of the flush under way are on the disk: they were too many for one record. */
+  crashInAppend(count: number): void {
+    const { log } = this.#disk;
+    let left = count;
+    for (const { write, changes, paxos, ...records } of this.#flushing ?? []) {
+      const before = { ...log.paxos };
+      const written: LogChange[] = [];
+      for (const change of changes) {
+        const part = change.kind === 'append' ? { ...change, entries: change.entries.slice(0, left) } : change;
+        if (part.kind === 'append') left -= part.entries.length;
+        applyChange(log.sequence, part);
+        written.push(part);
+      }
+      log.paxos.decidedIndex = Math.min(paxos.decidedIndex, log.sequence.endIndex);
+      this.#onDurable({ write, changes: written, paxos: { ...log.paxos }, ...records }, before);
+    }
   }
 
   flush(): Promise<number> {

@@ -179,13 +179,19 @@ export class SimulatedNode {
     this.#receive(process, { type: 'tick' });
   }
 
-  /** The process is gone, and what was on its way to the disk survives whole or not at all. */
+  /** The process is gone, and what was on its way to the disk survives whole or not at all, or of an append the first entries. */
   crash(): void {
     const process = this.#process;
     if (!process) return;
     const { random, network, oracle } = this.#world;
     this.#note('crash', () => `node ${this.id} crashes`);
-    process.log.crash(random.chance(50));
+    const { flushingEntries } = process.log;
+    if (flushingEntries > 1 && random.chance(40)) {
+      this.#world.counts.add('crash in an append');
+      process.log.crashInAppend(1 + random.below(flushingEntries - 1));
+    } else {
+      process.log.crash(random.chance(50));
+    }
     if (process.job && random.chance(50)) process.state.endWork();
     process.replica.close();
     this.#process = undefined;
