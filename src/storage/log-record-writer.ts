@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.ts';
 import { type Ballot, compareBallots } from '../omnipaxos/ballot.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 import type { FileLog } from './file-log.ts';
@@ -74,10 +75,17 @@ export class LogRecordWriter {
     const bytesMax = recordBytesMax(record.change, this.#ownerBytes);
     const place = this.#wal.place(bytesMax);
     if (place.newSegmentBytes === undefined) return this.#writeAt(place, bytesMax, record, after);
-    if (place.newSegmentBytes > this.#wal.segmentBytes && this.#isDivisible(record, after)) {
-      return this.#writeInParts(record.change, after);
-    }
+    if (place.newSegmentBytes > this.#wal.segmentBytes) return this.#writeLarge(place, bytesMax, record, after);
     return this.#writeFirst(place.newSegmentBytes, bytesMax, record, after);
+  }
+
+  /** A record that is too large for a segment of the usual size gets one of its own, unless the disk has no room for that. */
+  async #writeLarge(place: RecordPlace, bytesMax: number, record: RecordParts, after: DurableState): Promise<void> {
+    const { newSegmentBytes } = place;
+    assert(newSegmentBytes !== undefined, 'a large record is not to begin a segment');
+    if (await this.#wal.hasRoomFor(newSegmentBytes)) return this.#writeAt(place, bytesMax, record, after);
+    if (this.#isDivisible(record, after)) return this.#writeInParts(record.change, after);
+    return this.#writeFirst(newSegmentBytes, bytesMax, record, after);
   }
 
   /** A record that begins a segment, once there may be one. */
@@ -111,8 +119,8 @@ export class LogRecordWriter {
   }
 
   /**
-   * Appends entries that are too many for one segment as several records. A segment of another size would have to be made, of zeros,
-   * before they are written into it, and on a full disk there may be room for none but those that lie ready.
+   * Appends entries that are too many for one segment as several records: on a full disk there may be room for no segments but those that
+   * lie ready.
    */
   async #writeInParts({ from, entries }: LogChange, after: DurableState): Promise<void> {
     for (let start = 0; start < entries.length; ) {

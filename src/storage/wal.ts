@@ -60,6 +60,8 @@ export class Wal {
   #readyMax = 4;
   /** Segments whose files are being made, or taken for use. */
   readonly #making = new Set<number>();
+  /** The segment behind the present one, once its file is there for its first record. */
+  #begun: number | undefined;
   /** What is done to other files than the present one; never rejects. */
   #background: Promise<void> = Promise.resolve();
   #reader: { readonly segment: number; readonly file: number } | undefined;
@@ -184,6 +186,7 @@ export class Wal {
     await this.#claim(segment);
     try {
       await this.#takeNext(segment, bytes, letGo);
+      this.#begun = segment;
     } catch (error) {
       this.#making.delete(segment);
       throw new DiskFailedError(segmentFile(this.#directory, segment), error);
@@ -195,13 +198,18 @@ export class Wal {
     await this.#background;
   }
 
+  /** True if the disk has room for one more segment of `bytes` bytes. */
+  hasRoomFor(bytes: number): Promise<boolean> {
+    return this.#room.has(bytes);
+  }
+
   #nextRecord(segment: number): RecordId {
     return { lineage: this.#lineage, segment, number: this.#number, incarnation: this.#incarnation };
   }
 
   /**
-   * Writes the record for the place that `place` gave last; if that is a new segment, after {@link begin}. Rejects with a
-   * {@link DiskFailedError}: then all is over.
+   * Writes the record for the place that `place` gave last; if that is a new segment, after {@link begin}, or, where that
+   * {@link hasRoomFor} it, at once: its file is made of it. Rejects with a {@link DiskFailedError}: then all is over.
    */
   write(place: RecordPlace, record: Uint8Array): Promise<void> {
     const onFailed = (error: unknown) => {
@@ -254,10 +262,13 @@ export class Wal {
   /** The first record of a new segment. It counts once the segment before says so: a loss of the file is then noticed. */
   async #writeFirst(place: RecordPlace, bytes: number, record: Uint8Array): Promise<void> {
     const { segment } = place.id;
+    const isBegun = this.#begun === segment;
+    if (!isBegun) await this.#claim(segment);
     try {
+      if (!isBegun) await this.#makeOf(segment, bytes, record);
       const file = openSegment(this.#directory, segment);
       try {
-        await writeDurably(file, record, 0);
+        if (isBegun) await writeDurably(file, record, 0);
         await writeDurably(this.#file, encodeMark({ ...place.id, segment: this.#present.segment }), this.#offset);
       } catch (error) {
         closeSync(file);
@@ -288,6 +299,16 @@ export class Wal {
     const isReady = this.#ready.delete(segment);
     if (!(isUsual && isReady)) await this.#makeNext(segment, bytes, letGo);
     await this.#room.admit(bytes);
+  }
+
+  /** The file of a segment, which is claimed, with its first record in it. */
+  #makeOf(segment: number, bytes: number, record: Uint8Array): Promise<void> {
+    this.#ready.delete(segment);
+    return this.#room.make(bytes, async () => {
+      // There was room a moment ago.
+      if (!(await this.#room.has(bytes))) await this.#giveWay(segment);
+      return () => createSegment(this.#directory, segment, bytes, record);
+    });
   }
 
   #makeNext(segment: number, bytes: number, letGo: () => Promise<void>): Promise<void> {

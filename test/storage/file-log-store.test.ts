@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
+import { DiskRoom } from '../../src/storage/disk-room.ts';
 import { FileLogStore } from '../../src/storage/file-log-store.ts';
 import { BundledChild } from './bundled-child.ts';
 import { Scratch } from './scratch.ts';
@@ -34,10 +35,17 @@ afterEach(async () => {
   scratch.remove();
 });
 
-async function open(directory = path, clusterId?: string): Promise<FileLogStore> {
+/** Says that there is no room, though there is. */
+class CrampedRoom extends DiskRoom {
+  override async has(): Promise<boolean> {
+    return false;
+  }
+}
+
+async function open(directory = path, clusterId?: string, room = new DiskRoom(directory)): Promise<FileLogStore> {
   const tail = { entriesMax: 4, bytesMax: 1000 };
   const cluster = clusterId === undefined ? {} : { clusterId };
-  const store = await FileLogStore.open({ path: directory, ...owner, ...cluster, tail, segmentBytes });
+  const store = await FileLogStore.open({ path: directory, ...owner, ...cluster, tail, segmentBytes, room });
   opened.push(store);
   return store;
 }
@@ -164,26 +172,24 @@ describe('segments', () => {
 
   const sizes = () => segments().map((segment) => statSync(fileOf(segment)).size);
 
-  it('are as large as an entry that exceeds their size, and such ones are not used again', async () => {
+  it('are as large as a record that exceeds their size, and such ones are not used again', async () => {
     const store = await open();
     await append(store, 3);
-    const large: Entry<Uint8Array> = { type: 'Normal', entry: new Uint8Array(20_000).fill(7) };
-    store.sequence.append([large]);
-    store.state.decidedIndex = 4;
-    await flush(store);
+    await append(store, 200);
     await append(store, 3);
-    expect(Math.max(...sizes())).toBeGreaterThan(20_000);
+    expect(Math.max(...sizes())).toBeGreaterThan(200 * entryBytes);
+    expectEntries(store);
     await store.close();
     const again = await open();
-    expect(again.sequence.read(2, 5)).toEqual([entry(2), large, entry(4)]);
+    expectEntries(again);
     for (let round = 0; round < 40; round++) await append(again, 3);
     await trim(again, again.sequence.endIndex);
     await again.close();
     expect(new Set(sizes())).toEqual(new Set([segmentBytes]));
   });
 
-  it('hold one after the other what is too much for one, of which a crash leaves the first part', async () => {
-    const store = await open();
+  it('hold one after the other what is too much for one where there is no room for a large one, and a crash leaves the first part', async () => {
+    const store = await open(path, undefined, new CrampedRoom(path));
     await append(store, 3);
     await append(store, 200);
     const copy = scratch.copyOf(path);
@@ -210,12 +216,20 @@ describe('segments', () => {
     expect(ends.every((end, at) => end < (ends[at - 1] ?? 203) && end >= 3)).toBe(true);
   });
 
-  it('are as large as entries that came with another round: all or nothing of those is left', async () => {
-    const store = await open();
+  it('are large even so where another round came with the entries, or it is one: all or nothing of these is left', async () => {
+    const store = await open(path, undefined, new CrampedRoom(path));
     store.state.acceptedRound = { n: 5, priority: 0, pid: 2 };
     await append(store, 200);
     expect(Math.max(...sizes())).toBeGreaterThan(200 * entryBytes);
-    expectEntries(store);
+    const large: Entry<Uint8Array> = { type: 'Normal', entry: new Uint8Array(30_000).fill(7) };
+    store.sequence.append([large]);
+    store.state.decidedIndex = store.sequence.endIndex;
+    await flush(store);
+    await append(store, 3);
+    expect(Math.max(...sizes())).toBeGreaterThan(30_000);
+    await store.close();
+    const again = await open();
+    expect(again.sequence.read(199, 202)).toEqual([entry(199), large, entry(201)]);
   });
 
   it('are refused unchanged when they belong to another cluster', async () => {
