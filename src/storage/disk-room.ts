@@ -104,6 +104,11 @@ export class DiskRoom {
     return (await availableBytes(this.#path)) >= bytes + (this.reserve?.bytes ?? 0);
   }
 
+  /** True if there is twice as much free as for such a file, and for what the state may need: it can be made without looking again. */
+  async hasAmple(bytes: number): Promise<boolean> {
+    return this.has(2 * (bytes + this.backlog.growthBytes(bytes)));
+  }
+
   /** Rejects if a file of the log of `bytes` bytes, which nobody needs yet, would not leave that, or what the state may need for all of the log. */
   async check(bytes: number): Promise<void> {
     await this.checkFree(bytes + (this.reserve?.bytes ?? 0) + this.backlog.growthBytes(bytes));

@@ -79,7 +79,7 @@ export class LogRecordWriter {
     return this.#writeFirst(place.newSegmentBytes, bytesMax, record, after);
   }
 
-  /** A record that is too large for a segment of the usual size gets one of its own, unless the disk has no room for that. */
+  /** A record that is too large for a segment of the usual size gets one of its own, unless the disk has little room for that. */
   async #writeLarge(place: RecordPlace, bytesMax: number, record: RecordParts, after: DurableState): Promise<void> {
     const { newSegmentBytes } = place;
     assert(newSegmentBytes !== undefined, 'a large record is not to begin a segment');

@@ -198,9 +198,9 @@ export class Wal {
     await this.#background;
   }
 
-  /** True if the disk has room for one more segment of `bytes` bytes. */
+  /** True if the disk has more than enough room for one more segment of `bytes` bytes. */
   hasRoomFor(bytes: number): Promise<boolean> {
-    return this.#room.has(bytes);
+    return this.#room.hasAmple(bytes);
   }
 
   #nextRecord(segment: number): RecordId {
@@ -304,11 +304,7 @@ export class Wal {
   /** The file of a segment, which is claimed, with its first record in it. */
   #makeOf(segment: number, bytes: number, record: Uint8Array): Promise<void> {
     this.#ready.delete(segment);
-    return this.#room.make(bytes, async () => {
-      // There was room a moment ago.
-      if (!(await this.#room.has(bytes))) await this.#giveWay(segment);
-      return () => createSegment(this.#directory, segment, bytes, record);
-    });
+    return this.#room.make(bytes, async () => () => createSegment(this.#directory, segment, bytes, record));
   }
 
   #makeNext(segment: number, bytes: number, letGo: () => Promise<void>): Promise<void> {
