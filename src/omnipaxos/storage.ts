@@ -5,7 +5,9 @@ import type { Entry } from './entry.ts';
  * The two storage seams, and the store that makes what was staged through both durable in one step.
  *
  * Writes are *staged*: they are visible to reads at once, and durable only when `Store.durableWrite()` says so.
- * An implementation may make several transitions durable together, but never a part of one.
+ * An implementation may make several transitions durable together, but never a part of one, with two exceptions: of entries that are appended
+ * in the round accepted before, and nothing else, the first may be durable alone, since each might have come in a transition of its own; and a
+ * trim may be durable before what was staged earlier.
  */
 
 /** The log. Indexes count from 0 over the whole life of the log, across configurations; they never restart. */
@@ -44,7 +46,7 @@ export interface PaxosState {
 export interface Store<T> {
   readonly sequence: Sequence<T>;
   readonly state: PaxosState;
-  /** Closes one transition: all that was staged since the last call becomes durable together or not at all. */
+  /** Closes one transition: all that was staged since the last call becomes durable together or not at all, but for the exceptions above. */
   commit(): number;
   /** Number of the last transition that is known to be durable. Never goes back. */
   durableWrite(): number;

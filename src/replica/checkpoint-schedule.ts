@@ -105,7 +105,7 @@ export class CheckpointSchedule {
    * True while what is staged is all that the next checkpoint may hold, or takes, with what waits, twice the memory of a usual one (four
    * times while a checkpoint waits for room): nothing more is applied before one has begun. LMDB writes
    * a changed page anew before it lets go of the old one, so a large checkpoint on a small disk would never fit. While a checkpoint waits for
-   * room, the log has to: applying goes on, in layers that fit, so that reads and answers do.
+   * room, the log has to: applying goes on, in a number of layers that fit, so that reads and answers do.
    */
   get isBehind(): boolean {
     const memoryBytes = this.#state.stagedMemoryBytes + this.#state.sealedMemoryBytes;

@@ -30,7 +30,7 @@ export interface LogStore extends Store<Uint8Array> {
    */
   readonly hasStagedWrites: boolean;
   /**
-   * Makes all transitions committed so far durable, in order, each whole. One at a time; commits may go on meanwhile
+   * Makes all transitions committed so far durable, in order, each whole (but see {@link Store}). One at a time; commits may go on meanwhile
    * and belong to the next. Resolves with the number of the last durable transition. Rejects if the disk failed: fatal,
    * the outcome of the writes is unknown and the process must end.
    */

@@ -6,8 +6,10 @@ import type { DiskReserve } from './disk-reserve.ts';
 const pollMs = 50;
 /** A write that the system refused is tried again after so long even if no more is free than before, milliseconds: pages may be, inside a file. */
 const retryMs = 5_000;
-/** The log is held up for the state's sake no longer than this, milliseconds. */
+/** The log is held up for the state's sake no longer than this, milliseconds, … */
 const admitMsMax = 10_000;
+/** … and if that was of no use, not again for so long. */
+const admitPauseMs = 60_000;
 /** With less free than this, LMDB's word for a write that was cut short (EIO) means a full disk, bytes. */
 const scarceBytes = 16 * 1024 * 1024;
 
@@ -56,6 +58,8 @@ export class DiskRoom {
   readonly #path: string;
   #mayWait = false;
   #waiting = 0;
+  /** Until then the log is not held up. */
+  #holdsUpAgainMs = 0;
   #stop = new AbortController();
   /** For the state: without it, no checkpoint could let log go. Undefined: none. */
   readonly reserve: DiskReserve | undefined;
@@ -88,12 +92,11 @@ export class DiskRoom {
    * state may need. `prepare` is called before each attempt; where it gives nothing, no file is needed.
    */
   async make(bytes: number, prepare: () => Promise<(() => Promise<void>) | undefined>): Promise<void> {
-    const untilMs = performance.now() + admitMsMax;
+    const holdUp = this.#holdUp();
     await this.#retry(async () => {
       const write = await prepare();
       if (write === undefined) return;
-      const isPatient = this.#mayWait && !this.backlog.isLeast && performance.now() < untilMs;
-      if (isPatient) await this.check(bytes);
+      if (holdUp()) await this.check(bytes);
       else await this.checkFree(bytes + (this.reserve?.bytes ?? 0));
       await write();
     });
@@ -120,12 +123,29 @@ export class DiskRoom {
    * for the very write.
    */
   async admit(bytes: number): Promise<void> {
-    const untilMs = performance.now() + admitMsMax;
-    await this.#retry(async () => {
-      if (!this.#mayWait || this.backlog.isLeast || performance.now() > untilMs) return;
-      const heldBytes = this.reserve?.isHeld ? this.reserve.bytes : 0;
-      await this.checkFree(this.backlog.growthBytes(bytes) - heldBytes);
-    });
+    const holdUp = this.#holdUp();
+    try {
+      await this.#retry(async () => {
+        if (!holdUp()) return;
+        const heldBytes = this.reserve?.isHeld ? this.reserve.bytes : 0;
+        await this.checkFree(this.backlog.growthBytes(bytes) - heldBytes);
+      });
+    } catch (error) {
+      // The waiting was stopped; but the file is there.
+      if (this.#mayWait || !isNoSpace(error)) throw error;
+    }
+  }
+
+  /** Says, whenever it is called, whether the log is to be held up for the state's sake: from the first time on for {@link admitMsMax}. */
+  #holdUp(): () => boolean {
+    const nowMs = performance.now();
+    const untilMs = nowMs < this.#holdsUpAgainMs ? nowMs : nowMs + admitMsMax;
+    return () => {
+      if (!this.#mayWait || this.backlog.isLeast) return false;
+      if (performance.now() < untilMs) return true;
+      if (untilMs > nowMs) this.#holdsUpAgainMs = performance.now() + admitPauseMs;
+      return false;
+    };
   }
 
   /** Rejects, as the system does on a full disk, if fewer than `bytes` bytes are free. */

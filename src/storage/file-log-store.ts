@@ -58,8 +58,8 @@ export interface FileLogStoreOptions {
 }
 
 /**
- * The log store on a write-ahead log of its own. A flush writes everything committed since the last one as one record,
- * with one write that one flush of the device makes durable. The format is in wal-record.ts, recovery in wal-recovery.ts.
+ * The log store on a write-ahead log of its own. A flush writes everything committed since the last one, mostly
+ * as one record, with one write that one flush of the device makes durable (log-record-writer.ts). The format is in wal-record.ts, recovery in wal-recovery.ts.
  *
  * `flush()` must not be called in the middle of a transition. Once it has rejected, every later call throws the same
  * {@link import('./storage-error.ts').DiskFailedError}: the process must end. Reads throw a
@@ -143,9 +143,9 @@ export class FileLogStore implements LogStore {
     return this.#ledger.hasStagedWrites;
   }
 
-  /** Size of the record that is being written, or was last. */
+  /** Size of the flush that is under way, as far as it has come, or of the last. */
   get flushBytes(): number {
-    return this.#writer.recordBytes;
+    return this.#writer.flushBytes;
   }
 
   /** Bytes of the files that hold log. */

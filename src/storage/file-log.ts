@@ -76,9 +76,9 @@ export class FileLog implements Sequence<Uint8Array> {
     return this.#blocks.segment(0);
   }
 
-  /** The segment that holds the entry at `index`; undefined behind what is on the disk. */
+  /** The segment that holds the entry at `index`; undefined behind what is, or is just being written, there. */
   segmentOf(index: number): number | undefined {
-    return index < this.#diskEnd ? this.#blocks.segment(this.#blocks.find(index)) : undefined;
+    return index < this.#blocksEnd ? this.#blocks.segment(this.#blocks.find(index)) : undefined;
   }
 
   /** The first index of the log that is in `segment` or behind it. */
@@ -91,7 +91,7 @@ export class FileLog implements Sequence<Uint8Array> {
     this.#blocksEnd = end;
   }
 
-  /** Blocks below `index`, to which the log is trimmed, are of no use. */
+  /** Blocks below `index`, to which the log is trimmed on the disk or is just being, are of no use. */
   dropBlocks(index: number): void {
     this.#blocks.dropBelow(index, this.#blocksEnd);
   }
@@ -137,8 +137,8 @@ export class FileLog implements Sequence<Uint8Array> {
   }
 
   /**
-   * What must be written for the disk to hold the log as it is now, up to `diskEnd`, read before. The blocks of it must
-   * be put into `blocks` right after. The next change belongs to the next flush.
+   * What must be written for the disk to hold the log as it is now, up to `diskEnd`, read before. Its blocks must be put into `blocks`, as
+   * {@link placed} is told, before the next change, which belongs to the next flush.
    */
   takeChange(): LogChange {
     const cut = this.#takeCut();

@@ -15,7 +15,7 @@ import {
 
 /** Larger records get a buffer of their own. */
 const bufferBytesMax = 4 * 1024 * 1024;
-/** A part of an append is at least so much of a segment, unless it is the last. */
+/** A part of an append is at least so much of a segment, unless it is the last; and for a large record so much of it is let go of at a time. */
 const leastPart = 1 / 4;
 
 export const unchangedOwner: LogOwner = { configuration: undefined, clusterId: undefined, openings: undefined };
@@ -46,7 +46,7 @@ export class LogRecordWriter {
   /** At least what configuration, cluster id and openings take in a record. */
   #ownerBytes: number;
   #buffer = new Uint8Array(0);
-  #recordBytes = 0;
+  #flushBytes = 0;
 
   constructor(wal: Wal, log: FileLog, durable: DurableState) {
     this.#wal = wal;
@@ -60,9 +60,9 @@ export class LogRecordWriter {
     return this.#durable;
   }
 
-  /** Size of the record that is being written, or was last. */
-  get recordBytes(): number {
-    return this.#recordBytes;
+  /** Bytes of what is being written, so far, or was last. */
+  get flushBytes(): number {
+    return this.#flushBytes;
   }
 
   /** A record to come may have to tell of `owner`. */
@@ -70,8 +70,13 @@ export class LogRecordWriter {
     this.#ownerBytes = Math.max(this.#ownerBytes, ownerBytesMax(owner));
   }
 
-  /** Leaves `after` on the disk, with one record where that fits into a segment: then no `await` before the write is issued, unless that begins one. */
+  /** Leaves `after` on the disk, mostly with one record. No `await` before that is issued, unless it begins a segment. */
   write(record: RecordParts, after: DurableState): Promise<void> {
+    this.#flushBytes = 0;
+    return this.#write(record, after);
+  }
+
+  #write(record: RecordParts, after: DurableState): Promise<void> {
     const bytesMax = recordBytesMax(record.change, this.#ownerBytes);
     const place = this.#wal.place(bytesMax);
     if (place.newSegmentBytes === undefined) return this.#writeAt(place, bytesMax, record, after);
@@ -90,20 +95,20 @@ export class LogRecordWriter {
 
   /** A record that begins a segment, once there may be one. */
   async #writeFirst(segmentBytes: number, bytesMax: number, record: RecordParts, after: DurableState): Promise<void> {
-    await this.#wal.begin(segmentBytes, () => this.#letGo(record.change, after.head.decidedIndex));
+    await this.#wal.begin(segmentBytes, () => this.#letGo(segmentBytes, record.change, after.head.decidedIndex));
     await this.#writeAt(this.#wal.place(bytesMax), bytesMax, record, after);
   }
 
   #writeAt(place: RecordPlace, bytesMax: number, record: RecordParts, state: DurableState): Promise<void> {
     const { change, endBefore, changedOwner, hasBase } = record;
-    const after = notBefore(state, this.#durable.head.trimmedIndex);
+    const after = change.cut?.type === 'reset' ? state : notBefore(state, this.#durable.head.trimmedIndex);
     const segmentBytes = place.newSegmentBytes ?? this.#wal.presentBytes;
     const base = hasBase || place.newSegmentBytes !== undefined ? { segmentBytes, endBefore } : undefined;
     const owner = base === undefined ? changedOwner : after.owner;
     const parts = { buffer: this.#bufferOf(bytesMax), base, head: after.head, owner, change };
     const bytes = encodeRecord(place.id, parts, place.offset, this.#log.blocks);
     if (change.entries.length > 0) this.#log.placed(change.from + change.entries.length);
-    this.#recordBytes = bytes.length;
+    this.#flushBytes += bytes.length;
     const oldestSegment = this.#log.oldestSegment ?? place.id.segment;
     return this.#wal.write(place, bytes).then(() => {
       this.#durable = after;
@@ -129,7 +134,7 @@ export class LogRecordWriter {
       const head = { ...after.head, endIndex, decidedIndex: Math.min(after.head.decidedIndex, endIndex) };
       const change = { cut: undefined, from: from + start, entries: entries.slice(start, end) };
       const record = { change, endBefore: from + start, changedOwner: unchangedOwner, hasBase: false };
-      await this.write(record, { head, owner: after.owner });
+      await this.#write(record, { head, owner: after.owner });
       start = end;
     }
   }
@@ -143,24 +148,21 @@ export class LogRecordWriter {
 
   /**
    * Segments below what the log was trimmed to serve again, or are removed, only once that is on the disk: the record that says so may
-   * itself be waiting for a segment. So it is said by one for which each segment keeps room. `next` is what is to be written after it.
+   * itself be waiting for a segment, of `segmentBytes` bytes. So it is said by one for which each segment keeps room. `next` is what is to
+   * be written after it: if that cuts the log, then what it cuts off is of the log until it is written, and nothing is let go of.
    */
-  async #letGo(next: LogChange, decidedIndex: number): Promise<void> {
-    if (next.cut?.type === 'reset' || this.#wal.leftForTrimBytes < this.#trimBytesMax) return;
+  async #letGo(segmentBytes: number, next: LogChange, decidedIndex: number): Promise<void> {
+    if (next.cut !== undefined || this.#wal.leftForTrimBytes < this.#trimBytesMax) return;
     const { durable } = this;
-    const end = Math.min(durable.head.endIndex, next.from);
-    const decided = Math.max(durable.head.decidedIndex, Math.min(decidedIndex, end));
+    const { endIndex } = durable.head;
+    const decided = Math.max(durable.head.decidedIndex, Math.min(decidedIndex, endIndex));
     const trimmedIndex = Math.min(this.#log.trimmedIndex, decided);
     if (trimmedIndex <= durable.head.trimmedIndex) return;
+    const freedBytes = this.#wal.bytesBelow(this.#log.segmentOf(trimmedIndex) ?? Number.POSITIVE_INFINITY);
+    if (freedBytes === 0 || (segmentBytes > this.#wal.segmentBytes && freedBytes < segmentBytes * leastPart)) return;
     this.#log.dropBlocks(trimmedIndex);
-    if ((this.#log.oldestSegment ?? Number.POSITIVE_INFINITY) <= this.#wal.oldestSegment) return;
     const head = { ...durable.head, trimmedIndex, decidedIndex: decided };
-    const record = {
-      change: noEntries,
-      endBefore: durable.head.endIndex,
-      changedOwner: unchangedOwner,
-      hasBase: false,
-    };
+    const record = { change: noEntries, endBefore: endIndex, changedOwner: unchangedOwner, hasBase: false };
     await this.#writeAt(this.#wal.placeForTrim(), this.#trimBytesMax, record, { head, owner: durable.owner });
     await this.#wal.tidied();
   }

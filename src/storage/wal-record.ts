@@ -7,7 +7,7 @@ import { BlockDamage, blockCount, blockEnd, blocksBytesMax, decodeBlock, encodeB
 import { decodeHead, encodeHead, type LogHead } from './log-head.ts';
 
 /*
- * A record of the write-ahead log: all that one flush writes, valid as a whole or not at all.
+ * A record of the write-ahead log: mostly all that one flush writes, see log-record-writer.ts; valid as a whole or not at all.
  *
  *   magic (4) · lineage (8) · segment (8) · number (8) · incarnation (4) · length of the body (4) · crc32 (4) · body
  *

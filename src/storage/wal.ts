@@ -28,7 +28,7 @@ export interface RecordPlace {
   readonly newSegmentBytes: number | undefined;
 }
 
-/** What each segment keeps free for records that only say where the log begins, see LogRecordWriter; one is enough, but for mishaps. */
+/** What each segment keeps free for records that only say where the log begins, see LogRecordWriter: some four or five. */
 const trimBytesMax = 512;
 
 interface Segment {
@@ -58,9 +58,11 @@ export class Wal {
   /** How many are to be. */
   #readyMin = 2;
   #readyMax = 4;
-  /** Segments whose files are being made, or taken for use. */
+  /** Segments whose files are being made or removed. */
   readonly #making = new Set<number>();
-  /** The segment behind the present one, once its file is there for its first record. */
+  /** The segment behind the present one, from when a record is to begin it: nobody else makes its file, … */
+  #claimed: number | undefined;
+  /** … which is there now. */
   #begun: number | undefined;
   /** What is done to other files than the present one; never rejects. */
   #background: Promise<void> = Promise.resolve();
@@ -99,9 +101,11 @@ export class Wal {
     return this.segmentBytes - markBytesMax - trimBytesMax;
   }
 
-  /** The oldest that there is. */
-  get oldestSegment(): number {
-    return this.#older[0]?.segment ?? this.#present.segment;
+  /** Bytes of the segments before `segment`, but for the present one. */
+  bytesBelow(segment: number): number {
+    let bytes = 0;
+    for (const older of this.#older) if (older.segment < segment) bytes += older.bytes;
+    return bytes;
   }
 
   /** Bytes of the segments that hold log. */
@@ -183,12 +187,14 @@ export class Wal {
    */
   async begin(bytes: number, letGo: () => Promise<void>): Promise<void> {
     const segment = this.#present.segment + 1;
-    await this.#claim(segment);
+    const isReady = await this.#claim(segment);
     try {
-      await this.#takeNext(segment, bytes, letGo);
+      if (!isReady || bytes !== this.segmentBytes) await this.#makeNext(segment, bytes, letGo);
+      await this.#room.admit(bytes);
       this.#begun = segment;
     } catch (error) {
-      this.#making.delete(segment);
+      this.#claimed = undefined;
+      if (error instanceof DiskFailedError) throw error;
       throw new DiskFailedError(segmentFile(this.#directory, segment), error);
     }
   }
@@ -281,51 +287,53 @@ export class Wal {
       this.#offset = record.length;
       this.#number++;
     } finally {
-      this.#making.delete(segment);
+      this.#claimed = undefined;
+      this.#begun = undefined;
     }
     this.#prepareNext();
   }
 
-  /** Until it is the present one, nobody else makes the file of `segment`: it would take the place of what is written there. */
-  async #claim(segment: number): Promise<void> {
+  /** Until it is the present one, nobody else makes the file of `segment`: it would take the place of what is written there. True if it lay ready. */
+  async #claim(segment: number): Promise<boolean> {
     if (!this.#ready.has(segment)) await this.#background;
     while (this.#making.has(segment)) await this.#background;
-    this.#making.add(segment);
-  }
-
-  /** Sees to it that the file of the next segment, which is claimed, is there, and that the state has room for what comes into it. */
-  async #takeNext(segment: number, bytes: number, letGo: () => Promise<void>): Promise<void> {
-    const isUsual = bytes === this.segmentBytes;
-    const isReady = this.#ready.delete(segment);
-    if (!(isUsual && isReady)) await this.#makeNext(segment, bytes, letGo);
-    await this.#room.admit(bytes);
+    this.#claimed = segment;
+    return this.#ready.delete(segment);
   }
 
   /** The file of a segment, which is claimed, with its first record in it. */
   #makeOf(segment: number, bytes: number, record: Uint8Array): Promise<void> {
-    this.#ready.delete(segment);
-    return this.#room.make(bytes, async () => () => createSegment(this.#directory, segment, bytes, record));
+    let isRefused = false;
+    return this.#room.make(bytes, async () => {
+      // There was room a moment ago.
+      if (isRefused) await this.#giveWay(segment);
+      isRefused = true;
+      return () => createSegment(this.#directory, segment, bytes, record);
+    });
   }
 
+  /** The file of a segment, which is claimed, of zeros, or one that lay ready in its place. */
   #makeNext(segment: number, bytes: number, letGo: () => Promise<void>): Promise<void> {
     const takeSpare = async () => bytes === this.segmentBytes && (await this.#takeSpare(segment));
+    let isRefused = false;
     return this.#room.make(bytes, async () => {
       if (await takeSpare()) return undefined;
-      if (!(await this.#room.has(bytes))) {
+      // The quota of a user is not in what is said to be free.
+      if (isRefused || !(await this.#room.has(bytes))) {
         await letGo();
         if (await takeSpare()) return undefined;
         if (bytes !== this.segmentBytes) await this.#giveWay(segment);
       }
+      isRefused = true;
       return () => createSegment(this.#directory, segment, bytes);
     });
   }
 
-  /** The files that lie ready, `segment` among them perhaps, give way to one of another size. */
+  /** The files that lie ready, and that of `segment`, which is claimed, if there is one, give way to one of another size. */
   async #giveWay(segment: number): Promise<void> {
-    for (const ready of [segment, ...this.#ready]) {
-      this.#ready.delete(ready);
-      await rm(segmentFile(this.#directory, ready), { force: true });
-    }
+    for (const ready of this.#ready) this.#removeReady(ready);
+    await this.#background;
+    await rm(segmentFile(this.#directory, segment), { force: true });
   }
 
   /** Where the file of the next segment could not be made, one that is ready for a later segment serves. */
@@ -344,7 +352,7 @@ export class Wal {
 
   #prepareNext(): void {
     while (this.#allotted < this.#readyMin) {
-      let segment = this.#present.segment + 1;
+      let segment = (this.#claimed ?? this.#present.segment) + 1;
       while (this.#ready.has(segment) || this.#making.has(segment)) segment++;
       this.#make(segment, () => this.#prepare(segment));
     }
@@ -357,7 +365,7 @@ export class Wal {
 
   /** The highest of them, else the present one. */
   get #lastAllotted(): number {
-    return Math.max(this.#present.segment, ...this.#ready, ...this.#making);
+    return Math.max(this.#claimed ?? this.#present.segment, ...this.#ready, ...this.#making);
   }
 
   #make(segment: number, make: () => Promise<void>): void {
@@ -381,8 +389,11 @@ export class Wal {
     this.#ready.delete(segment);
     this.#making.add(segment);
     this.#inBackground(async () => {
-      await rm(segmentFile(this.#directory, segment), { force: true });
-      this.#making.delete(segment);
+      try {
+        await rm(segmentFile(this.#directory, segment), { force: true });
+      } finally {
+        this.#making.delete(segment);
+      }
     });
   }
 

@@ -172,6 +172,18 @@ describe('segments', () => {
 
   const sizes = () => segments().map((segment) => statSync(fileOf(segment)).size);
 
+  it('begin where a reset says, be it below what was trimmed before', async () => {
+    const store = await open();
+    for (const index of [1000, 7]) {
+      store.sequence.reset(index);
+      store.state.decidedIndex = index;
+      await append(store, 4);
+    }
+    await store.close();
+    const again = await open();
+    expect([again.sequence.trimmedIndex, again.sequence.endIndex]).toEqual([7, 11]);
+  });
+
   it('are as large as a record that exceeds their size, and such ones are not used again', async () => {
     const store = await open();
     await append(store, 3);

@@ -119,6 +119,7 @@ describe('the log', () => {
     };
     while (store.neededBytes < 3 * 4096) await append(1);
     isFull = true;
+    store.readySegments = { min: 1, max: 1 };
     while (!room.isWaiting) await append(1);
     const { endIndex } = store.sequence;
     for (let trimmed = 10; room.isWaiting; trimmed += 10) {
