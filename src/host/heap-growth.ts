@@ -16,7 +16,7 @@ const much = 300;
  */
 const early = 20;
 /** How long that is, milliseconds. */
-const quietMsMax = 5_000;
+const quietMsMax = 2_500;
 /** Else when V8 likes. */
 const late = 0;
 
