@@ -29,13 +29,8 @@ export class LogBacklog implements Backlog {
   }
 
   growthBytes(moreBytes: number): number {
-    return stateGrowth(this.bytes + moreBytes, this.#state.measure().freeBytes);
+    return fileGrowth((this.bytes + moreBytes) * statePerLog, this.#state.measure().freeBytes);
   }
-}
-
-/** By how many bytes the state's file may grow to take `logBytes` of log, if `freeBytes` are free in it. */
-export function stateGrowth(logBytes: number, freeBytes: number): number {
-  return fileGrowth(logBytes * statePerLog, freeBytes);
 }
 
 /** The most log for which the state's file does not grow by more than `growthBytes`. */
