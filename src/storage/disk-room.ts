@@ -107,7 +107,7 @@ export class DiskRoom {
     return (await availableBytes(this.#path)) >= bytes + (this.reserve?.bytes ?? 0);
   }
 
-  /** True if there is twice as much free as for such a file, and for what the state may need: it can be made without looking again. */
+  /** True if twice as much is free as such a file takes, and the state may need: then it is as good as made, whoever else writes. */
   async hasAmple(bytes: number): Promise<boolean> {
     return this.has(2 * (bytes + this.backlog.growthBytes(bytes)));
   }
@@ -136,7 +136,7 @@ export class DiskRoom {
     }
   }
 
-  /** Says, whenever it is called, whether the log is to be held up for the state's sake: from the first time on for {@link admitMsMax}. */
+  /** Gives what says, from now on for {@link admitMsMax}, whether the log is to be held up for the state's sake. */
   #holdUp(): () => boolean {
     const nowMs = performance.now();
     const untilMs = nowMs < this.#holdsUpAgainMs ? nowMs : nowMs + admitMsMax;

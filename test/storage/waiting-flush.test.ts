@@ -56,14 +56,21 @@ async function append(store: FileLogStore, count: number, name = ''): Promise<vo
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** The files that lie ready are gone, and from now on there is no other. */
+async function useUpFiles(store: FileLogStore, stopFiles: () => void): Promise<void> {
+  stopFiles();
+  store.readySegments = { min: 0, max: 0 };
+  await pause(50);
+}
+
 describe('while a flush waits for room', () => {
   it('what it is to cut off stays on the disk, though the log is trimmed up to there', async () => {
     const { store, room } = await open();
     await append(store, 60);
     store.state.decidedIndex = 20;
-    room.isFull = true;
-    store.readySegments = { min: 0, max: 0 };
-    await pause(50);
+    await useUpFiles(store, () => {
+      room.isFull = true;
+    });
     store.sequence.truncate(20);
     store.state.acceptedRound = { n: 5, priority: 0, pid: 2 };
     store.sequence.append(Array.from({ length: 30 }, (_, at) => entry(`${20 + at} anew`)));
@@ -87,9 +94,9 @@ describe('while a flush waits for room', () => {
     const { store, room } = await open();
     await append(store, 60);
     store.state.decidedIndex = 60;
-    room.refusesFiles = true;
-    store.readySegments = { min: 0, max: 0 };
-    await pause(50);
+    await useUpFiles(store, () => {
+      room.refusesFiles = true;
+    });
     store.readySegments = readyWhileWaiting;
     const appended = append(store, 8, ' more');
     await expect.poll(() => room.isWaiting).toBe(true);
