@@ -60,6 +60,12 @@ export interface RunningNode {
 
 /** Milliseconds between ticks: the resolution of all the replica's timing. */
 const tickMs = 20;
+/** Two follow each other no sooner. */
+const tickMsMin = tickMs / 2;
+/** One that waits for the next turn, and one that is not to. */
+const ticksDueMax = 2;
+/** Timers between two looks at the files: one takes a third as long as all else that a tick does. */
+const timersToFileCheck = 5;
 const electionTimeoutMsDefault = 200;
 /** How long a node that failed waits for its files to close before it says so. */
 const failurePatienceMs = 1000;
@@ -111,7 +117,10 @@ class Node implements RunningNode {
   #wanted: ReadonlyMap<NodeId, string> | undefined;
   #resolveClosed: () => void = () => {};
   #rejectClosed: (error: unknown) => void = () => {};
-  #ticker: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #timersToFileCheck = 0;
+  /** Ticks that wait for a turn. */
+  #ticksDue = 0;
   #measuring: NodeJS.Timeout | undefined;
   #tickedAt = performance.now();
   readonly #flushTimer = new FlushTimer(tickMs, this.#tickedAt);
@@ -166,8 +175,9 @@ class Node implements RunningNode {
   async begin(): Promise<void> {
     await this.#measureSpace().catch((error: unknown) => this.#fail(error));
     if (this.#state === 'closed') return this.closed;
-    this.#ticker = setInterval(() => this.#tick(), tickMs);
-    this.#tick();
+    this.#timer = setInterval(() => this.#onTimer(), tickMs);
+    this.#onTimer();
+    this.#scheduleTurn(true);
   }
 
   stop(): Promise<void> {
@@ -184,7 +194,7 @@ class Node implements RunningNode {
     await this.#workDone();
     this.#receive({ type: 'stopped' });
     this.#turn();
-    clearInterval(this.#ticker);
+    clearInterval(this.#timer);
     this.#directory.stopWaiting();
     await this.#gateway.close();
     this.#links.close();
@@ -261,19 +271,35 @@ class Node implements RunningNode {
     setImmediate(this.#runTurn);
   }
 
-  #tick(): void {
+  /**
+   * A tick goes along with the next turn, whatever that is for: in a turn of its own it keeps clients waiting for longer. Only if
+   * the last one still waits, since nothing else goes on, there is a turn for it.
+   */
+  #onTimer(): void {
     if (!this.#filesAreWhole()) return;
     this.#updateDials();
-    const now = performance.now();
-    const flushingMs = this.#flushTimer.tick(now);
-    const flushingBytes = this.#directory.logStore.flushBytes;
-    this.#receive({ type: 'tick', elapsedMs: now - this.#tickedAt, flushingMs, flushingBytes });
-    this.#tickedAt = now;
-    this.#options.ownProcess?.tick(this.#replica.isUnhurried, now);
+    this.#options.ownProcess?.tick(this.#replica.isUnhurried, performance.now());
+    this.#scheduleTurn(this.#ticksDue > 0);
+    this.#ticksDue = Math.min(this.#ticksDue + 1, ticksDueMax);
   }
 
-  /** Here and not in every turn, where it would cost too much; a read that comes before it may end the process by a signal. */
+  /** One in a turn and never two at once: what one asks of others is to be answered before the next. */
+  #tick(): void {
+    if (this.#ticksDue === 0) return;
+    const now = performance.now();
+    if (now - this.#tickedAt < tickMsMin) return;
+    this.#ticksDue--;
+    const flushingMs = this.#flushTimer.tick(now);
+    const flushingBytes = this.#directory.logStore.flushBytes;
+    this.#replica.receive({ type: 'tick', elapsedMs: now - this.#tickedAt, flushingMs, flushingBytes });
+    this.#tickedAt = now;
+  }
+
+  /** Not in every turn, where it would cost too much; a read that comes before it may end the process by a signal. */
   #filesAreWhole(): boolean {
+    this.#timersToFileCheck--;
+    if (this.#timersToFileCheck > 0) return true;
+    this.#timersToFileCheck = timersToFileCheck;
     try {
       this.#directory.checkFiles();
       return true;
@@ -292,6 +318,7 @@ class Node implements RunningNode {
   #turn(): void {
     if (this.#state === 'closed') return;
     try {
+      this.#tick();
       const output = this.#replica.turn();
       this.#release(output);
       this.#flush();
@@ -414,7 +441,7 @@ class Node implements RunningNode {
   #fail(error: unknown): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    clearInterval(this.#ticker);
+    clearInterval(this.#timer);
     clearTimeout(this.#measuring);
     this.#links.close();
     const ended = Promise.allSettled([this.#gateway.close(), this.#directory.abandon()]);
