@@ -53,6 +53,11 @@ export abstract class Call {
     this.deadlineMs = nowMs + timeoutMs;
   }
 
+  /** True for what is proposed to the cluster as it is: it may go to the leader straight. */
+  get isWrite(): boolean {
+    return this.request?.type === 'write';
+  }
+
   /** What is true of the command if we stop now. */
   get outcome(): 'notApplied' | 'unknown' {
     return this.traits.isChange && (this.isFateUnknown || this.openAttempts > 0) ? 'unknown' : 'notApplied';

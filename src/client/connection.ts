@@ -44,7 +44,8 @@ export class Connection {
   agreedMs = 0;
   /** When anything last succeeded here. */
   answeredMs = 0;
-  hasAskedForMembers = false;
+  /** When the node behind it was last asked about the cluster. */
+  askedClusterMs = Number.NEGATIVE_INFINITY;
   readonly #socket: WebSocket;
   readonly #events: ConnectionEvents;
   #hello: ClientHello | undefined;
@@ -71,6 +72,15 @@ export class Connection {
   /** True while the node takes less than we send: hold back. */
   get isCongested(): boolean {
     return this.#socket.bufferedAmount > bufferedBytesMax;
+  }
+
+  /** True if it leaves a call without an answer for too long, and others of its kind too. */
+  isSilent(nowMs: number): boolean {
+    for (const call of this.sent.values()) {
+      const heardMs = call.traits.needsMajority ? this.agreedMs : this.answeredMs;
+      if (nowMs - Math.max(call.lastSentMs, heardMs) >= call.hedgeMs) return true;
+    }
+    return false;
   }
 
   send(frame: Uint8Array): void {

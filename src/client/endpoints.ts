@@ -16,6 +16,8 @@ interface Endpoint {
 /** Where nodes are to be found, and which to try next: the one whose last failure is longest ago, in the order given. */
 export class Endpoints {
   readonly #endpoints: Endpoint[] = [];
+  /** How many the user gave. */
+  readonly givenCount: number;
   #failures = 0;
 
   /** "host:port" each, at least one. Throws KvError `invalid` that names the one that is wrong. */
@@ -25,6 +27,7 @@ export class Endpoints {
       throw invalid(`${addresses.length} endpoints are given: at most ${endpointsMax} are allowed`);
     }
     for (const address of addresses) this.#add(checkedEndpoint(address));
+    this.givenCount = this.#endpoints.length;
   }
 
   get size(): number {

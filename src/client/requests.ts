@@ -1,10 +1,11 @@
 import { encodeRequestFrames } from '../wire/client-frame.ts';
-import type { ClientRequest, ClientResponse, Failure } from '../wire/client-message.ts';
+import type { ClientRequest, ClientResponse, Failure, NodeStatus } from '../wire/client-message.ts';
 import { type Call, type OutgoingRequest, outgoing, PromiseCall, traits } from './call.ts';
 import { closedError, failureError, lostError, overdueError, verdictOn } from './call-errors.ts';
 import type { Connection, ConnectionProblem } from './connection.ts';
 import type { Endpoints } from './endpoints.ts';
 import { KvError } from './errors.ts';
+import { LeaderRoute } from './leader-route.ts';
 import { Pacing } from './pacing.ts';
 import { Router } from './router.ts';
 import type { Sweepable } from './sweeper.ts';
@@ -13,7 +14,9 @@ import type { Sweepable } from './sweeper.ts';
 const callsMax = 131_072;
 /** A frame is sent when it holds so much, even if more waits. */
 const frameBytesTarget = 1024 * 1024;
-const membersTimeoutMs = 1000;
+const clusterTimeoutMs = 1000;
+/** How often a node in use is asked who leads. */
+const clusterAgeMsMax = 2000;
 
 export interface RequestsOptions {
   readonly endpoints: Endpoints;
@@ -36,6 +39,7 @@ export class Requests implements Sweepable {
   readonly #options: RequestsOptions;
   readonly #endpoints: Endpoints;
   readonly #router: Router;
+  readonly #leaderRoute: LeaderRoute;
   /** Holds back when every node refuses. */
   readonly #pacing = new Pacing();
   /** Calls to be sent, in order. */
@@ -54,6 +58,16 @@ export class Requests implements Sweepable {
       onAnswers: (connection, responses) => this.#onAnswers(connection, responses),
       onLost: (connection, problem) => this.#onLost(connection, problem),
     });
+    const { connectTimeoutMs } = options;
+    this.#leaderRoute = new LeaderRoute(
+      { connectTimeoutMs, clusterId: () => this.#router.clusterId },
+      {
+        onChange: () => this.#flush(),
+        onAnswers: (connection, responses) => this.#onAnswers(connection, responses),
+        onLost: (connection, problem) => this.#onLost(connection, problem),
+        onSilent: (connection) => this.#onRoute(connection),
+      },
+    );
   }
 
   /** Takes a call over until it has its result. A call that was answered may be handed over once more. */
@@ -83,7 +97,7 @@ export class Requests implements Sweepable {
     this.#isClosed = true;
     for (const call of this.#liveCallsFound()) this.#fail(call, closedError(call));
     this.#waiting = [];
-    await this.#router.close();
+    await Promise.all([this.#router.close(), this.#leaderRoute.close()]);
   }
 
   sweep(nowMs: number): boolean {
@@ -91,9 +105,10 @@ export class Requests implements Sweepable {
     for (const call of this.#liveCallsFound()) if (nowMs >= call.deadlineMs) this.#expire(call);
     this.#dropDone();
     this.#router.sweep(nowMs);
-    this.#askForMembers(nowMs);
+    this.#leaderRoute.sweep(this.#router.current, nowMs);
+    this.#askForCluster(nowMs);
     this.#flush();
-    return this.#liveCalls > 0 || this.#router.isBusy;
+    return this.#liveCalls > 0 || this.#router.isBusy || this.#leaderRoute.isBusy;
   }
 
   // Sending
@@ -102,6 +117,10 @@ export class Requests implements Sweepable {
     if (call.isQueued) return;
     call.isQueued = true;
     this.#waiting.push(call);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;
     // After the sockets were read, and everyone who got an answer has reacted: one frame for all.
@@ -119,18 +138,26 @@ export class Requests implements Sweepable {
     this.#isFlushDue = false;
     if (this.#isClosed || this.#waiting.length === 0) return;
     const nowMs = performance.now();
-    const connection = this.#router.current;
-    if (connection === undefined) this.#router.connect(nowMs);
-    else if (this.#pacing.isOpen(nowMs)) this.#sendWaiting(connection, nowMs);
-  }
-
-  #sendWaiting(connection: Connection, nowMs: number): void {
+    const { current } = this.#router;
+    if (current === undefined) this.#router.connect(nowMs);
+    if (!this.#pacing.isOpen(nowMs)) return;
     const calls = this.#waiting;
     this.#waiting = [];
+    const route = this.#leaderRoute.route(current);
+    const left =
+      route === current
+        ? this.#sendAll(current, calls, nowMs)
+        : [...this.#sendAll(route, writesOf(calls), nowMs), ...this.#sendAll(current, othersOf(calls), nowMs)];
+    // What is held back goes out with a later sweep.
+    if (left.length > 0) this.#waiting = [...left, ...this.#waiting];
+  }
+
+  /** What is left of the calls: those that this connection, if there is one, does not take now. */
+  #sendAll(connection: Connection | undefined, calls: readonly Call[], nowMs: number): readonly Call[] {
+    if (connection === undefined) return calls;
     let at = 0;
     while (at < calls.length && !connection.isCongested) at = this.#sendFrame(connection, calls, at, nowMs);
-    // What is held back goes out with a later sweep.
-    if (at < calls.length) this.#waiting = [...calls.slice(at), ...this.#waiting];
+    return at < calls.length ? calls.slice(at) : none;
   }
 
   /** Sends the calls from `from` on, as many as one frame takes. Gives where to go on. */
@@ -215,6 +242,8 @@ export class Requests implements Sweepable {
       call.answeredBy = connection.endpoint;
       call.onAnswer(response);
     }
+    // Writes may have waited for these answers.
+    if (this.#leaderRoute.isChanging && this.#waiting.length > 0) this.#flushSoon();
   }
 
   #onFailure(connection: Connection, call: Call, failure: Failure, nowMs: number): void {
@@ -230,6 +259,7 @@ export class Requests implements Sweepable {
     if (verdict.leavesNode) {
       this.#pacing.failed(nowMs, this.#endpoints.size);
       this.#router.leave(connection, nowMs);
+      this.#leaderRoute.leave(connection, nowMs);
     }
     // Where another attempt is out, its answer decides.
     if (call.openAttempts > 0) return;
@@ -253,19 +283,35 @@ export class Requests implements Sweepable {
     if (!this.#options.isPinned) this.#endpoints.learn(addresses);
   }
 
-  /** Once on each connection that is in use for longer than a moment, so that losing every given endpoint is survived. */
-  #askForMembers(nowMs: number): void {
+  /** On a connection in use for longer than a moment: where the members are, so that losing every given endpoint is survived, and who leads. */
+  #askForCluster(nowMs: number): void {
     const connection = this.#router.current;
-    if (this.#options.isPinned || connection === undefined || connection.sent.size === 0) return;
-    if (connection.hasAskedForMembers) return;
-    connection.hasAskedForMembers = true;
-    const call = new PromiseCall(traits.localRead, membersTimeoutMs, nowMs, outgoing({ type: 'status' }), {
-      read: (answer) => (answer.type === 'status' ? answer.status.members.map((member) => member.address) : undefined),
-      resolve: (addresses) => this.#learn(addresses),
-      // Not to know them is no worse than before.
+    if (this.#options.isPinned || connection === undefined) return;
+    if (connection.sent.size === 0 && !this.#leaderRoute.isInUse) return;
+    const hasAsked = connection.askedClusterMs >= 0;
+    if (hasAsked && !(this.#mayGoToLeader && nowMs - connection.askedClusterMs >= clusterAgeMsMax)) return;
+    connection.askedClusterMs = nowMs;
+    const call = new PromiseCall(traits.localRead, clusterTimeoutMs, nowMs, outgoing({ type: 'status' }), {
+      read: (answer) => (answer.type === 'status' ? answer.status : undefined),
+      resolve: (status) => this.#onCluster(status, connection),
+      // Not to know it is no worse than before.
       reject: () => {},
     });
     this.submit(call);
+  }
+
+  #onCluster({ members, leader }: NodeStatus, connection: Connection): void {
+    this.#learn(members.map(({ address }) => address));
+    const member = members.find(({ id }) => id === leader);
+    if (member === undefined || !this.#mayGoToLeader || connection !== this.#router.current) return;
+    const isCurrent = connection.hello?.nodeId === member.id;
+    this.#leaderRoute.aim({ nodeId: member.id, address: member.address }, isCurrent, performance.now());
+    this.#flush();
+  }
+
+  /** Who names one node means that one, and may reach no other. */
+  get #mayGoToLeader(): boolean {
+    return this.#endpoints.givenCount > 1;
   }
 
   // Calls
@@ -277,7 +323,7 @@ export class Requests implements Sweepable {
   /** Forgets calls that got their result elsewhere or ran out of time. */
   #dropDone(): void {
     this.#waiting = this.#waiting.filter((call) => !call.isDone);
-    for (const connection of this.#router.connections) {
+    for (const connection of this.#connections()) {
       for (const [id, call] of connection.sent) if (call.isDone) connection.sent.delete(id);
     }
   }
@@ -295,8 +341,23 @@ export class Requests implements Sweepable {
 
   *#liveCallsFound(): Generator<Call> {
     yield* this.#waiting;
-    for (const connection of this.#router.connections) yield* connection.sent.values();
+    for (const connection of this.#connections()) yield* connection.sent.values();
   }
+
+  #connections(): Connection[] {
+    return [...this.#router.connections, ...this.#leaderRoute.connections];
+  }
+}
+
+const none: readonly never[] = [];
+
+/** Mostly all are writes, and then there is nothing to be copied. */
+function writesOf(calls: readonly Call[]): readonly Call[] {
+  return calls.every((call) => call.isWrite) ? calls : calls.filter((call) => call.isWrite);
+}
+
+function othersOf(calls: readonly Call[]): readonly Call[] {
+  return calls.every((call) => call.isWrite) ? none : calls.filter((call) => !call.isWrite);
 }
 
 function markSent(call: Call, request: OutgoingRequest, connection: Connection, nowMs: number): void {

@@ -1,10 +1,8 @@
 import type { ClientResponse } from '../wire/client-message.ts';
 import { Connection, type ConnectionEvents, type ConnectionProblem } from './connection.ts';
+import { Draining } from './draining.ts';
 import type { Endpoints } from './endpoints.ts';
 import { Pacing } from './pacing.ts';
-
-/** Connections left behind whose last answers may still come. */
-const drainingMax = 4;
 
 export interface RouterOptions {
   readonly endpoints: Endpoints;
@@ -33,7 +31,7 @@ export class Router {
   #current: Connection | undefined;
   /** On its way to become the current one. */
   #opening: Connection | undefined;
-  readonly #draining = new Set<Connection>();
+  readonly #draining = new Draining();
   #clusterId: string | undefined;
   #isClosed = false;
 
@@ -45,10 +43,15 @@ export class Router {
       onReady: (connection) => this.#onReady(connection),
       onAnswers: (connection, responses) => {
         events.onAnswers(connection, responses);
-        this.#closeIfDrained(connection);
+        this.#draining.closeIfDrained(connection);
       },
       onEnded: (connection, problem) => this.#onEnded(connection, problem),
     };
+  }
+
+  /** The cluster of the first node that said its own. */
+  get clusterId(): string | undefined {
+    return this.#clusterId;
   }
 
   /** The connection to send on, if one stands. */
@@ -94,7 +97,7 @@ export class Router {
   sweep(nowMs: number): void {
     this.#endSlowOpening(nowMs);
     if (this.#isSilent(nowMs)) this.connect(nowMs);
-    for (const connection of this.#draining) this.#closeIfDrained(connection);
+    this.#draining.closeDrained();
   }
 
   async close(): Promise<void> {
@@ -141,15 +144,8 @@ export class Router {
   }
 
   #drain(connection: Connection): void {
-    this.#draining.add(connection);
-    const [oldest] = this.#draining;
-    if (this.#draining.size <= drainingMax || oldest === undefined) return;
-    this.#cut(oldest, { kind: 'unreachable', message: `${oldest.endpoint}: no answer` });
-  }
-
-  #closeIfDrained(connection: Connection): void {
-    if (connection.sent.size > 0 || !this.#draining.delete(connection)) return;
-    void connection.close();
+    const cut = this.#draining.add(connection);
+    if (cut !== undefined) this.#cut(cut, { kind: 'unreachable', message: `${cut.endpoint}: no answer` });
   }
 
   #endSlowOpening(nowMs: number): void {
@@ -161,12 +157,6 @@ export class Router {
 
   /** True if the current node leaves a call without an answer for too long, and others of its kind too. */
   #isSilent(nowMs: number): boolean {
-    const connection = this.#current;
-    if (connection === undefined || this.#endpoints.size === 1) return false;
-    for (const call of connection.sent.values()) {
-      const heardMs = call.traits.needsMajority ? connection.agreedMs : connection.answeredMs;
-      if (nowMs - Math.max(call.lastSentMs, heardMs) >= call.hedgeMs) return true;
-    }
-    return false;
+    return this.#endpoints.size > 1 && this.#current?.isSilent(nowMs) === true;
   }
 }
