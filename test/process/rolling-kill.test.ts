@@ -15,6 +15,8 @@ test('10,000 keys at 64 outstanding while each node in turn is killed and restar
   cluster = await ProcessCluster.create([1, 2, 3]);
   await cluster.start(1, 2, 3);
   const client = await KvClient.connect({ endpoints: cluster.endpoints, timeoutMs: 20_000 });
+  // A cluster forms once all its first members have met: before that none of them can be spared.
+  await client.put('formed', 'v');
   const load = { next: 0, done: 0, isKilling: true };
   const acknowledged = new Map<string, string>();
   const history: Operation[] = [];
@@ -51,7 +53,7 @@ test('10,000 keys at 64 outstanding while each node in turn is killed and restar
   const found = new Map(pairs.map(({ key, value }) => [Buffer.from(key).toString(), Buffer.from(value).toString()]));
   expect(found.size).toBe(keysCount);
   for (const [key, value] of acknowledged) expect(found.get(key)).toBe(value);
-  expect(history.length).toBeGreaterThan(1000);
+  expect(history.length).toBeGreaterThanOrEqual(keysCount / 10);
   expect(checkHistory(history)).toEqual({ ok: true });
   await client.close();
 }, 120_000);
