@@ -59,7 +59,7 @@ export interface CallOptions {
 }
 
 export interface ReadOptions extends CallOptions {
-  /** `linearizable` (the default) sees every write acknowledged before; `local` is what the node has, maybe stale. */
+  /** `linearizable` (the default) sees every write acknowledged before; `local` is what the node has, maybe stale: own writes may be missing, too. */
   readonly consistency?: Consistency;
 }
 

@@ -103,7 +103,8 @@ export function checkedEndpoint(address: string): string {
   }
 }
 
-function canonicalOrUndefined(address: string): string | undefined {
+/** The one way to write an address that a node told; undefined for one that cannot be parsed. */
+export function canonicalOrUndefined(address: string): string | undefined {
   try {
     return canonicalAddress(address);
   } catch (error) {

@@ -56,6 +56,7 @@ export class LeaderRoute {
   #taken: Connection | undefined;
   /** To be taken. */
   #next: Next | undefined;
+  #takenMs = 0;
   /** Since when writes are to go where everything else goes, as that node leads now. */
   #backSinceMs: number | undefined;
 
@@ -98,7 +99,8 @@ export class LeaderRoute {
   /** Where writes go now; undefined: they have to wait. `current`: where everything else goes. */
   route(current: Connection | undefined): Connection | undefined {
     const before = this.#taken ?? current;
-    if (!this.isChanging) return before;
+    const isNowhereToGoBack = this.#backSinceMs !== undefined && current === undefined;
+    if (!this.isChanging || isNowhereToGoBack) return before;
     if (before !== undefined && hasWrites(before)) return undefined;
     this.#change();
     return this.#taken ?? current;
@@ -106,30 +108,36 @@ export class LeaderRoute {
 
   /** Takes note of who leads. `isCurrent`: everything goes there anyway. */
   aim(leader: KnownLeader, isCurrent: boolean, nowMs: number): void {
+    if (isCurrent) return this.#aimBack(nowMs);
     if (this.#next?.leader.nodeId === leader.nodeId) return;
     this.#dropNext();
     this.#backSinceMs = undefined;
-    if (this.#taken?.hello?.nodeId === leader.nodeId) return;
-    if (isCurrent) {
-      if (this.#taken !== undefined) this.#backSinceMs = nowMs;
-    } else if (this.#pacing.isOpen(nowMs)) {
-      const connection = new Connection(leader.address, nowMs, this.#connectionEvents);
-      this.#next = { leader, connection, readyMs: undefined };
-    }
+    if (this.#taken?.hello?.nodeId === leader.nodeId || !this.#pacing.isOpen(nowMs)) return;
+    const connection = new Connection(leader.address, nowMs, this.#connectionEvents);
+    this.#next = { leader, connection, readyMs: undefined };
+  }
+
+  /** Two connections to one node are of no use, and cost twice the patience when it hangs. */
+  #aimBack(nowMs: number): void {
+    this.#dropNext();
+    if (this.#taken !== undefined) this.#backSinceMs ??= nowMs;
   }
 
   /** The node behind this connection is not the one to ask, and says so. */
   leave(connection: Connection, nowMs: number): void {
     if (connection !== this.#taken) return;
-    this.#pacing.failed(nowMs, 0);
-    this.#leaveTaken(connection);
+    this.#takenFailed(nowMs);
+    this.#drain(connection);
   }
 
-  /** Goes on from a leader that does not come up or is silent, and closes connections that have drained. */
-  sweep(current: Connection | undefined, nowMs: number): void {
+  /**
+   * Goes on from a leader that does not come up or is silent, and closes connections that have drained. `holdMs`: how long the
+   * writes that wait may be kept waiting.
+   */
+  sweep(current: Connection | undefined, nowMs: number, holdMs: number): void {
     this.#endSlowNext(nowMs);
     this.route(current);
-    if (nowMs - (this.#changingSinceMs ?? nowMs) >= holdMsMax) this.#stay(nowMs);
+    if (nowMs - (this.#changingSinceMs ?? nowMs) >= Math.min(holdMs, holdMsMax)) this.#stay(nowMs);
     const taken = this.#taken;
     if (taken?.isSilent(nowMs)) {
       this.leave(taken, nowMs);
@@ -151,7 +159,7 @@ export class LeaderRoute {
     this.#taken = this.#next?.connection;
     this.#next = undefined;
     this.#backSinceMs = undefined;
-    if (this.#taken !== undefined) this.#pacing.succeeded();
+    this.#takenMs = performance.now();
     if (before !== undefined) this.#drain(before);
   }
 
@@ -179,19 +187,22 @@ export class LeaderRoute {
   }
 
   #onEnded(connection: Connection, problem: ConnectionProblem): void {
-    if (!this.#draining.delete(connection)) this.#pacing.failed(performance.now(), 0);
-    if (connection === this.#next?.connection) this.#next = undefined;
-    if (connection === this.#taken) {
-      this.#taken = undefined;
-      this.#backSinceMs = undefined;
+    const nowMs = performance.now();
+    this.#draining.delete(connection);
+    if (connection === this.#taken) this.#takenFailed(nowMs);
+    if (connection === this.#next?.connection) {
+      this.#next = undefined;
+      this.#pacing.failed(nowMs, 0);
     }
     this.#events.onLost(connection, problem);
   }
 
-  #leaveTaken(connection: Connection): void {
+  /** One that says hello and then fails again and again gets longer pauses each time, as if it were not reached. */
+  #takenFailed(nowMs: number): void {
+    if (nowMs - this.#takenMs >= pauseMaxMs) this.#pacing.succeeded();
+    this.#pacing.failed(nowMs, 0);
     this.#taken = undefined;
     this.#backSinceMs = undefined;
-    this.#drain(connection);
   }
 
   #drain(connection: Connection): void {

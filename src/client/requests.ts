@@ -3,7 +3,7 @@ import type { ClientRequest, ClientResponse, Failure, NodeStatus } from '../wire
 import { type Call, type OutgoingRequest, outgoing, PromiseCall, traits } from './call.ts';
 import { closedError, failureError, lostError, overdueError, verdictOn } from './call-errors.ts';
 import type { Connection, ConnectionProblem } from './connection.ts';
-import type { Endpoints } from './endpoints.ts';
+import { canonicalOrUndefined, type Endpoints } from './endpoints.ts';
 import { KvError } from './errors.ts';
 import { LeaderRoute } from './leader-route.ts';
 import { Pacing } from './pacing.ts';
@@ -14,7 +14,8 @@ import type { Sweepable } from './sweeper.ts';
 const callsMax = 131_072;
 /** A frame is sent when it holds so much, even if more waits. */
 const frameBytesTarget = 1024 * 1024;
-const clusterTimeoutMs = 1000;
+/** So that the question makes nobody take a node for silent sooner than most calls do. */
+const clusterTimeoutMs = 3000;
 /** How often a node in use is asked who leads. */
 const clusterAgeMsMax = 2000;
 
@@ -70,7 +71,7 @@ export class Requests implements Sweepable {
     );
   }
 
-  /** Takes a call over until it has its result. A call that was answered may be handed over once more. */
+  /** Takes a call over until it has its result. */
   submit(call: Call): void {
     const problem = this.#refusal(call);
     if (problem !== undefined) {
@@ -105,7 +106,7 @@ export class Requests implements Sweepable {
     for (const call of this.#liveCallsFound()) if (nowMs >= call.deadlineMs) this.#expire(call);
     this.#dropDone();
     this.#router.sweep(nowMs);
-    this.#leaderRoute.sweep(this.#router.current, nowMs);
+    this.#leaderRoute.sweep(this.#router.current, nowMs, this.#patienceMs());
     this.#askForCluster(nowMs);
     this.#flush();
     return this.#liveCalls > 0 || this.#router.isBusy || this.#leaderRoute.isBusy;
@@ -303,10 +304,18 @@ export class Requests implements Sweepable {
   #onCluster({ members, leader }: NodeStatus, connection: Connection): void {
     this.#learn(members.map(({ address }) => address));
     const member = members.find(({ id }) => id === leader);
-    if (member === undefined || !this.#mayGoToLeader || connection !== this.#router.current) return;
+    const address = member && canonicalOrUndefined(member.address);
+    if (member === undefined || address === undefined) return;
+    if (!this.#mayGoToLeader || connection !== this.#router.current) return;
     const isCurrent = connection.hello?.nodeId === member.id;
-    this.#leaderRoute.aim({ nodeId: member.id, address: member.address }, isCurrent, performance.now());
+    this.#leaderRoute.aim({ nodeId: member.id, address }, isCurrent, performance.now());
     this.#flush();
+  }
+
+  /** How long the writes that wait may be kept waiting: half of the silence that they would put up with. */
+  #patienceMs(): number {
+    if (!this.#leaderRoute.isChanging) return Number.POSITIVE_INFINITY;
+    return this.#waiting.reduce((least, call) => (call.isWrite ? Math.min(least, call.hedgeMs / 2) : least), Infinity);
   }
 
   /** Who names one node means that one, and may reach no other. */

@@ -46,8 +46,9 @@ export class WriteCall extends Call {
     value: Uint8Array | undefined,
     timeoutMs: number,
     promised: Promised<never>,
+    startedMs = performance.now(),
   ) {
-    super(traits.command, timeoutMs, performance.now());
+    super(traits.command, timeoutMs, startedMs);
     this.#owner = owner;
     this.key = key;
     this.value = value;
@@ -66,6 +67,12 @@ export class WriteCall extends Call {
 
   static delete(owner: WriteOwner, key: Uint8Array, timeoutMs: number, promised: Promised<DeleteResult>): WriteCall {
     return new WriteCall(owner, key, undefined, timeoutMs, promised);
+  }
+
+  /** The same write once more, for another session. Not the same object: that one may still wait to be sent, and is passed over as done. */
+  afresh(): WriteCall {
+    const startedMs = this.deadlineMs - this.timeoutMs;
+    return new WriteCall(this.#owner, this.key, this.value, this.timeoutMs, this.#promised, startedMs);
   }
 
   /** Bytes of key and value. */

@@ -108,9 +108,9 @@ export class Writes implements WriteOwner, Sweepable {
   /** The session is gone, and no earlier attempt can have been applied: a new session, a new number. */
   #startAfresh(call: WriteCall): void {
     call.leave();
-    call.isDone = false;
-    this.#count(call, 1);
-    this.#queue.unshift(call);
+    const again = call.afresh();
+    this.#count(again, 1);
+    this.#queue.unshift(again);
   }
 
   /** Sends what has room. */

@@ -68,8 +68,15 @@ function parsePort(text: string): number | undefined {
   return port <= portMax ? port : undefined;
 }
 
+/** WebSockets are opened by URL, where a name whose last part is a number is none, and some others are not allowed. */
+function isSameInUrl(host: string): boolean {
+  const url = `http://${host}`;
+  return URL.canParse(url) && new URL(url).hostname === host;
+}
+
 function isHost(host: string): boolean {
   if (/^[0-9.]*$/.test(host)) return isIPv4(host);
   if (host.length > 253) return false;
-  return host.split('.').every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label));
+  const isName = host.split('.').every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label));
+  return isName && isSameInUrl(host);
 }

@@ -20,6 +20,12 @@ const putNumber = (request: ClientRequest): number | undefined => {
   return command.kind === 'put' ? command.number : undefined;
 };
 
+const keyOf = (request: ClientRequest): string | undefined => {
+  if (request.type !== 'write') return undefined;
+  const command = decodeCommand(request.command);
+  return command.kind === 'put' ? new TextDecoder().decode(command.key) : undefined;
+};
+
 const putsAt = (node: FakeNode) => node.requests.filter((request) => putNumber(request) !== undefined).length;
 
 /** Node 1 leads, the client is connected to node 2. */
@@ -172,6 +178,70 @@ describe('a leader', () => {
     expect([leader.openConnections, cluster.node(3).openConnections]).toEqual([0, 0]);
   });
 
+  it('that says hello and hangs again and again is tried less and less often', async () => {
+    const { client, leader } = await start({ timeoutMs: 900 });
+    leader.script = (request) => (putNumber(request) === undefined ? 'serve' : 'ignore');
+    const end = Date.now() + 12_000;
+    let waits = 0;
+    while (Date.now() < end) {
+      const begun = performance.now();
+      await client.put('k', 'v');
+      if (performance.now() - begun > 250) waits++;
+    }
+    // Once each time that somebody says who leads would be six.
+    expect(waits).toBeGreaterThan(0);
+    expect(waits).toBeLessThan(6);
+  }, 20_000);
+
+  it('whose address is none does no harm', async () => {
+    const { cluster, client, second } = await start();
+    const members = cluster.nodes.map(({ id, address }) => ({ id, address: id === 1 ? 'xn--a:7001' : address }));
+    let hasBeenAsked = false;
+    second.status = { members };
+    second.script = (request) => {
+      if (request.type === 'status') hasBeenAsked = true;
+      return slowly();
+    };
+    await putUntil(client, () => hasBeenAsked);
+    await client.put('k', 'v');
+  });
+
+  it('lets a write go on in a new session that waits to be sent again when its session is gone', async () => {
+    const { cluster, client, leader, second } = await start({ timeoutMs: 3000 });
+    await putUntil(client, () => putsAt(leader) > 0);
+    await delay(100);
+    // Nobody takes another connection for a while; the one to the leader stands.
+    for (const node of cluster.nodes) node.saysHello = false;
+    let isHeld = false;
+    leader.script = (request) => {
+      if (isHeld || putNumber(request) === undefined) return slowly();
+      isHeld = true;
+      cluster.forgetSessions();
+      return { hold: delay(1200) };
+    };
+    second.cut();
+    await delay(50);
+    const put = client.put('k', 'last');
+    await delay(1400);
+    for (const node of cluster.nodes) node.saysHello = true;
+    await put;
+    expect((await client.get('k'))?.value).toEqual(new TextEncoder().encode('last'));
+  });
+
+  it('keeps no write with little time waiting', async () => {
+    const { client, second } = await start();
+    let isHeld = false;
+    second.script = (request) => {
+      if (isHeld || putNumber(request) === undefined) return slowly();
+      isHeld = true;
+      return { hold: delay(900) };
+    };
+    const held = client.put('held', 'v');
+    const end = Date.now() + 800;
+    while (Date.now() < end) await client.put('k', 'v', { timeoutMs: 200 });
+    await held;
+  });
+
   it('does not hold up writes for long that come while one before them has no answer', async () => {
     const { client, leader, second } = await start();
     let isHeld = false;
@@ -187,6 +257,59 @@ describe('a leader', () => {
     // Given up once in that time, or nothing would have got past it.
     expect(putsAt(second)).toBeGreaterThan(20);
     await held;
+  });
+});
+
+describe('the node connected to', () => {
+  it('that is lost keeps no write from the leader, not even where it was about to take them back', async () => {
+    const { cluster, client, leader, second } = await start();
+    await putUntil(client, () => putsAt(leader) > 0);
+    let release: () => void = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let held: Promise<unknown> | undefined;
+    second.script = (request) => {
+      // Before the answer gets there, so that this write is on its way to the leader when the client learns of the next one.
+      if (request.type === 'status') held ??= client.put('held', 'v');
+      return slowly();
+    };
+    leader.script = (request) => (keyOf(request) === 'held' ? { hold: released } : slowly());
+    for (const node of cluster.nodes) node.status = { leader: 2 };
+    await putUntil(client, () => held !== undefined);
+    await delay(20);
+    for (const node of cluster.nodes) node.saysHello = false;
+    await second.stop();
+    await delay(20);
+    const next = client.put('next', 'v');
+    release();
+    await Promise.all([held, next]);
+  });
+
+  it('becomes the leader: one connection is left, and a leader that hangs costs one wait', async () => {
+    const { client, leader, second } = await start({ timeoutMs: 3000 });
+    await putUntil(client, () => putsAt(leader) > 3);
+    await second.stop();
+    await client.get('k');
+    expect(leader.openConnections).toBe(2);
+    await putUntil(client, () => leader.openConnections === 1);
+    leader.script = () => 'ignore';
+    const begun = performance.now();
+    await client.put('k', 'v');
+    expect(performance.now() - begun).toBeLessThan(1700);
+  });
+
+  it('that is asked who leads, and stalls for less than calls put up with, is stayed with', async () => {
+    const { cluster, client, leader, second } = await start();
+    for (const node of cluster.nodes) node.status = { leader: undefined };
+    let stall: Promise<unknown> | undefined;
+    second.script = (request) => {
+      if (request.type === 'status') stall ??= delay(500);
+      return stall === undefined ? slowly() : { hold: stall };
+    };
+    await putUntil(client, () => stall !== undefined);
+    await client.put('k', 'v');
+    expect([leader.connectionCount, cluster.node(3).connectionCount]).toEqual([0, 0]);
   });
 });
 

@@ -32,6 +32,8 @@ describe('parseAddress', () => {
     [':7001', 'has a bad host'],
     ['a b:7001', 'has a bad host'],
     ['-a:7001', 'has a bad host'],
+    ['node.1:7001', 'has a bad host'],
+    ['xn--a:7001', 'has a bad host'],
     ['[10.0.0.1]:7001', 'has a bad host'],
     ['::1', 'needs brackets: write [::1]:7001'],
     ['a:b:7001', 'is no host:port'],
