@@ -48,6 +48,7 @@ export class Requests implements Sweepable {
   #liveCalls = 0;
   #nextId = 1;
   #isFlushDue = false;
+  #hasWritten = false;
   #isClosed = false;
   readonly #flushNow = (): void => this.#flush();
 
@@ -146,11 +147,32 @@ export class Requests implements Sweepable {
     this.#waiting = [];
     const route = this.#leaderRoute.route(current);
     const left =
-      route === current
-        ? this.#sendAll(current, calls, nowMs)
-        : [...this.#sendAll(route, writesOf(calls), nowMs), ...this.#sendAll(current, othersOf(calls), nowMs)];
+      route === current ? this.#sendAll(current, calls, nowMs) : this.#sendApart(route, current, calls, nowMs);
     // What is held back goes out with a later sweep.
     if (left.length > 0) this.#waiting = [...left, ...this.#waiting];
+  }
+
+  /** Mostly all calls are writes, or none is: then nothing is copied. */
+  #sendApart(
+    route: Connection | undefined,
+    current: Connection | undefined,
+    calls: readonly Call[],
+    nowMs: number,
+  ): readonly Call[] {
+    let writes = 0;
+    for (const call of calls) if (call.isWrite) writes++;
+    if (writes === 0) return this.#sendAll(current, calls, nowMs);
+    if (writes === calls.length) return this.#sendAll(route, calls, nowMs);
+    const isWrite = (call: Call) => call.isWrite;
+    const leftWrites = this.#sendAll(route, calls.filter(isWrite), nowMs);
+    return [
+      ...leftWrites,
+      ...this.#sendAll(
+        current,
+        calls.filter((call) => !isWrite(call)),
+        nowMs,
+      ),
+    ];
   }
 
   /** What is left of the calls: those that this connection, if there is one, does not take now. */
@@ -178,7 +200,9 @@ export class Requests implements Sweepable {
       }
       markSent(call, request, connection, nowMs);
       batch.push(request);
-      if (request.type === 'write') batchBytes += request.command.length;
+      if (request.type !== 'write') continue;
+      batchBytes += request.command.length;
+      this.#hasWritten = true;
     }
     for (const frame of encodeRequestFrames(batch)) connection.send(frame);
     return at;
@@ -318,9 +342,9 @@ export class Requests implements Sweepable {
     return this.#waiting.reduce((least, call) => (call.isWrite ? Math.min(least, call.hedgeMs / 2) : least), Infinity);
   }
 
-  /** Who names one node means that one, and may reach no other. */
+  /** Who names one node means that one, and may reach no other; who only reads has no use for it. */
   get #mayGoToLeader(): boolean {
-    return this.#endpoints.givenCount > 1;
+    return this.#hasWritten && this.#endpoints.givenCount > 1;
   }
 
   // Calls
@@ -359,15 +383,6 @@ export class Requests implements Sweepable {
 }
 
 const none: readonly never[] = [];
-
-/** Mostly all are writes, and then there is nothing to be copied. */
-function writesOf(calls: readonly Call[]): readonly Call[] {
-  return calls.every((call) => call.isWrite) ? calls : calls.filter((call) => call.isWrite);
-}
-
-function othersOf(calls: readonly Call[]): readonly Call[] {
-  return calls.every((call) => call.isWrite) ? none : calls.filter((call) => !call.isWrite);
-}
 
 function markSent(call: Call, request: OutgoingRequest, connection: Connection, nowMs: number): void {
   request.id = call.id;
