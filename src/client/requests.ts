@@ -48,6 +48,7 @@ export class Requests implements Sweepable {
   #liveCalls = 0;
   #nextId = 1;
   #isFlushDue = false;
+  /** A write was sent: who only reads has no use for the leader. */
   #hasWritten = false;
   #isClosed = false;
   readonly #flushNow = (): void => this.#flush();
@@ -152,27 +153,18 @@ export class Requests implements Sweepable {
     if (left.length > 0) this.#waiting = [...left, ...this.#waiting];
   }
 
-  /** Mostly all calls are writes, or none is: then nothing is copied. */
+  /** Writes go to `route`, all else to `current`. Mostly they are all of one kind. What is left of them. */
   #sendApart(
     route: Connection | undefined,
     current: Connection | undefined,
     calls: readonly Call[],
     nowMs: number,
   ): readonly Call[] {
-    let writes = 0;
-    for (const call of calls) if (call.isWrite) writes++;
-    if (writes === 0) return this.#sendAll(current, calls, nowMs);
-    if (writes === calls.length) return this.#sendAll(route, calls, nowMs);
-    const isWrite = (call: Call) => call.isWrite;
-    const leftWrites = this.#sendAll(route, calls.filter(isWrite), nowMs);
-    return [
-      ...leftWrites,
-      ...this.#sendAll(
-        current,
-        calls.filter((call) => !isWrite(call)),
-        nowMs,
-      ),
-    ];
+    const writes = calls.filter((call) => call.isWrite);
+    if (writes.length === calls.length) return this.#sendAll(route, calls, nowMs);
+    if (writes.length === 0) return this.#sendAll(current, calls, nowMs);
+    const others = calls.filter((call) => !call.isWrite);
+    return [...this.#sendAll(route, writes, nowMs), ...this.#sendAll(current, others, nowMs)];
   }
 
   /** What is left of the calls: those that this connection, if there is one, does not take now. */
@@ -308,7 +300,10 @@ export class Requests implements Sweepable {
     if (!this.#options.isPinned) this.#endpoints.learn(addresses);
   }
 
-  /** On a connection in use for longer than a moment: where the members are, so that losing every given endpoint is survived, and who leads. */
+  /**
+   * On a connection in use for longer than a moment: where the members are, so that losing every given endpoint is survived,
+   * and, again and again, who leads.
+   */
   #askForCluster(nowMs: number): void {
     const connection = this.#router.current;
     if (this.#options.isPinned || connection === undefined) return;
@@ -342,7 +337,7 @@ export class Requests implements Sweepable {
     return this.#waiting.reduce((least, call) => (call.isWrite ? Math.min(least, call.hedgeMs / 2) : least), Infinity);
   }
 
-  /** Who names one node means that one, and may reach no other; who only reads has no use for it. */
+  /** Who names one node means that one, and may reach no other. */
   get #mayGoToLeader(): boolean {
     return this.#hasWritten && this.#endpoints.givenCount > 1;
   }
