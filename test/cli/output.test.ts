@@ -157,17 +157,14 @@ describe('a status', () => {
   });
 
   test('says who is behind, who is not linked, who holds the log, and who the members were', () => {
-    const catchUp = {
-      ...({ stage: 'state', bytesReceived: 3 * 1024 * 1024, bytesTotal: 12 * 1024 * 1024, fromIndex: 0 } as const),
-      ...{ targetIndex: 9000, donors: [1, 4].map((id) => ({ id, bytes: 1 })) },
+    const received = {
+      ...{ bytesReceived: 3 * 1024 * 1024, fromIndex: 0, targetIndex: 9000 },
+      donors: [1, 4].map((id) => ({ id, bytes: 1 })),
     };
+    const catchUp = { ...received, stage: 'state', bytesTotal: 12 * 1024 * 1024 } as const;
     const joining = { ...leader, id: 5, role: 'follower', state: 'joining', decidedIndex: 4000, catchUp } as const;
     const lackOfRoom = { neededBytes: 12 * 1024 * 1024, roomBytes: 5 * 1024 * 1024 };
-    const small = {
-      ...joining,
-      id: 7,
-      catchUp: { ...catchUp, stage: 'plan', bytesTotal: undefined, lackOfRoom },
-    } as const;
+    const small = { ...joining, id: 7, catchUp: { ...received, stage: 'plan', lackOfRoom } } as const;
     const behind = { ...leader, id: 6, role: 'follower', lag: 4321 } as const;
     const lines = describeStatus({
       ...report,

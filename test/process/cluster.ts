@@ -209,6 +209,7 @@ export interface ClusterView {
     readonly role: string;
     readonly decidedIndex: number | null;
     readonly appliedIndex: number | null;
+    readonly trimmedIndex: number | null;
     readonly member: boolean;
     readonly state: string | null;
     readonly disk: { readonly flushP99Ms: number | null; readonly flushes: number } | null;

@@ -276,10 +276,10 @@ test('a newcomer that has no room for the data is not taken in, and the command 
   const client = await KvClient.connect({ endpoints: cluster.endpoints });
   // Until the log is not enough to fill it with.
   await until(
-    (trimmedIndex) => trimmedIndex !== undefined && trimmedIndex > 40,
+    (trimmedIndex) => trimmedIndex > 40,
     async () => {
       for (let key = 0; key < 40; key++) await client.put(`key-${key}`, Buffer.alloc(1_000_000, 'x'));
-      return (await cluster.status()).members[0]?.trimmedIndex;
+      return (await cluster.status()).members[0]?.trimmedIndex ?? 0;
     },
   );
   setQuota();
