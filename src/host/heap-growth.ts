@@ -25,6 +25,11 @@ const periodMs = 2_000;
 /** So many in a period are too many; with so few the heap need not be large. With much it is collected a fifth as often. */
 const tooMany = 4;
 const few = 0;
+/**
+ * A load that needs much is calm with it, too, and to try little again costs a burst of collections. So after each trial that failed
+ * twice as many calm periods must pass before the next, up to so many; as many with little, and all is forgotten.
+ */
+const calmPeriodsMax = 16;
 
 /** What of the runtime it needs. */
 export interface HeapHost {
@@ -44,6 +49,9 @@ export class HeapGrowth {
   /** In the present period. */
   #collections = 0;
   #collectedMs = 0;
+  /** Periods in a row with few collections, and how many of them much is kept for. */
+  #calmPeriods = 0;
+  #calmPeriodsWanted = 1;
 
   constructor(host: HeapHost = ownHost()) {
     this.#host = host;
@@ -57,13 +65,23 @@ export class HeapGrowth {
     if (collected > 0 || isBackground) this.#collectedMs = nowMs;
     this.#mark(nowMs - this.#collectedMs < quietMsMax ? late : early);
     this.#collections += collected;
-    if (nowMs - this.#sinceMs < periodMs) return;
+    const hasFailed = this.#growth === little && this.#collections >= tooMany;
+    if (!hasFailed && nowMs - this.#sinceMs < periodMs) return;
+    const isCalm = this.#collections <= few;
     this.#sinceMs = nowMs;
-    const collections = this.#collections;
     this.#collections = 0;
     if (isBackground) return;
-    if (collections >= tooMany) this.#set(much);
-    else if (collections <= few) this.#set(little);
+    this.#calmPeriods = isCalm ? this.#calmPeriods + 1 : 0;
+    if (hasFailed) this.#set(much);
+    else if (this.#growth === much) this.#tryLittle();
+    else if (this.#calmPeriods >= calmPeriodsMax) this.#calmPeriodsWanted = 1;
+  }
+
+  #tryLittle(): void {
+    if (this.#calmPeriods < this.#calmPeriodsWanted) return;
+    this.#calmPeriods = 0;
+    this.#calmPeriodsWanted = Math.min(calmPeriodsMax, 2 * this.#calmPeriodsWanted);
+    this.#set(little);
   }
 
   #mark(percent: number): void {

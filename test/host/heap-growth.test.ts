@@ -31,6 +31,14 @@ it('a heap grows by little until it is collected often, and then until it hardly
   expect(settings([0, 1, 3, 4, 9, 3, 1, 0, 1]).growths).toEqual([70, 70, 70, 300, 300, 300, 300, 70, 70]);
 });
 
+it('after each trial of little that failed it is much for twice as many calm periods, until little has been enough for long', () => {
+  const { growths } = settings([4, 0, 4, 0, 0, 4, 0, 0, 1, 0, 0, 0, 0, ...Array(17).fill(0), 4, 0, 0]);
+  const [until, from] = [13, 30];
+  expect(growths.slice(0, until)).toEqual([300, 70, 300, 300, 70, 300, 300, 300, 300, 300, 300, 300, 70]);
+  expect(growths.slice(until, from)).toEqual(Array(17).fill(70));
+  expect(growths.slice(from)).toEqual([300, 70, 70]);
+});
+
 it('a node that catches up lets it grow from the first moment', () => {
   expect(settings([0, 0, 0, 0, 0], (tick) => tick < 50).growths).toEqual([300, 300, 300, 70, 70]);
 });
