@@ -1,4 +1,5 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
+import { majority } from '../omnipaxos/quorum.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { LeadHandover } from './lead-handover.ts';
 import type { Output } from './output.ts';
@@ -20,6 +21,11 @@ export interface LeadView {
   readonly electionTimeoutTicks: number;
   readonly handoverPauseTicks: number;
   readonly tickMs: number;
+  readonly isConnected: (nodeId: NodeId) => boolean;
+}
+
+function newHandover({ electionTimeoutTicks, handoverPauseTicks }: LeadView): LeadHandover {
+  return new LeadHandover(takeOverTimeouts * electionTimeoutTicks, handoverPauseTicks);
 }
 
 /** Gives the lead to another node where this one is not fit for it: its disk is slow, or it stops. */
@@ -27,15 +33,15 @@ export class LeadKeeper {
   readonly #output: Output;
   readonly #view: LeadView;
   readonly #diskWatch: DiskWatch;
-  readonly #handover: LeadHandover;
+  #handover: LeadHandover;
   #isStopping = false;
 
   constructor(output: Output, view: LeadView) {
-    const { electionTimeoutTicks, handoverPauseTicks, tickMs } = view;
+    const { electionTimeoutTicks, tickMs } = view;
     this.#output = output;
     this.#view = view;
     this.#diskWatch = new DiskWatch(electionTimeoutTicks * tickMs * slowFlushShare);
-    this.#handover = new LeadHandover(takeOverTimeouts * electionTimeoutTicks, handoverPauseTicks);
+    this.#handover = newHandover(view);
   }
 
   /** A flush of the log is done. */
@@ -46,7 +52,14 @@ export class LeadKeeper {
   /** This node stops. Whoever is to lead next need not wait for an election timeout, and clients hardly notice. */
   onStopping(): void {
     this.#isStopping = true;
-    this.#ask(this.#view.voter?.paxos.furthestFollower());
+    // Who was asked because of the disk is asked again.
+    this.#handover = newHandover(this.#view);
+    this.#handOver();
+  }
+
+  /** This node leads, and another could take the lead over: one that stops should wait for it. */
+  get canBeSucceeded(): boolean {
+    return this.#successor() !== undefined;
   }
 
   /**
@@ -59,12 +72,9 @@ export class LeadKeeper {
     const { isSlow } = this.#diskWatch;
     if (isSlow && !wasSlow) this.#output.notice('warn', 'the disk is slow: most flushes of the log take too long');
     if (wasSlow && !isSlow) this.#output.notice('info', 'the disk is quick again');
-    const paxos = this.#view.voter?.paxos;
-    if (!isSlow || !paxos?.isLeaderInAcceptPhase) return this.#handover.rest();
-    const successor = this.#handover.next(this.#view.tick, (asked) => paxos.furthestFollower(asked));
-    if (successor === undefined) return;
-    this.#output.notice('warn', `because of its slow disk this node asks node ${successor} to lead`);
-    this.#ask(successor);
+    const isUnfit = isSlow || this.#isStopping;
+    if (isUnfit && this.#view.voter?.paxos.isLeaderInAcceptPhase) this.#handOver();
+    else this.#handover.rest();
   }
 
   /** The leader asks this node to lead. One that stops, or whose disk is slow as well, is no better. */
@@ -74,8 +84,24 @@ export class LeadKeeper {
     if (!this.#isStopping && !this.#diskWatch.isSlow) voter.takeOver();
   }
 
-  #ask(successor: NodeId | undefined): void {
-    const { voter } = this.#view;
-    if (successor !== undefined && voter) this.#output.send(successor, voter.configurationId, { type: 'TakeOver' });
+  /** Asks one node after the other, each once in a while. */
+  #handOver(): void {
+    const { voter, tick } = this.#view;
+    const successor = this.#handover.next(tick, (asked) => this.#successor(asked));
+    if (successor === undefined || !voter) return;
+    if (!this.#isStopping)
+      this.#output.notice('warn', `because of its slow disk this node asks node ${successor} to lead`);
+    this.#output.send(successor, voter.configurationId, { type: 'TakeOver' });
+  }
+
+  /** Who has the most of those that hear this node, where enough do to elect one of them. */
+  #successor(asked: ReadonlySet<NodeId> = new Set()): NodeId | undefined {
+    const { voter, isConnected } = this.#view;
+    if (!voter) return undefined;
+    const { members, quorum } = voter.configuration;
+    const isInReach = (id: NodeId) => id === voter.paxos.pid || isConnected(id);
+    const lost = members.map(({ id }) => id).filter((id) => !isInReach(id));
+    if (members.length - lost.length < (quorum ?? majority(members.length)).prepare) return undefined;
+    return voter.paxos.furthestFollower(new Set([...asked, ...lost]));
   }
 }

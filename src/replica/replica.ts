@@ -251,9 +251,7 @@ export class Replica {
 
   /** After `stopping`: nothing here is worth waiting for any more. */
   get canStop(): boolean {
-    const { voter } = this;
-    const isNeeded = voter?.paxos.furthestFollower() !== undefined;
-    return !isNeeded && !this.#clients.hasPendingWrites;
+    return !this.#leadKeeper.canBeSucceeded && !this.#clients.hasPendingWrites;
   }
 
   /** True while nobody waits for this node: it is no member, and gives nobody its state. It may be getting data to become one. */

@@ -306,6 +306,12 @@ export class Cluster {
     return payloads.filter((payload): payload is PeerPayload & { readonly type: T } => payload.type === type);
   }
 
+  /** A node is asked to stop: it runs on until {@link Replica.canStop}, and then is for the test to end. */
+  askToStop(id: NodeId): void {
+    this.#receive(this.#process(id), { type: 'stopping' });
+    this.settle();
+  }
+
   /** What the owner of a node measured of its disk. */
   measureSpace(id: NodeId, measured: SpaceMeasured): void {
     this.#receive(this.#process(id), { type: 'space', ...measured });

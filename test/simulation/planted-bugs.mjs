@@ -497,8 +497,8 @@ export const plantedBugs = [
     edits: [
       {
         file: 'src/replica/lead-keeper.ts',
-        find: 'if (!isSlow || !paxos?.isLeaderInAcceptPhase)',
-        replace: 'if (!paxos?.isLeaderInAcceptPhase)',
+        find: 'if (isUnfit && this.#view.voter?.paxos.isLeaderInAcceptPhase)',
+        replace: 'if (this.#view.voter?.paxos.isLeaderInAcceptPhase)',
       },
     ],
   },

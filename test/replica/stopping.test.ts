@@ -1,0 +1,70 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import { Client, Cluster, type Sent } from './cluster.ts';
+
+/** Election timeouts in which one that was asked to lead may take over. */
+const patience = 2;
+
+const isTakeOver = ({ message }: Sent) => message.payload.type === 'TakeOver';
+
+describe('a leader that is asked to stop', () => {
+  let cluster: Cluster;
+  let leader: NodeId;
+  let followers: NodeId[];
+
+  beforeEach(() => {
+    cluster = new Cluster([1, 2, 3, 4, 5]);
+    leader = cluster.elect();
+    followers = [1, 2, 3, 4, 5].filter((id) => id !== leader);
+    new Client(cluster, leader).putAcknowledged(leader, 'k', 'v');
+    cluster.converge(1, 2, 3, 4, 5);
+  });
+
+  const canStop = () => cluster.replica(leader).canStop;
+  const asked = () => cluster.sent.filter(isTakeOver).map(({ to }) => to);
+
+  it('stays until another leads, which it asked to', () => {
+    cluster.askToStop(leader);
+    cluster.until('another leads', () => cluster.leaders.some((id) => id !== leader));
+    cluster.settle();
+    expect(asked()).toEqual(cluster.leaders);
+    expect(canStop()).toBe(true);
+  });
+
+  it('asks the next one where the first does not take over, as it stops, too', () => {
+    // Of those that have as much the last ones are asked first.
+    for (const id of followers.slice(2)) cluster.askToStop(id);
+    cluster.askToStop(leader);
+    const others = () => cluster.leaders.some((id) => followers.slice(0, 2).includes(id));
+    for (let timeouts = 0; !others() && timeouts < 3 * patience; timeouts++) cluster.timeouts(1);
+    expect(others()).toBe(true);
+    expect(new Set(asked()).size, 'none twice').toBe(asked().length);
+    expect(canStop()).toBe(true);
+  });
+
+  it('asks only those that it has links with', () => {
+    cluster.cut([leader], followers.slice(2));
+    cluster.askToStop(leader);
+    expect(asked()).toHaveLength(1);
+    expect(followers.slice(0, 2)).toContain(asked()[0]);
+  });
+
+  it('waits for nobody where too few are left to elect another', () => {
+    for (const id of followers.slice(0, 2)) cluster.crash(id);
+    // They hear it, but cannot take over yet.
+    for (const id of followers.slice(2)) cluster.stallDisk(id);
+    cluster.askToStop(leader);
+    expect(canStop(), 'three of five are there').toBe(false);
+    cluster.crash(followers[2] as NodeId);
+    cluster.settle();
+    expect(canStop(), 'two of five').toBe(true);
+  });
+});
+
+it('a follower that is asked to stop may do so at once', () => {
+  const cluster = new Cluster([1, 2, 3]);
+  const leader = cluster.elect();
+  const follower = [1, 2, 3].find((id) => id !== leader) as NodeId;
+  cluster.askToStop(follower);
+  expect(cluster.replica(follower).canStop).toBe(true);
+});
