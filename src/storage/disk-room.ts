@@ -112,6 +112,17 @@ export class DiskRoom {
     return this.has(2 * (bytes + this.backlog.growthBytes(bytes)));
   }
 
+  /** Runs a write once. False: the disk, or the quota of its user, which is not in what is said to be free, has no room for it. */
+  async attempt(write: () => Promise<void>): Promise<boolean> {
+    try {
+      await write();
+      return true;
+    } catch (error) {
+      if (await this.#isFull(error)) return false;
+      throw error;
+    }
+  }
+
   /** Rejects if a file of the log of `bytes` bytes, which nobody needs yet, would not leave that, or what the state may need for all of the log. */
   async check(bytes: number): Promise<void> {
     await this.checkFree(bytes + (this.reserve?.bytes ?? 0) + this.backlog.growthBytes(bytes));

@@ -91,6 +91,12 @@ export class FileLog implements Sequence<Uint8Array> {
     this.#blocksEnd = end;
   }
 
+  /** They are there no more, from `from` on, where the change begins: it goes somewhere else. */
+  displaced(from: number): void {
+    this.#blocks.cut(from);
+    this.#blocksEnd = from;
+  }
+
   /** Blocks below `index`, to which the log is trimmed on the disk or is just being, are of no use. */
   dropBlocks(index: number): void {
     this.#blocks.dropBelow(index, this.#blocksEnd);

@@ -88,9 +88,28 @@ export class LogRecordWriter {
   async #writeLarge(place: RecordPlace, bytesMax: number, record: RecordParts, after: DurableState): Promise<void> {
     const { newSegmentBytes } = place;
     assert(newSegmentBytes !== undefined, 'a large record is not to begin a segment');
-    if (await this.#wal.hasRoomFor(newSegmentBytes)) return this.#writeAt(place, bytesMax, record, after);
+    const hasRoom = await this.#wal.hasRoomFor(newSegmentBytes);
+    if (hasRoom && (await this.#writeOwnSegment(place, bytesMax, record, after))) return;
     if (this.#isDivisible(record, after)) return this.#writeInParts(record.change, after);
     return this.#writeFirst(newSegmentBytes, bytesMax, record, after);
+  }
+
+  /** False: the disk has no room for it after all. */
+  async #writeOwnSegment(
+    place: RecordPlace,
+    bytesMax: number,
+    record: RecordParts,
+    state: DurableState,
+  ): Promise<boolean> {
+    const { bytes, after } = this.#encode(place, bytesMax, record, state);
+    const oldestSegment = this.#oldestSegmentWith(place);
+    if (await this.#wal.writeOwnSegment(place, bytes)) {
+      this.#onWritten(oldestSegment, after);
+      return true;
+    }
+    this.#flushBytes -= bytes.length;
+    this.#log.displaced(record.change.from);
+    return false;
   }
 
   /** A record that begins a segment, once there may be one. */
@@ -100,6 +119,12 @@ export class LogRecordWriter {
   }
 
   #writeAt(place: RecordPlace, bytesMax: number, record: RecordParts, state: DurableState): Promise<void> {
+    const { bytes, after } = this.#encode(place, bytesMax, record, state);
+    const oldestSegment = this.#oldestSegmentWith(place);
+    return this.#wal.write(place, bytes).then(() => this.#onWritten(oldestSegment, after));
+  }
+
+  #encode(place: RecordPlace, bytesMax: number, record: RecordParts, state: DurableState) {
     const { change, endBefore, changedOwner, hasBase } = record;
     const after = change.cut?.type === 'reset' ? state : notBefore(state, this.#durable.head.trimmedIndex);
     const segmentBytes = place.newSegmentBytes ?? this.#wal.presentBytes;
@@ -109,11 +134,17 @@ export class LogRecordWriter {
     const bytes = encodeRecord(place.id, parts, place.offset, this.#log.blocks);
     if (change.entries.length > 0) this.#log.placed(change.from + change.entries.length);
     this.#flushBytes += bytes.length;
-    const oldestSegment = this.#log.oldestSegment ?? place.id.segment;
-    return this.#wal.write(place, bytes).then(() => {
-      this.#durable = after;
-      this.#wal.dropBelow(oldestSegment);
-    });
+    return { bytes, after };
+  }
+
+  #onWritten(oldestSegment: number, after: DurableState): void {
+    this.#durable = after;
+    this.#wal.dropBelow(oldestSegment);
+  }
+
+  /** The oldest segment that is needed once the record at `place`, which is encoded, is there. */
+  #oldestSegmentWith(place: RecordPlace): number {
+    return this.#log.oldestSegment ?? place.id.segment;
   }
 
   /** True if each entry that it appends could have come in a transition of its own. */

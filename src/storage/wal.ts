@@ -214,21 +214,41 @@ export class Wal {
   }
 
   /**
-   * Writes the record for the place that `place` gave last; if that is a new segment, after {@link begin}, or, where that
-   * {@link hasRoomFor} it, at once: its file is made of it. Rejects with a {@link DiskFailedError}: then all is over.
+   * Writes the record for the place that `place` gave last; if that is a new segment, after {@link begin}. Rejects with a
+   * {@link DiskFailedError}: then all is over.
    */
   write(place: RecordPlace, record: Uint8Array): Promise<void> {
-    const onFailed = (error: unknown) => {
-      throw new DiskFailedError(segmentFile(this.#directory, place.id.segment), error);
-    };
+    const onFailed = this.#onFailed(place);
     if (place.newSegmentBytes !== undefined) {
-      return this.#writeFirst(place, place.newSegmentBytes, record).catch(onFailed);
+      assert(this.#begun === place.id.segment, 'a segment is written to that was not begun');
+      return this.#writeFirst(place, place.newSegmentBytes, record, true).catch(onFailed);
     }
     assert(place.offset + record.length + markBytesMax <= this.#present.bytes, 'a record is larger than was said');
     return writeDurably(this.#file, record, place.offset).then(() => {
       this.#offset = place.offset + record.length;
       this.#number++;
     }, onFailed);
+  }
+
+  /**
+   * The same for a new segment that was not begun, where the disk {@link hasRoomFor} it: its file is made of the record. False: the disk
+   * refused that; nothing is written, and nothing has changed.
+   */
+  async writeOwnSegment(place: RecordPlace, record: Uint8Array): Promise<boolean> {
+    const { newSegmentBytes } = place;
+    assert(newSegmentBytes !== undefined, 'a record that goes into the present segment gets one of its own');
+    const { segment } = place.id;
+    const isReady = await this.#claim(segment);
+    try {
+      const isMade = await this.#room.attempt(() => createSegment(this.#directory, segment, newSegmentBytes, record));
+      if (isMade) await this.#writeFirst(place, newSegmentBytes, record, false);
+      else if (isReady) this.#ready.add(segment);
+      return isMade;
+    } catch (error) {
+      return this.#onFailed(place)(error);
+    } finally {
+      this.#claimed = undefined;
+    }
   }
 
   /** Nothing in the segments before `segment` is needed any more. */
@@ -265,16 +285,22 @@ export class Wal {
     return readAt(this.#reader.file, offset, length);
   }
 
-  /** The first record of a new segment. It counts once the segment before says so: a loss of the file is then noticed. */
-  async #writeFirst(place: RecordPlace, bytes: number, record: Uint8Array): Promise<void> {
+  #onFailed(place: RecordPlace): (error: unknown) => never {
+    return (error) => {
+      throw new DiskFailedError(segmentFile(this.#directory, place.id.segment), error);
+    };
+  }
+
+  /**
+   * The first record of a new segment, which `isToWrite` unless the file was made of it. It counts once the segment before says so: a
+   * loss of the file is then noticed.
+   */
+  async #writeFirst(place: RecordPlace, bytes: number, record: Uint8Array, isToWrite: boolean): Promise<void> {
     const { segment } = place.id;
-    const isBegun = this.#begun === segment;
-    if (!isBegun) await this.#claim(segment);
     try {
-      if (!isBegun) await this.#makeOf(segment, bytes, record);
       const file = openSegment(this.#directory, segment);
       try {
-        if (isBegun) await writeDurably(file, record, 0);
+        if (isToWrite) await writeDurably(file, record, 0);
         await writeDurably(this.#file, encodeMark({ ...place.id, segment: this.#present.segment }), this.#offset);
       } catch (error) {
         closeSync(file);
@@ -299,17 +325,6 @@ export class Wal {
     while (this.#making.has(segment)) await this.#background;
     this.#claimed = segment;
     return this.#ready.delete(segment);
-  }
-
-  /** The file of a segment, which is claimed, with its first record in it. */
-  #makeOf(segment: number, bytes: number, record: Uint8Array): Promise<void> {
-    let isRefused = false;
-    return this.#room.make(bytes, async () => {
-      // There was room a moment ago.
-      if (isRefused) await this.#giveWay(segment);
-      isRefused = true;
-      return () => createSegment(this.#directory, segment, bytes, record);
-    });
   }
 
   /** The file of a segment, which is claimed, of zeros, or one that lay ready in its place. */

@@ -24,6 +24,8 @@ afterEach(() => scratch.remove());
 class LimitedRoom extends DiskRoom {
   isFull = false;
   refusesFiles = false;
+  /** Those that hold one large record each. */
+  refusesLargeFiles = false;
 
   override async has(bytes: number): Promise<boolean> {
     return !this.isFull && (await super.has(bytes));
@@ -31,8 +33,17 @@ class LimitedRoom extends DiskRoom {
 
   override async checkFree(bytes: number): Promise<void> {
     await super.checkFree(this.isFull ? Number.POSITIVE_INFINITY : bytes);
-    if (this.refusesFiles) throw Object.assign(new Error('disk quota exceeded'), { code: 'EDQUOT' });
+    if (this.refusesFiles) throw quotaError();
   }
+
+  override attempt(write: () => Promise<void>): Promise<boolean> {
+    const isRefused = this.isFull || this.refusesFiles || this.refusesLargeFiles;
+    return super.attempt(isRefused ? () => Promise.reject(quotaError()) : write);
+  }
+}
+
+function quotaError(): Error {
+  return Object.assign(new Error('disk quota exceeded'), { code: 'EDQUOT' });
 }
 
 async function open(directory = path): Promise<{ store: FileLogStore; room: LimitedRoom }> {
@@ -106,6 +117,31 @@ describe('while a flush waits for room', () => {
     expect(store.sequence.endIndex).toBe(68);
     await store.close();
   }, 20_000);
+
+  it.each(['isFull', 'refusesFiles'] as const)(
+    'a large record goes on in what the trimmed log leaves (%s)',
+    async (how) => {
+      const { store, room } = await open();
+      await append(store, 120);
+      store.state.decidedIndex = 119;
+      store.commit();
+      await append(store, 1);
+      await useUpFiles(store, () => {
+        room[how] = true;
+      });
+      store.readySegments = { min: 1, max: 4 };
+      store.sequence.trim(110);
+      store.commit();
+      const large = Array.from({ length: 30 }, (_, at) => entry(`${at} large`));
+      store.sequence.append(large);
+      store.commit();
+      await store.flush();
+      await store.close();
+      const { store: again } = await open();
+      expect(again.sequence.read(121, 151)).toEqual(large);
+      await again.close();
+    },
+  );
 });
 
 /** A log as it was at a flush. */
@@ -205,6 +241,7 @@ class Schedule {
   }
 
   #fillOrEmpty(): void {
+    this.#room.refusesLargeFiles = this.#below(2) === 0;
     this.#room.isFull = !this.#room.isFull;
     this.#store.readySegments = this.#room.isFull ? readyWhileWaiting : ready;
   }
