@@ -317,6 +317,8 @@ class Node implements RunningNode {
   /** What leaves goes out first, then our own disk writes: the others' disks work at the same time. */
   #turn(): void {
     if (this.#state === 'closed') return;
+    // The stores take nothing any more.
+    if (this.#isDiskFull) return this.#noticeIdle();
     try {
       this.#tick();
       const output = this.#replica.turn();
