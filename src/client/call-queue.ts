@@ -23,10 +23,11 @@ export class CallQueue<T> {
     return item;
   }
 
-  /** Puts an item in front of all. */
-  unshift(item: T): void {
-    if (this.#head > 0) this.#items[--this.#head] = item;
-    else this.#items.unshift(item);
+  /** Puts an item before the first that `isBehind` it: cheap where that is near the front. */
+  insert(item: T, isBehind: (other: T) => boolean): void {
+    let at = this.#head;
+    while (at < this.#items.length && !isBehind(this.#items[at] as T)) at++;
+    this.#items.splice(at, 0, item);
   }
 
   /** All items, which stay. */

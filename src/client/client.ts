@@ -90,7 +90,7 @@ export interface KvListing extends KvValue {
  * refuses or is silent, the client goes to another and retries within the call's time, so that each command is applied once.
  * Where several endpoints are given, writes get a connection of their own after a moment, straight to the leader; while that
  * one is not known or not to be reached, any node takes them. Writes that are not waited for arrive in the order in which they
- * were called, unless a connection breaks meanwhile.
+ * were called, unless a connection breaks or a node refuses a write meanwhile.
  *
  * Every failure is a {@link KvError}, and its `outcome` says whether the command may have been applied. Bytes handed over
  * must not be changed until the call is settled. An open client keeps the process alive: {@link close} it.

@@ -54,6 +54,11 @@ export class Router {
     return this.#clusterId;
   }
 
+  /** A node that had no cluster yet when it said hello is of this one now. */
+  learnClusterId(connection: Connection, clusterId: string): void {
+    if (connection === this.#current) this.#clusterId ??= clusterId;
+  }
+
   /** The connection to send on, if one stands. */
   get current(): Connection | undefined {
     return this.#current;

@@ -34,6 +34,8 @@ export class WriteCall extends Call {
   readonly key: Uint8Array;
   /** `undefined`: a delete. */
   readonly value: Uint8Array | undefined;
+  /** Its place among all writes of the client, as they were called. */
+  order = 0;
   /** The session that its number is of. */
   window: SessionWindow | undefined;
   readonly #owner: WriteOwner;
@@ -72,7 +74,9 @@ export class WriteCall extends Call {
   /** The same write once more, for another session. Not the same object: that one may still wait to be sent, and is passed over as done. */
   afresh(): WriteCall {
     const startedMs = this.deadlineMs - this.timeoutMs;
-    return new WriteCall(this.#owner, this.key, this.value, this.timeoutMs, this.#promised, startedMs);
+    const again = new WriteCall(this.#owner, this.key, this.value, this.timeoutMs, this.#promised, startedMs);
+    again.order = this.order;
+    return again;
   }
 
   /** Bytes of key and value. */

@@ -30,6 +30,7 @@ export class Writes implements WriteOwner, Sweepable {
   readonly #options: WritesOptions;
   /** Writes without a number, in order. Those that are done are passed over. */
   readonly #queue = new CallQueue<WriteCall>();
+  #nextOrder = 0;
   #queuedBytes = 0;
   #queuedCount = 0;
   #window: SessionWindow | undefined;
@@ -49,6 +50,7 @@ export class Writes implements WriteOwner, Sweepable {
       call.reject(problem);
       return;
     }
+    call.order = this.#nextOrder++;
     this.#count(call, 1);
     this.#queue.push(call);
     this.#pump();
@@ -110,7 +112,7 @@ export class Writes implements WriteOwner, Sweepable {
     call.leave();
     const again = call.afresh();
     this.#count(again, 1);
-    this.#queue.unshift(again);
+    this.#queue.insert(again, (other) => other.order > again.order);
   }
 
   /** Sends what has room. */

@@ -62,8 +62,9 @@ export class Load {
     } else this.#pacer = setInterval(() => this.#pace(), paceMs);
   }
 
-  /** Operations of an open loop that should have begun by now and could not. */
+  /** Operations of an open loop that should have begun by now and could not, as none was free. */
   get overdue(): number {
+    if (this.#idle.length > 0) return 0;
     return Math.max(0, this.#due(performance.now()) - this.#begun);
   }
 
@@ -115,10 +116,10 @@ export class Load {
     }
   }
 
-  /** How many operations should have begun. */
+  /** How many operations should have begun: the first one at once. */
   #due(nowMs: number): number {
     const { ratePerSecond } = this.options;
-    return ratePerSecond === undefined ? 0 : Math.floor(((nowMs - this.#startedMs) * ratePerSecond) / 1000);
+    return ratePerSecond === undefined ? 0 : 1 + Math.floor(((nowMs - this.#startedMs) * ratePerSecond) / 1000);
   }
 
   /** When the next operation should begin. */

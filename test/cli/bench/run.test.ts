@@ -169,6 +169,13 @@ describe('a closed loop', () => {
 });
 
 describe('an open loop', () => {
+  test('begins the first operation of a rate at once, and counts no wait that there was not', async () => {
+    const result = await run(new FakeCluster(), { ratePerSecond: 5, durationMs: 700, warmUpMs: 0 });
+    expect(result.total.operations).toBe(4);
+    expect(result.total.latencyMs.p50, 'the pause between two is 200 ms').toBeLessThan(100);
+    expect(result.notStarted).toBe(0);
+  });
+
   test('begins operations at its rate, of both kinds', async () => {
     const cluster = new FakeCluster();
     const result = await run(cluster, { workload: 'mix', readShare: 0.5, ratePerSecond: 1000, durationMs: 500 });

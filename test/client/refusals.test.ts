@@ -1,0 +1,63 @@
+import { afterEach, expect, it } from 'vitest';
+import { KvClient, type KvClientOptions } from '../../src/client/client.ts';
+import { decodeCommand } from '../../src/kv/command.ts';
+import type { ClientRequest } from '../../src/wire/client-message.ts';
+import { FakeCluster, type FakeNode, type Reaction } from './fake-cluster.ts';
+
+const cleanups: (() => Promise<unknown> | undefined)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+const slowly = (): Reaction => ({ hold: new Promise((resolve) => setTimeout(resolve, 5)) });
+const isPut = (request: ClientRequest) => request.type === 'write' && decodeCommand(request.command).kind === 'put';
+const putsAt = (node: FakeNode) => node.requests.filter(isPut).length;
+
+/** Node 1 leads; the client is connected with node 2 first. */
+async function start({ isFormed = true, ...options }: Partial<KvClientOptions> & { readonly isFormed?: boolean } = {}) {
+  const cluster = await FakeCluster.start(3);
+  cleanups.push(() => cluster.stop());
+  const { clusterId } = cluster.node(1);
+  for (const node of cluster.nodes) node.script = slowly;
+  if (!isFormed) cluster.node(2).clusterId = undefined;
+  const endpoints = [2, 1, 3].map((id) => cluster.node(id).address);
+  const client = await KvClient.connect({ endpoints, ...options });
+  cleanups.push(() => client.close());
+  cluster.node(2).clusterId = clusterId;
+  return { cluster, client, leader: cluster.node(1), second: cluster.node(2) };
+}
+
+async function putUntil(client: KvClient, isDone: () => boolean): Promise<void> {
+  const deadline = Date.now() + 8_000;
+  for (let number = 0; !isDone(); number++) {
+    if (Date.now() > deadline) expect.fail('what was waited for did not come');
+    await client.put('k', String(number));
+  }
+}
+
+it('writes that are not waited for keep their order when the session was dropped', async () => {
+  const { cluster, client } = await start();
+  await client.put('k', 'first');
+  cluster.forgetSessions();
+  const results = await Promise.all(['1', '2', '3', '4'].map((value) => client.put('k', value)));
+  const revisions = results.map(({ revision }) => revision);
+  expect(revisions).toEqual(revisions.toSorted((a, b) => a - b));
+  expect(new TextDecoder().decode((await client.get('k'))?.value)).toBe('4');
+});
+
+it('a write that a hung leader has, and that the next node refuses, is asked of the third', async () => {
+  const { cluster, client, leader, second } = await start({ timeoutMs: 3_000 });
+  await putUntil(client, () => putsAt(leader) > 0);
+  leader.script = () => 'ignore';
+  second.script = (request) =>
+    isPut(request) ? { code: 'shuttingDown', outcome: 'notApplied', message: 'this node is stopping' } : 'serve';
+  await client.put('k', 'late');
+  expect(putsAt(cluster.node(3))).toBe(1);
+});
+
+it('a client that connected before its cluster was formed goes to the leader, too', async () => {
+  const { client, leader } = await start({ isFormed: false });
+  await putUntil(client, () => putsAt(leader) > 0);
+  expect(leader.connectionCount).toBe(1);
+});
