@@ -17,9 +17,11 @@ import { fillingProblem } from './filling.ts';
 import { GetCall, type KvValue } from './get-call.ts';
 import {
   type Bytes,
+  checkedConsistency,
   checkedCount,
   checkedKey,
   checkedNodes,
+  checkedOptions,
   checkedPrefix,
   checkedTimeoutMs,
   checkedValue,
@@ -124,7 +126,7 @@ export class KvClient {
    * kv node), `noMajority` (no node could be reached within `timeoutMs`).
    */
   static async connect(options: KvClientOptions): Promise<KvClient> {
-    const client = new KvClient(options);
+    const client = new KvClient(checkedOptions(options));
     try {
       await client.#ask(undefined, traits.localRead, client.#timeoutMs, (answer) => answer);
       return client;
@@ -154,7 +156,7 @@ export class KvClient {
   /** The value of a key, a copy of the caller's own; `undefined` if there is no such key. */
   get(key: Bytes, options?: ReadOptions): Promise<KvValue | undefined> {
     return new Promise((resolve, reject) => {
-      const consistency = options?.consistency ?? 'linearizable';
+      const consistency = checkedConsistency(options?.consistency);
       const request = outgoing({ type: 'get', consistency, key: checkedKey(key) });
       this.#requests.submit(new GetCall(traitsOf(consistency), this.#timeoutOf(options), request, resolve, reject));
     });
@@ -303,7 +305,7 @@ export class KvClient {
     options: ReadOptions,
     timeoutMs: number,
   ): Promise<{ readonly pairs: KvListing[]; readonly more: boolean }> {
-    const consistency = options.consistency ?? 'linearizable';
+    const consistency = checkedConsistency(options.consistency);
     const body: RequestBody = {
       type: 'list',
       consistency,

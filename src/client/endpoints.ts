@@ -22,6 +22,9 @@ export class Endpoints {
 
   /** "host:port" each, at least one. Throws KvError `invalid` that names the one that is wrong. */
   constructor(addresses: readonly string[]) {
+    if (!Array.isArray(addresses)) {
+      throw invalid(`endpoints is ${typeof addresses}: give a list, such as ['127.0.0.1:7001']`);
+    }
     if (addresses.length === 0) throw invalid('no endpoint is given: name at least one node, such as 127.0.0.1:7001');
     if (addresses.length > endpointsMax) {
       throw invalid(`${addresses.length} endpoints are given: at most ${endpointsMax} are allowed`);

@@ -2,7 +2,7 @@ import { canonicalAddress } from '../cluster/address.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { nodeIdMax } from '../cluster/node-list.ts';
 import { keyBytesMax, keyProblem, valueProblem } from '../kv/command.ts';
-import type { TargetNode } from '../wire/client-message.ts';
+import type { Consistency, TargetNode } from '../wire/client-message.ts';
 import { membersMax, timeoutMsMax } from '../wire/limits.ts';
 import { KvError } from './errors.ts';
 
@@ -15,6 +15,19 @@ import { KvError } from './errors.ts';
 export type Bytes = string | Uint8Array;
 
 const encoder = new TextEncoder();
+const consistencies: readonly unknown[] = ['linearizable', 'local'];
+
+export function checkedOptions<Options>(options: Options): Options {
+  if (typeof options === 'object' && options !== null) return options;
+  throw notApplied('invalid', `the options are ${String(options)}: give { endpoints: ['127.0.0.1:7001'] }`);
+}
+
+/** Undefined: linearizable. */
+export function checkedConsistency(consistency: Consistency | undefined): Consistency {
+  if (consistency === undefined) return 'linearizable';
+  if (consistencies.includes(consistency)) return consistency;
+  throw notApplied('invalid', `consistency is ${String(consistency)}: give 'linearizable' or 'local'`);
+}
 
 export function checkedKey(key: Bytes): Uint8Array {
   const bytes = bytesOf(key, 'key');
@@ -75,9 +88,18 @@ function checkedNode({ id, address, isRebuilt }: TargetNode): TargetNode {
 }
 
 function bytesOf(bytes: Bytes, what: string): Uint8Array {
-  if (typeof bytes === 'string') return encoder.encode(bytes);
+  if (typeof bytes === 'string') return encodedText(bytes, what);
   if (bytes instanceof Uint8Array) return bytes;
   throw notApplied('invalid', `the ${what} is ${typeof bytes}: give a string or a Uint8Array`);
+}
+
+/** The platform would put the same character for each half of a pair that lacks the other: two keys would be one. */
+function encodedText(text: string, what: string): Uint8Array {
+  if (text.isWellFormed()) return encoder.encode(text);
+  throw notApplied(
+    'invalid',
+    `the ${what} has half of a surrogate pair, which is no character: give whole text, or a Uint8Array`,
+  );
 }
 
 function notApplied(code: 'invalid' | 'tooLarge', message: string): KvError {

@@ -103,9 +103,9 @@ export function peerProblem(hello: PeerHello, self: Self): string | undefined {
   const member = self.configuration?.members.find(({ id }) => id === hello.nodeId);
   if (!member || member.storageId === hello.storageId) return undefined;
   return (
-    `node ${hello.nodeId} votes with data directory ${member.storageId}, but came with ${hello.storageId}: ` +
-    'an emptied or replaced directory does not come back as the old member; ' +
-    `\`kv member rebuild ${hello.nodeId}\` lets it vote with this one`
+    // It has to fit into the last word on a connection.
+    `\`kv member rebuild ${hello.nodeId}\` lets it vote with directory ${hello.storageId}: ` +
+    `it votes with ${member.storageId}`
   );
 }
 

@@ -72,7 +72,7 @@ function addressProblems(plan: ReconfigurationPlan, status: ClusterStatus): Prob
 
 function newcomerProblems({ id, address, status, reason }: Answer, cluster: ClusterStatus): Problem[] {
   if (status === undefined) {
-    const message = `node ${id} does not answer at ${address} (${reason}): start it with \`kv start --id ${id}\``;
+    const message = `node ${id} does not answer at ${address} (${reason}): start it with \`kv start --id ${id} --address ${address}\``;
     return [unsafe('notReached', 'unreachable', message)];
   }
   if (status.nodeId !== id) {
