@@ -36,6 +36,8 @@ const bulkyPart = 1 / 4;
 const layersMax = 16;
 /** … and while one waits for room on the disk, when none may be large and reads had better go on slowly … */
 const layersWhileWaitingMax = 128;
+/** Ticks between checkpoints of a full disk: what is applied then are mostly deletions, and there is room only once they are durable. */
+const fullPauseTicks = 25;
 /** … and of the memory of the largest usual checkpoint; below that at which nothing more is applied. */
 const memoryPartMax = 3 / 4;
 
@@ -91,8 +93,11 @@ export class CheckpointSchedule {
   #roomBytes = Number.POSITIVE_INFINITY;
   #roomChanges = Number.POSITIVE_INFINITY;
   #isRoomScarce = false;
+  #isSpaceFull = false;
   /** The disk is full, and a checkpoint may take long. */
   #isWaiting = false;
+  /** There may be more layers than usual, from a time in which one waited. */
+  #hasManyLayers = false;
 
   constructor(machine: KvStateMachine, state: StateStore, donor: Donor, settings: ReplicaSettings) {
     this.#machine = machine;
@@ -128,6 +133,8 @@ export class CheckpointSchedule {
     this.#logSurplusIndex = logSurplusIndex;
     this.#logAmpleIndex = logAmpleIndex;
     this.#isWaiting = isWaiting;
+    this.#hasManyLayers ||= isWaiting;
+    this.#isSpaceFull = level === 'full';
     this.#isRoomScarce = level !== 'ok';
     const part = this.#isRoomScarce ? scarceCheckpointPart : checkpointPart;
     this.#roomBytes = Math.max(this.#settings.smallCheckpointBytes, capacityBytes * part);
@@ -142,11 +149,16 @@ export class CheckpointSchedule {
   /** True if what is staged is to be sealed now. `isUnhurried`: nobody waits for this node. */
   isSealDue(tick: number, isUnhurried: boolean, isWriting: boolean): boolean {
     if (this.#machine.appliedIndex === Math.max(this.#sealedIndex, this.#state.durableIndex)) return false;
-    if (isWriting && this.#isWaiting) return this.#isLarge && this.#state.sealedLayers < layersWhileWaitingMax;
+    const { sealedLayers } = this.#state;
+    if (sealedLayers < layersMax && !this.#isWaiting) this.#hasManyLayers = false;
+    if (isWriting && this.#hasManyLayers) return this.#isLarge && sealedLayers < layersWhileWaitingMax;
     // Until the next checkpoint may begin, more can be staged for it; but one of the usual size is to come of what is put off.
-    if (isWriting && !this.#isPutOff(isUnhurried) && this.#state.sealedLayers === 0) return false;
-    if (this.#state.sealedLayers >= layersMax) return false;
-    const isOld = tick - this.#sealTick >= this.#settings.checkpointTicks * this.#patience(isUnhurried);
+    if (isWriting && !this.#isPutOff(isUnhurried) && sealedLayers === 0) return false;
+    if (sealedLayers >= layersMax) return false;
+    const pauseTicks = this.#isSpaceFull
+      ? fullPauseTicks
+      : this.#settings.checkpointTicks * this.#patience(isUnhurried);
+    const isOld = tick - this.#sealTick >= pauseTicks;
     const isWanted = !isWriting && this.#wantedIndex > Math.max(this.#sealedIndex, this.#state.durableIndex);
     return isOld || isWanted || this.#isLarge || this.#isUsual(tick, isUnhurried);
   }

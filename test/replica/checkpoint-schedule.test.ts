@@ -92,3 +92,55 @@ it('what comes to half more than a usual checkpoint does not wait for the turn',
   // Most entries change what is changed already: by the entries, the turn is far away.
   expect(sizes(1, 4_100, (index) => (index < 4_000 ? index % 44 : index))).toEqual([1.5 * 64]);
 });
+
+const measured = {
+  ...{ usedBytes: 0, capacityBytes: 64 * 1024 * kibibyte, stateRoomBytes: 0 },
+  ...{ logSurplusIndex: 0, logAmpleIndex: 0, isWaiting: false },
+};
+
+function member() {
+  const state = new MemoryStateStore();
+  const machine = new KvStateMachine(state);
+  const schedule = new CheckpointSchedule(machine, state, new Donor(machine, settings), settings);
+  let index = 0;
+  const change = () => {
+    state.put(`key ${index}`, new Uint8Array(8), index);
+    machine.beginConfiguration(machine.appliedIndex, ++index, [3]);
+  };
+  const seal = (tick: number) => {
+    const { appliedIndex, sessions } = machine.takeCheckpoint();
+    state.seal(appliedIndex, sessions);
+    schedule.onSealed(tick, appliedIndex);
+  };
+  return { schedule, change, seal };
+}
+
+it('what is deleted on a full disk is gone from it within a second', () => {
+  for (const [level, isDueFrom] of [
+    ['full', 25],
+    ['ok', settings.checkpointTicks],
+  ] as const) {
+    const { schedule, change } = member();
+    schedule.onSpace({ ...measured, level });
+    change();
+    expect(schedule.isSealDue(isDueFrom - 1, false, false)).toBe(false);
+    expect(schedule.isSealDue(isDueFrom, false, false)).toBe(true);
+  }
+});
+
+it('the layers of a time in which a checkpoint waited do not stop applying while they become checkpoints one by one', () => {
+  const { schedule, change, seal } = member();
+  schedule.onSpace({ ...measured, level: 'full', isWaiting: true });
+  const stage = () => {
+    for (let changes = schedule.roomForChanges; changes > 0; changes--) change();
+  };
+  for (let layers = 0; layers < 30; layers++) {
+    stage();
+    expect(schedule.isSealDue(layers, false, true)).toBe(true);
+    seal(layers);
+  }
+  schedule.onSpace({ ...measured, level: 'full' });
+  stage();
+  expect(schedule.isBehind).toBe(true);
+  expect(schedule.isSealDue(30, false, true)).toBe(true);
+});
