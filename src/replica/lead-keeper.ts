@@ -1,5 +1,5 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import { majority } from '../omnipaxos/quorum.ts';
+import { majority, type QuorumSizes } from '../omnipaxos/quorum.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { LeadHandover } from './lead-handover.ts';
 import type { Output } from './output.ts';
@@ -62,6 +62,12 @@ export class LeadKeeper {
     return this.#successor() !== undefined;
   }
 
+  /** This node votes, and so few of the others have a link with it that nothing can be decided through it. */
+  get isCutOff(): boolean {
+    const { voter, isConnected } = this.#view;
+    return voter !== undefined && inReach(voter, lostMembers(voter, isConnected)) < quorumOf(voter).accept;
+  }
+
   /**
    * To be called on every tick; see {@link DiskWatch.tick}. A leader whose disk stays slow asks another to lead: heartbeats know
    * nothing of disks, and nobody else would notice.
@@ -98,10 +104,21 @@ export class LeadKeeper {
   #successor(asked: ReadonlySet<NodeId> = new Set()): NodeId | undefined {
     const { voter, isConnected } = this.#view;
     if (!voter) return undefined;
-    const { members, quorum } = voter.configuration;
-    const isInReach = (id: NodeId) => id === voter.paxos.pid || isConnected(id);
-    const lost = members.map(({ id }) => id).filter((id) => !isInReach(id));
-    if (members.length - lost.length < (quorum ?? majority(members.length)).prepare) return undefined;
+    const lost = lostMembers(voter, isConnected);
+    if (inReach(voter, lost) < quorumOf(voter).prepare) return undefined;
     return voter.paxos.furthestFollower(new Set([...asked, ...lost]));
   }
+}
+
+function quorumOf({ configuration: { members, quorum } }: Voter): QuorumSizes {
+  return quorum ?? majority(members.length);
+}
+
+/** Members that this node has no link with. */
+function lostMembers({ configuration, paxos }: Voter, isConnected: LeadView['isConnected']): NodeId[] {
+  return configuration.members.map(({ id }) => id).filter((id) => id !== paxos.pid && !isConnected(id));
+}
+
+function inReach({ configuration }: Voter, lost: readonly NodeId[]): number {
+  return configuration.members.length - lost.length;
 }

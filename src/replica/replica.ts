@@ -251,7 +251,8 @@ export class Replica {
 
   /** After `stopping`: nothing here is worth waiting for any more. */
   get canStop(): boolean {
-    return !this.#leadKeeper.canBeSucceeded && !this.#clients.hasPendingWrites;
+    const { canBeSucceeded, isCutOff } = this.#leadKeeper;
+    return !canBeSucceeded && (isCutOff || !this.#clients.hasPendingWrites);
   }
 
   /** True while nobody waits for this node: it is no member, and gives nobody its state. It may be getting data to become one. */

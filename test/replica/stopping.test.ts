@@ -61,6 +61,23 @@ describe('a leader that is asked to stop', () => {
   });
 });
 
+it('a node that is asked to stop waits for its writes, unless too few are left to decide them', () => {
+  const cluster = new Cluster([1, 2, 3]);
+  const leader = cluster.elect();
+  const [first, second] = [1, 2, 3].filter((id) => id !== leader) as [NodeId, NodeId];
+  const client = new Client(cluster, first);
+  for (const id of [leader, second]) cluster.stallDisk(id);
+  client.put(first, 'k', 'v');
+  cluster.settle();
+  cluster.askToStop(first);
+  expect(cluster.replica(first).canStop).toBe(false);
+  cluster.crash(leader);
+  expect(cluster.replica(first).canStop, 'two can').toBe(false);
+  cluster.crash(second);
+  cluster.settle();
+  expect(cluster.replica(first).canStop).toBe(true);
+});
+
 it('a follower that is asked to stop may do so at once', () => {
   const cluster = new Cluster([1, 2, 3]);
   const leader = cluster.elect();
