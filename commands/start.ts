@@ -14,7 +14,7 @@ export default class Start extends BaseCommand {
   static override summary = 'Run one node.';
   static override description =
     'Without a cluster file, the cluster is the nodes 1, 2 and 3 on 127.0.0.1:7001 to 7003; any other node N listens on port ' +
-    '7000 + N and stands by until kv member add takes it in. The data goes to kv-data/node-N in the working directory. ' +
+    '7000 + N and stands by until kv member add takes it in. The data goes to kv-data/node-N beside the cluster file, if one was found at or above the working directory, else here. ' +
     'SIGINT and SIGTERM stop the node cleanly; a second one ends it at once.';
   static override examples = [
     '<%= config.bin %> start --id 1',
@@ -23,7 +23,7 @@ export default class Start extends BaseCommand {
   ];
   static override flags = {
     id: Flags.string({ required: true, helpValue: 'N', description: 'which node this is' }),
-    data: Flags.string({ helpValue: 'DIR', description: 'directory of its data; else kv-data/node-N here' }),
+    data: Flags.string({ helpValue: 'DIR', description: 'directory of its data; else kv-data/node-N, see above' }),
     address: Flags.string({
       helpValue: 'HOST:PORT',
       description: 'where to listen, for a node outside the cluster file',

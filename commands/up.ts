@@ -15,7 +15,10 @@ export default class Up extends BaseCommand {
   static override examples = ['<%= config.bin %> up', '<%= config.bin %> up --nodes 5 --data /tmp/five'];
   static override flags = {
     nodes: Flags.integer({ helpValue: 'COUNT', description: 'how many nodes; 3 unless a cluster file says otherwise' }),
-    data: Flags.string({ helpValue: 'DIR', description: 'holds one directory per node; else kv-data here' }),
+    data: Flags.string({
+      helpValue: 'DIR',
+      description: 'holds one directory per node; else kv-data beside a kv.json that was found, or here',
+    }),
   };
   // Not strict: else oclif takes a stray argument for the name of another command. The base command refuses it.
   static override strict = false;

@@ -1,7 +1,6 @@
-import { resolve } from 'node:path';
 import type { ClusterDescription } from '../cluster/cluster-file.ts';
 import { InputError } from '../cluster/input-error.ts';
-import { defaultDataFolder, nodeDirectory } from './start-plan.ts';
+import { dataPath, defaultDataFolder, nodeDirectory } from './start-plan.ts';
 
 /** A node whose data directory is made before its first start. */
 export interface FirstMember {
@@ -23,7 +22,10 @@ export function planFirstMember(
       `node ${nodeId} is not in ${file}, whose nodes ${ids} form the cluster: give one of these as --id`,
     );
   }
-  return { nodeId, directory: resolve(workingDirectory, directory ?? nodeDirectory(defaultDataFolder, nodeId)) };
+  return {
+    nodeId,
+    directory: dataPath(directory, nodeDirectory(defaultDataFolder, nodeId), cluster, workingDirectory),
+  };
 }
 
 /** What to do once the data directory of one first member is made. */
@@ -32,7 +34,7 @@ export function nextSteps(
   cluster: ClusterDescription,
   workingDirectory: string,
 ): string[] {
-  const usual = resolve(workingDirectory, nodeDirectory(defaultDataFolder, nodeId));
+  const usual = dataPath(undefined, nodeDirectory(defaultDataFolder, nodeId), cluster, workingDirectory);
   const data = directory === usual ? '' : ` --data ${directory}`;
   const others = [...cluster.nodes.keys()].filter((id) => id !== nodeId);
   const lines = [`next: start it with  kv start --id ${nodeId}${data}`];

@@ -41,9 +41,22 @@ export function planStart(flags: StartFlags, cluster: ClusterDescription, workin
     clusterName: cluster.name,
     nodes: cluster.nodes,
     address,
-    dataDirectory: resolve(workingDirectory, flags.data ?? nodeDirectory(defaultDataFolder, nodeId)),
+    dataDirectory: dataPath(flags.data, nodeDirectory(defaultDataFolder, nodeId), cluster, workingDirectory),
     settings: withQuota(withElectionTimeout(cluster.settings, flags['election-timeout']), flags.quota),
   };
+}
+
+/**
+ * `given`, else `usual` beside a cluster file that was found at or above the working directory: from wherever below it a node is
+ * started, it has the same data.
+ */
+export function dataPath(
+  given: string | undefined,
+  usual: string,
+  { home }: ClusterDescription,
+  workingDirectory: string,
+): string {
+  return given === undefined ? resolve(home ?? workingDirectory, usual) : resolve(workingDirectory, given);
 }
 
 /** Where below `folder` the data of a node is. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { defaultAddress, isLoopback, parseAddress } from '../cluster/address.ts';
 import {
   type ClusterDescription,
@@ -9,7 +9,7 @@ import {
 } from '../cluster/cluster-file.ts';
 import { findCluster } from '../cluster/find-cluster.ts';
 import { InputError } from '../cluster/input-error.ts';
-import { defaultDataFolder } from './start-plan.ts';
+import { dataPath, defaultDataFolder } from './start-plan.ts';
 
 /** What `kv up` is going to run. */
 export interface UpPlan {
@@ -32,13 +32,13 @@ export function planUp(
   workingDirectory: string,
   nodesMax: number,
 ): UpPlan {
-  const dataFolder = resolve(workingDirectory, flags.data ?? defaultDataFolder);
+  const dataFolder = dataPath(flags.data, defaultDataFolder, found, workingDirectory);
   const configPath = found.path ?? join(dataFolder, clusterFileName);
   const isWritten = found.path !== undefined || existsSync(configPath);
   const cluster = isWritten
     ? findCluster({ flag: configPath, directory: workingDirectory, nodesMax })
     : localCluster(flags.nodes ?? 3, nodesMax);
-  refuseOtherCount(flags.nodes, cluster, configPath);
+  refuseOtherCount(flags.nodes, cluster, configPath, found.path !== undefined);
   refuseOtherMachines(cluster, configPath);
   return { cluster, dataFolder, configPath, configText: isWritten ? undefined : formatClusterFile(cluster) };
 }
@@ -51,10 +51,17 @@ function localCluster(nodeCount: number, nodesMax: number): ClusterDescription {
   return { ...defaultCluster, nodes: new Map(ids.map((id) => [id, defaultAddress(id) as string])) };
 }
 
-function refuseOtherCount(asked: number | undefined, cluster: ClusterDescription, configPath: string): void {
+/** `isUsersOwn`: the file is not in the data folder, where this command wrote it. */
+function refuseOtherCount(
+  asked: number | undefined,
+  cluster: ClusterDescription,
+  configPath: string,
+  isUsersOwn: boolean,
+): void {
   if (asked === undefined || asked === cluster.nodes.size) return;
+  const remedy = isUsersOwn ? 'change it there' : 'give another --data DIR';
   throw new InputError(
-    `--nodes ${asked}: ${configPath} has ${cluster.nodes.size} nodes: leave --nodes out, or give another --data DIR`,
+    `--nodes ${asked}: ${configPath} has ${cluster.nodes.size} nodes: leave --nodes out, or ${remedy}`,
   );
 }
 

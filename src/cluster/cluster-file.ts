@@ -22,6 +22,8 @@ export interface ClusterSettings {
 export interface ClusterDescription {
   /** Path of the file; `undefined` for the default cluster. */
   readonly path: string | undefined;
+  /** Where data goes unless something else is said: beside a file that was not named but found. Undefined: in the working directory. */
+  readonly home?: string | undefined;
   readonly name: string;
   /** "host:port" of the nodes that form the first configuration, ascending by id. */
   readonly nodes: ReadonlyMap<NodeId, string>;

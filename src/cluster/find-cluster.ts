@@ -26,7 +26,8 @@ export function findCluster(sources: ClusterSources): ClusterDescription {
     return readClusterFile(resolve(sources.directory, named), sources.nodesMax, origin);
   }
   const found = findUpward(sources.directory);
-  return found === undefined ? defaultCluster : readClusterFile(found, sources.nodesMax, 'the search for kv.json');
+  if (found === undefined) return defaultCluster;
+  return { ...readClusterFile(found, sources.nodesMax, 'the search for kv.json'), home: dirname(found) };
 }
 
 /** Path of the nearest kv.json at or above `directory`. */

@@ -17,6 +17,14 @@ const file = {
 };
 
 describe('planStart', () => {
+  test('the data goes beside a file that was found, whatever folder below it this is, unless something is said', () => {
+    const found = { ...defaultCluster, path: '/home/me/kv.json', home: '/home/me' };
+    expect(planStart({ id: '2' }, found, '/home/me/sub').dataDirectory).toBe('/home/me/kv-data/node-2');
+    expect(planStart({ id: '2', data: 'own' }, found, '/home/me/sub').dataDirectory).toBe('/home/me/sub/own');
+    const named = { ...found, home: undefined };
+    expect(planStart({ id: '2' }, named, '/home/me/sub').dataDirectory).toBe('/home/me/sub/kv-data/node-2');
+  });
+
   test('without a file, node 2 is one of three on this machine', () => {
     expect(planStart({ id: '2' }, defaultCluster, '/home/me')).toEqual({
       nodeId: 2,

@@ -31,7 +31,7 @@ describe('findCluster', () => {
     write('kv.json', 'far');
     expect(find({}).name).toBe('far');
     write('a/kv.json', 'near');
-    expect(find({})).toMatchObject({ name: 'near', path: join(directory, 'a/kv.json') });
+    expect(find({})).toMatchObject({ name: 'near', path: join(directory, 'a/kv.json'), home: join(directory, 'a') });
   });
 
   test('the flag wins over the variable, and the variable over the file upward', () => {
