@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import { usePlatformCrc32 } from './base/crc32.ts';
 import { defaultAddress, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
+import { checkNodeOptions } from './cluster/node-options.ts';
 import type { OwnProcess } from './host/own-process.ts';
 import type { ClientConnection } from './network/client-connection.ts';
 import { Gateway } from './network/gateway.ts';
@@ -76,10 +77,11 @@ const writesPerCapacity = 32;
 const writeBytesMin = 2 * 1024 * 1024;
 
 /**
- * Starts a node: opens its directory, recovers, listens, and finds its peers. Rejects with a DataDirectoryError,
- * an AddressInUseError or a CannotListenError, whose messages say what to do.
+ * Starts a node: opens its directory, recovers, listens, and finds its peers. Rejects with an InputError (options), a
+ * DataDirectoryError, an AddressInUseError or a CannotListenError, whose messages say what to do.
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  checkNodeOptions(options);
   const directory = await openDataDirectory({
     path: options.dataDirectory,
     nodeId: options.nodeId,
