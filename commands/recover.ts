@@ -45,7 +45,7 @@ export default class Recover extends BaseCommand {
       const salvage = planSalvage(readings);
       const clusterId = salvage?.base.clusterId;
       if (salvage === undefined || clusterId === undefined) {
-        throw new CommandError('usage', 'nothingLeft', 'none of the directories can be used: give others');
+        throw new CommandError('internal', 'nothingLeft', 'none of the directories can be used: give others');
       }
       const problem = survivorsProblem(readings) ?? (flags.force ? undefined : quorumLeft(readings));
       if (problem !== undefined) throw new CommandError('usage', 'badSurvivors', problem);
