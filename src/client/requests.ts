@@ -130,15 +130,6 @@ export class Requests implements Sweepable {
     setImmediate(this.#flushNow);
   }
 
-  /** Before those that were called later: refused writes come back one by one. */
-  #enqueueInOrder(call: Call): void {
-    if (call.isQueued) return;
-    call.isQueued = true;
-    const later = this.#waiting.findIndex(({ id }) => id > call.id);
-    this.#waiting.splice(later < 0 ? this.#waiting.length : later, 0, call);
-    this.#flushSoon();
-  }
-
   /** Puts calls that were sent before in front of those that were not. */
   #enqueueAgain(calls: readonly Call[]): void {
     const again = calls.filter((call) => !call.isQueued);
@@ -288,17 +279,9 @@ export class Requests implements Sweepable {
       this.#leaderRoute.leave(connection, nowMs);
     }
     // Where another attempt is out, its answer decides.
-    if (this.#hasHopefulAttempt(call)) return;
-    if (call.mayRepeat && call.deadlineMs - nowMs >= call.retryMinMs) this.#enqueueInOrder(call);
-    else if (call.openAttempts === 0) this.#expire(call);
-  }
-
-  /** An attempt is out at a node that was not left for its silence: what such a one was asked it may never answer. */
-  #hasHopefulAttempt(call: Call): boolean {
-    if (call.openAttempts === 0) return false;
-    if (!call.traits.isRepeatable) return true;
-    const inUse = [this.#router.current, this.#leaderRoute.taken];
-    return inUse.some((connection) => connection?.sent.get(call.id) === call);
+    if (call.openAttempts > 0) return;
+    if (call.mayRepeat && call.deadlineMs - nowMs >= call.retryMinMs) this.#enqueue(call);
+    else this.#expire(call);
   }
 
   #failFinally(call: Call, failure: Failure, code: KvError['code']): void {

@@ -46,16 +46,6 @@ it('writes that are not waited for keep their order when the session was dropped
   expect(new TextDecoder().decode((await client.get('k'))?.value)).toBe('4');
 });
 
-it('a write that a hung leader has, and that the next node refuses, is asked of the third', async () => {
-  const { cluster, client, leader, second } = await start({ timeoutMs: 3_000 });
-  await putUntil(client, () => putsAt(leader) > 0);
-  leader.script = () => 'ignore';
-  second.script = (request) =>
-    isPut(request) ? { code: 'shuttingDown', outcome: 'notApplied', message: 'this node is stopping' } : 'serve';
-  await client.put('k', 'late');
-  expect(putsAt(cluster.node(3))).toBe(1);
-});
-
 it('a client that connected before its cluster was formed goes to the leader, too', async () => {
   const { client, leader } = await start({ isFormed: false });
   await putUntil(client, () => putsAt(leader) > 0);
