@@ -420,7 +420,7 @@ describe('trouble on one link', () => {
     const two = await TestNode.start(2, { limits: { pingIntervalMs: 10, silenceMsMax: 50 } });
     await rawPeer(two, helloOf(1), false);
     await until(() => expect(two.events).toEqual(['+1', '-1']));
-    // Not always the last line: under load the connection may be looked at once more before it is gone.
+    // Once, on a busy machine, another line had come behind it.
     await until(() => expect(two.logged.map(({ reason }) => reason)).toContain('silent for too long'));
   });
 
