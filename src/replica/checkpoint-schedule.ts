@@ -36,8 +36,6 @@ const bulkyPart = 1 / 4;
 const layersMax = 16;
 /** … and while one waits for room on the disk, when none may be large and reads had better go on slowly … */
 const layersWhileWaitingMax = 128;
-/** Ticks between checkpoints of a full disk: what is applied then are mostly deletions, and there is room only once they are durable. */
-const fullPauseTicks = 25;
 /** … and of the memory of the largest usual checkpoint; below that at which nothing more is applied. */
 const memoryPartMax = 3 / 4;
 
@@ -47,6 +45,9 @@ const memoryPartMax = 3 / 4;
  */
 const drainPart = 3 / 4;
 const drainTicksMax = 50;
+
+/** Ticks between checkpoints of a full disk: what is applied then are mostly deletions, and there is room only once they are durable. */
+const fullPauseTicks = 25;
 
 /** Ticks between the ends of the time in which checkpoints are put off, at members one behind the other: they give until the same moment. */
 const turnTicks = 25;
