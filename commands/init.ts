@@ -16,6 +16,7 @@ export default class Init extends BaseCommand {
     '<%= config.bin %> init --cluster shop --nodes 1=10.0.0.1:7001,2=10.0.0.2:7001,3=10.0.0.3:7001',
   ];
   static override flags = {
+    config: Flags.string({ helpValue: 'FILE', description: 'file to write; else kv.json here' }),
     cluster: Flags.string({ helpValue: 'NAME', description: 'name of the cluster' }),
     nodes: Flags.string({ helpValue: 'LIST', description: '1=host:port,2=host:port,…' }),
     force: Flags.boolean({ default: false, description: 'replace a file that is there already' }),

@@ -2,7 +2,7 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { backupJson, describeBackup } from '../../src/cli/backup-report.ts';
 import { BaseCommand } from '../../src/cli/base-command.ts';
-import { fileProblem } from '../../src/cli/file-problem.ts';
+import { fileProblem, refuseStandardInput } from '../../src/cli/file-problem.ts';
 import { printJson, printLine } from '../../src/cli/output.ts';
 
 export default class BackupInspect extends BaseCommand {
@@ -18,6 +18,7 @@ export default class BackupInspect extends BaseCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(BackupInspect);
+    refuseStandardInput(args.file);
     const { verifyBackup } = await import('../../src/backup/backup-reader.ts');
     const backup = await verifyBackup(args.file).catch((error: unknown) => {
       throw fileProblem(args.file, error);

@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { backupJson, size } from '../../src/cli/backup-report.ts';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { count } from '../../src/cli/bench/numbers.ts';
-import { fileProblem } from '../../src/cli/file-problem.ts';
+import { fileProblem, refuseStandardInput } from '../../src/cli/file-problem.ts';
 import { LiveLine } from '../../src/cli/live-line.ts';
 import { nextSteps, planFirstMember } from '../../src/cli/next-steps.ts';
 import { printJson, printLine } from '../../src/cli/output.ts';
@@ -24,7 +24,7 @@ export default class BackupRestore extends BaseCommand {
   };
   static override flags = {
     id: Flags.string({ required: true, helpValue: 'N', description: 'which node the directory is for' }),
-    data: Flags.string({ helpValue: 'DIR', description: 'directory to make; else kv-data/node-N here' }),
+    data: Flags.string({ helpValue: 'DIR', description: 'directory to make; else where kv start looks for it' }),
     again: Flags.integer({
       min: 0,
       max: 1000,
@@ -37,6 +37,7 @@ export default class BackupRestore extends BaseCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(BackupRestore);
+    refuseStandardInput(args.file);
     const cluster = this.findCluster(flags);
     const member = planFirstMember(parseNodeId(flags.id, '--id'), flags.data, cluster, process.cwd());
     const { restoreBackup } = await import('../../src/backup/restore.ts');

@@ -36,9 +36,17 @@ export default class MemberRebuild extends ClientCommand {
 async function rebuild({ client, timeoutMs }: Session, nodeId: number, isSure: boolean) {
   const status = await client.clusterStatus({ timeoutMs });
   const member = status.members.find(({ id }) => id === nodeId);
-  if (member === undefined) {
-    const ids = status.members.map(({ id }) => id).join(', ');
-    throw new InputError(`node ${nodeId} is no member: the cluster has the nodes ${ids}`);
+  if (!member?.isMember) {
+    const ids = status.members.filter(({ isMember }) => isMember).map(({ id }) => id);
+    const message = `node ${nodeId} is no member: the members are ${ids.join(', ')}`;
+    throw new CommandError('conditionFailed', 'notMember', message);
+  }
+  // The leader refuses it, too: this is before anything is announced.
+  if (member.state === 'member' && !member.hasOtherDirectory) {
+    throw new InputError(
+      `node ${nodeId} runs and votes with its data directory: there is nothing to rebuild; if that directory is damaged, ` +
+        `stop the node and start it with kv start --id ${nodeId} --rebuild`,
+    );
   }
   printMessage(
     `configuration ${status.configurationId} ends: the former data directory of node ${nodeId} loses its vote`,

@@ -40,13 +40,13 @@ export abstract class BaseCommand extends Command {
   >(options?: Interfaces.Input<F, B, A>, argv?: string[]): Promise<Interfaces.ParserOutput<F, B, A>> {
     // oclif warns of a command that did not parse its arguments; one that tried has.
     this.parsed = true;
+    const takesNone = Object.keys(this.ctor.args ?? {}).length === 0;
     try {
       const parsed = await super.parse(options, argv);
-      const takesNone = Object.keys(this.ctor.args ?? {}).length === 0;
       if (takesNone && parsed.argv.length > 0) throw new InputError(this.#unexpected(String(parsed.argv[0])));
       return parsed;
     } catch (error) {
-      throw usageProblem(error, this.#name) ?? error;
+      throw usageProblem(error, this.#name, !takesNone) ?? error;
     }
   }
 

@@ -13,10 +13,11 @@ import { unknownCommand } from './unknown-command.ts';
 export type Commands = Readonly<Record<string, Command.Class>>;
 
 /**
- * Runs the command that `argv` names. One that is known is run at once; help and versions take oclif's own way, which looks at the
+ * Runs the command that `said` names. One that is known is run at once; help and versions take oclif's own way, which looks at the
  * manifest of all commands first. `root` is the package's folder.
  */
-export async function dispatch(commands: Commands, argv: readonly string[], root: string): Promise<void> {
+export async function dispatch(commands: Commands, said: readonly string[], root: string): Promise<void> {
+  const argv = inOurWords(said, Object.keys(commands));
   // Commands come from the bundle, also where NODE_ENV or a tsconfig.json makes oclif look for sources.
   settings.enableAutoTranspile = false;
   const named = commandNamed(commands, argv);
@@ -74,6 +75,16 @@ function commandNamed(commands: Commands, argv: readonly string[]): Named | unde
     return { id, command: commands[id] as Command.Class, rest: argv.slice(words) };
   }
   return undefined;
+}
+
+/** As other stores' commands are asked for help and for their version. Behind an argument, `-h` may be meant as one: `kv put flag -h`. */
+function inOurWords(argv: readonly string[], ids: readonly string[]): readonly string[] {
+  if (argv.length === 1 && ['-v', '-V', 'version'].includes(argv[0] as string)) return ['--version'];
+  const asked = argv.slice(0, -1);
+  const isNamed =
+    asked.every((word) => word === 'help') ||
+    ids.some((id) => id === asked.join(':') || id.startsWith(`${asked.join(':')}:`));
+  return argv.at(-1) === '-h' && isNamed ? [...asked, '--help'] : argv;
 }
 
 /** What help is asked for with the word first, which may also be `help` itself. */

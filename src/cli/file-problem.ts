@@ -6,6 +6,12 @@ const wordsOfCodes: Readonly<Record<string, string>> = {
   EACCES: 'this user may not read it',
 };
 
+/** Throws an InputError if `path` means standard input: a backup is read from its file, and more than once. */
+export function refuseStandardInput(path: string): void {
+  if (path !== '-') return;
+  throw new InputError('a backup is not read from standard input: save that to a file, and give the name of it');
+}
+
 /** What to throw for an error at reading `path`: an InputError if the system refused it, else the error itself. */
 export function fileProblem(path: string, error: unknown): unknown {
   if (!(error instanceof Error) || !('syscall' in error)) return error;

@@ -27,6 +27,7 @@ interface NodeEnd {
 export class LocalCluster {
   readonly #options: LocalClusterOptions;
   readonly #running = new Map<number, ChildProcess>();
+  readonly #listening = new Set<number>();
   readonly #ended: Promise<void>;
   #isStopping = false;
 
@@ -40,6 +41,11 @@ export class LocalCluster {
   /** Resolves when no node runs any more. */
   get ended(): Promise<void> {
     return this.#ended;
+  }
+
+  /** The nodes that have said that they listen, and run. */
+  get listening(): ReadonlySet<number> {
+    return this.#listening;
   }
 
   /** Stops all nodes cleanly. Throws {@link CommandError} if one had to be killed. */
@@ -76,10 +82,13 @@ export class LocalCluster {
     this.#running.set(nodeId, child);
     // A node that has just died breaks this pipe; its end is told by its exit.
     child.stdin.on('error', () => undefined);
+    // The first that kv start prints there is where it listens.
+    child.stdout.once('data', () => this.#listening.add(nodeId));
     forwardLines(child.stdout, nodeId, this.#options.onOutput);
     forwardLines(child.stderr, nodeId, this.#options.onMessage);
     const end = await endOf(nodeId, child);
     this.#running.delete(nodeId);
+    this.#listening.delete(nodeId);
     if (!this.#isStopping) this.#tellEnd(end);
   }
 

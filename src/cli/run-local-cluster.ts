@@ -19,7 +19,7 @@ export async function runLocalCluster(plan: UpPlan, launcher: readonly [string, 
     onMessage: printMessage,
   });
   const leaving = new AbortController();
-  const failed = Promise.race([nodes.ended.then(refuseEmptiness), announce(plan, leaving.signal)]);
+  const failed = Promise.race([nodes.ended.then(refuseEmptiness), announce(plan, nodes, leaving.signal)]);
   try {
     return await Promise.race([stop, failed]);
   } finally {
@@ -33,10 +33,12 @@ function refuseEmptiness(): never {
 }
 
 /** Says how to use the cluster once it answers. Settles only by failing. */
-async function announce(plan: UpPlan, signal: AbortSignal): Promise<never> {
+async function announce(plan: UpPlan, { listening }: LocalCluster, signal: AbortSignal): Promise<never> {
   const endpoints = [...plan.cluster.nodes.values()];
+  // Somebody else's nodes may listen where ours were to.
+  const ours = () => [...plan.cluster.nodes].flatMap(([id, address]) => (listening.has(id) ? [address] : []));
   try {
-    await waitForLeader(endpoints, signal);
+    await waitForLeader(ours, signal);
   } catch (error) {
     if (!signal.aborted) throw error;
     return new Promise(() => undefined);

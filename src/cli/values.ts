@@ -3,7 +3,7 @@ import { KvError } from '../client/errors.ts';
 import { checkedValue } from '../client/input.ts';
 import { InputError } from '../cluster/input-error.ts';
 
-/** Where a value comes from: an argument (`-` is standard input), or a file. */
+/** Where a value comes from: an argument or a file; `-` for either is standard input. */
 export interface ValueSource {
   readonly argument: string | undefined;
   readonly file: string | undefined;
@@ -18,11 +18,11 @@ export async function readValue({ argument, file, stdin }: ValueSource): Promise
   if (argument !== undefined && file !== undefined) {
     throw new InputError('there is a VALUE and a --file: give one of them');
   }
-  if (file !== undefined) return readFile(file);
-  if (argument === undefined) {
+  if (file !== undefined && file !== '-') return readFile(file);
+  if (argument === undefined && file === undefined) {
     throw new InputError('the VALUE is missing: kv put KEY VALUE, or - for standard input, or --file FILE');
   }
-  return argument === '-' ? readAll(stdin, 'standard input') : checkedValue(argument);
+  return argument === undefined || argument === '-' ? readAll(stdin, 'standard input') : checkedValue(argument);
 }
 
 async function readFile(path: string): Promise<Uint8Array> {

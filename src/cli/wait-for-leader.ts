@@ -4,12 +4,13 @@ import { KvError } from '../client/errors.ts';
 const pollMs = 100;
 const attemptTimeoutMs = 1000;
 
-/** Resolves when a node of the cluster says that there is a leader; rejects when `signal` is aborted. */
-export async function waitForLeader(endpoints: readonly string[], signal: AbortSignal): Promise<void> {
-  while (!(await hasLeader(endpoints))) await delay(pollMs, undefined, { signal });
+/** Resolves when a node at one of the endpoints that `find` gives says that there is a leader; rejects when `signal` is aborted. */
+export async function waitForLeader(find: () => readonly string[], signal: AbortSignal): Promise<void> {
+  while (!(await hasLeader(find()))) await delay(pollMs, undefined, { signal });
 }
 
 async function hasLeader(endpoints: readonly string[]): Promise<boolean> {
+  if (endpoints.length === 0) return false;
   const { KvClient } = await import('../client/client.ts');
   try {
     const client = await KvClient.connect({ endpoints: [...endpoints], timeoutMs: attemptTimeoutMs });

@@ -256,12 +256,27 @@ export function makeDirectory(path: string): boolean {
   if (existsSync(path) && !statSync(path).isDirectory()) {
     throw new DataDirectoryError('notWritable', `${path} is a file: give a directory, which is made if it is absent`);
   }
-  const made = mkdirSync(path, { recursive: true, mode: 0o700 });
-  if (made === undefined) return false;
-  for (let parent = dirname(path); ; parent = dirname(parent)) {
-    syncDirectory(parent);
-    if (parent === dirname(made)) return true;
+  const missing = missingDirectories(path);
+  // Not by one recursive call: where the system says that a parent that is there is not, as below /proc, Node would try for ever.
+  for (const each of missing) makeOne(each);
+  for (const each of missing.reverse()) syncDirectory(dirname(each));
+  return missing.length > 0;
+}
+
+/** Another node that starts may make the same parent. */
+function makeOne(path: string): void {
+  try {
+    mkdirSync(path, 0o700);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST' && existsSync(path))) throw error;
   }
+}
+
+/** The directories to make so that `path` is there, in order. */
+function missingDirectories(path: string): string[] {
+  const missing: string[] = [];
+  for (let each = path; !existsSync(each); each = dirname(each)) missing.unshift(each);
+  return missing;
 }
 
 /** Calls that change nothing: what fails in one of them is a read. */

@@ -180,7 +180,8 @@ test('list prints keys, values if wanted, and JSON', async () => {
   expect((await list('--limit', '1')).stdout).toBe('a/1\n');
   expect(JSON.parse((await list('b', '--json')).stdout)).toEqual([{ key: 'b', revision: 3, value: 'vb' }]);
   expect(await list('none')).toEqual({ stdout: '', stderr: '', exitCode: 0 });
-  expect((await list('--limit', '0')).stderr).toMatch(/^kv list: Parsing --limit .*see kv list --help\n$/);
+  expect((await list('--limit', '0')).stderr).toBe('kv list: --limit 0: 1 is the least; see kv list --help\n');
+  expect((await list('--limit', 'x')).stderr).toBe('kv list: --limit "x" is no whole number; see kv list --help\n');
 });
 
 test('status is a table, and exactly the promised fields with --json', async () => {

@@ -45,7 +45,9 @@ test('nodes are started as kv start is, told apart in what they print, and stopp
   await vi.waitFor(() => expect(output).toEqual(expect.arrayContaining(['1 | ready 1', '2 | ready 2'])), 10_000);
   expect(output).toContain('1 | start 1 --stop-with-stdin live');
   expect(messages).toEqual([]);
+  expect([...cluster.listening].sort()).toEqual([1, 2]);
   await cluster.stop();
+  expect([...cluster.listening]).toEqual([]);
   expect(messages.sort()).toEqual(['1 | stops 1', '2 | stops 2']);
   await cluster.ended;
 });

@@ -23,7 +23,14 @@ it('guesses nothing where nothing is near', () => {
   expect(said('constructor')).toBe('kv: "constructor" is no command; kv help lists them');
 });
 
-it('leaves alone what is a command, a folder of them, a flag or nothing', () => {
+it('says where flags go', () => {
+  expect(said('--endpoints h:1 get foo')).toBe(
+    'kv: "--endpoints" is no command; flags go behind it: kv COMMAND --endpoints ...; kv help lists them',
+  );
+  expect(said('member --foo')).toBe('kv: "member --foo" is no command; kv help member lists them');
+});
+
+it('leaves alone what is a command, a folder of them, what needs none, or nothing', () => {
   for (const words of ['get foo', 'member add 4', 'member', 'member --help', '--help', '--version', '']) {
     expect(said(words)).toBeUndefined();
   }

@@ -18,6 +18,7 @@ describe('readValue', () => {
   test('- is the bytes of standard input, as they are', async () => {
     const bytes = [Buffer.from([0, 255, 10]), Buffer.from(' \n')];
     expect(await readValue({ argument: '-', file: undefined, stdin: pieces(...bytes) })).toEqual(Buffer.concat(bytes));
+    expect(await readValue({ argument: undefined, file: '-', stdin: pieces(...bytes) })).toEqual(Buffer.concat(bytes));
   });
 
   test('an endless standard input is left as soon as it is too long', async () => {

@@ -254,6 +254,10 @@ describe('a backup', () => {
     expect(readFileSync(file), 'untouched').toEqual(bytes);
     truncateSync(file, bytes.length - 1);
     expect(await restore('--json')).toMatchObject({ code: 2, stdout: expect.stringContaining('"damagedBackup"') });
+    expect(await cluster.kv('backup', 'inspect', '-')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('not read from standard input'),
+    });
     expect(await cluster.kv('backup', 'inspect', file)).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('is damaged'),

@@ -273,10 +273,10 @@ describe('a rebuild is refused', () => {
     await whole(1, 2, 3);
     const healthy = await cluster.kv('member', 'rebuild', '2', '--yes');
     expect(healthy).toMatchObject({ code: 2, stdout: '' });
-    expect(healthy.stderr).toContain('node 2 runs and votes with its data directory');
+    expect(healthy.stderr).toMatch(/^kv member rebuild: node 2 runs and votes with its data directory/);
     const stranger = await cluster.kv('member', 'rebuild', '7', '--yes');
-    expect(stranger).toMatchObject({ code: 2 });
-    expect(stranger.stderr).toContain('node 7 is no member');
+    expect(stranger).toMatchObject({ code: 4 });
+    expect(stranger.stderr).toContain('node 7 is no member: the members are 1, 2, 3');
     await cluster.stop(2);
     const absent = await cluster.kv('member', 'rebuild', '2', '--yes', '--timeout', '2s');
     expect(absent).toMatchObject({ code: 5 });
