@@ -171,6 +171,7 @@ export class Leader<T> {
     const { log, outbox } = this.#context;
     if (this.#catchUpTarget) this.#refreshPromises();
     for (const follower of this.#followers) {
+      if (this.#phase.name === 'accept') this.#tellOwnVote(follower.pid);
       if (follower.status === 'unprepared') this.#prepare(follower);
       else if (follower.status === 'behind') this.#sendBehind(follower);
       else if (follower.status === 'synced' && !isComplete(follower, log.acceptedIndex, log.decidedIndex)) {
@@ -178,6 +179,17 @@ export class Leader<T> {
         outbox.send(follower.pid, { type: 'Probe', ballot: this.ballot, session, counter });
       }
     }
+  }
+
+  /** No follower needs it to go on. It is for them to remember what this disk holds: one that has less later was rolled back. */
+  #tellOwnVote(pid: NodeId): void {
+    const { durableIndex, decidedIndex } = this.#context.log;
+    this.#context.outbox.send(pid, {
+      type: 'Accepted',
+      ballot: this.ballot,
+      acceptedIndex: durableIndex,
+      decidedIndex,
+    });
   }
 
   /** Takes waiting proposals into the log as far as there is room. Only in the accept phase and not after a StopSign. */

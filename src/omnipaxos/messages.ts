@@ -84,12 +84,15 @@ export interface Behind {
   readonly decidedIndex: number;
 }
 
-/** Follower → leader: all below `acceptedIndex` is on disk here, in this round. */
+/**
+ * Follower → leader: all below `acceptedIndex` is on disk here, in this round. And leader → all, now and then, of its own disk: that
+ * counts for nothing in the algorithm, but whoever heard it knows the directory again.
+ */
 export interface Accepted {
   readonly type: 'Accepted';
   readonly ballot: Ballot;
   readonly acceptedIndex: number;
-  /** The decided index that the follower knows. */
+  /** The decided index that the sender knows. */
   readonly decidedIndex: number;
 }
 

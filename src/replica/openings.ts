@@ -65,17 +65,18 @@ export class Openings {
    * healthy disk, so that comparing never hits one:
    *
    * - A configuration is only ever followed by a higher one, and entering it is written before any vote in it.
-   * - Within a configuration the promise never goes back, and a Promise leaves after its write.
+   * - Within a configuration the promise never goes back, and a Promise and a Prepare leave after its write.
    * - Within a configuration the accepted round never goes back. Within a round the log only grows (`Log.synchronize` drops
    *   nothing there, catch-up keeps what lies behind it), but for one case: a StopSign that is decided ends the log. An
    *   opening whose log ends with a StopSign is therefore not asked for more.
-   * - Accepted tells of the log that is durable in its round once it goes beyond the start of the configuration.
+   * - Accepted tells of the log that is durable in its round once it goes beyond the start of the configuration. Followers say it to
+   *   their leader, leaders to all.
    */
   heard(from: PeerHello, message: PeerMessage, configuration: Configuration): void {
     const { configurationId, payload } = message;
-    if (payload.type !== 'Promise' && payload.type !== 'Accepted') return;
+    if (payload.type !== 'Accepted' && payload.type !== 'Promise' && payload.type !== 'Prepare') return;
     if (configurationId !== configuration.configurationId || !isMember(configuration, from.storageId)) return;
-    if (payload.type === 'Promise') this.#claim(from.storageId, configurationId, { promise: payload.ballot });
+    if (payload.type !== 'Accepted') this.#claim(from.storageId, configurationId, { promise: payload.ballot });
     else if (payload.acceptedIndex > configuration.startIndex) {
       const { ballot, acceptedIndex } = payload;
       this.#claim(from.storageId, configurationId, { acceptedRound: ballot, acceptedIndex });

@@ -89,6 +89,34 @@ describe('a data directory that was rolled back to an older copy (PROTOCOL: a wi
     expect(olderCopies(cluster)).toContainEqual({ by: judge, of: victim });
   });
 
+  it('of a leader, taken within its office, is refused by who heard from it what it had on disk since', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const client = new Client(cluster, leader);
+    write(client, leader, 5);
+    const image = cluster.disk(leader).image();
+    write(client, leader, 3);
+    cluster.timeouts(2);
+    const others = cluster.running.filter((id) => id !== leader);
+    cluster.crash(leader);
+    cluster.rollBack(leader, image);
+    cluster.start(leader);
+    cluster.timeouts(3);
+    for (const by of others) expect(olderCopies(cluster)).toContainEqual({ by, of: leader });
+  });
+
+  it('of a leader, which forgot that it was one, is refused by who heard its Prepare', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const images = new Map(cluster.running.map((id) => [id, cluster.disk(id).image()]));
+    const leader = cluster.elect();
+    const others = cluster.running.filter((id) => id !== leader);
+    cluster.crash(leader);
+    cluster.rollBack(leader, images.get(leader) as DiskImage);
+    cluster.start(leader);
+    cluster.timeouts(3);
+    for (const by of others) expect(olderCopies(cluster)).toContainEqual({ by, of: leader });
+  });
+
   it('is no name for a healthy one: crashes, trims, installs of state and reconfigurations never look like it', () => {
     const cluster = new Cluster([1, 2, 3], { logTailEntries: 0 });
     const client = new Client(cluster, cluster.elect());
