@@ -41,11 +41,12 @@ export class Endpoints {
     return this.#endpoints.map((endpoint) => endpoint.address);
   }
 
-  /** The endpoint to try next, another than `except` unless there is no other. */
-  next(except?: string): string {
+  /** The endpoint to try next, none of `except` unless there is no other. */
+  next(except: ReadonlySet<string>): string {
     let best: Endpoint | undefined;
+    const isLeft = this.#endpoints.some(({ address }) => !except.has(address));
     for (const endpoint of this.#endpoints) {
-      if (endpoint.address === except && this.#endpoints.length > 1) continue;
+      if (isLeft && except.has(endpoint.address)) continue;
       if (best === undefined || endpoint.failure < best.failure) best = endpoint;
     }
     return (best as Endpoint).address;

@@ -73,6 +73,11 @@ export class LeaderRoute {
     };
   }
 
+  /** Where writes go, if that is not where everything else goes. */
+  get taken(): Connection | undefined {
+    return this.#taken;
+  }
+
   /** True while writes are on the way to the leader. */
   get isInUse(): boolean {
     return this.#taken !== undefined && this.#taken.sent.size > 0;

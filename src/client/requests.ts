@@ -279,9 +279,16 @@ export class Requests implements Sweepable {
       this.#leaderRoute.leave(connection, nowMs);
     }
     // Where another attempt is out, its answer decides.
-    if (call.openAttempts > 0) return;
+    if (this.#hasHopefulAttempt(call)) return;
     if (call.mayRepeat && call.deadlineMs - nowMs >= call.retryMinMs) this.#enqueue(call);
-    else this.#expire(call);
+    else if (call.openAttempts === 0) this.#expire(call);
+  }
+
+  /** An attempt is out at a node in use. One that was left for its silence may never answer: that is not waited for where it need not be. */
+  #hasHopefulAttempt(call: Call): boolean {
+    if (call.openAttempts === 0) return false;
+    if (!call.traits.isRepeatable) return true;
+    return [this.#router.current, this.#leaderRoute.taken].some((connection) => connection?.sent.get(call.id) === call);
   }
 
   #failFinally(call: Call, failure: Failure, code: KvError['code']): void {

@@ -4,6 +4,9 @@ import { Draining } from './draining.ts';
 import type { Endpoints } from './endpoints.ts';
 import { Pacing } from './pacing.ts';
 
+/** With no hello for so long the next endpoint is tried, too: whoever says hello first is used. As for addresses of one host: RFC 8305. */
+const headStartMsMax = 250;
+
 export interface RouterOptions {
   readonly endpoints: Endpoints;
   /** How long an endpoint may take to say hello. */
@@ -29,8 +32,8 @@ export class Router {
   readonly #connectionEvents: ConnectionEvents;
   readonly #pacing = new Pacing();
   #current: Connection | undefined;
-  /** On its way to become the current one. */
-  #opening: Connection | undefined;
+  /** On their way to become the current one, the newest last; each to another endpoint. */
+  readonly #opening = new Set<Connection>();
   readonly #draining = new Draining();
   #clusterId: string | undefined;
   #isClosed = false;
@@ -66,22 +69,25 @@ export class Router {
 
   /** True while a connection is coming up or draining. */
   get isBusy(): boolean {
-    return this.#opening !== undefined || this.#draining.size > 0;
+    return this.#opening.size > 0 || this.#draining.size > 0;
   }
 
   /** All connections that stand or come up. */
   get connections(): Connection[] {
-    const connections = [...this.#draining];
+    const connections = [...this.#draining, ...this.#opening];
     if (this.#current !== undefined) connections.push(this.#current);
-    if (this.#opening !== undefined) connections.push(this.#opening);
     return connections;
   }
 
-  /** Begins to connect to the next endpoint, unless that is under way or has to wait. */
+  /** Begins to connect to the next endpoint, unless that has to wait, or has begun and not taken long yet. */
   connect(nowMs: number): void {
-    if (this.#isClosed || this.#opening !== undefined || !this.#pacing.isOpen(nowMs)) return;
-    const endpoint = this.#endpoints.next(this.#current?.endpoint);
-    this.#opening = new Connection(endpoint, nowMs, this.#connectionEvents);
+    if (this.#isClosed || !this.#pacing.isOpen(nowMs)) return;
+    const tried = new Set([...this.#opening].map(({ endpoint }) => endpoint));
+    if (this.#current !== undefined) tried.add(this.#current.endpoint);
+    const newest = [...this.#opening].at(-1);
+    if (newest !== undefined && (nowMs - newest.startedMs < this.#headStartMs || tried.size >= this.#endpoints.size))
+      return;
+    this.#opening.add(new Connection(this.#endpoints.next(tried), nowMs, this.#connectionEvents));
   }
 
   /** The node behind the current connection is not the one to ask, and says so: goes to the next. */
@@ -101,7 +107,7 @@ export class Router {
   /** Ends a connection that does not come up, goes on from a silent one, and closes those that have drained. */
   sweep(nowMs: number): void {
     this.#endSlowOpening(nowMs);
-    if (this.#isSilent(nowMs)) this.connect(nowMs);
+    if (this.#opening.size > 0 || this.#isSilent(nowMs)) this.connect(nowMs);
     this.#draining.closeDrained();
   }
 
@@ -112,7 +118,8 @@ export class Router {
 
   #onReady(connection: Connection): void {
     if (this.#isOfOtherCluster(connection)) return;
-    this.#opening = undefined;
+    this.#opening.delete(connection);
+    this.#endSlower();
     this.#endpoints.reached(connection.endpoint);
     const silent = this.#current;
     this.#current = connection;
@@ -134,7 +141,7 @@ export class Router {
   }
 
   #onEnded(connection: Connection, problem: ConnectionProblem): void {
-    if (connection === this.#opening) this.#opening = undefined;
+    this.#opening.delete(connection);
     if (connection === this.#current) this.#current = undefined;
     if (!this.#draining.delete(connection)) {
       this.#endpoints.failed(connection.endpoint, problem);
@@ -154,10 +161,24 @@ export class Router {
   }
 
   #endSlowOpening(nowMs: number): void {
-    const connection = this.#opening;
-    if (connection === undefined || nowMs - connection.startedMs < this.#connectTimeoutMs) return;
-    const message = `${connection.endpoint}: no hello within ${Math.ceil(this.#connectTimeoutMs)} ms`;
-    this.#cut(connection, { kind: 'unreachable', message });
+    for (const connection of this.#opening) {
+      if (nowMs - connection.startedMs < this.#connectTimeoutMs) continue;
+      const message = `${connection.endpoint}: no hello within ${Math.ceil(this.#connectTimeoutMs)} ms`;
+      this.#cut(connection, { kind: 'unreachable', message });
+    }
+  }
+
+  /** Another one was quicker. They go to the end of the line. */
+  #endSlower(): void {
+    for (const connection of this.#opening) {
+      connection.end();
+      this.#endpoints.failed(connection.endpoint, undefined);
+    }
+    this.#opening.clear();
+  }
+
+  get #headStartMs(): number {
+    return Math.min(headStartMsMax, this.#connectTimeoutMs / 2);
   }
 
   /** True if the current node leaves a call without an answer for too long, and others of its kind too. */

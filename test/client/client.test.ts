@@ -284,6 +284,18 @@ describe('connecting', () => {
     expect(cluster.node(2).requests.length).toBeGreaterThan(0);
   });
 
+  it('tries the next endpoints beside those that take long, and uses who says hello first', async () => {
+    const cluster = await startCluster(3);
+    for (const id of [1, 2]) cluster.node(id).saysHello = false;
+    const begun = performance.now();
+    const client = await connect(cluster);
+    await client.put('k', 'v');
+    // A quarter of a second for each of the two, instead of a second.
+    expect(performance.now() - begun).toBeLessThan(1000);
+    await expect.poll(() => cluster.nodes.map(({ openConnections }) => openConnections)).toEqual([0, 0, 1]);
+    for (const id of [1, 2]) expect(cluster.node(id).requests).toEqual([]);
+  });
+
   it('never mixes two clusters', async () => {
     const cluster = await startCluster(2);
     cluster.node(2).clusterId = 'ffffffffffffffff';

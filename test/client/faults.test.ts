@@ -86,7 +86,7 @@ it('whatever nodes do, and whoever leads, each put is settled in time, and what 
   expect(results.filter((result) => result.outcome === 'notApplied' && revisionsOf(result).length > 0)).toEqual([]);
   expect(results.filter((result) => 'revision' in result && result.revision !== revisionsOf(result)[0])).toEqual([]);
   expect(results.filter(({ tookMs }) => tookMs > timeoutMs + 1000)).toEqual([]);
-  expect(results.filter((result) => 'revision' in result).length).toBeGreaterThan(results.length / 10);
+  expect(results.filter((result) => 'revision' in result).length).toBeGreaterThan(results.length / 2);
   await client.close();
   await expect.poll(() => cluster.nodes.map(({ openConnections }) => openConnections)).toEqual([0, 0, 0]);
   await cluster.stop();

@@ -51,3 +51,22 @@ it('a client that connected before its cluster was formed goes to the leader, to
   await putUntil(client, () => putsAt(leader) > 0);
   expect(leader.connectionCount).toBe(1);
 });
+
+it('a write that a silent node has, and that the next one refuses, is tried again', async () => {
+  const { cluster, client, second } = await start();
+  await client.put('k', '0');
+  const refused: ClientRequest[] = [];
+  for (const node of cluster.nodes) {
+    node.script = (request) => {
+      if (!isPut(request)) return 'serve';
+      if (node === second) return 'ignore';
+      if (refused.length > 0) return 'serve';
+      refused.push(request);
+      return { code: 'busy', outcome: 'notApplied', message: 'the inbox is full' };
+    };
+  }
+  const begun = performance.now();
+  await client.put('k', '1', { timeoutMs: 5000 });
+  expect(refused.length).toBe(1);
+  expect(performance.now() - begun).toBeLessThan(3000);
+});
