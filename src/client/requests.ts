@@ -314,9 +314,13 @@ export class Requests implements Sweepable {
   #askForCluster(nowMs: number): void {
     const connection = this.#router.current;
     if (this.#options.isPinned || connection === undefined) return;
-    if (connection.sent.size === 0 && !this.#leaderRoute.isInUse) return;
+    // A cluster is there now, and which one must be known before the connection is lost: only then is another told from it.
+    const hasFormed =
+      this.#router.clusterId === undefined && connection.agreedMs > Math.max(0, connection.askedClusterMs);
+    if (connection.sent.size === 0 && !this.#leaderRoute.isInUse && !hasFormed) return;
     const hasAsked = connection.askedClusterMs >= 0;
-    if (hasAsked && !(this.#mayGoToLeader && nowMs - connection.askedClusterMs >= clusterAgeMsMax)) return;
+    if (hasAsked && !hasFormed && !(this.#mayGoToLeader && nowMs - connection.askedClusterMs >= clusterAgeMsMax))
+      return;
     connection.askedClusterMs = nowMs;
     const call = new PromiseCall(traits.localRead, clusterTimeoutMs, nowMs, outgoing({ type: 'status' }), {
       read: (answer) => (answer.type === 'status' ? answer.status : undefined),

@@ -130,13 +130,20 @@ export class Router {
     this.#events.onRoute(connection, silent);
   }
 
-  /** Commands for one cluster must never reach another one, whatever the endpoints say. */
+  /**
+   * Commands for one cluster must never reach another one, whatever the endpoints say. A node that belongs to none yet, as after its
+   * directory was emptied, may come to belong to another.
+   */
   #isOfOtherCluster(connection: Connection): boolean {
-    const clusterId = connection.hello?.clusterId;
+    const { endpoint, hello } = connection;
+    const clusterId = hello?.clusterId;
     this.#clusterId ??= clusterId;
-    if (clusterId === undefined || clusterId === this.#clusterId) return false;
-    const message = `${connection.endpoint} is of cluster ${clusterId}, this client works with cluster ${this.#clusterId}`;
-    this.#cut(connection, { kind: 'notKvNode', message });
+    if (clusterId === this.#clusterId) return false;
+    const [kind, what] =
+      clusterId === undefined
+        ? (['unreachable', 'belongs to no cluster yet'] as const)
+        : (['notKvNode', `is of cluster ${clusterId}`] as const);
+    this.#cut(connection, { kind, message: `${endpoint} ${what}, this client works with cluster ${this.#clusterId}` });
     return true;
   }
 

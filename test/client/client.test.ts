@@ -308,6 +308,18 @@ describe('connecting', () => {
   });
 });
 
+it('a node that belongs to no cluster yet gets nothing of a client that works with one', async () => {
+  const cluster = await startCluster(2);
+  const client = await connect(cluster, { timeoutMs: 500 });
+  await client.put('k', 'v');
+  const [first, second] = [cluster.node(1), cluster.node(2)];
+  second.clusterId = undefined;
+  await first.stop();
+  const error = await errorOf(client.put('k', 'w'));
+  expect(error.message).toContain(`${second.address} belongs to no cluster yet, this client works with cluster`);
+  expect(second.requests).toEqual([]);
+});
+
 describe('a lost connection', () => {
   it.each(['cutBefore', 'cutAfter'] as const)('is survived, and the command applied once (%s)', async (reaction) => {
     const { cluster, client, first, second } = await start();

@@ -70,3 +70,30 @@ it('a write that a silent node has, and that the next one refuses, is tried agai
   expect(refused.length).toBe(1);
   expect(performance.now() - begun).toBeLessThan(3000);
 });
+
+it('a client that connected before its cluster was formed knows it again', async () => {
+  const cluster = await FakeCluster.start(1);
+  cleanups.push(() => cluster.stop());
+  const [node] = cluster.nodes as [FakeNode];
+  const { clusterId } = node;
+  node.clusterId = undefined;
+  const client = await KvClient.connect({ endpoints: cluster.addresses, timeoutMs: 600 });
+  cleanups.push(() => client.close());
+  // It is asked who leads before it has formed one, and tells none.
+  let form = (): void => {};
+  node.script = (request) =>
+    request.type === 'status' ? 'serve' : { hold: new Promise<void>((done) => (form = done)) };
+  const opened = client.put('k', 'v');
+  await expect.poll(() => node.requests.some(({ type }) => type === 'status')).toBe(true);
+  node.script = () => 'serve';
+  node.clusterId = clusterId;
+  form();
+  await opened;
+  const asked = () => node.requests.filter(({ type }) => type === 'status').length;
+  await expect.poll(asked).toBe(2);
+  node.clusterId = 'ffffffffffffffff';
+  node.cut();
+  const seen = node.requests.length;
+  await expect(client.put('k', 'w')).rejects.toThrow('is of cluster ffffffffffffffff, this client works with cluster');
+  expect(node.requests.length).toBe(seen);
+});
