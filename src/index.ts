@@ -1,11 +1,18 @@
-/** `omnikv`: the client, and a node to embed. The consensus library by itself is `omnikv/omnipaxos`. */
-export type { KvBackup } from './client/backup.ts';
-export { KvClient } from './client/client.ts';
-export { KvError, type KvErrorCode } from './client/errors.ts';
+/**
+ * `omnikv`: the client, and a node to embed. The client by itself is `omnikv/client`, the consensus library `omnikv/omnipaxos`, checks for a
+ * store of your own `omnikv/contracts`.
+ */
+export * from './client/index.ts';
+export type { ClusterSettings } from './cluster/cluster-file.ts';
+export { InputError } from './cluster/input-error.ts';
 /** For those who drive a replica themselves, in tests or in a world of their own. */
 export { MemoryStateStore } from './kv/memory-state-store.ts';
+export { AddressInUseError, CannotListenError } from './network/gateway.ts';
+export type { Log } from './network/log.ts';
 export type { ReplicaEvent, TurnOutput } from './replica/events.ts';
 export { Replica, type ReplicaOptions } from './replica/replica.ts';
 export { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
 export { type NodeOptions, type RunningNode, startNode } from './server.ts';
+export { DataDirectoryError, type DataDirectoryErrorCode } from './storage/data-directory-error.ts';
 export { MemoryLogStore } from './storage/memory-log-store.ts';
+export { DamagedError, DiskFailedError } from './storage/storage-error.ts';

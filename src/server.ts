@@ -31,11 +31,14 @@ export interface NodeOptions {
   readonly nodeId: NodeId;
   /** Directory of its data; made if absent. */
   readonly dataDirectory: string;
+  /** 1 to 64 letters, digits, ".", "_" and "-": nodes of clusters with different names never form one. */
   readonly clusterName: string;
   /** Id → "host:port" of the members of the first configuration. A node that is not among them stands by. */
   readonly nodes: ReadonlyMap<NodeId, string>;
   /** "host:port" to listen on. */
   readonly address: string;
+  /** Allows an address that other machines can reach: there is neither authentication nor encryption yet. */
+  readonly insecure?: boolean;
   readonly settings?: ClusterSettings;
   /** A new directory stands by until `kv member rebuild` gives it the node's vote, instead of forming a cluster. */
   readonly standsBy?: boolean;
@@ -44,7 +47,7 @@ export interface NodeOptions {
    * while the node stands by, and so while it is filled to become a member; and its heap grows as it does best for the one and for the other.
    */
   readonly ownProcess?: OwnProcess;
-  /** Takes what an operator would want to know. */
+  /** Takes what an operator would want to know. It must not throw: that ends the node, or the process. */
   readonly log?: Log;
 }
 

@@ -24,6 +24,7 @@ export interface StartPlan {
   readonly nodes: ReadonlyMap<number, string>;
   /** "host:port" to listen on. */
   readonly address: string;
+  readonly insecure: boolean;
   readonly dataDirectory: string;
   readonly settings: ClusterSettings;
 }
@@ -41,6 +42,7 @@ export function planStart(flags: StartFlags, cluster: ClusterDescription, workin
     clusterName: cluster.name,
     nodes: cluster.nodes,
     address,
+    insecure: flags.insecure === true,
     dataDirectory: dataPath(flags.data, nodeDirectory(defaultDataFolder, nodeId), cluster, workingDirectory),
     settings: withQuota(withElectionTimeout(cluster.settings, flags['election-timeout']), flags.quota),
   };

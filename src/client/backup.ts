@@ -5,9 +5,12 @@ import { KvError } from './errors.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
 
+const closeTimeoutMsMax = 1000;
+
 /**
  * A backup that is open on one node: all keys, as they were at one revision. The node keeps it while it is read, and lets go of it
- * after half a minute in which it is not. If that node or the connection to it is lost, so is the backup: open another.
+ * after half a minute in which it is not, and takes four at a time. If that node or the connection to it is lost, so is the backup: open
+ * another. It keeps the process alive: close it, or the client.
  */
 export class KvBackup {
   readonly clusterId: string;
@@ -21,8 +24,11 @@ export class KvBackup {
   readonly #requests: Requests;
   readonly #sweeper: Sweeper;
 
+  readonly #onClosed: (backup: KvBackup) => void;
+
   /** Goes on with what the node at `endpoint` opened. A page may take `timeoutMs`. */
-  constructor(opened: BackupOpened, endpoint: string, timeoutMs: number) {
+  constructor(opened: BackupOpened, endpoint: string, timeoutMs: number, onClosed: (backup: KvBackup) => void) {
+    this.#onClosed = onClosed;
     this.clusterId = opened.clusterId;
     this.clusterName = opened.clusterName;
     this.nodeId = opened.nodeId;
@@ -59,12 +65,14 @@ export class KvBackup {
     }
   }
 
-  /** Tells the node that it may let go, and closes the connection. */
+  /** Tells the node that it may let go, and closes the connection. One that does not answer is waited for a second at the most. */
   async close(): Promise<void> {
+    this.#onClosed(this);
     try {
       await this.#ask(
         { type: 'backupClose', backup: this.#name },
         (answer) => answer.type === 'backupClosed' || undefined,
+        Math.min(this.#timeoutMs, closeTimeoutMsMax),
       );
     } catch (error) {
       // It lets go by itself in a while.
@@ -80,11 +88,15 @@ export class KvBackup {
     );
   }
 
-  #ask<Result>(body: RequestBody, read: (answer: Answer) => Result | undefined): Promise<Result> {
+  #ask<Result>(
+    body: RequestBody,
+    read: (answer: Answer) => Result | undefined,
+    timeoutMs = this.#timeoutMs,
+  ): Promise<Result> {
     return new Promise((resolve, reject) => {
       const settlement = { read, resolve, reject };
       this.#requests.submit(
-        new PromiseCall(traits.localRead, this.#timeoutMs, performance.now(), outgoing(body), settlement),
+        new PromiseCall(traits.localRead, timeoutMs, performance.now(), outgoing(body), settlement),
       );
     });
   }

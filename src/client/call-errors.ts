@@ -31,7 +31,8 @@ export function verdictOn(failure: Failure): Verdict {
 
 /** The call's time is over. `problems`: why which endpoint is not reached, if any is not. */
 export function overdueError(call: Call, problems: string | undefined): KvError {
-  const { outcome, lastFailure, timeoutMs } = call;
+  const { outcome, lastFailure } = call;
+  const timeoutMs = Math.ceil(call.timeoutMs);
   const why = lastFailure?.message ?? problems;
   const because = why === undefined ? '' : `: ${why}`;
   if (outcome === 'unknown') {
@@ -43,7 +44,8 @@ export function overdueError(call: Call, problems: string | undefined): KvError 
     return new KvError('noMajority', `no majority answered within ${timeoutMs} ms${because}`, outcome);
   if (call.openAttempts > 0 || call.isFateUnknown)
     return new KvError('timeout', `no answer within ${timeoutMs} ms${because}`, outcome);
-  return new KvError('noMajority', `no node could be reached within ${timeoutMs} ms${because}`, outcome);
+  const what = problems === undefined ? 'no node took the request' : 'no node could be reached';
+  return new KvError('noMajority', `${what} within ${timeoutMs} ms${because}`, outcome);
 }
 
 export function failureError(call: Call, code: KvErrorCode, failure: Failure): KvError {

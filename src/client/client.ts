@@ -1,5 +1,6 @@
 import { sessionWindowMax } from '../kv/client-session.ts';
 import type {
+  BackupOpened,
   Consistency,
   NewcomerFilling,
   NodeStatus,
@@ -103,6 +104,7 @@ export class KvClient {
   readonly #requests: Requests;
   readonly #writes: Writes;
   readonly #sweeper: Sweeper;
+  readonly #openBackups = new Set<KvBackup>();
 
   private constructor(options: KvClientOptions) {
     this.#timeoutMs = checkedTimeoutMs(options.timeoutMs ?? timeoutMsDefault);
@@ -126,7 +128,7 @@ export class KvClient {
    * kv node), `noMajority` (no node could be reached within `timeoutMs`).
    */
   static async connect(options: KvClientOptions): Promise<KvClient> {
-    const client = new KvClient(checkedOptions(options));
+    const client = new KvClient(checkedOptions(options, optionNames));
     try {
       await client.#ask(undefined, traits.localRead, client.#timeoutMs, (answer) => answer);
       return client;
@@ -232,13 +234,19 @@ export class KvClient {
 
   /**
    * Opens a backup of all keys on a node that can: everything acknowledged before this call is in it, and nothing that changes after
-   * it is open. Close it. Its pages may each take the time of this call.
+   * it is open. Close it; the client's own {@link close} does that, too. Its pages may each take the time of this call.
    */
   async openBackup(options?: CallOptions): Promise<KvBackup> {
     const timeoutMs = this.#timeoutOf(options);
     return this.#ask({ type: 'backupOpen' }, traits.linearizableRead, timeoutMs, (answer, endpoint) =>
-      answer.type === 'backupOpened' ? new KvBackup(answer, endpoint, timeoutMs) : undefined,
+      answer.type === 'backupOpened' ? this.#backupOf(answer, endpoint, timeoutMs) : undefined,
     );
+  }
+
+  #backupOf(opened: BackupOpened, endpoint: string, timeoutMs: number): KvBackup {
+    const backup = new KvBackup(opened, endpoint, timeoutMs, (closed) => this.#openBackups.delete(closed));
+    this.#openBackups.add(backup);
+    return backup;
   }
 
   /**
@@ -291,11 +299,11 @@ export class KvClient {
     });
   }
 
-  /** Fails every call that has no result with `closed`, and closes the connections. */
+  /** Fails every call that has no result with `closed`, and closes the connections, and the backups that are open. */
   async close(): Promise<void> {
     this.#writes.close();
     this.#sweeper.close();
-    await this.#requests.close();
+    await Promise.all([this.#requests.close(), ...[...this.#openBackups].map((backup) => backup.close())]);
   }
 
   async #page(
@@ -339,6 +347,7 @@ export class KvClient {
   }
 }
 
+const optionNames = ['endpoints', 'timeoutMs', 'outstandingWritesMax', 'queuedWritesMax'] as const;
 const listTooLong = `there are over ${listPairsMax} pairs: give a limit or a longer prefix, or use scan`;
 
 function ask<Result>(

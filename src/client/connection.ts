@@ -16,6 +16,8 @@ usePlatformCrc32(crc32);
 
 /** Over so many bytes not yet taken by the kernel nothing more is sent on a connection. */
 const bufferedBytesMax = 8 * 1024 * 1024;
+/** A node that takes so many bytes of what waits to be sent is busy with that, and not silent. */
+const progressBytes = 1024 * 1024;
 /** How long a connection may take to close in good order. */
 const closeTimeoutMs = 200;
 
@@ -46,6 +48,8 @@ export class Connection {
   answeredMs = 0;
   /** When the node behind it was last asked about the cluster. */
   askedClusterMs = Number.NEGATIVE_INFINITY;
+  /** What waited to be sent when the kernel last was seen to have taken much of it, and when that was. */
+  #progress = { bufferedBytes: 0, atMs: 0 };
   readonly #socket: WebSocket;
   readonly #events: ConnectionEvents;
   #hello: ClientHello | undefined;
@@ -76,11 +80,21 @@ export class Connection {
 
   /** True if it leaves a call without an answer for too long, and others of its kind too. */
   isSilent(nowMs: number): boolean {
+    this.#noteProgress(nowMs);
     for (const call of this.sent.values()) {
       const heardMs = call.traits.needsMajority ? this.agreedMs : this.answeredMs;
-      if (nowMs - Math.max(call.lastSentMs, heardMs) >= call.hedgeMs) return true;
+      if (nowMs - Math.max(call.lastSentMs, heardMs, this.#progress.atMs) >= call.hedgeMs) return true;
     }
     return false;
+  }
+
+  /** Large values take their time on the way: to send them to another node as well would only add to that. */
+  #noteProgress(nowMs: number): void {
+    const { bufferedAmount } = this.#socket;
+    const isMuch = bufferedAmount <= this.#progress.bufferedBytes - progressBytes;
+    if (isMuch || bufferedAmount > this.#progress.bufferedBytes) {
+      this.#progress = { bufferedBytes: bufferedAmount, atMs: isMuch ? nowMs : this.#progress.atMs };
+    }
   }
 
   send(frame: Uint8Array): void {

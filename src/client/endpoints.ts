@@ -99,6 +99,8 @@ export class Endpoints {
 
 /** The one way to write an endpoint. Throws KvError `invalid` that says what is wrong with it. */
 export function checkedEndpoint(address: string): string {
+  if (typeof address !== 'string')
+    throw invalid(`an endpoint is ${String(address)}: give a text, such as '127.0.0.1:7001'`);
   try {
     return canonicalAddress(address, 'endpoint');
   } catch (error) {

@@ -6,7 +6,8 @@
  * - `timeout`: no answer in time though the command was on its way.
  * - `busy`: a limit on outstanding work is reached; later it may go.
  * - `sessionExpired`: the session was dropped while a retried command was out.
- * - `reconfiguring`, `unreachable`: a reconfiguration was refused.
+ * - `reconfiguring`: another reconfiguration is under way, or was first.
+ * - `unreachable`: a node that a reconfiguration needs does not answer, or the one node that was asked.
  * - `notKvNode`: an endpoint answered, but is no kv node.
  * - `noSpace`: a node has no space, and the cluster takes no puts; deletes go through, and later puts may.
  * - `closed`: the client was closed.

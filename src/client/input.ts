@@ -17,9 +17,14 @@ export type Bytes = string | Uint8Array;
 const encoder = new TextEncoder();
 const consistencies: readonly unknown[] = ['linearizable', 'local'];
 
-export function checkedOptions<Options>(options: Options): Options {
-  if (typeof options === 'object' && options !== null) return options;
-  throw notApplied('invalid', `the options are ${String(options)}: give { endpoints: ['127.0.0.1:7001'] }`);
+/** Those of a client: a name that is none of `known` is misspelt. */
+export function checkedOptions<Options>(options: Options, known: readonly (keyof Options & string)[]): Options {
+  if (typeof options !== 'object' || options === null) {
+    throw notApplied('invalid', `the options are ${String(options)}: give { endpoints: ['127.0.0.1:7001'] }`);
+  }
+  const unknown = Object.keys(options).find((name) => !(known as readonly string[]).includes(name));
+  if (unknown === undefined) return options;
+  throw notApplied('invalid', `the options have ${unknown}: there are ${known.join(', ')}`);
 }
 
 /** Undefined: linearizable. */
@@ -57,12 +62,16 @@ export function checkedCount(count: number, max: number, what: string): number {
 }
 
 export function checkedTimeoutMs(timeoutMs: number): number {
-  if (timeoutMs >= 1 && timeoutMs <= timeoutMsMax) return timeoutMs;
-  throw notApplied('invalid', `timeoutMs is ${timeoutMs}: give 1 to ${timeoutMsMax} milliseconds`);
+  // A text of digits would pass for a number, and be added as a text.
+  if (typeof timeoutMs === 'number' && timeoutMs >= 1 && timeoutMs <= timeoutMsMax) return timeoutMs;
+  const given = typeof timeoutMs === 'string' ? `'${timeoutMs}', a text` : String(timeoutMs);
+  throw notApplied('invalid', `timeoutMs is ${given}: give 1 to ${timeoutMsMax} milliseconds`);
 }
 
 /** The members of a next configuration, each once, ascending. */
 export function checkedNodes(nodes: readonly (number | TargetNode)[]): TargetNode[] {
+  if (!Array.isArray(nodes))
+    throw notApplied('invalid', `the nodes are ${String(nodes)}: give a list, such as [1, 2, 3]`);
   if (nodes.length === 0) throw notApplied('invalid', 'no node is named: name at least one, such as 1, 2, 3');
   if (nodes.length > membersMax) {
     throw notApplied('invalid', `${nodes.length} nodes are named: a cluster has at most ${membersMax}`);
@@ -75,7 +84,11 @@ export function checkedNodes(nodes: readonly (number | TargetNode)[]): TargetNod
   return checked;
 }
 
-function checkedNode({ id, address, isRebuilt }: TargetNode): TargetNode {
+function checkedNode(target: TargetNode): TargetNode {
+  if (typeof target !== 'object' || target === null) {
+    throw notApplied('invalid', `a node is ${String(target)}: give its id, or { id, address }`);
+  }
+  const { id, address, isRebuilt } = target;
   checkedCount(id, nodeIdMax, 'node id');
   const node = { id, ...(isRebuilt === true && { isRebuilt }) };
   if (address === undefined) return node;

@@ -67,7 +67,7 @@ export class Writes implements WriteOwner, Sweepable {
   sweep(nowMs: number): boolean {
     for (const call of this.#queue) {
       if (nowMs < call.deadlineMs || call.isDone) continue;
-      const message = `no majority let the write begin within ${call.timeoutMs} ms`;
+      const message = `no majority let the write begin within ${Math.ceil(call.timeoutMs)} ms`;
       this.#rejectQueued(call, new KvError('noMajority', message, 'notApplied'));
     }
     return this.#queuedCount > 0;

@@ -1,34 +1,68 @@
-import { canonicalAddress } from './address.ts';
-import { type ClusterSettings, settingLimits } from './cluster-file.ts';
+import { membersMax } from '../wire/limits.ts';
+import { canonicalAddress, isLoopback, parseAddress } from './address.ts';
+import { type ClusterSettings, checkClusterName, settingLimits } from './cluster-file.ts';
 import { InputError } from './input-error.ts';
-import { nodeIdMax } from './node-list.ts';
+import { nodeIdMax, refuseTwice } from './node-list.ts';
 
 /** What of a node's options users of the library write by themselves; the command reads it from files and flags, which are checked there. */
 export interface CheckedNodeOptions {
   readonly nodeId: number;
   readonly dataDirectory: string;
+  readonly clusterName: string;
   readonly nodes: ReadonlyMap<number, string>;
   readonly address: string;
+  readonly insecure?: boolean;
   readonly settings?: ClusterSettings;
 }
 
 /** Throws an {@link InputError} that names the first option that is wrong, and what would be right. */
-export function checkNodeOptions({ nodeId, dataDirectory, nodes, address, settings = {} }: CheckedNodeOptions): void {
+export function checkNodeOptions(options: CheckedNodeOptions): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new InputError(
+      `the options are ${String(options)}: give { nodeId, dataDirectory, clusterName, nodes, address }`,
+    );
+  }
+  const { nodeId, dataDirectory, clusterName, nodes, address, insecure = false, settings = {} } = options;
   checkNodeId(nodeId, 'nodeId');
   if (typeof dataDirectory !== 'string' || dataDirectory === '') {
     throw new InputError(`dataDirectory is ${String(dataDirectory) || 'empty'}: give the path of a directory`);
   }
-  if (!(nodes instanceof Map)) {
+  checkClusterName(checkText(clusterName, 'clusterName'));
+  checkNodes(nodes);
+  canonicalAddress(checkText(address, 'address'), 'address');
+  if (insecure !== true && !isLoopback(parseAddress(address).host)) {
     throw new InputError(
-      `nodes is no Map: give new Map([[1, '127.0.0.1:7001'], …]), the members of the first configuration`,
+      `address ${address} can be reached from other machines, and there is no authentication or encryption yet: ` +
+        'listen on 127.0.0.1, or give insecure: true if the network is yours alone',
     );
   }
-  for (const [id, of] of nodes) {
-    checkNodeId(id, 'an id in nodes');
-    canonicalAddress(of, `the address of node ${id} in nodes,`);
+  if (typeof settings !== 'object' || settings === null) {
+    throw new InputError(`settings is ${String(settings)}: give an object, or leave it out`);
   }
-  canonicalAddress(address, 'address');
   for (const [name, value] of Object.entries(settings)) checkSetting(name, value);
+}
+
+function checkNodes(nodes: ReadonlyMap<number, string>): void {
+  if (!(nodes instanceof Map) || nodes.size === 0) {
+    const what = nodes instanceof Map ? 'names no node' : 'is no Map';
+    throw new InputError(
+      `nodes ${what}: give new Map([[1, '127.0.0.1:7001'], …]), the members of the first configuration`,
+    );
+  }
+  if (nodes.size > membersMax) {
+    throw new InputError(`nodes names ${nodes.size} nodes: a cluster has at most ${membersMax}`);
+  }
+  const listed = [...nodes].map(([id, given]) => {
+    checkNodeId(id, 'an id in nodes');
+    const what = `the address of node ${id} in nodes`;
+    return { id, address: canonicalAddress(checkText(given, what), `${what},`) };
+  });
+  refuseTwice(listed);
+}
+
+function checkText(text: unknown, what: string): string {
+  if (typeof text === 'string') return text;
+  throw new InputError(`${what} is ${String(text)}: give a text`);
 }
 
 function checkNodeId(id: number, what: string): void {

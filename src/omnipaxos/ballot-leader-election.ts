@@ -2,7 +2,7 @@ import { assertNever } from '../base/assert.ts';
 import type { Ballot, NodeId } from './ballot.ts';
 import { bottomBallot, compareBallots } from './ballot.ts';
 import { Candidacy } from './candidacy.ts';
-import { nodesProblem } from './configuration.ts';
+import { checkWhole, nodesProblem } from './configuration.ts';
 import type { BallotMessage, BallotPayload, HeartbeatReply, HeartbeatRequest } from './messages.ts';
 import type { QuorumSizes } from './quorum.ts';
 import { majority, quorumProblem } from './quorum.ts';
@@ -71,12 +71,15 @@ export class BallotLeaderElection {
   #hasTakenOver = false;
   #outgoing: BallotMessage[] = [];
 
+  /** Throws a RangeError that names the first option that is wrong. */
   constructor(options: BallotLeaderElectionOptions) {
     const { pid, peers, priority = 0, log } = options;
     const nodes = [pid, ...peers];
     this.#quorum = options.quorum ?? majority(nodes.length);
     const problem = nodesProblem(nodes) ?? quorumProblem(this.#quorum, nodes.length);
     if (problem) throw new RangeError(problem);
+    checkWhole('configurationId', options.configurationId, 0);
+    checkWhole('electionTimeoutTicks', options.electionTimeoutTicks ?? 1, 1);
     this.#pid = pid;
     this.#peers = peers;
     this.#configurationId = options.configurationId;

@@ -59,6 +59,8 @@ export function resolveOptions<T>(options: OmniPaxosOptions<T>): ResolvedOptions
     ...options,
     quorum,
   };
+  checkWhole('configurationId', resolved.configurationId, 0);
+  checkWhole('startIndex', resolved.startIndex, 0);
   for (const name of ['resendTicks', 'messageSizeMax', 'undecidedSizeMax', 'firstReadId'] as const) {
     if (!(resolved[name] >= 1)) throw new RangeError(`${name} is ${resolved[name]}, it must be at least 1`);
   }
@@ -68,6 +70,12 @@ export function resolveOptions<T>(options: OmniPaxosOptions<T>): ResolvedOptions
     );
   }
   return resolved;
+}
+
+/** Throws a RangeError unless `value` is a whole number of at least `min`. */
+export function checkWhole(name: string, value: number, min: number): void {
+  if (Number.isSafeInteger(value) && value >= min) return;
+  throw new RangeError(`${name} is ${value}, it must be a whole number of at least ${min}`);
 }
 
 /** Says what is wrong with a list of node ids, or `undefined`. */

@@ -1,7 +1,13 @@
 import { assert, assertNever } from '../base/assert.ts';
 import type { Ballot, NodeId } from './ballot.ts';
 import { bottomBallot, compareBallots } from './ballot.ts';
-import { nodesProblem, type OmniPaxosOptions, type ResolvedOptions, resolveOptions } from './configuration.ts';
+import {
+  checkWhole,
+  nodesProblem,
+  type OmniPaxosOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from './configuration.ts';
 import type { Entry, StopSign } from './entry.ts';
 import { type CatchUpTarget, Follower } from './follower.ts';
 import { Leader } from './leader.ts';
@@ -49,6 +55,7 @@ export class OmniPaxos<T> {
   /** The last durable write that `getOutgoingMsgs` has seen. */
   #seenWrite = -1;
 
+  /** Throws a RangeError that names the first option that is wrong. */
   constructor(options: OmniPaxosOptions<T>) {
     this.#options = resolveOptions(options);
     const { store, startIndex, pid, configurationId, sizeOf, undecidedSizeMax, resendTicks, peers } = this.#options;
@@ -245,9 +252,10 @@ export class OmniPaxos<T> {
 
   /**
    * Drops the log below `index`, at most the decided index. Only if the owner's own durable state covers it: another node
-   * that needs it then gets state. Throws a RangeError if `index` is not decided.
+   * that needs it then gets state. Throws a RangeError if `index` is none, or not decided.
    */
   trim(index: number): void {
+    checkWhole('the index to trim at', index, 0);
     if (index > this.#log.decidedIndex) {
       throw new RangeError(`trim at ${index}: only ${this.#log.decidedIndex} entries are decided`);
     }
@@ -272,9 +280,11 @@ export class OmniPaxos<T> {
 
   /**
    * All below `index` is known as state now (from catch-up): the log goes on there. Never past the StopSign's own index: that
-   * entry must come by `installDecided`, else this node would not know that its configuration is over.
+   * entry must come by `installDecided`, else this node would not know that its configuration is over. Throws a RangeError for what
+   * is no index.
    */
   installState(index: number): void {
+    checkWhole('the index of a state', index, 0);
     if (this.isLeaderInAcceptPhase) return;
     this.#log.installState(index);
     this.#role.onCaughtUp();

@@ -31,6 +31,7 @@ describe('planStart', () => {
       clusterName: 'kv',
       nodes: defaultCluster.nodes,
       address: '127.0.0.1:7002',
+      insecure: false,
       dataDirectory: '/home/me/kv-data/node-2',
       settings: {},
     });

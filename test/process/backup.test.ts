@@ -308,6 +308,20 @@ test('a save that ends early leaves no file: its node is lost, or it is told to 
   expect(readdirSync(cluster.directory).filter((name) => name.startsWith('stopped'))).toEqual([]);
 }, 60_000);
 
+test('a client that is closed lets its open backups go, so that others may be opened', async () => {
+  const cluster = await newCluster();
+  await cluster.start(1, 2, 3);
+  // A node has four open at the most: the fifth would find no room on it.
+  for (let round = 0; round < 5; round++) {
+    const client = await KvClient.connect({ endpoints: [cluster.address(1)] });
+    await client.put('k', 'v');
+    const backup = await client.openBackup();
+    await client.close();
+    await expect(backup.pages().next()).rejects.toMatchObject({ code: 'closed' });
+    await backup.close();
+  }
+}, 60_000);
+
 describe('recovery of a lost majority', () => {
   test('keeps all that the survivor has; an old member that returns is refused and told why', async () => {
     const cluster = await newCluster();

@@ -1,0 +1,32 @@
+/** `omnikv/client`: the client by itself, which loads nothing that a node needs. */
+
+export type {
+  CatchUpStatus,
+  ConfigurationSummary,
+  Consistency,
+  DiskStatus,
+  LackOfRoom,
+  LogHeld,
+  NewcomerFilling,
+  NodeRole,
+  NodeSpace,
+  NodeStatus,
+  SpaceLevel,
+  TargetNode,
+  WirePair,
+} from '../wire/client-message.ts';
+export type { KvBackup } from './backup.ts';
+export {
+  type CallOptions,
+  KvClient,
+  type KvClientOptions,
+  type KvListing,
+  type ListOptions,
+  type ReadOptions,
+  type ReconfigureOptions,
+} from './client.ts';
+export type { ClusterStatus, MemberStatus } from './cluster-status.ts';
+export { KvError, type KvErrorCode } from './errors.ts';
+export type { KvValue } from './get-call.ts';
+export type { Bytes } from './input.ts';
+export type { DeleteResult, PutResult } from './write-call.ts';
