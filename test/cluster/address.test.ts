@@ -33,7 +33,7 @@ describe('parseAddress', () => {
     ['a b:7001', 'has a bad host'],
     ['-a:7001', 'has a bad host'],
     ['node.1:7001', 'has a bad host'],
-    ['xn--a:7001', 'has a bad host'],
+    ['node.0xff:7001', 'has a bad host'],
     ['[10.0.0.1]:7001', 'has a bad host'],
     ['::1', 'needs brackets: write [::1]:7001'],
     ['a:b:7001', 'is no host:port'],
