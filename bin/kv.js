@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,16 +25,22 @@ if (major < leastNode[0] || (major === leastNode[0] && minor < leastNode[1])) {
 
 /**
  * Runs the bundle as the CommonJS module that it is, with the machine code that the build made of it: that halves the time to
- * start. Where it does not fit (another version of Node) V8 refuses it and compiles anew. All of it is ASCII, see bin/build.mjs.
+ * start. Where it does not fit (another version of Node) V8 refuses it and compiles anew; but of the text it looks at the length alone,
+ * so that code that is older than the text is left aside. All of it is ASCII, see bin/build.mjs.
  */
 function load(filename, cacheFilename) {
   const wrapped = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'latin1')}\n})`;
   const script = new Script(wrapped, {
     filename,
-    ...(existsSync(cacheFilename) && { cachedData: readFileSync(cacheFilename) }),
+    ...(isMadeOf(cacheFilename, filename) && { cachedData: readFileSync(cacheFilename) }),
   });
   const made = { exports: {} };
   script.runInThisContext()(made.exports, createRequire(filename), made, filename, dirname(filename));
   if (process.env.KV_BUILD_CACHE) process.on('exit', () => made.exports.saveCache(script, cacheFilename));
   return made.exports;
+}
+
+/** Files of a package all have one time. */
+function isMadeOf(cacheFilename, filename) {
+  return existsSync(cacheFilename) && statSync(cacheFilename).mtimeMs >= statSync(filename).mtimeMs;
 }

@@ -1,4 +1,4 @@
-import { canonicalAddress } from '../cluster/address.ts';
+import { memberAddress } from '../cluster/address.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { nodeIdMax } from '../cluster/node-list.ts';
 import { keyBytesMax, keyProblem, valueProblem } from '../kv/command.ts';
@@ -93,7 +93,7 @@ function checkedNode(target: TargetNode): TargetNode {
   const node = { id, ...(isRebuilt === true && { isRebuilt }) };
   if (address === undefined) return node;
   try {
-    return { ...node, address: canonicalAddress(address, `the address of node ${id},`) };
+    return { ...node, address: memberAddress(address, `the address of node ${id},`) };
   } catch (error) {
     if (error instanceof InputError) throw notApplied('invalid', error.message);
     throw error;

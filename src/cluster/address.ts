@@ -39,6 +39,19 @@ export function canonicalAddress(text: string, what?: string): string {
   return formatAddress(parseAddress(text, what));
 }
 
+/** As {@link canonicalAddress} of a node that others are to reach: not one that only stands for all addresses of a machine. */
+export function memberAddress(text: string, what?: string): string {
+  const address = parseAddress(text, what);
+  if (!isWildcard(address.host)) return formatAddress(address);
+  throw new InputError(
+    `${what ?? 'address'} "${text}" stands for all addresses of a machine: give the one at which other nodes reach it`,
+  );
+}
+
+function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::ffff:0.0.0.0' || /^[0:]*$/.test(host);
+}
+
 /** True if the host cannot be reached from another machine. */
 export function isLoopback(host: string): boolean {
   if (host === 'localhost' || host === '::1') return true;

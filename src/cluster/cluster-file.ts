@@ -1,5 +1,5 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import { canonicalAddress, defaultAddress } from './address.ts';
+import { defaultAddress, memberAddress } from './address.ts';
 import { InputError } from './input-error.ts';
 import { type JsonObject, type JsonValue, parseJsonText } from './json-text.ts';
 import { nearestWord } from './nearest-word.ts';
@@ -113,7 +113,7 @@ function clusterNodes(file: JsonObject, nodesMax: number): Map<NodeId, string> {
 function listedNode(key: string, value: JsonValue): { id: NodeId; address: string } {
   const id = parseNodeId(key, 'in "nodes", node id');
   if (typeof value !== 'string') throw new InputError(`the address of node ${id} is no text: write "host:port"`);
-  return { id, address: canonicalAddress(value, `the address of node ${id},`) };
+  return { id, address: memberAddress(value, `the address of node ${id},`) };
 }
 
 function clusterSettings(file: JsonObject): ClusterSettings {

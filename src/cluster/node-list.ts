@@ -1,5 +1,5 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import { canonicalAddress } from './address.ts';
+import { memberAddress } from './address.ts';
 import { InputError } from './input-error.ts';
 
 /** A node in a list that a person wrote: its id, and its address where it was given. */
@@ -45,7 +45,7 @@ function parseItem(item: string, at: number, list: string): ListedNode {
   const equals = item.indexOf('=');
   if (equals === -1) return { id: parseNodeId(item) };
   const id = parseNodeId(item.slice(0, equals));
-  return { id, address: canonicalAddress(item.slice(equals + 1), `the address of node ${id},`) };
+  return { id, address: memberAddress(item.slice(equals + 1), `the address of node ${id},`) };
 }
 
 /** Throws {@link InputError} if two nodes share an id or an address. */

@@ -1,5 +1,5 @@
 import { membersMax } from '../wire/limits.ts';
-import { canonicalAddress, isLoopback, parseAddress } from './address.ts';
+import { canonicalAddress, isLoopback, memberAddress, parseAddress } from './address.ts';
 import { type ClusterSettings, checkClusterName, settingLimits } from './cluster-file.ts';
 import { InputError } from './input-error.ts';
 import { nodeIdMax, refuseTwice } from './node-list.ts';
@@ -55,7 +55,7 @@ function checkNodes(nodes: ReadonlyMap<number, string>): void {
   const listed = [...nodes].map(([id, given]) => {
     checkNodeId(id, 'an id in nodes');
     const what = `the address of node ${id} in nodes`;
-    return { id, address: canonicalAddress(checkText(given, what), `${what},`) };
+    return { id, address: memberAddress(checkText(given, what), `${what},`) };
   });
   refuseTwice(listed);
 }

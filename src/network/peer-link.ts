@@ -23,6 +23,8 @@ export interface PeerLinkEvents {
 export interface PeerLinkOptions {
   /** The node that was dialled; undefined on a connection that was accepted. */
   readonly dialledNodeId: number | undefined;
+  /** The node that whoever opened it means; undefined if that was not said. */
+  readonly meantNodeId: number | undefined;
   readonly handshakeTimeoutMs: number;
   readonly hello: () => PeerHello;
   readonly events: PeerLinkEvents;
@@ -36,6 +38,7 @@ export interface PeerLinkOptions {
  */
 export class PeerLink {
   readonly dialledNodeId: number | undefined;
+  readonly meantNodeId: number | undefined;
   /** When the link was made, on the clock of `performance.now()`. */
   readonly madeAtMs = performance.now();
   readonly #socket: WebSocket;
@@ -49,6 +52,7 @@ export class PeerLink {
 
   constructor(socket: WebSocket, tcp: Socket | undefined, options: PeerLinkOptions) {
     this.dialledNodeId = options.dialledNodeId;
+    this.meantNodeId = options.meantNodeId;
     this.#socket = socket;
     this.#tcp = tcp;
     this.#events = options.events;

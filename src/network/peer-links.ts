@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 import { formerClusterProblem } from '../cluster/origin.ts';
 import { OverLimitError } from '../wire/codec.ts';
-import { peerPath } from '../wire/handshake.ts';
+import { meantNodeId, peerPathTo } from '../wire/handshake.ts';
 import { peerFrameBytesMax } from '../wire/limits.ts';
 import { encodePeerFrames, type PeerFrame } from '../wire/peer-frame.ts';
 import type { PeerHello, PeerMessage } from '../wire/peer-message.ts';
@@ -137,7 +137,8 @@ export class PeerLinks {
       this.#log('warn', 'peer connection dropped', { from: request.socket.remoteAddress, reason: 'too many at once' });
       return;
     }
-    this.#strangers.add(new PeerLink(socket, request.socket, this.#linkOptions(undefined)));
+    const options = this.#linkOptions(undefined, meantNodeId(request.url ?? ''));
+    this.#strangers.add(new PeerLink(socket, request.socket, options));
   }
 
   /**
@@ -174,19 +175,20 @@ export class PeerLinks {
 
   #attempt(target: Target): void {
     const { handshakeTimeoutMs, frameBytesMax } = this.#limits;
-    const socket = new WebSocket(`ws://${target.address}${peerPath}`, {
+    const socket = new WebSocket(`ws://${target.address}${peerPathTo(target.nodeId)}`, {
       ...socketOptions(frameBytesMax),
       handshakeTimeout: handshakeTimeoutMs,
       // A mask of zeros: masking guards web proxies against browsers, and there are neither between nodes.
       generateMask: () => {},
     });
-    target.attempt = new PeerLink(socket, undefined, this.#linkOptions(target.nodeId));
+    target.attempt = new PeerLink(socket, undefined, this.#linkOptions(target.nodeId, target.nodeId));
     this.#strangers.add(target.attempt);
   }
 
-  #linkOptions(dialledNodeId: number | undefined) {
+  #linkOptions(dialledNodeId: number | undefined, meantNodeId: number | undefined) {
     return {
       dialledNodeId,
+      meantNodeId,
       handshakeTimeoutMs: this.#limits.handshakeTimeoutMs,
       hello: this.#options.hello,
       events: {
@@ -200,7 +202,8 @@ export class PeerLinks {
 
   #onHello(link: PeerLink, hello: PeerHello): void {
     const own = this.#options.hello();
-    const problem = helloProblem(own, hello, link.dialledNodeId);
+    // One that is meant for another must never take the place of this node's own.
+    const problem = meantProblem(own, link) ?? helloProblem(own, hello, link.dialledNodeId);
     if (problem !== undefined) {
       link.end(closeCodes.refused, problem);
       return;
@@ -326,10 +329,20 @@ function isAddress(address: string): boolean {
   return !/[/?#@\s]/.test(address) && URL.canParse(`ws://${address}`);
 }
 
+/** The address may have been another node's. */
+function meantProblem(own: PeerHello, { dialledNodeId, meantNodeId: meant }: PeerLink): string | undefined {
+  if (dialledNodeId !== undefined || meant === undefined || meant === own.nodeId) return undefined;
+  return otherNodeThere(meant, own.nodeId);
+}
+
+function otherNodeThere(expected: number, found: number): string {
+  return `node ${expected} was expected at this address, node ${found} is there`;
+}
+
 function helloProblem(own: PeerHello, other: PeerHello, dialledNodeId: number | undefined): string | undefined {
   if (other.nodeId === own.nodeId) return `both ends say that they are node ${own.nodeId}`;
   if (dialledNodeId !== undefined && other.nodeId !== dialledNodeId) {
-    return `node ${dialledNodeId} was expected at this address, node ${other.nodeId} is there`;
+    return otherNodeThere(dialledNodeId, other.nodeId);
   }
   if (other.clusterName !== own.clusterName) {
     return `node ${other.nodeId} is of cluster "${other.clusterName}", node ${own.nodeId} of "${own.clusterName}"`;

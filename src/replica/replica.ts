@@ -204,10 +204,13 @@ export class Replica {
     const isUsual = configuration !== undefined && filled.size === 0 && joining.size === 0;
     const usual = this.#usualPeers;
     if (isUsual && usual?.configuration === configuration) return usual.peers;
-    const peers = new Map(this.#options.initial.nodes);
-    for (const member of configuration?.members ?? []) peers.set(member.id, member.address);
-    for (const [id, address] of [...filled, ...joining]) peers.set(id, address);
-    peers.delete(this.#nodeId);
+    const known = new Map((configuration?.members ?? []).map((member) => [member.id, member.address]));
+    for (const [id, address] of [...filled, ...joining]) known.set(id, address);
+    // A cluster file may go on naming nodes that were replaced, and another, or this one, may have taken over the address.
+    const taken = new Set(known.values());
+    const others = [...this.#options.initial.nodes].filter(([id, address]) => known.has(id) || !taken.has(address));
+    const isElsewhere = ([id, address]: [NodeId, string]) => id !== this.#nodeId && address !== this.#options.address;
+    const peers = new Map([...new Map([...others, ...known])].filter(isElsewhere));
     if (isUsual) this.#usualPeers = { configuration, peers };
     return peers;
   }

@@ -25,6 +25,19 @@ export interface ClientHello {
 
 /** Path of the connections between nodes. */
 export const peerPath = '/v1/peer';
+const meantParameter = 'node';
+
+/** The path of a link to node `nodeId`: says who is meant, since another node may have taken over the address. */
+export function peerPathTo(nodeId: number): string {
+  return `${peerPath}?${meantParameter}=${nodeId}`;
+}
+
+/** Who is meant by a link that was opened at `path`; undefined if that does not say. */
+export function meantNodeId(path: string): number | undefined {
+  const [, query = ''] = path.split('?');
+  const meant = new URLSearchParams(query).get(meantParameter);
+  return meant === null ? undefined : Number(meant);
+}
 /** Path of the connections of clients. */
 export const clientPath = '/v1/client';
 /** Most characters of a hello. */

@@ -120,6 +120,13 @@ describe('before anything is changed', () => {
       [],
       ['noMajority!', 'memberDown'],
     ],
+    [
+      'one that only its own machine reaches',
+      sound,
+      '1,2,3,4=127.0.0.1:7004',
+      [{ ...answer(4), address: '127.0.0.1:7004' }],
+      ['notReachable'],
+    ],
     ['a silent new address', sound, '1,2,3=h:33', [{ ...silent(3), address: 'h:33' }], ['memberDown']],
     ['somebody else at a new address', sound, '1,2,3=h:33', [answer(3, { nodeId: 8 })], ['otherNode!']],
   ])('%s', (_, cluster, list, answers, expected) => {

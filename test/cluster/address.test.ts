@@ -4,6 +4,7 @@ import {
   defaultAddress,
   defaultNodeIdMax,
   isLoopback,
+  memberAddress,
   parseAddress,
 } from '../../src/cluster/address.ts';
 import { InputError } from '../../src/cluster/input-error.ts';
@@ -42,6 +43,13 @@ describe('parseAddress', () => {
     expect(() => parseAddress(text, 'endpoint')).toThrow(InputError);
     expect(() => parseAddress(text, 'endpoint')).toThrow(`endpoint "${text}" `);
     expect(() => parseAddress(text)).toThrow(reason);
+  });
+
+  test.each(['0.0.0.0:7001', '[::]:7001', '[0::0]:7001', '[::ffff:0.0.0.0]:7001'])('no member is at %s', (text) => {
+    expect(canonicalAddress(text)).toContain(':7001');
+    expect(() => memberAddress(text, 'the address of node 4,')).toThrow(
+      `the address of node 4, "${text}" stands for all addresses of a machine`,
+    );
   });
 
   test('one address is written one way', () => {

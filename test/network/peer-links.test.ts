@@ -320,6 +320,19 @@ describe('a handshake', () => {
     expect(one.events).toEqual([]);
   });
 
+  it('that is meant for a node whose address another has now leaves the one with that other as it is', async () => {
+    const [one, four] = [await TestNode.start(1), await TestNode.start(4)];
+    one.dial(four);
+    await until(() => expect(one.events).toEqual(['+4']));
+    await until(() => expect(four.events).toEqual(['+1']));
+    // As a member that was replaced, whom the cluster file still names.
+    one.links.dial(3, four.address);
+    await until(() => expect(one.unreached.length).toBeGreaterThan(2));
+    expect(one.unreached[0]).toMatchObject({ nodeId: 3, isRefusal: true });
+    expect(one.unreached[0]?.reason).toContain('node 3 was expected at this address, node 4 is there');
+    expect([one.events, four.events]).toEqual([['+4'], ['+1']]);
+  });
+
   it('whose directory is an older copy is told so, and the one that says it is not', async () => {
     const one = await TestNode.start(1, { olderCopies: [2] });
     const two = await TestNode.start(2);

@@ -276,3 +276,19 @@ describe('a status tells', () => {
     expect(cluster.replica(4).status().catchUp).toBeUndefined();
   });
 });
+
+it('a node that was replaced is not dialled where its successor is, though the cluster file names it there', () => {
+  const cluster = new Cluster([1, 2, 3]);
+  const leader = cluster.elect();
+  const removed = others(cluster, leader)[0] as NodeId;
+  cluster.crash(removed);
+  cluster.start(4);
+  const nodes = [1, 2, 3].filter((id) => id !== removed).map((id) => ({ id, address: `node-${id}:7000` }));
+  const at = { id: 4, address: `node-${removed}:7000` };
+  const ask = cluster.ask(leader, { type: 'reconfigure', nodes: [...nodes, at] }, 60_000);
+  cluster.until('it is replaced', () => ask.answer !== undefined);
+  expect(ask.answer).toMatchObject({ type: 'reconfigured', configurationId: 2 });
+  const dialled = cluster.replica(leader).peersToDial();
+  expect(dialled.get(4)).toBe(at.address);
+  expect(dialled.has(removed)).toBe(false);
+});

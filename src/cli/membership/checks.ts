@@ -1,4 +1,5 @@
 import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts';
+import { isLoopback, parseAddress } from '../../cluster/address.ts';
 import type { NodeStatus } from '../../wire/client-message.ts';
 import { CommandError, type ExitName } from '../exit-codes.ts';
 import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
@@ -28,6 +29,7 @@ export function findProblems(plan: ReconfigurationPlan, status: ClusterStatus, a
     ...leaderProblems(status),
     ...addressProblems(plan, status),
     ...answers.filter(({ id }) => isAdded(plan, id)).flatMap((answer) => newcomerProblems(answer, status)),
+    ...loopbackProblems(plan, staying),
     ...majorityProblems(plan, staying, answers),
     ...staying.flatMap(stayerProblems),
     ...answers.filter(({ id }) => !isAdded(plan, id)).flatMap(movedProblems),
@@ -68,6 +70,26 @@ function addressProblems(plan: ReconfigurationPlan, status: ClusterStatus): Prob
   return unknown.map(({ id }) =>
     unsafe('usage', 'badInput', `no address is known for node ${id}: write ${id}=host:port`),
   );
+}
+
+/** This command may well run on the newcomer's own machine, where such an address answers. */
+function loopbackProblems(plan: ReconfigurationPlan, staying: readonly MemberStatus[]): Problem[] {
+  const moving = plan.moved.map(({ id, to }) => ({ id, address: to }));
+  const others = staying.filter(({ id }) => !moving.some((node) => node.id === id));
+  return [...plan.added, ...moving].flatMap(({ id, address }) => {
+    if (address === undefined) return [];
+    const other = others.find((member) => isOnLoopback(member.address) !== isOnLoopback(address));
+    if (other === undefined) return [];
+    const [inside, outside] = isOnLoopback(address) ? [{ id, address }, other] : [other, { id, address }];
+    const message =
+      `node ${inside.id} at ${inside.address} is reached from its own machine only, and node ${outside.id} is at ${outside.address}: ` +
+      'give addresses at which all reach each other';
+    return [risky('notReachable', message)];
+  });
+}
+
+function isOnLoopback(address: string): boolean {
+  return isLoopback(parseAddress(address).host);
 }
 
 function newcomerProblems({ id, address, status, reason }: Answer, cluster: ClusterStatus): Problem[] {
