@@ -48,7 +48,8 @@ export function memberAddress(text: string, what?: string): string {
   );
 }
 
-function isWildcard(host: string): boolean {
+/** True if the host stands for all addresses of a machine: one listens there, and nobody reaches it from elsewhere. */
+export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::ffff:0.0.0.0' || /^[0:]*$/.test(host);
 }
 

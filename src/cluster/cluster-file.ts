@@ -1,5 +1,5 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import { defaultAddress, memberAddress } from './address.ts';
+import { canonicalAddress, defaultAddress, memberAddress } from './address.ts';
 import { InputError } from './input-error.ts';
 import { type JsonObject, type JsonValue, parseJsonText } from './json-text.ts';
 import { nearestWord } from './nearest-word.ts';
@@ -105,15 +105,16 @@ function clusterNodes(file: JsonObject, nodesMax: number): Map<NodeId, string> {
   }
   if (nodes.size > nodesMax)
     throw new InputError(`"nodes" names ${nodes.size} nodes: a cluster has at most ${nodesMax}`);
-  const listed = [...nodes].map(([key, value]) => listedNode(key, value)).sort((a, b) => a.id - b.id);
+  const listed = [...nodes].map(([key, value]) => listedNode(key, value, nodes.size === 1)).sort((a, b) => a.id - b.id);
   refuseTwice(listed);
   return new Map(listed.map(({ id, address }) => [id, address]));
 }
 
-function listedNode(key: string, value: JsonValue): { id: NodeId; address: string } {
+/** `isAlone`: no other node has to reach it. */
+function listedNode(key: string, value: JsonValue, isAlone: boolean): { id: NodeId; address: string } {
   const id = parseNodeId(key, 'in "nodes", node id');
   if (typeof value !== 'string') throw new InputError(`the address of node ${id} is no text: write "host:port"`);
-  return { id, address: memberAddress(value, `the address of node ${id},`) };
+  return { id, address: (isAlone ? canonicalAddress : memberAddress)(value, `the address of node ${id},`) };
 }
 
 function clusterSettings(file: JsonObject): ClusterSettings {

@@ -55,7 +55,9 @@ function checkNodes(nodes: ReadonlyMap<number, string>): void {
   const listed = [...nodes].map(([id, given]) => {
     checkNodeId(id, 'an id in nodes');
     const what = `the address of node ${id} in nodes`;
-    return { id, address: memberAddress(checkText(given, what), `${what},`) };
+    // One that is alone need not be reached by others.
+    const read = nodes.size === 1 ? canonicalAddress : memberAddress;
+    return { id, address: read(checkText(given, what), `${what},`) };
   });
   refuseTwice(listed);
 }

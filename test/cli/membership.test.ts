@@ -127,6 +127,13 @@ describe('before anything is changed', () => {
       [{ ...answer(4), address: '127.0.0.1:7004' }],
       ['notReachable'],
     ],
+    [
+      'one that joins one that was alone, on all addresses of its machine',
+      status({ ...member(1), address: '0.0.0.0:7001' }),
+      '1,4=h:4',
+      [answer(4)],
+      ['notReachable'],
+    ],
     ['a silent new address', sound, '1,2,3=h:33', [{ ...silent(3), address: 'h:33' }], ['memberDown']],
     ['somebody else at a new address', sound, '1,2,3=h:33', [answer(3, { nodeId: 8 })], ['otherNode!']],
   ])('%s', (_, cluster, list, answers, expected) => {

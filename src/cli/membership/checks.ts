@@ -1,5 +1,5 @@
 import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts';
-import { isLoopback, parseAddress } from '../../cluster/address.ts';
+import { isLoopback, isWildcard, parseAddress } from '../../cluster/address.ts';
 import type { NodeStatus } from '../../wire/client-message.ts';
 import { CommandError, type ExitName } from '../exit-codes.ts';
 import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
@@ -78,9 +78,9 @@ function loopbackProblems(plan: ReconfigurationPlan, staying: readonly MemberSta
   const others = staying.filter(({ id }) => !moving.some((node) => node.id === id));
   return [...plan.added, ...moving].flatMap(({ id, address }) => {
     if (address === undefined) return [];
-    const other = others.find((member) => isOnLoopback(member.address) !== isOnLoopback(address));
+    const other = others.find((member) => isForOwnMachine(member.address) !== isForOwnMachine(address));
     if (other === undefined) return [];
-    const [inside, outside] = isOnLoopback(address) ? [{ id, address }, other] : [other, { id, address }];
+    const [inside, outside] = isForOwnMachine(address) ? [{ id, address }, other] : [other, { id, address }];
     const message =
       `node ${inside.id} at ${inside.address} is reached from its own machine only, and node ${outside.id} is at ${outside.address}: ` +
       'give addresses at which all reach each other';
@@ -88,8 +88,10 @@ function loopbackProblems(plan: ReconfigurationPlan, staying: readonly MemberSta
   });
 }
 
-function isOnLoopback(address: string): boolean {
-  return isLoopback(parseAddress(address).host);
+/** A node that was alone may have listened on all addresses of its machine. */
+function isForOwnMachine(address: string): boolean {
+  const { host } = parseAddress(address);
+  return isLoopback(host) || isWildcard(host);
 }
 
 function newcomerProblems({ id, address, status, reason }: Answer, cluster: ClusterStatus): Problem[] {
