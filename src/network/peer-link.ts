@@ -23,7 +23,7 @@ export interface PeerLinkEvents {
 export interface PeerLinkOptions {
   /** The node that was dialled; undefined on a connection that was accepted. */
   readonly dialledNodeId: number | undefined;
-  /** The node that whoever opened it means; undefined if that was not said. */
+  /** The node that the other end, which opened it, means; undefined if that was not said, or this end opened it. */
   readonly meantNodeId: number | undefined;
   readonly handshakeTimeoutMs: number;
   readonly hello: () => PeerHello;

@@ -181,7 +181,7 @@ export class PeerLinks {
       // A mask of zeros: masking guards web proxies against browsers, and there are neither between nodes.
       generateMask: () => {},
     });
-    target.attempt = new PeerLink(socket, undefined, this.#linkOptions(target.nodeId, target.nodeId));
+    target.attempt = new PeerLink(socket, undefined, this.#linkOptions(target.nodeId, undefined));
     this.#strangers.add(target.attempt);
   }
 
@@ -203,7 +203,7 @@ export class PeerLinks {
   #onHello(link: PeerLink, hello: PeerHello): void {
     const own = this.#options.hello();
     // One that is meant for another must never take the place of this node's own.
-    const problem = meantProblem(own, link) ?? helloProblem(own, hello, link.dialledNodeId);
+    const problem = meantProblem(own, link.meantNodeId) ?? helloProblem(own, hello, link.dialledNodeId);
     if (problem !== undefined) {
       link.end(closeCodes.refused, problem);
       return;
@@ -330,9 +330,8 @@ function isAddress(address: string): boolean {
 }
 
 /** The address may have been another node's. */
-function meantProblem(own: PeerHello, { dialledNodeId, meantNodeId: meant }: PeerLink): string | undefined {
-  if (dialledNodeId !== undefined || meant === undefined || meant === own.nodeId) return undefined;
-  return otherNodeThere(meant, own.nodeId);
+function meantProblem(own: PeerHello, meant: number | undefined): string | undefined {
+  return meant === undefined || meant === own.nodeId ? undefined : otherNodeThere(meant, own.nodeId);
 }
 
 function otherNodeThere(expected: number, found: number): string {

@@ -209,8 +209,9 @@ export class Replica {
     // A cluster file may go on naming nodes that were replaced, and another, or this one, may have taken over the address.
     const taken = new Set(known.values());
     const others = [...this.#options.initial.nodes].filter(([id, address]) => known.has(id) || !taken.has(address));
-    const isElsewhere = ([id, address]: [NodeId, string]) => id !== this.#nodeId && address !== this.#options.address;
-    const peers = new Map([...new Map([...others, ...known])].filter(isElsewhere));
+    const peers = new Map([...others, ...known]);
+    const { address: own } = this.#options;
+    for (const [id, address] of peers) if (id === this.#nodeId || address === own) peers.delete(id);
     if (isUsual) this.#usualPeers = { configuration, peers };
     return peers;
   }
