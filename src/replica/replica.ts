@@ -1,43 +1,37 @@
 import { assert, assertNever } from '../base/assert.ts';
-import { formatBytes } from '../base/byte-size.ts';
-import { type Configuration, historyOf, withPast } from '../cluster/configuration.ts';
+import { type Configuration, withPast } from '../cluster/configuration.ts';
 import { describeOrigin, isSameOrigin, type Origin } from '../cluster/origin.ts';
 import { KvStateMachine } from '../kv/state-machine.ts';
 import type { StateStore } from '../kv/state-store.ts';
 import type { Ballot, NodeId } from '../omnipaxos/ballot.ts';
 import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
-import type { ClientRequest, Failure, LackOfRoom, NodeStatus } from '../wire/client-message.ts';
+import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
-import type {
-  Announce,
-  DonorQuery,
-  Fill,
-  OpenedWith,
-  PeerHello,
-  PeerMessage,
-  SnapshotRequest,
-  StateChunk,
-} from '../wire/peer-message.ts';
+import type { Announce, Fill, OpenedWith, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
 import { Backups } from './backups.ts';
-import { CatchUp } from './catch-up.ts';
 import { Clients } from './clients.ts';
-import { type Answer, type DecidedLog, Donor, type WorkRequest } from './donor.ts';
+import { type Answer, Donor } from './donor.ts';
 import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
 import { Fillings, fillPatienceTicks } from './fillings.ts';
 import { FlushTimes } from './flush-times.ts';
 import { Formation, type InitialCluster } from './formation.ts';
+import { type DonorRequest, Giving } from './giving.ts';
 import { LeadKeeper } from './lead-keeper.ts';
 import { Leaving } from './leaving.ts';
 import type { LogStore } from './log-store.ts';
+import { catchUpOf, type Mode, whyNoLeader } from './mode.ts';
+import { nodeStatus } from './node-status.ts';
 import { Openings, openedWith } from './openings.ts';
 import { failure, Output } from './output.ts';
 import { Peers, peerProblem } from './peers.ts';
+import { PeersToDial } from './peers-to-dial.ts';
 import { Reconfigurations } from './reconfigurations.ts';
 import type { ReplicaSettings } from './settings.ts';
 import { Space } from './space.ts';
 import { StateKeeper } from './state-keeper.ts';
 import { configurationOf } from './stop-sign.ts';
+import { Taking } from './taking.ts';
 import { Voter } from './voter.ts';
 
 export interface ReplicaOptions {
@@ -55,30 +49,6 @@ export interface ReplicaOptions {
   readonly defaultAddress?: (nodeId: NodeId) => string | undefined;
 }
 
-/**
- * What this node is to the cluster.
- *
- * - `forming`: belongs to no cluster yet and waits for the other initial members.
- * - `member`: votes. `catchUp` is set while it lacks more than its leader's log can give it; `leaving` knows of a later configuration
- *   that it was told of and has not reached in the log, and when to go there.
- * - `joining`: is a member of `configuration`, but lacks what was decided before it. It never votes in an older one again.
- * - `standby`: no member; waits to be taken in. `filling` is set while it gets all data beforehand.
- */
-type Mode =
-  | { readonly name: 'forming'; readonly formation: Formation }
-  | {
-      readonly name: 'member';
-      readonly voter: Voter;
-      catchUp: CatchUp | undefined;
-      readonly leaving: Leaving;
-    }
-  | { readonly name: 'joining'; readonly configuration: Configuration; readonly catchUp: CatchUp }
-  | { readonly name: 'standby'; filling: CatchUp | undefined };
-
-/** Most links that a status tells of. */
-const connectedToldMax = 256;
-/** Most turns in a row in which work for those who catch up is put off, however busy they are. */
-const turnsPutOffMax = 4;
 /** A newcomer counts as filled with so many times the lag with which a node votes: it gets the rest in a moment. */
 const fillLag = 4;
 /** Ticks between sweeps of deadlines. */
@@ -96,6 +66,8 @@ export class Replica {
   readonly #machine: KvStateMachine;
   readonly #donor: Donor;
   readonly #keeper: StateKeeper;
+  readonly #giving: Giving;
+  readonly #taking: Taking;
   readonly #backups: Backups;
   readonly #peers = new Peers();
   readonly #isLinked = (nodeId: NodeId): boolean => this.#peers.has(nodeId);
@@ -109,9 +81,8 @@ export class Replica {
   readonly #initialMembers: readonly NodeId[];
   readonly #flushTimes = new FlushTimes();
   readonly #leadKeeper: LeadKeeper;
+  readonly #peersToDial: PeersToDial;
   #mode: Mode;
-  /** Whom to have links with where nobody is to become a member. */
-  #usualPeers: { readonly configuration: Configuration; readonly peers: ReadonlyMap<NodeId, string> } | undefined;
   #inbox: ReplicaEvent[] = [];
   #tick = 0;
   #nowMs = 0;
@@ -119,8 +90,6 @@ export class Replica {
   #appliedSinceTick = 0;
   /** This turn has something for clients or for the algorithm. */
   #isTurnBusy = false;
-  /** Turns in a row in which work for those who catch up was put off. */
-  #turnsPutOff = 0;
   #hasMoreToDo = false;
   /** Whose lead was noticed last, and in which configuration. */
   #noticed: { readonly leader: Ballot | undefined; readonly configurationId: number } = {
@@ -137,12 +106,15 @@ export class Replica {
     this.#initialMembers = [...options.initial.nodes.keys()];
     this.#store = options.logStore;
     this.#state = options.stateStore;
+    this.#peersToDial = new PeersToDial(this.#nodeId, options.address, options.initial.nodes);
     this.#opened = openedWith(this.#store);
     this.#openings = new Openings(this.#store);
     this.#recoverLog();
     this.#machine = new KvStateMachine(this.#state);
     this.#donor = new Donor(this.#machine, this.#settings);
     this.#keeper = new StateKeeper(this.#machine, this.#state, this.#store, this.#donor, this.#settings);
+    this.#giving = new Giving(this.#donor, this.#machine, this.#keeper, this.#store);
+    this.#taking = new Taking(this.#store, this.#state, this.#keeper, this.#settings, this.#output);
     const view = this.#view();
     this.#space = new Space(this.#machine, this.#output, view, 2 * this.#settings.electionTimeoutTicks);
     this.#backups = new Backups(this.#state, this.#keeper, this.#settings, this.#output, view);
@@ -198,59 +170,23 @@ export class Replica {
 
   /** Nodes that this one wants a link with, and where they are. While nothing changes it is the same map: each tick asks for it. */
   peersToDial(): ReadonlyMap<NodeId, string> {
-    const configuration = this.#configuration;
-    const filled = this.#fillings.newcomers();
-    const joining = this.#reconfigurations.newcomers();
-    const isUsual = configuration !== undefined && filled.size === 0 && joining.size === 0;
-    const usual = this.#usualPeers;
-    if (isUsual && usual?.configuration === configuration) return usual.peers;
-    const known = new Map((configuration?.members ?? []).map((member) => [member.id, member.address]));
-    for (const [id, address] of [...filled, ...joining]) known.set(id, address);
-    // A cluster file may go on naming nodes that were replaced, and another, or this one, may have taken over the address.
-    const taken = new Set(known.values());
-    const others = [...this.#options.initial.nodes].filter(([id, address]) => known.has(id) || !taken.has(address));
-    const peers = new Map([...others, ...known]);
-    const { address: own } = this.#options;
-    for (const [id, address] of peers) if (id === this.#nodeId || address === own) peers.delete(id);
-    if (isUsual) this.#usualPeers = { configuration, peers };
-    return peers;
+    return this.#peersToDial.with(this.#configuration, this.#fillings.newcomers(), this.#reconfigurations.newcomers());
   }
 
   status(): NodeStatus {
     const mode = this.#mode;
-    const configuration = this.#configuration;
-    return {
-      clusterId: this.#store.identity.clusterId,
-      nodeId: this.#nodeId,
-      address: this.#options.address,
-      state: mode.name,
-      configurationId: this.#configurationId,
-      leader: mode.name === 'member' ? this.#knownLeader(mode.voter) : undefined,
-      decidedIndex: this.#store.state.decidedIndex,
+    return nodeStatus({
+      store: this.#store,
       appliedIndex: this.#machine.appliedIndex,
-      disk: this.#flushTimes.status(),
+      address: this.#options.address,
+      mode,
+      leader: mode.name === 'member' ? this.#knownLeader(mode.voter) : undefined,
       members: this.#members,
-      storageId: this.#store.identity.storageId,
-      trimmedIndex: this.#store.sequence.trimmedIndex,
-      connected: this.#peers.ids().slice(0, connectedToldMax),
-      ...this.#progressStatus(configuration),
-    };
-  }
-
-  /** What of the status is there only at times: the past, the way of a newcomer, and who holds the log. */
-  #progressStatus(configuration: Configuration | undefined): Partial<NodeStatus> {
-    const catchUp = this.#activeCatchUp();
-    const { logHeld } = this.#donor;
-    const space = this.#ownSpace();
-    return {
-      ...(configuration && {
-        history: historyOf(configuration).map(({ memberIds, ...rest }) => ({ ...rest, members: memberIds })),
-      }),
-      ...(catchUp && !catchUp.isComplete && { catchUp: catchUp.status() }),
-      ...(logHeld && { logHeld }),
-      ...(space && { space }),
-      fullNodes: this.#space.fullNodes.map((node) => node.nodeId),
-    };
+      connected: this.#peers.ids(),
+      disk: this.#flushTimes.status(),
+      logHeld: this.#donor.logHeld,
+      space: this.#space,
+    });
   }
 
   /** After `stopping`: nothing here is worth waiting for any more. */
@@ -282,13 +218,6 @@ export class Replica {
   close(): void {
     this.#donor.close();
     this.#backups.closeAll();
-  }
-
-  #ownSpace(): NodeStatus['space'] {
-    const { measured } = this.#space;
-    if (measured === undefined) return undefined;
-    const { level, usedBytes, capacityBytes } = measured;
-    return { level, usedBytes, capacityBytes };
   }
 
   get #nodeId(): NodeId {
@@ -343,9 +272,7 @@ export class Replica {
   #modeIn(configuration: Configuration, isIncumbent: boolean): Mode {
     if (!this.#isMemberOf(configuration)) return { name: 'standby', filling: undefined };
     if (this.#store.state.decidedIndex >= configuration.startIndex) return this.#votingIn(configuration, isIncumbent);
-    const log = new Log<Uint8Array>(this.#store, 0);
-    const catchUp = new CatchUp(log, this.#state, this.#settings, configuration.startIndex);
-    return { name: 'joining', configuration, catchUp };
+    return { name: 'joining', configuration, catchUp: this.#taking.upTo(configuration.startIndex) };
   }
 
   #votingIn(configuration: Configuration, isIncumbent: boolean): Mode {
@@ -429,9 +356,9 @@ export class Replica {
     this.#nowMs += elapsedMs;
     const mode = this.#mode;
     if (mode.name === 'forming') this.#form(mode.formation);
-    if (this.#mode.name === 'forming' && this.#tick === 1) this.#output.notice('info', this.#whyNoLeader());
+    if (this.#mode.name === 'forming' && this.#tick === 1) this.#output.notice('info', whyNoLeader(this.#mode));
     if (mode.name === 'member') mode.voter.tick();
-    this.#activeCatchUp()?.tick();
+    catchUpOf(this.#mode)?.tick();
     if (mode.name === 'standby') this.#tickFilling(mode);
     this.#tickDonor(elapsedMs);
     this.#backups.tick();
@@ -446,7 +373,12 @@ export class Replica {
   }
 
   #sendAll(answers: readonly Answer[]): void {
-    for (const { to, payload } of answers) this.#output.send(to, this.#configurationId, payload);
+    for (const answer of answers) this.#sendAnswer(answer);
+  }
+
+  /** What is given carries this node's configuration, so that the taker can tell what may lie in it. */
+  #sendAnswer(answer: Answer | undefined): void {
+    if (answer) this.#output.send(answer.to, this.#configurationId, answer.payload);
   }
 
   /** Moves everything on as far as it goes: proposals, messages, decided entries, reads, catch-up, checkpoints. */
@@ -458,7 +390,7 @@ export class Replica {
     this.#exchange();
     this.#clients.serveReads();
     this.#advanceCatchUp();
-    this.#serveDonor();
+    this.#give();
     this.#backups.advance();
     this.#keeper.advance(this.#tick, this.isUnhurried, this.#output);
   }
@@ -659,13 +591,13 @@ export class Replica {
         return this.#onFill(from, payload);
       case 'DonorStanding':
         this.#fillings.onStanding(from, payload);
-        return this.#activeCatchUp()?.onStanding(from, payload);
+        return catchUpOf(this.#mode)?.onStanding(from, payload);
       case 'LogSegment':
-        return this.#activeCatchUp()?.onLogSegment(from, payload, this.#configurationId);
+        return catchUpOf(this.#mode)?.onLogSegment(from, payload, this.#configurationId);
       case 'SnapshotOffer':
-        return this.#activeCatchUp()?.onSnapshotOffer(from, payload);
+        return catchUpOf(this.#mode)?.onSnapshotOffer(from, payload);
       case 'Cuts':
-        return this.#activeCatchUp()?.onCuts(from, payload);
+        return catchUpOf(this.#mode)?.onCuts(from, payload);
       case 'StateChunk':
         return this.#onStateChunk(from, configurationId, payload);
       default:
@@ -677,26 +609,9 @@ export class Replica {
    * What is decided is for everyone. Who does not know this configuration learns of it, too, and has to before it can use what comes
    * from behind its StopSign.
    */
-  #onDonorRequest(from: NodeId, configurationId: number, request: DonorQuery | SnapshotRequest | WorkRequest): void {
+  #onDonorRequest(from: NodeId, configurationId: number, request: DonorRequest): void {
     if (configurationId < this.#configurationId) this.#announce(from);
-    if (request.type === 'DonorQuery') this.#tellStanding(from);
-    else if (request.type === 'SnapshotRequest') this.#holdSnapshot(from, request.index);
-    else this.#donor.take(from, request);
-  }
-
-  #tellStanding(to: NodeId): void {
-    const { decidedIndex, trimmedIndex } = this.#decidedLog();
-    const { appliedIndex } = this.#machine;
-    const isLeader = this.voter?.paxos.isLeader ?? false;
-    const standing = { type: 'DonorStanding', decidedIndex, appliedIndex, trimmedIndex, isLeader } as const;
-    this.#output.send(to, this.#configurationId, standing);
-  }
-
-  #holdSnapshot(from: NodeId, index: number): void {
-    // The state is being replaced: whoever asks does so again.
-    if (this.#keeper.isInstalling) return;
-    const offer = this.#donor.hold(from, index);
-    if (offer) this.#output.send(from, this.#configurationId, offer);
+    this.#sendAnswer(this.#giving.take(from, request, this.voter?.paxos.isLeader ?? false));
   }
 
   #onVoterMessage(from: NodeId, message: PeerMessage): void {
@@ -764,7 +679,7 @@ export class Replica {
     if (mode.name !== 'standby') return;
     this.#fillTick = this.#tick;
     if (mode.filling) mode.filling.retarget(index);
-    else mode.filling = new CatchUp(new Log<Uint8Array>(this.#store, 0), this.#state, this.#settings, index);
+    else mode.filling = this.#taking.upTo(index);
   }
 
   /** Nobody asks any more: what is here stays, to be gone on with. */
@@ -772,61 +687,23 @@ export class Replica {
     if (this.#tick - this.#fillTick > fillPatienceTicks && !this.#keeper.isInstalling) mode.filling = undefined;
   }
 
-  #activeCatchUp(): CatchUp | undefined {
-    const mode = this.#mode;
-    if (mode.name === 'standby') return mode.filling;
-    return mode.name === 'member' || mode.name === 'joining' ? mode.catchUp : undefined;
-  }
-
   #advanceCatchUp(): void {
     const mode = this.#mode;
-    if (mode.name === 'member') this.#updateMemberCatchUp(mode);
+    const later = mode.name === 'member' ? this.#taking.follow(mode) : undefined;
+    if (later) this.#enter(later);
     if (mode.name === 'joining' && mode.catchUp.isComplete) {
       this.#mode = this.#votingIn(mode.configuration, false);
       this.#output.notice('info', 'complete: this node votes');
       this.#hasMoreToDo = true;
       return;
     }
-    // What is being installed must not be dropped for the rows of another snapshot.
-    if (this.#keeper.isInstalling) return;
-    const catchUp = this.#activeCatchUp();
-    if (!catchUp) return;
-    this.#sendAll(catchUp.requests(this.#peers.ids(), this.#space.stateRoomBytes));
-    const lack = catchUp.takeLackOfRoom();
-    if (lack) this.#output.notice('warn', describeLack(lack));
+    const catchUp = catchUpOf(this.#mode);
+    if (catchUp) this.#sendAll(this.#taking.requests(catchUp, this.#peers.ids(), this.#space.stateRoomBytes));
   }
 
-  /**
-   * One piece of work a turn for those who catch up, so that clients never wait long; and rather in a turn of its own, since
-   * what a turn has for others leaves at its end.
-   */
-  #serveDonor(): void {
-    if (!this.#donor.hasWork) return;
-    if (this.#isTurnBusy && this.#turnsPutOff < turnsPutOffMax) {
-      this.#turnsPutOff++;
-      this.#hasMoreToDo = true;
-      return;
-    }
-    this.#turnsPutOff = 0;
-    const answer = this.#donor.serve(this.#decidedLog());
-    // State carries the giver's configuration, so that the taker can tell what may lie in it.
-    if (answer) this.#output.send(answer.to, this.#configurationId, answer.payload);
+  #give(): void {
+    this.#sendAnswer(this.#giving.serve(this.#isTurnBusy));
     if (this.#donor.hasWork) this.#hasMoreToDo = true;
-  }
-
-  /** A member catches up when its consensus says so, or when it was told of a later configuration. */
-  #updateMemberCatchUp(mode: Mode & { name: 'member' }): void {
-    // A leader in office knows best what is decided in its configuration.
-    const announced = mode.voter.paxos.isLeaderInAcceptPhase ? undefined : mode.leaving.announced;
-    const targetIndex = Math.max(mode.voter.paxos.catchUpTarget?.index ?? 0, announced?.startIndex ?? 0);
-    if (targetIndex <= this.#store.state.decidedIndex) {
-      if (!this.#keeper.isInstalling) mode.catchUp = undefined;
-    } else if (mode.catchUp) mode.catchUp.retarget(targetIndex);
-    else mode.catchUp = new CatchUp(mode.voter.paxos, this.#state, this.#settings, targetIndex);
-    if (!announced || !mode.catchUp?.needsState || this.#keeper.isInstalling) return;
-    // The way by the log to the StopSign is gone. The vote is kept until the state from there has come, unless nobody needs it any more.
-    const later = mode.leaving.toEnterWithoutState(mode.catchUp.decidedElsewhere);
-    if (later) this.#enter(later);
   }
 
   /** The newest configuration that this node knows of, or that it was told of while it votes in an older one. */
@@ -839,7 +716,7 @@ export class Replica {
   #onStateChunk(from: NodeId, configurationId: number, chunk: StateChunk): void {
     // A state from behind a StopSign that this node was not told of must not become that of a voter.
     if (configurationId > this.#newestToldOf) return;
-    const catchUp = this.#activeCatchUp();
+    const catchUp = catchUpOf(this.#mode);
     // A snapshot that is being installed must not be mixed with another one's rows.
     if (catchUp === undefined || this.#keeper.isInstalling) return;
     const index = catchUp.onStateChunk(from, chunk);
@@ -852,21 +729,12 @@ export class Replica {
 
   #onStateInstalled(index: number): void {
     this.#keeper.onInstalled();
-    const catchUp = this.#activeCatchUp();
+    const catchUp = catchUpOf(this.#mode);
     if (catchUp) catchUp.onInstalled(index);
     // Whoever asked for it has moved on meanwhile; the log must still begin where the state ends.
     else if (this.#mode.name === 'member') this.#mode.voter.paxos.installState(index);
     else new Log(this.#store, 0).installState(index);
     this.#sendAll(this.#donor.reached());
-  }
-
-  #decidedLog(): DecidedLog {
-    const { sequence, state } = this.#store;
-    return {
-      decidedIndex: state.decidedIndex,
-      trimmedIndex: sequence.trimmedIndex,
-      read: (from, to) => sequence.read(from, to),
-    };
   }
 
   /** Tells the present configuration to members that were not heard in it, so that none stays behind (PROTOCOL mistake 8). */
@@ -898,16 +766,6 @@ export class Replica {
 
   #knownLeader(voter: Voter): NodeId | undefined {
     return voter.canReachLeader(this.#isLinked) ? voter.leader?.pid : undefined;
-  }
-
-  #whyNoLeader(): string {
-    if (this.#mode.name !== 'forming') return 'no leader with a majority of the members was in reach';
-    const { missing, problem } = this.#mode.formation;
-    if (problem) return problem;
-    if (missing.length === 0)
-      return 'a new cluster of this node alone forms in a moment, if no cluster of this name calls';
-    const nodes = `node${missing.length > 1 ? 's' : ''} ${missing.join(', ')}`;
-    return `a new cluster forms once all its first members have met: waiting for ${nodes}`;
   }
 
   /** Why this node takes no requests of clients, if it does not. */
@@ -953,7 +811,7 @@ export class Replica {
         return replica.#refusal();
       },
       get whyNoLeader(): string {
-        return replica.#whyNoLeader();
+        return whyNoLeader(replica.#mode);
       },
       get nowMs(): number {
         return replica.#nowMs;
@@ -973,15 +831,6 @@ export class Replica {
       status: () => this.status(),
     };
   }
-}
-
-function describeLack({ neededBytes, roomBytes }: LackOfRoom): string {
-  const needed = formatBytes(neededBytes);
-  const room = formatBytes(roomBytes);
-  return (
-    `no room for the state that is to be caught up with: it takes about ${needed} beside the present one, and ${room} are left: ` +
-    'give this node more room, delete keys, or replace it'
-  );
 }
 
 /** The origin of a cluster stays that of all its configurations: the metadata of a StopSign does not carry it. */
