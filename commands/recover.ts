@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../src/cli/base-command.ts';
-import { count } from '../src/cli/bench/numbers.ts';
+import { countOf } from '../src/cli/bench/numbers.ts';
 import { CommandError } from '../src/cli/exit-codes.ts';
 import { nextSteps, planFirstMember } from '../src/cli/next-steps.ts';
 import { printJson, printLine, printMessage } from '../src/cli/output.ts';
@@ -63,7 +63,7 @@ export default class Recover extends BaseCommand {
         const firstRevision = origin.index + 1;
         return await printJson({ ...member, keys: pairs, clusterId, certainIndex, endIndex, firstRevision });
       }
-      await printLine(`recovered ${count(pairs)} keys of cluster ${clusterId} into ${member.directory}`);
+      await printLine(`recovered ${countOf(pairs, 'key')} of cluster ${clusterId} into ${member.directory}`);
       await printLine(`a new cluster begins with them; its first revision is ${origin.index + 1}`);
       if (openReconfiguration !== undefined) {
         const ids = openReconfiguration.join(', ');

@@ -2,7 +2,7 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { backupJson, size } from '../../src/cli/backup-report.ts';
 import { BaseCommand } from '../../src/cli/base-command.ts';
-import { count } from '../../src/cli/bench/numbers.ts';
+import { countOf } from '../../src/cli/bench/numbers.ts';
 import { fileProblem, refuseStandardInput } from '../../src/cli/file-problem.ts';
 import { LiveLine } from '../../src/cli/live-line.ts';
 import { nextSteps, planFirstMember } from '../../src/cli/next-steps.ts';
@@ -54,7 +54,7 @@ export default class BackupRestore extends BaseCommand {
     }
     const { pairs, index, clusterId } = backup;
     await printLine(
-      `restored ${count(pairs)} keys as of revision ${index} of cluster ${clusterId} into ${member.directory}`,
+      `restored ${countOf(pairs, 'key')} as of revision ${index} of cluster ${clusterId} into ${member.directory}`,
     );
     await printLine(`a new cluster begins with them; its first revision is ${origin.index + 1}`);
     for (const line of nextSteps(member, cluster, process.cwd())) await printLine(line);

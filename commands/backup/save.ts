@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { backupJson, size } from '../../src/cli/backup-report.ts';
-import { count } from '../../src/cli/bench/numbers.ts';
+import { countOf } from '../../src/cli/bench/numbers.ts';
 import { ClientCommand, type ClientFlags } from '../../src/cli/client-command.ts';
 import { CommandError } from '../../src/cli/exit-codes.ts';
 import { LiveLine } from '../../src/cli/live-line.ts';
@@ -41,7 +41,7 @@ export default class BackupSave extends ClientCommand {
         ? await this.#save(flags, writeToReader)
         : await intoNewFile(args.file, flags.force, (sink) => this.#save(flags, sink));
     const { pairs, bytes, index, sha256 } = backup;
-    const line = `saved ${count(pairs)} keys (${size(bytes)}) as of revision ${index}, fingerprint ${sha256.slice(0, 16)}`;
+    const line = `saved ${countOf(pairs, 'key')} (${size(bytes)}) as of revision ${index}, fingerprint ${sha256.slice(0, 16)}`;
     if (flags.json) await printJson({ file: args.file, ...backupJson(backup) });
     else if (args.file === '-') printMessage(line);
     else await printLine(line);
@@ -54,7 +54,7 @@ export default class BackupSave extends ClientCommand {
     const onProgress = (pairs: number, bytes: number) => {
       if (performance.now() - shownMs < progressIntervalMs) return;
       shownMs = performance.now();
-      live.show(`${count(pairs)} keys, ${size(bytes)}`);
+      live.show(`${countOf(pairs, 'key')}, ${size(bytes)}`);
     };
     return this.withClient(flags, async ({ client, timeoutMs }) => {
       const source = await client.openBackup({ timeoutMs });

@@ -1,4 +1,5 @@
 import type { VerifyReport } from '../cluster/verify-report.ts';
+import { countOf } from './bench/numbers.ts';
 import { formatTable } from './output.ts';
 
 /** The findings as JSON has them: what is not known is `null`, so that every field is always there. */
@@ -29,7 +30,7 @@ export function describeContents(found: VerifyReport): string[] {
     ],
     [
       'state',
-      `applied ${found.appliedIndex ?? '(no checkpoint yet)'}, ${found.keys} keys, ${found.sessions} sessions, ${found.stateBytes} bytes`,
+      `applied ${found.appliedIndex ?? '(no checkpoint yet)'}, ${countOf(found.keys, 'key')}, ${countOf(found.sessions, 'session')}, ${found.stateBytes} bytes`,
     ],
   ];
   return formatTable(rows, []);

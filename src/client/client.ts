@@ -26,6 +26,7 @@ import {
   checkedPrefix,
   checkedTimeoutMs,
   checkedValue,
+  timeoutMsIn,
 } from './input.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
@@ -169,22 +170,22 @@ export class KvClient {
    * be in or not, each key as it was at one moment of the call. Error `tooLarge` if there are over 100,000
    * pairs and no `limit` is given: see {@link scan}.
    */
-  async list(prefix: Bytes = '', options: ListOptions = {}): Promise<KvListing[]> {
-    const limit = checkedCount(options.limit ?? listPairsMax, listPairsMax, 'limit');
+  async list(prefix: Bytes = '', options?: ListOptions): Promise<KvListing[]> {
+    const limit = checkedCount(options?.limit ?? listPairsMax, listPairsMax, 'limit');
     const timeLeftMs = this.#timeLeft(options);
     const found: KvListing[] = [];
     let page = await this.#page(prefix, undefined, limit, options, timeLeftMs());
     for (;;) {
       for (const pair of page.pairs) found.push(pair);
       const left = limit - found.length;
-      if (!page.more || (left <= 0 && options.limit !== undefined)) return found;
+      if (!page.more || (left <= 0 && typeof options?.limit === 'number')) return found;
       if (left <= 0) throw new KvError('tooLarge', listTooLong, 'notApplied');
       page = await this.#page(prefix, found.at(-1)?.key, left, options, timeLeftMs());
     }
   }
 
   /** As {@link list}, but page by page, without a limit. Each page may take the time of one call. */
-  async *scan(prefix: Bytes = '', options: ReadOptions = {}): AsyncGenerator<KvListing> {
+  async *scan(prefix: Bytes = '', options?: ReadOptions): AsyncGenerator<KvListing> {
     let after: Uint8Array | undefined;
     for (;;) {
       const { pairs, more } = await this.#page(prefix, after, pagePairs, options, this.#timeoutOf(options));
@@ -310,10 +311,10 @@ export class KvClient {
     prefix: Bytes,
     after: Uint8Array | undefined,
     limit: number,
-    options: ReadOptions,
+    options: ReadOptions | undefined,
     timeoutMs: number,
   ): Promise<{ readonly pairs: KvListing[]; readonly more: boolean }> {
-    const consistency = checkedConsistency(options.consistency);
+    const consistency = checkedConsistency(options?.consistency);
     const body: RequestBody = {
       type: 'list',
       consistency,
@@ -337,7 +338,7 @@ export class KvClient {
   }
 
   #timeoutOf(options: CallOptions | undefined): number {
-    return options?.timeoutMs === undefined ? this.#timeoutMs : checkedTimeoutMs(options.timeoutMs);
+    return timeoutMsIn(options) ?? this.#timeoutMs;
   }
 
   /** Milliseconds left of a call's time, at least 1: for calls that take several requests. */

@@ -61,6 +61,15 @@ export function checkedCount(count: number, max: number, what: string): number {
   throw notApplied('invalid', `${what} is ${count}: give a whole number from 1 to ${max}`);
 }
 
+/** How long a call that was given these options may take, if they say. A bare number would otherwise be passed over in silence. */
+export function timeoutMsIn(options: { readonly timeoutMs?: number } | undefined): number | undefined {
+  if (options === undefined || options === null) return undefined;
+  if (typeof options !== 'object') {
+    throw notApplied('invalid', `the options are ${String(options)}: give an object, such as { timeoutMs: 500 }`);
+  }
+  return options.timeoutMs === undefined ? undefined : checkedTimeoutMs(options.timeoutMs);
+}
+
 export function checkedTimeoutMs(timeoutMs: number): number {
   // A text of digits would pass for a number, and be added as a text.
   if (typeof timeoutMs === 'number' && timeoutMs >= 1 && timeoutMs <= timeoutMsMax) return timeoutMs;

@@ -190,6 +190,7 @@ describe('bad input is refused before anything is sent', () => {
       'the options have timeout: there are endpoints, timeoutMs',
     ],
     ['time that is no number', (c) => c.get('k', { timeoutMs: Number.NaN }), 'invalid', 'timeoutMs is NaN'],
+    ['options that are a number', (c) => c.put('k', 'v', 500 as never), 'invalid', 'the options are 500'],
     ['no nodes', (c) => c.reconfigure([]), 'invalid', 'no node is named'],
     ['a node twice', (c) => c.reconfigure([1, 2, 1]), 'invalid', 'node 1 is named twice'],
     ['node 0', (c) => c.reconfigure([0]), 'invalid', 'node id is 0'],
