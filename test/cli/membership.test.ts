@@ -3,6 +3,7 @@ import { CatchUpMeter, type CatchUpProgress } from '../../src/cli/membership/cat
 import { type Answer, findProblems, pauseNote, stopAt } from '../../src/cli/membership/checks.ts';
 import { fillNewcomers } from '../../src/cli/membership/fill-newcomers.ts';
 import { progressBar } from '../../src/cli/membership/progress-bar.ts';
+import { RoomWatch } from '../../src/cli/membership/room-watch.ts';
 import { byAdding, byRemoving, byReplacing, parseNodes, toExactly } from '../../src/cli/membership/target.ts';
 import { planReconfiguration } from '../../src/cli/reconfiguration-plan.ts';
 import type { ClusterStatus, MemberStatus } from '../../src/client/cluster-status.ts';
@@ -99,6 +100,13 @@ describe('before anything is changed', () => {
     ['a newcomer is silent', sound, '1,2,4=h:4', [silent(4)], ['unreachable!']],
     ['another node is there', sound, '1,2,4=h:4', [answer(4, { nodeId: 5 })], ['otherNode!']],
     ['of another cluster', sound, '1,2,4=h:4', [answer(4, { clusterId: 'ffeeddccbbaa9988' })], ['otherCluster!']],
+    [
+      'without space',
+      sound,
+      '1,2,4=h:4',
+      [answer(4, { space: { level: 'full', usedBytes: 81, capacityBytes: 60 } })],
+      ['noRoom'],
+    ],
     ['nobody knows where', sound, '1,2,4', [], ['badInput!']],
     ['a silent one stays', status(member(1), member(2), member(3, down)), '1,2,3,4=h:4', [answer(4)], ['memberDown']],
     [
@@ -208,6 +216,22 @@ describe('how far newcomers are', () => {
       'node 4 has no room for the state: it takes about 12.0 MiB, and 5.0 MiB are left: nothing was changed; give it more room',
     );
     expect(events.at(-1)?.newcomers[0]).toMatchObject({ id: 4, lackOfRoom });
+  });
+
+  test('one that is full is not filled, and stops the filling once it stays so', () => {
+    const room = new RoomWatch();
+    const newcomer = {
+      ...member(4),
+      space: { level: 'full', usedBytes: 81 * mebibyte, capacityBytes: 60 * mebibyte },
+    } as const;
+    const emptier = { ...newcomer, space: { ...newcomer.space, level: 'low' } } as const;
+    expect(room.isFull(newcomer, 0)).toBe(true);
+    expect(room.isFull(newcomer, 9_900)).toBe(true);
+    expect(room.isFull(emptier, 9_950)).toBe(false);
+    expect(room.isFull(newcomer, 10_000)).toBe(true);
+    expect(() => room.isFull(newcomer, 20_000)).toThrow(
+      'node 4 has no room for all data: 81.0 MiB of 60.0 MiB are used: nothing was changed; give it more room',
+    );
   });
 
   test('a node is complete when it votes in that configuration, and silent ones are not', () => {

@@ -1,7 +1,8 @@
 import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts';
 import { isLoopback, isWildcard, parseAddress } from '../../cluster/address.ts';
-import type { NodeStatus } from '../../wire/client-message.ts';
+import type { NodeSpace, NodeStatus } from '../../wire/client-message.ts';
 import { CommandError, type ExitName } from '../exit-codes.ts';
+import { describeFull } from '../lack-of-room.ts';
 import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
 
 /** What a node that is to come, or to move, answered at its address. */
@@ -106,7 +107,14 @@ function newcomerProblems({ id, address, status, reason }: Answer, cluster: Clus
     const message = `node ${id} at ${address} has data of cluster ${status.clusterId}, this one is ${cluster.clusterId}: start it with an empty data directory`;
     return [unsafe('conditionFailed', 'otherCluster', message)];
   }
-  return [];
+  return fullProblems(id, status.space);
+}
+
+/** It would be a member without space, as which it keeps the cluster from taking puts. */
+function fullProblems(id: number, space: NodeSpace | undefined): Problem[] {
+  if (space?.level !== 'full') return [];
+  const message = `node ${id} has ${describeFull(space)}: as its member the cluster would take no puts; give it more room`;
+  return [{ isUnsafe: false, exit: 'overLimit', code: 'noRoom', message }];
 }
 
 function majorityProblems(

@@ -2,10 +2,11 @@ import type { KvClient } from '../../client/client.ts';
 import { KvError } from '../../client/errors.ts';
 import { fillingProblem } from '../../client/filling.ts';
 import type { ListedNode } from '../../cluster/node-list.ts';
+import type { NodeSpace } from '../../wire/client-message.ts';
 import { CommandError } from '../exit-codes.ts';
-import { describeLackOfRoom } from '../lack-of-room.ts';
 import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
-import { CatchUpMeter, type CatchUpProgress, type NewcomerProgress, type NewcomerStatus } from './catch-up-meter.ts';
+import { CatchUpMeter, type CatchUpProgress, type NewcomerStatus } from './catch-up-meter.ts';
+import { RoomWatch } from './room-watch.ts';
 
 const askTimeoutMsMax = 1000;
 
@@ -18,8 +19,8 @@ export interface Filling {
 }
 
 /**
- * Has the newcomers get all data while the members are what they are. Throws a {@link CommandError} if that takes too long, or a
- * KvError. It ends with the command: nothing is changed then.
+ * Has the newcomers get all data while the members are what they are. Throws a {@link CommandError} if that takes too long or one of
+ * them has no room for it, or a KvError. It ends with the command: nothing is changed then.
  */
 export async function fillNewcomers(
   client: Pick<KvClient, 'fill' | 'statusOf'>,
@@ -30,35 +31,30 @@ export async function fillNewcomers(
     added.map(({ id }) => id),
     configurationId + 1,
   );
+  const room = new RoomWatch();
   const problem = await fillingProblem(async () => {
     const newcomers = await client.fill(nodes, { timeoutMs });
     const statuses = await Promise.all(added.map((node) => statusOf(client, node, timeoutMs)));
     const members = statuses.filter((status) => status !== undefined);
     const progress = meter.measure({ members }, performance.now());
     onProgress(progress);
-    for (const newcomer of progress.newcomers) assertRoom(newcomer);
-    return newcomers;
+    for (const newcomer of progress.newcomers) room.assertRoom(newcomer);
+    const full = members.filter((member) => room.isFull(member, performance.now())).map(({ id }) => id);
+    return newcomers.map((one) => ({ ...one, isFilled: one.isFilled && !full.includes(one.id) }));
   }, fillTimeoutMs);
   if (problem !== undefined) throw new CommandError('notReached', 'notFilled', problem, 'notApplied');
-}
-
-/** More room does not come by waiting. */
-function assertRoom({ id, lackOfRoom }: NewcomerProgress): void {
-  if (lackOfRoom === null) return;
-  const problem = `node ${id} has ${describeLackOfRoom(lackOfRoom)}: nothing was changed; give it more room, or take another node`;
-  throw new CommandError('overLimit', 'noRoom', problem, 'notApplied');
 }
 
 async function statusOf(
   client: Pick<KvClient, 'statusOf'>,
   { id, address }: ListedNode,
   timeoutMs: number,
-): Promise<NewcomerStatus | undefined> {
+): Promise<(NewcomerStatus & { readonly space: NodeSpace | undefined }) | undefined> {
   if (address === undefined) return undefined;
   try {
     const status = await client.statusOf(address, { timeoutMs: Math.min(timeoutMs, askTimeoutMsMax) });
-    const { state, configurationId, decidedIndex, catchUp } = status;
-    return { id, state, configurationId, decidedIndex, catchUp };
+    const { state, configurationId, decidedIndex, catchUp, space } = status;
+    return { id, state, configurationId, decidedIndex, catchUp, space };
   } catch (error) {
     // One that does not answer for a moment is shown so.
     if (error instanceof KvError) return undefined;
