@@ -29,6 +29,8 @@ export interface OmniPaxosOptions<T> {
    * first (`catchUpTarget`). Must exceed `undecidedSizeMax`. Default: no limit.
    */
   readonly syncSizeMax?: number;
+  /** Most entries of such a suffix, whatever their size; who lacks more catches up first, as far as it is decided. Default: no limit. */
+  readonly syncEntriesMax?: number;
   /** Most size of proposals accepted by the leader and not yet decided; also of proposals held back. Default 1,000,000. */
   readonly undecidedSizeMax?: number;
   /** First id of reads, above all ids used by earlier incarnations of this node. Default 1. */
@@ -54,6 +56,7 @@ export function resolveOptions<T>(options: OmniPaxosOptions<T>): ResolvedOptions
     sizeOf: () => 1,
     messageSizeMax: 4096,
     syncSizeMax: Number.POSITIVE_INFINITY,
+    syncEntriesMax: Number.POSITIVE_INFINITY,
     undecidedSizeMax: 1_000_000,
     firstReadId: 1,
     ...options,
@@ -61,7 +64,7 @@ export function resolveOptions<T>(options: OmniPaxosOptions<T>): ResolvedOptions
   };
   checkWhole('configurationId', resolved.configurationId, 0);
   checkWhole('startIndex', resolved.startIndex, 0);
-  for (const name of ['resendTicks', 'messageSizeMax', 'undecidedSizeMax', 'firstReadId'] as const) {
+  for (const name of ['resendTicks', 'messageSizeMax', 'syncEntriesMax', 'undecidedSizeMax', 'firstReadId'] as const) {
     if (!(resolved[name] >= 1)) throw new RangeError(`${name} is ${resolved[name]}, it must be at least 1`);
   }
   if (resolved.syncSizeMax <= resolved.undecidedSizeMax) {

@@ -95,8 +95,12 @@ export class Leader<T> {
     return Math.max(log.decidedIndex, this.#phase.readFloor);
   }
 
-  /** The follower in session, none of `except`, that has most of the log on disk: who would take over with the least delay. */
+  /**
+   * The follower, none of `except`, that would take over with the least delay. In the accept phase that is the one in session that has most
+   * of the log on disk; in the prepare phase the one that has promised and has the newest log, or else any.
+   */
   furthestFollower(except: ReadonlySet<NodeId>): NodeId | undefined {
+    if (this.#phase.name === 'prepare') return this.#newestPromiser(except)?.pid;
     let furthest: Progress<T> | undefined;
     for (const follower of this.#followers) {
       if (except.has(follower.pid) || follower.status !== 'synced') continue;
@@ -104,6 +108,17 @@ export class Leader<T> {
       furthest = follower;
     }
     return furthest?.pid;
+  }
+
+  #newestPromiser(except: ReadonlySet<NodeId>): Progress<T> | undefined {
+    let newest: Progress<T> | undefined;
+    for (const follower of this.#followers) {
+      if (except.has(follower.pid)) continue;
+      const { promise } = follower;
+      const isNewer = promise && (!newest?.promise || comparePositions(promise, newest.promise) > 0);
+      if (newest === undefined || isNewer) newest = follower;
+    }
+    return newest;
   }
 
   onPromise(from: NodeId, message: PromiseMessage<T>): void {

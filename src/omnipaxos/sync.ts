@@ -47,7 +47,7 @@ export function acceptSyncIndex(follower: DecidedPosition, leaderBallot: Ballot,
 
 /**
  * The log from `from` to its end for a node that has decided `otherDecided`; `undefined` if that is trimmed here, or over
- * `syncSizeMax` while the other can shorten it by catching up on decided entries.
+ * `syncSizeMax` or `syncEntriesMax` while the other can shorten it by catching up on decided entries.
  */
 export function suffixFor<T>(
   log: Log<T>,
@@ -56,8 +56,9 @@ export function suffixFor<T>(
   otherDecided: number,
 ): Entry<T>[] | undefined {
   if (from < log.trimmedIndex) return undefined;
-  const suffix = log.read(from, log.acceptedIndex);
   const canCatchUp = otherDecided < log.decidedIndex;
+  if (canCatchUp && log.acceptedIndex - from > options.syncEntriesMax) return undefined;
+  const suffix = log.read(from, log.acceptedIndex);
   if (canCatchUp && entriesSize(suffix, options.sizeOf) > options.syncSizeMax) return undefined;
   return suffix;
 }

@@ -222,7 +222,7 @@ export class CatchUp {
   /** The snapshot turned out to be older than what is applied: not needed. */
   abandonState(): void {
     this.#needsState = false;
-    this.#restart();
+    this.#restart(queryTicks);
   }
 
   #restart(queryPatience = 0): void {

@@ -105,7 +105,10 @@ export class Clients {
   onApplied(command: Uint8Array, outcome: Outcome): void {
     if (outcome.type === 'spaceNoted' || (outcome.type === 'refused' && outcome.reason === 'malformed')) return;
     const write = this.#writes.takeApplied(command);
-    if (write) this.#output.respond(write.connection, write.requestId, { type: 'outcome', outcome });
+    if (!write) return;
+    // The first of several proposals may have been applied elsewhere, before its session went: this node had state in its place.
+    const isFateUnknown = write.proposals > 1 && outcome.type === 'refused' && outcome.reason === 'sessionExpired';
+    this.#output.respond(write.connection, write.requestId, isFateUnknown ? fateUnknown : { type: 'outcome', outcome });
   }
 
   onReadReady(readId: number, readIndex: number): void {
@@ -244,6 +247,12 @@ function readProblem(request: ReadRequest & RequestBody): Failure | undefined {
   const problem = request.type === 'get' ? keyProblem(request.key) : undefined;
   return problem === undefined ? undefined : failure('invalid', 'notApplied', problem);
 }
+
+const fateUnknown = failure(
+  'sessionExpired',
+  'unknown',
+  'the session went while the command was proposed more than once: it may have been applied before',
+);
 
 function busy(what: string): Failure {
   return failure('busy', 'notApplied', `too many ${what} are waiting on this node: try again, or ask another node`);

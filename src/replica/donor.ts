@@ -4,6 +4,7 @@ import type { SnapshotCursor, StateSnapshot } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 import type { LogHeld } from '../wire/client-message.ts';
+import { cutsPerMessageMax } from '../wire/limits.ts';
 import type {
   Cuts,
   CutsRequest,
@@ -251,7 +252,8 @@ export class Donor {
   #cuts({ index, after, rowsPerCut }: CutsRequest): Cuts {
     const snapshot = this.#read(index);
     const rows = Math.min(Math.max(rowsPerCut, 1), rowsPerWalkMax);
-    const { cursors, done } = snapshot?.cuts(after, rows, rowsPerWalkMax) ?? { cursors: [], done: false };
+    const rowsMax = Math.min(rowsPerWalkMax, rows * cutsPerMessageMax);
+    const { cursors, done } = snapshot?.cuts(after, rows, rowsMax) ?? { cursors: [], done: false };
     return { type: 'Cuts', index, after, cursors, done };
   }
 

@@ -12,6 +12,8 @@ import type { Voter } from './voter.ts';
 const slowFlushShare = 0.5;
 /** Election timeouts that a node has to take over when asked. */
 const takeOverTimeouts = 2;
+/** Election timeouts in which a new leader has to come into office: to write its promise, and to get what it lacks of the log. */
+const prepareTimeouts = 4;
 
 /** Timing, and what the keeper goes by. */
 export interface LeadView {
@@ -34,6 +36,8 @@ export class LeadKeeper {
   readonly #view: LeadView;
   readonly #diskWatch: DiskWatch;
   #handover: LeadHandover;
+  /** Since this node was elected, without being in office yet. */
+  #preparingTicks = 0;
   #isStopping = false;
 
   constructor(output: Output, view: LeadView) {
@@ -54,7 +58,7 @@ export class LeadKeeper {
     this.#isStopping = true;
     // Who was asked because of the disk is asked again.
     this.#handover = newHandover(this.#view);
-    this.#handOver();
+    this.#handOver('');
   }
 
   /** This node leads, and another could take the lead over: one that stops should wait for it. */
@@ -79,24 +83,34 @@ export class LeadKeeper {
     if (isSlow && !wasSlow) this.#output.notice('warn', 'the disk is slow: most flushes of the log take too long');
     if (wasSlow && !isSlow) this.#output.notice('info', 'the disk is quick again');
     const isUnfit = isSlow || this.#isStopping;
-    if (isUnfit && this.#view.voter?.paxos.isLeaderInAcceptPhase) this.#handOver();
+    const inOffice = this.#view.voter?.paxos.isLeaderInAcceptPhase === true;
+    const isStuck = this.#isStuck();
+    if (isUnfit && inOffice) this.#handOver('because of its slow disk this node');
+    else if (isStuck) this.#handOver('this node was elected and does not get as far as to lead: it');
     else this.#handover.rest();
+  }
+
+  /** Those who elected it wait for it as long as they hear it, be it for its disk or for a state that it has no room for. */
+  #isStuck(): boolean {
+    const paxos = this.#view.voter?.paxos;
+    const isPreparing = paxos?.isLeader === true && paxos.phase === 'prepare';
+    this.#preparingTicks = isPreparing ? this.#preparingTicks + 1 : 0;
+    return this.#preparingTicks > prepareTimeouts * this.#view.electionTimeoutTicks;
   }
 
   /** The leader asks this node to lead. One that stops, or whose disk is slow as well, is no better. */
   onTakeOver(from: NodeId, configurationId: number): void {
     const { voter } = this.#view;
-    if (voter?.configurationId !== configurationId || voter.leader?.pid !== from) return;
+    if (voter?.configurationId !== configurationId || !voter.follows(from)) return;
     if (!this.#isStopping && !this.#diskWatch.isSlow) voter.takeOver();
   }
 
-  /** Asks one node after the other, each once in a while. */
-  #handOver(): void {
+  /** Asks one node after the other, each once in a while. `who`: this node, with the reason, for people. */
+  #handOver(who: string): void {
     const { voter, tick } = this.#view;
     const successor = this.#handover.next(tick, (asked) => this.#successor(asked));
     if (successor === undefined || !voter) return;
-    if (!this.#isStopping)
-      this.#output.notice('warn', `because of its slow disk this node asks node ${successor} to lead`);
+    if (!this.#isStopping) this.#output.notice('warn', `${who} asks node ${successor} to lead`);
     this.#output.send(successor, voter.configurationId, { type: 'TakeOver' });
   }
 

@@ -169,9 +169,9 @@ export class Reconfigurations {
     return problem === undefined ? undefined : failure('unreachable', 'notApplied', problem);
   }
 
-  /** True while a proposal for it may yet be decided. */
+  /** True while a proposal for it may yet be decided. Where a StopSign ends the log already, it may be this one: a message can come twice. */
   #isOut(pending: PendingReconfiguration): boolean {
-    return pending.isProposed && this.#proposalsOut > 0;
+    return pending.isProposed && (this.#proposalsOut > 0 || this.#view.voter?.paxos.isStopped === true);
   }
 
   /** A newcomer that can be no member, however long one waits. */

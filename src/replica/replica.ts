@@ -357,13 +357,21 @@ export class Replica {
     const mode = this.#mode;
     if (mode.name === 'forming') this.#form(mode.formation);
     if (this.#mode.name === 'forming' && this.#tick === 1) this.#output.notice('info', whyNoLeader(this.#mode));
-    if (mode.name === 'member') mode.voter.tick();
+    if (mode.name === 'member') this.#tickVoter(mode.voter);
     catchUpOf(this.#mode)?.tick();
     if (mode.name === 'standby') this.#tickFilling(mode);
     this.#tickDonor(elapsedMs);
     this.#backups.tick();
     if (this.#tick % sweepTicks === 0) this.#clients.sweep();
     if (this.#tick % this.#settings.resendTicks === 0) this.#announceToUnheard();
+  }
+
+  #tickVoter(voter: Voter): void {
+    voter.tick();
+    const { appliedIndex } = this.#machine;
+    // A state that was installed while this node led could not be told to its log then.
+    const isAhead = appliedIndex > this.#store.state.decidedIndex && !this.#keeper.isInstalling;
+    if (isAhead && !voter.paxos.isLeaderInAcceptPhase) voter.paxos.installState(appliedIndex);
   }
 
   #tickDonor(elapsedMs: number): void {

@@ -34,6 +34,8 @@ export interface ReplicaSettings {
   readonly messageBytesMax: number;
   /** Most bytes of a log suffix in Promise or AcceptSync; who lacks more catches up first. */
   readonly syncBytesMax: number;
+  /** Most entries of such a suffix. */
+  readonly syncEntriesMax: number;
   /** Most bytes of entries or rows in one message of catch-up. */
   readonly catchUpBytesMax: number;
   /** Most bytes that a donor gives in a tick while it serves clients, to all who catch up together. */
@@ -71,6 +73,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   undecidedBytesMax: 16 * mebibyte,
   messageBytesMax: 4 * mebibyte,
   syncBytesMax: 32 * mebibyte,
+  syncEntriesMax: 131_072,
   catchUpBytesMax: mebibyte / 8,
   donorBytesPerTick: 0.625 * mebibyte,
   voteLagEntries: 1_000,

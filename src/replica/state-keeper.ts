@@ -117,7 +117,8 @@ export class StateKeeper {
     if (this.#isInstalling || state.decidedIndex <= configuration.startIndex) return;
     const tailFrom = this.#state.durableIndex - this.#settings.logTailEntries;
     const surplusTo = Math.min(this.#state.durableIndex, this.#logSurplusIndex);
-    const keepFrom = Math.min(Math.max(tailFrom, surplusTo), this.#donor.holdsLogFrom);
+    // A leader may have come by a state that is ahead of what it knows to be decided.
+    const keepFrom = Math.min(Math.max(tailFrom, surplusTo), this.#donor.holdsLogFrom, state.decidedIndex);
     const isSurplus = surplusTo > tailFrom;
     const entriesMin = isSurplus ? 1 : Math.min(trimEntriesMin, this.#settings.logTailEntries);
     if (keepFrom - sequence.trimmedIndex < entriesMin) return;

@@ -38,6 +38,7 @@ export class Voter {
       sizeOf: (command) => command.length,
       messageSizeMax: settings.messageBytesMax,
       syncSizeMax: settings.syncBytesMax,
+      syncEntriesMax: settings.syncEntriesMax,
       undecidedSizeMax: settings.undecidedBytesMax,
       firstReadId: 1 + (store.incarnation % incarnationsMax) * readIdsPerIncarnation,
     });
@@ -62,6 +63,11 @@ export class Voter {
   /** The ballot followed; undefined before the first. */
   get leader(): Ballot | undefined {
     return this.#paxos.currentLeader;
+  }
+
+  /** True if this node follows `nodeId`, or will once that one has prepared it. */
+  follows(nodeId: NodeId): boolean {
+    return this.leader?.pid === nodeId || this.#election.leader.pid === nodeId;
   }
 
   tick(): void {

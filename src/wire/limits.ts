@@ -9,8 +9,8 @@ export const clientFrameBytesMax = 16 * 1024 * 1024;
 export const requestsPerFrameMax = 16_384;
 /** Most messages in one peer frame. */
 export const messagesPerFrameMax = 65_536;
-/** Most entries in one peer message. */
-export const entriesPerMessageMax = 262_144;
+/** Most entries in one peer message: more than fit into what may be undecided, which a log that lacks it gets as a whole. */
+export const entriesPerMessageMax = 4_194_304;
 /** Most cuts of a snapshot in one peer message. */
 export const cutsPerMessageMax = 8_192;
 /** Most nodes in a configuration. */

@@ -85,6 +85,8 @@ export class Cluster {
   onArrival: (sent: Sent) => void = () => {};
   /** Told of each message that has arrived, before its node makes anything of it. */
   onArrived: (sent: Sent) => void = () => {};
+  /** Jobs of the state stores of these nodes do not end. */
+  readonly holdsJob = new Set<NodeId>();
   /** Says of each message whether it gets lost. */
   loses: (sent: Sent) => boolean = () => false;
   readonly #members: ReadonlyMap<NodeId, string>;
@@ -208,6 +210,11 @@ export class Cluster {
     this.cut([id], [...this.#nodes.keys()]);
   }
 
+  /** One link that was cut comes back with the next tick. */
+  healLink(a: NodeId, b: NodeId): void {
+    this.#cut.delete(pair(a, b));
+  }
+
   /** Links that were cut come back with the next tick. */
   heal(): void {
     this.#cut.clear();
@@ -224,7 +231,7 @@ export class Cluster {
   /** A tick, of which the nodes make nothing before `settle` runs, or goes on. */
   beginTick(): void {
     this.#dial();
-    for (const { process } of this.#nodes.values()) if (process) this.#endJob(process);
+    for (const { id, process } of this.#nodes.values()) if (process && !this.holdsJob.has(id)) this.#endJob(process);
     for (const { id, process } of this.#nodes.values()) {
       if (process && !this.#timeless.has(id)) this.#tickOf(process);
     }

@@ -1,9 +1,11 @@
 import { expect, it } from 'vitest';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
+import type { SnapshotCursor } from '../../src/kv/state-store.ts';
 import { type DecidedLog, Donor } from '../../src/replica/donor.ts';
 import { defaultReplicaSettings } from '../../src/replica/settings.ts';
-import type { StateChunk } from '../../src/wire/peer-message.ts';
+import { encodePeerFrames } from '../../src/wire/peer-frame.ts';
+import type { Cuts, StateChunk } from '../../src/wire/peer-message.ts';
 
 const log: DecidedLog = { decidedIndex: 500, trimmedIndex: 0, read: () => [] };
 const rows = { type: 'StateRequest', index: 0, after: undefined, upTo: undefined } as const;
@@ -61,4 +63,24 @@ it('a snapshot that nobody reads now goes where a write waits for room on the di
   donor.makeRoomOnDisk();
   expect(donor.logHeld).toBeUndefined();
   expect(chunkOf(4)).toBeUndefined();
+});
+
+it('cuts of a snapshot of large rows come in messages that fit into frames', () => {
+  const store = new MemoryStateStore();
+  for (let at = 0; at < 9_000; at++) store.put(`key-${at}`, new Uint8Array(1), at + 1);
+  const donor = new Donor(new KvStateMachine(store), defaultReplicaSettings);
+  const index = donor.hold(4, 0)?.index;
+  expect(index).toBe(0);
+  const counts: number[] = [];
+  let after: SnapshotCursor | undefined;
+  for (let isDone = false; !isDone; ) {
+    // Of rows of 64 KiB and more, each is a piece of its own.
+    donor.take(4, { type: 'CutsRequest', index: 0, after, rowsPerCut: 1 });
+    const payload = donor.serve(log)?.payload as Cuts;
+    expect(() => encodePeerFrames('0123456789abcdef', [{ configurationId: 1, payload }])).not.toThrow();
+    counts.push(payload.cursors.length);
+    after = payload.cursors.at(-1);
+    isDone = payload.done;
+  }
+  expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(8_999);
 });

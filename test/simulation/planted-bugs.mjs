@@ -497,8 +497,8 @@ export const plantedBugs = [
     edits: [
       {
         file: 'src/replica/lead-keeper.ts',
-        find: 'if (isUnfit && this.#view.voter?.paxos.isLeaderInAcceptPhase)',
-        replace: 'if (this.#view.voter?.paxos.isLeaderInAcceptPhase)',
+        find: 'if (isUnfit && inOffice)',
+        replace: 'if (inOffice)',
       },
     ],
   },

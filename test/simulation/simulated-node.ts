@@ -116,6 +116,11 @@ export class SimulatedNode {
     return this.#process?.replica;
   }
 
+  /** It leads, and has taken up the log of those who elected it. */
+  get isInOffice(): boolean {
+    return this.#process?.replica.voter?.paxos.isLeaderInAcceptPhase === true;
+  }
+
   get log(): SimulatedLogStore | undefined {
     return this.#process?.log;
   }
@@ -419,7 +424,10 @@ export class SimulatedNode {
       if (peer.sessionWith(this.id) === session) this.#checkKnown(process, peer);
       for (const message of messages) {
         oracle.onSend(this, to, message);
-        if (message.payload.type === 'TakeOver') this.#world.counts.add('lead offered for a slow disk');
+        if (message.payload.type === 'TakeOver')
+          this.#world.counts.add(
+            this.isInOffice ? 'lead offered for a slow disk' : 'lead offered by one that cannot take it up',
+          );
       }
       if (session.isOpen) network.send(this, peer, session, messages);
     }
