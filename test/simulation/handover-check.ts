@@ -26,7 +26,7 @@ export class HandoverCheck {
   onTakeOver(node: SimulatedNode, to: NodeId): void {
     const slowUs = node.slowFlushUs(node.nowUs - windowUs, node.electionTimeoutUs * 0.5 * spare);
     const life = `node ${node.id}, life ${node.life}`;
-    if (node.isInOffice) {
+    if (node.wasInOffice) {
       require(slowUs >=
         (this.#slow.has(life) ? slowStillUs : slowFromUs), 'the lead is handed over for a slow disk only', () =>
         `node ${node.id} asks node ${to} to lead after ${slowUs / 1000} ms of slow flushes`);

@@ -71,6 +71,7 @@ export class SimulatedNode {
   #wipes = 0;
   #life = 0;
   #process: Process | undefined;
+  #wasInOffice = false;
   #isPaused = false;
   /** What the operating system holds for a paused process. */
   #backlog: (() => void)[] = [];
@@ -116,9 +117,9 @@ export class SimulatedNode {
     return this.#process?.replica;
   }
 
-  /** It leads, and has taken up the log of those who elected it. */
-  get isInOffice(): boolean {
-    return this.#process?.replica.voter?.paxos.isLeaderInAcceptPhase === true;
+  /** At the beginning of the present turn it led, and had taken up the log of those who elected it. */
+  get wasInOffice(): boolean {
+    return this.#wasInOffice;
   }
 
   get log(): SimulatedLogStore | undefined {
@@ -406,6 +407,7 @@ export class SimulatedNode {
   #turn(process: Process): void {
     process.isTurnDue = false;
     const { oracle } = this.#world;
+    this.#wasInOffice = process.replica.voter?.paxos.isLeaderInAcceptPhase === true;
     const output = this.#guarded(() => process.replica.turn());
     oracle.afterTurn(this);
     if (this.#strikes('beforeRelease')) return;
@@ -426,7 +428,7 @@ export class SimulatedNode {
         oracle.onSend(this, to, message);
         if (message.payload.type === 'TakeOver')
           this.#world.counts.add(
-            this.isInOffice ? 'lead offered for a slow disk' : 'lead offered by one that cannot take it up',
+            this.#wasInOffice ? 'lead offered for a slow disk' : 'lead offered by one that cannot take it up',
           );
       }
       if (session.isOpen) network.send(this, peer, session, messages);
