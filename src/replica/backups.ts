@@ -1,7 +1,8 @@
 import { fromByteString, toByteString } from '../base/bytes.ts';
 import type { StateSnapshot, StateStore } from '../kv/state-store.ts';
 import type { ClientRequest, ResponseBody, WirePair } from '../wire/client-message.ts';
-import type { ConnectionId } from './events.ts';
+import type { ConnectionId, SpaceMeasured } from './events.ts';
+import { KeptPages } from './kept-pages.ts';
 import { failure, type Output } from './output.ts';
 import type { ReplicaSettings } from './settings.ts';
 import type { StateKeeper } from './state-keeper.ts';
@@ -31,6 +32,7 @@ interface WaitingBackup {
 
 interface OpenBackup {
   readonly snapshot: StateSnapshot;
+  readonly kept: KeptPages;
   idleTicks: number;
   ageTicks: number;
 }
@@ -107,6 +109,18 @@ export class Backups {
     this.#waiting = this.#waiting.filter(({ deadlineMs }) => deadlineMs > nowMs);
   }
 
+  /** Lets go of those that keep too much of the state's file from being used again. */
+  onSpace(measured: SpaceMeasured): void {
+    for (const [name, { kept }] of this.#open) {
+      if (!kept.isTooMuch(measured)) continue;
+      this.#letGo(name);
+      this.#output.notice(
+        'warn',
+        'a backup is read too slowly: what changed meanwhile takes too much room, so it ends',
+      );
+    }
+  }
+
   /** Lets go of all; who waits is not told. */
   closeAll(): void {
     for (const name of [...this.#open.keys()]) this.#letGo(name);
@@ -126,7 +140,7 @@ export class Backups {
     if (clusterId === undefined) return failure('noMajority', 'notApplied', 'this node belongs to no cluster yet');
     const backup = `${nodeId}-${incarnation}-${++this.#lastNumber}`;
     const snapshot = this.#state.openSnapshot();
-    this.#open.set(backup, { snapshot, idleTicks: 0, ageTicks: 0 });
+    this.#open.set(backup, { snapshot, kept: new KeptPages(), idleTicks: 0, ageTicks: 0 });
     return { type: 'backupOpened', backup, index: snapshot.index, nodeId, clusterId, clusterName };
   }
 
@@ -152,5 +166,5 @@ export class Backups {
 const notOpen = failure(
   'invalid',
   'notApplied',
-  'this node has no such backup open: it was not read for too long, or the node was started again; begin anew',
+  'this node has no such backup open: it was not read for too long, or kept too much space, or the node was started again; begin anew',
 );

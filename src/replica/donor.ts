@@ -16,6 +16,8 @@ import type {
   StateRequest,
 } from '../wire/peer-message.ts';
 import { DonorBudget, type DonorLoad } from './donor-budget.ts';
+import type { SpaceMeasured } from './events.ts';
+import { KeptPages } from './kept-pages.ts';
 import { segmentChecksum } from './segment-checksum.ts';
 import type { ReplicaSettings } from './settings.ts';
 
@@ -47,6 +49,7 @@ interface OpenSnapshot {
   readonly readers: Set<NodeId>;
   /** Those to whom it was offered, or who asked for rows of it, and who may not have it all yet. */
   readonly reading: Set<NodeId>;
+  readonly kept: KeptPages;
   idleTicks: number;
 }
 
@@ -145,6 +148,7 @@ export class Donor {
       snapshot,
       readers: open?.readers ?? new Set(),
       reading: new Set(),
+      kept: new KeptPages(),
       idleTicks: 0,
     });
   }
@@ -217,6 +221,17 @@ export class Donor {
     for (const [index, open] of this.#snapshots) {
       if (open.idleTicks >= this.#settings.donorTimeoutTicks) this.#close(index, open);
     }
+  }
+
+  /** Lets go of snapshots that keep too much of the state's file from being used again. Returns who read them: they begin anew. */
+  onSpace(measured: SpaceMeasured): NodeId[] {
+    const losers: NodeId[] = [];
+    for (const [index, open] of this.#snapshots) {
+      if (!open.snapshot || !open.kept.isTooMuch(measured)) continue;
+      losers.push(...open.reading);
+      this.#close(index, open);
+    }
+    return losers;
   }
 
   /** A node is gone: it asks again when it is back. */

@@ -15,6 +15,8 @@ export interface SpaceMeasured extends NodeSpace {
   readonly isWaiting: boolean;
   /** How much more of a state the disk can take, bytes. Undefined: as much as comes. */
   readonly stateRoomBytes?: number;
+  /** What nothing is in of the state's file, bytes; of that, what was freed since a snapshot was opened cannot be used while it is. */
+  readonly stateFreeBytes?: number;
 }
 
 /** What happens to a replica. Sockets, disks and timers only put these into the inbox. */

@@ -328,6 +328,9 @@ export class Replica {
     this.#space.onMeasured(measured);
     this.#keeper.onSpace(measured);
     if (measured.isWaiting) this.#donor.makeRoomOnDisk();
+    const losers = this.#donor.onSpace(measured);
+    if (losers.length > 0) this.#output.notice('warn', tooSlow(losers));
+    this.#backups.onSpace(measured);
     this.#trimLog();
   }
 
@@ -844,6 +847,10 @@ export class Replica {
 /** The origin of a cluster stays that of all its configurations: the metadata of a StopSign does not carry it. */
 function withOrigin(configuration: Configuration, origin: Origin | undefined): Configuration {
   return origin === undefined || configuration.origin !== undefined ? configuration : { ...configuration, origin };
+}
+
+function tooSlow(takers: readonly NodeId[]): string {
+  return `the state is taken too slowly by node ${takers.join(', ')}: what changed meanwhile takes too much room, so it begins anew`;
 }
 
 /** Members of `next` that were not in `before`. */

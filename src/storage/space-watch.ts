@@ -131,6 +131,7 @@ export class SpaceWatch {
       logSurplusIndex: this.#log.surplusIndex(surplusBytes),
       logAmpleIndex: this.#log.surplusIndex(surplusBytes * amplePart),
       isWaiting,
+      stateFreeBytes: state.freeBytes,
       stateRoomBytes: Math.min(stateLeftBytes - this.#plan.reserveBytes, capacityBytes - usedBytes),
       againMs: isWaiting
         ? measureMsMin

@@ -84,3 +84,15 @@ it('cuts of a snapshot of large rows come in messages that fit into frames', () 
   }
   expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(8_999);
 });
+
+it('a snapshot that keeps too much of the file from being used again is let go of, and its readers are named', () => {
+  const mebibyte = 1024 * 1024;
+  const donor = new Donor(new KvStateMachine(new MemoryStateStore()), defaultReplicaSettings);
+  const measured = { level: 'ok', logSurplusIndex: 0, logAmpleIndex: 0, isWaiting: false } as const;
+  const space = { ...measured, usedBytes: 100 * mebibyte, capacityBytes: 500 * mebibyte };
+  expect(isHeld(donor, 4)).toBe(true);
+  const lost = [50, 249, 251].map((free) => donor.onSpace({ ...space, stateFreeBytes: free * mebibyte }));
+  expect(lost).toEqual([[], [], [4]]);
+  donor.take(4, rows);
+  expect(donor.serve(log)?.payload).toMatchObject({ type: 'StateChunk', chunk: undefined });
+});
