@@ -46,6 +46,7 @@ export class PeerLink {
   #peer: PeerHello | undefined;
   #tcp: Socket | undefined;
   #ended = false;
+  #heardAtMs = performance.now();
   #hasSaidWhy = false;
   #lastError: string | undefined;
   #endCode: number | undefined;
@@ -82,6 +83,11 @@ export class PeerLink {
   /** True once one end said why it will not have the other, or does not understand it. */
   get isRefused(): boolean {
     return this.#endCode === closeCodes.refused || this.#endCode === closeCodes.malformed;
+  }
+
+  /** When something came from the other node, on the clock of `performance.now()`. */
+  get heardAtMs(): number {
+    return this.#heardAtMs;
   }
 
   get isOpen(): boolean {
@@ -140,6 +146,7 @@ export class PeerLink {
 
   #receive(data: RawData, isBinary: boolean): void {
     if (this.#ended) return;
+    this.#heardAtMs = performance.now();
     const received = this.#decode(data, isBinary);
     if (received === undefined) return;
     if ('messages' in received) {

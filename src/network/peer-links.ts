@@ -25,6 +25,10 @@ export interface PeerLimits {
   readonly frameBytesMax: number;
   /** Accepted connections that have not said hello yet. */
   readonly strangersMax: number;
+  /** A node that was heard within this time runs: nobody else is it. */
+  readonly aliveMsMax: number;
+  /** For so long nobody must have reached a node at its known address before one at another address is taken for it. */
+  readonly movedMsMin: number;
 }
 
 const defaultPeerLimits: PeerLimits = {
@@ -36,6 +40,8 @@ const defaultPeerLimits: PeerLimits = {
   bufferedBytesMax: 64 * 1024 * 1024,
   frameBytesMax: peerFrameBytesMax,
   strangersMax: 256,
+  aliveMsMax: 1000,
+  movedMsMin: 10_000,
 };
 
 /** A link as its owner holds it. */
@@ -70,6 +76,10 @@ interface Target {
   readonly backoff: Backoff;
   timer: NodeJS.Timeout | undefined;
   attempt: PeerLink | undefined;
+  /** Since when no attempt has reached it; undefined while none has failed since it was reached. */
+  unreachedSinceMs: number | undefined;
+  /** The opening with which it was linked last. */
+  opening: string | undefined;
   /** Last reason logged, so that the same one is not logged every second. */
   loggedReason: string | undefined;
 }
@@ -81,7 +91,9 @@ interface Target {
  * rule and so come to keep the same one, without a word. An attempt under way is therefore never given up because another link came
  * up: the other end may just have chosen it.
  *
- * Links between clusters of different names or ids are refused here, and so is a node that is not the one dialled.
+ * Links between clusters of different names or ids are refused here, and so is a node that is not the one dialled, and a second
+ * process that says that it is a node which runs: somebody started a copy of its directory. One that comes from another address than the
+ * known one is therefore taken for that node only when nobody has been there for a while.
  */
 export class PeerLinks {
   readonly #options: PeerLinksOptions;
@@ -116,7 +128,10 @@ export class PeerLinks {
     if (this.#closed || this.#targets.get(nodeId)?.address === address) return;
     this.undial(nodeId);
     const backoff = new Backoff(this.#limits.redialMinMs, this.#limits.redialMaxMs);
-    const target = { nodeId, address, backoff, timer: undefined, attempt: undefined, loggedReason: undefined };
+    const target = {
+      ...{ nodeId, address, backoff, timer: undefined, attempt: undefined, loggedReason: undefined },
+      ...{ unreachedSinceMs: undefined, opening: undefined },
+    };
     this.#targets.set(nodeId, target);
     if (!this.#links.has(nodeId)) this.#attempt(target);
   }
@@ -209,12 +224,33 @@ export class PeerLinks {
       return;
     }
     const present = this.#links.get(hello.nodeId);
+    const impostor = this.#impostorProblem(link, hello, present);
+    if (impostor !== undefined) {
+      link.end(closeCodes.refused, impostor);
+      return;
+    }
     if (present !== undefined && !replaces(link, present, own.nodeId < hello.nodeId)) {
       link.end(closeCodes.duplicate, 'another link is up');
       return;
     }
     present?.end(closeCodes.duplicate, 'a newer link is up');
     this.#connect(link, hello);
+  }
+
+  /** Why this may be a copy of the node that it says it is, if it may. */
+  #impostorProblem(link: PeerLink, hello: PeerHello, present: PeerLink | undefined): string | undefined {
+    const { nodeId } = hello;
+    const nowMs = performance.now();
+    if (present?.peer !== undefined && openingOf(present.peer) !== openingOf(hello)) {
+      if (nowMs - present.heardAtMs > this.#limits.aliveMsMax) return undefined;
+      return `node ${nodeId} runs at ${present.peer.address} already: are there two copies of its data directory?`;
+    }
+    const target = this.#targets.get(nodeId);
+    if (present !== undefined || link.dialledNodeId !== undefined || target === undefined) return undefined;
+    if (target.address === hello.address || target.opening === openingOf(hello)) return undefined;
+    const unreachedMs = nowMs - (target.unreachedSinceMs ?? nowMs);
+    if (unreachedMs >= this.#limits.movedMsMin) return undefined;
+    return `node ${nodeId} is known at ${target.address}, not ${hello.address}: it is looked for there first, for 10 s`;
   }
 
   #connect(link: PeerLink, hello: PeerHello): void {
@@ -232,6 +268,8 @@ export class PeerLinks {
       clearTimeout(target.timer);
       target.timer = undefined;
       target.loggedReason = undefined;
+      target.unreachedSinceMs = undefined;
+      target.opening = openingOf(hello);
     }
     this.#options.onConnected(hello, {
       refuse: (reason, kind) => this.#refuse(link, hello.nodeId, reason, kind),
@@ -299,6 +337,8 @@ export class PeerLinks {
   #noticeFailure(link: PeerLink, reason: string): void {
     this.#logFailure(link, reason);
     const { dialledNodeId } = link;
+    const target = dialledNodeId === undefined ? undefined : this.#targets.get(dialledNodeId);
+    if (target) target.unreachedSinceMs ??= performance.now();
     // Another link to it may be up: then this one is the second, and no failure.
     if (dialledNodeId === undefined || this.#links.has(dialledNodeId)) return;
     this.#options.onUnreached?.(dialledNodeId, reason, link.isRefused);
@@ -316,6 +356,11 @@ export class PeerLinks {
       this.#log('warn', 'peer not reached, trying again', { node: target.nodeId, address: target.address, reason });
     }
   }
+}
+
+/** Names the process that holds a directory open. */
+function openingOf({ storageId, opened }: PeerHello): string {
+  return `${storageId} ${opened.incarnation} ${opened.nonce}`;
 }
 
 /** Whether `link` takes the place of `present`, both to the same node. */

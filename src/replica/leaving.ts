@@ -1,7 +1,9 @@
 import { type Configuration, historyOf } from '../cluster/configuration.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
+import type { StopSign } from '../omnipaxos/entry.ts';
 import { majority } from '../omnipaxos/quorum.ts';
 import type { Peers } from './peers.ts';
+import { stopSignOf } from './stop-sign.ts';
 
 /** Election timeouts in which the members of a sealed configuration may decide its StopSign once more. */
 const timeoutsToDecideAgain = 20;
@@ -38,6 +40,16 @@ export class Leaving {
     if ((this.#announced?.configurationId ?? 0) >= configuration.configurationId) return;
     this.#announced = configuration;
     this.#announcedTick = tick;
+  }
+
+  /**
+   * The StopSign of the present configuration, if that is all that is lacking below `decidedIndex`: to be told of the next configuration
+   * is to know it, and that it is decided. Without this the last one who has the log could wait for ever for a quorum to decide it again.
+   */
+  toDecideAt(decidedIndex: number): StopSign | undefined {
+    const announced = this.#announced;
+    const isNext = announced?.configurationId === this.#present.configurationId + 1;
+    return isNext && announced.startIndex === decidedIndex + 1 ? stopSignOf(announced) : undefined;
   }
 
   /**

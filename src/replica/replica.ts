@@ -123,6 +123,8 @@ export class Replica {
     this.#fillings = new Fillings(this.#output, view, fillLag * this.#settings.voteLagEntries);
     this.#leadKeeper = new LeadKeeper(this.#output, view);
     this.#mode = this.#initialMode();
+    const stale = staleAddresses(options.initial, this.#configuration);
+    if (stale !== undefined) this.#output.notice('warn', stale);
   }
 
   /** What this node says of itself on a new link, as of now. */
@@ -700,6 +702,7 @@ export class Replica {
 
   #advanceCatchUp(): void {
     const mode = this.#mode;
+    if (mode.name === 'member') this.#decideStopSign(mode);
     const later = mode.name === 'member' ? this.#taking.follow(mode) : undefined;
     if (later) this.#enter(later);
     if (mode.name === 'joining' && mode.catchUp.isComplete) {
@@ -710,6 +713,14 @@ export class Replica {
     }
     const catchUp = catchUpOf(this.#mode);
     if (catchUp) this.#sendAll(this.#taking.requests(catchUp, this.#peers.ids(), this.#space.stateRoomBytes));
+  }
+
+  #decideStopSign({ voter, leaving }: Mode & { name: 'member' }): void {
+    const { decidedIndex } = this.#store.state;
+    const stopSign = leaving.toDecideAt(decidedIndex);
+    if (!stopSign || voter.paxos.isLeaderInAcceptPhase || this.#keeper.isInstalling) return;
+    voter.paxos.installDecided(decidedIndex, [{ type: 'StopSign', stopSign }]);
+    this.#hasMoreToDo = true;
   }
 
   #give(): void {
@@ -847,6 +858,14 @@ export class Replica {
 /** The origin of a cluster stays that of all its configurations: the metadata of a StopSign does not carry it. */
 function withOrigin(configuration: Configuration, origin: Origin | undefined): Configuration {
   return origin === undefined || configuration.origin !== undefined ? configuration : { ...configuration, origin };
+}
+
+/** What the members agreed on counts. Else a copy of a directory that is started elsewhere would be taken for the node that it was. */
+function staleAddresses({ nodes }: InitialCluster, configuration: Configuration | undefined): string | undefined {
+  const moved = (configuration?.members ?? []).filter(({ id, address }) => (nodes.get(id) ?? address) !== address);
+  if (moved.length === 0) return undefined;
+  const list = moved.map(({ id, address }) => `node ${id} at ${address}, not at ${nodes.get(id)}`).join(', ');
+  return `the members know ${list}: that counts, and not the cluster file; kv reconfigure gives a node that moved its new address`;
 }
 
 function tooSlow(takers: readonly NodeId[]): string {

@@ -15,6 +15,11 @@ export function encodeMembers(members: readonly Member[], quorum?: QuorumSizes):
   return writer.finish();
 }
 
+/** The StopSign that opened `configuration`, as {@link configurationOf} reads it. */
+export function stopSignOf({ configurationId, members, quorum }: Configuration): StopSign {
+  return { configId: configurationId, nodes: members.map(({ id }) => id), metadata: encodeMembers(members, quorum) };
+}
+
 /** The configuration that a StopSign at `index` opens. Throws DecodeError if its metadata is not ours. */
 export function configurationOf(stopSign: StopSign, index: number): Configuration {
   const reader = new ByteReader(stopSign.metadata ?? new Uint8Array(0));

@@ -93,6 +93,8 @@ describe('before anything is changed', () => {
     expect(codes(sound, '1,2')).toEqual([]);
     // Whoever goes may be down.
     expect(codes(status(member(1), member(2), member(3, down)), '1,2,4=h:4', [answer(4)])).toEqual([]);
+    // It runs at the address that it is to be given.
+    expect(codes(status(member(1), member(2), member(3, down)), '1,2,3=h:33', [answer(3)])).toEqual([]);
   });
 
   test.each<[string, ClusterStatus, string, Answer[], string[]]>([

@@ -124,7 +124,7 @@ describe('a link', () => {
     onTestFinished(() => {
       vi.useRealTimers();
     });
-    const one = await TestNode.start(1);
+    const one = await TestNode.start(1, { limits: { movedMsMin: 0 } });
     const [reached, forgotten, later] = [await closingListener(), await closingListener(), await closingListener()];
     one.links.dial(2, reached.address);
     one.links.dial(3, forgotten.address);
@@ -216,6 +216,42 @@ describe('two links to one node', () => {
       for (const node of nodes) expect(node.links.connected.length).toBe(3);
       expect(nodes.map(({ accepted }) => accepted.size)).toEqual([0, 1, 2, 3]);
     });
+  });
+});
+
+describe('a node that is there twice', () => {
+  const original = helloOf(2);
+  const copy = helloOf(2, { opened: { ...original.opened, incarnation: 1, nonce: 'fedcba9876543210' } });
+
+  it('is the one that is heard; the other comes in once that one is silent', async () => {
+    const one = await TestNode.start(1, { limits: { aliveMsMax: 200 } });
+    const first = await rawPeer(one, original);
+    await until(() => expect(one.events).toEqual(['+2']));
+    const second = await rawPeer(one, copy);
+    await until(() => expect(second.closed?.code).toBe(4001));
+    expect(second.closed?.reason).toContain('node 2 runs at 127.0.0.1:1 already: are there two copies');
+    expect(first.closed).toBeUndefined();
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    await rawPeer(one, copy);
+    await until(() => expect(one.events).toEqual(['+2', '-2', '+2']));
+    await until(() => expect(first.closed?.code).toBe(4002));
+  });
+
+  it('is looked for at its known address, before one at another address is taken for it', async () => {
+    const one = await TestNode.start(1, { limits: { movedMsMin: 300, redialMinMs: 10, redialMaxMs: 20 } });
+    const known = await closingListener();
+    one.links.dial(2, known.address);
+    const early = await rawPeer(one, original);
+    await until(() => expect(early.closed?.code).toBe(4001));
+    expect(early.closed?.reason).toContain(`node 2 is known at ${known.address}, not 127.0.0.1:1`);
+    await new Promise((resolve) => setTimeout(resolve, 350));
+    const late = await rawPeer(one, original);
+    await until(() => expect(one.events).toEqual(['+2']));
+    // What was linked once is the same one again, if it comes back at once.
+    late.socket.close();
+    await until(() => expect(one.events).toEqual(['+2', '-2']));
+    await rawPeer(one, original);
+    await until(() => expect(one.events).toEqual(['+2', '-2', '+2']));
   });
 });
 

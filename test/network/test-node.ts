@@ -126,6 +126,7 @@ export class TestNode {
   static async start(id: number, options: TestNodeOptions = {}): Promise<TestNode> {
     const node = new TestNode(id, options);
     ({ port: node.port } = await node.gateway.listen({ host: '127.0.0.1', port: options.port ?? 0 }));
+    node.hello = { ...node.hello, address: node.address };
     onTestFinished(() => node.stop());
     return node;
   }

@@ -3,6 +3,7 @@ import type { Configuration } from '../../src/cluster/configuration.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
 import { Leaving } from '../../src/replica/leaving.ts';
 import { Peers } from '../../src/replica/peers.ts';
+import { configurationOf as opens } from '../../src/replica/stop-sign.ts';
 
 const memberOf = (id: NodeId) => ({ id, address: `127.0.0.1:${7000 + id}`, storageId: String(id).padStart(16, '0') });
 const configurationOf = (configurationId: number, startIndex: number, ids: readonly NodeId[]): Configuration => ({
@@ -53,6 +54,14 @@ describe('a voter', () => {
     expect(leaving.toEnterWithoutState(200), 'with node 3 it is a majority').toBeUndefined();
     peers.heard(3, 5);
     expect(leaving.toEnterWithoutState(200)).toBe(next);
+  });
+
+  it('that lacks nothing but the StopSign has it by the announcement of the next configuration', () => {
+    const stopSign = told([next]).leaving.toDecideAt(199);
+    expect(stopSign && opens(stopSign, 199)).toEqual(configurationOf(4, 200, [2, 3, 4]));
+    expect(told([next]).leaving.toDecideAt(198)).toBeUndefined();
+    expect(told([next]).leaving.toDecideAt(200)).toBeUndefined();
+    expect(told([afterNext]).leaving.toDecideAt(299), 'that is the StopSign of a later one').toBeUndefined();
   });
 
   it('leaves before a state from behind the StopSign of its own configuration becomes its own', () => {

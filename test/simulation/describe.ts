@@ -1,3 +1,4 @@
+import { DecodeError } from '../../src/base/bytes.ts';
 import { decodeCommand } from '../../src/kv/command.ts';
 import type { Ballot } from '../../src/omnipaxos/ballot.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
@@ -14,7 +15,8 @@ export function describeBallot(ballot: Ballot): string {
 
 export function describeEntry(entry: Entry<Uint8Array>): string {
   if (entry.type === 'StopSign') return `StopSign(${entry.stopSign.configId}: ${entry.stopSign.nodes.join(' ')})`;
-  const command = decodeCommand(entry.entry);
+  const command = decoded(entry.entry);
+  if (command === undefined) return `no command (${entry.entry.length} bytes)`;
   const origin = `${command.session}/${command.number}`;
   if (command.kind === 'openSession') return `open(${command.number})`;
   if (command.kind === 'reportSpace') {
@@ -23,6 +25,16 @@ export function describeEntry(entry: Entry<Uint8Array>): string {
   }
   const key = text(command.key);
   return command.kind === 'put' ? `put(${origin} ${key}=${text(command.value)})` : `delete(${origin} ${key})`;
+}
+
+/** Undefined for what is no command, which some clients send. */
+function decoded(bytes: Uint8Array): ReturnType<typeof decodeCommand> | undefined {
+  try {
+    return decodeCommand(bytes);
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
 }
 
 function describeMessage({ configurationId, payload }: PeerMessage): string {

@@ -32,7 +32,7 @@ export function findProblems(plan: ReconfigurationPlan, status: ClusterStatus, a
     ...answers.filter(({ id }) => isAdded(plan, id)).flatMap((answer) => newcomerProblems(answer, status)),
     ...loopbackProblems(plan, staying),
     ...majorityProblems(plan, staying, answers),
-    ...staying.flatMap(stayerProblems),
+    ...staying.filter(({ id }) => !hasMoved(id, answers)).flatMap(stayerProblems),
     ...answers.filter(({ id }) => !isAdded(plan, id)).flatMap(movedProblems),
   ];
 }
@@ -154,6 +154,11 @@ function movedProblems({ id, address, status, reason }: Answer): Problem[] {
     return [risky('memberDown', `node ${id} does not answer at its new address ${address} (${reason})`)];
   if (status.nodeId === id) return [];
   return [unsafe('conditionFailed', 'otherNode', `at ${address} is node ${status.nodeId}, not node ${id}`)];
+}
+
+/** It runs at the address that it is to be given. */
+function hasMoved(id: number, answers: readonly Answer[]): boolean {
+  return answers.some((answer) => answer.id === id && answer.status?.nodeId === id);
 }
 
 function takesPart(member: MemberStatus): boolean {
