@@ -3,26 +3,27 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { syncDirectory, writeFileDurably } from './durable-file.ts';
-import { diskFailure, isFullDisk } from './storage-error.ts';
+import { DamagedError, diskFailure, isFullDisk } from './storage-error.ts';
 
 /*
  * A file that is there while a data directory is closed in good order. It holds size and checksum of the state's file as
  * it was closed, since LMDB has no checksums of its own: what changed in it while it lay there is noticed, whatever it is.
+ * It also holds how many records of the log there were, whose end is else taken for where the last write was torn.
  */
 
 const fileName = 'closed';
-const wholeFile = /^(state (\d+) bytes crc32 ([0-9a-f]{8})\n)crc32 ([0-9a-f]{8})\n$/;
+const wholeFile = /^((state \d+ bytes crc32 [0-9a-f]{8}\n)(?:log (\d+) records\n)?)crc32 ([0-9a-f]{8})\n$/;
 const chunkBytes = 1024 * 1024;
 
 /** - `asClosed`: the file is what it was when it was closed. - `changed`: it is not. - `unknown`: it was not closed in good order. */
 export type CloseVerdict = 'asClosed' | 'changed' | 'unknown';
 
 /**
- * Notes that `file`, which nobody writes to any more, was closed in good order; not if the disk is full: the next start then
- * checks it record by record. Rejects with a `DiskFailedError`.
+ * Notes that `file`, which nobody writes to any more, was closed in good order, and the log after `logRecords` records; not if the disk
+ * is full: the next start then checks it record by record. Rejects with a `DiskFailedError`.
  */
-export async function markClosed(directory: string, file: string): Promise<void> {
-  const text = `state ${await fingerprint(file)}\n`;
+export async function markClosed(directory: string, file: string, logRecords: number): Promise<void> {
+  const text = `state ${await fingerprint(file)}\nlog ${logRecords} records\n`;
   try {
     writeFileDurably(directory, fileName, `${text}crc32 ${hex(crc32(text))}\n`);
   } catch (error) {
@@ -32,11 +33,25 @@ export async function markClosed(directory: string, file: string): Promise<void>
 
 /** Whether `file` is as it was when it was closed in good order. Reads all of it. Rejects with a `DiskFailedError`. */
 export async function closeVerdict(directory: string, file: string): Promise<CloseVerdict> {
+  const note = readNote(directory);
+  if (note === undefined) return 'unknown';
+  return `state ${await fingerprint(file)}\n` === note.state ? 'asClosed' : 'changed';
+}
+
+/** Throws a {@link DamagedError} if the log, of which `records` are found, had more when it was closed in good order. */
+export function checkLogEnd(directory: string, logDirectory: string, records: number): void {
+  const closedAfter = readNote(directory)?.logRecords;
+  if (closedAfter === undefined || records >= closedAfter) return;
+  const problem = `it had ${closedAfter} records when it was closed: its end is not what was written`;
+  throw new DamagedError(logDirectory, `record ${records + 1}`, problem);
+}
+
+function readNote(directory: string): { readonly state: string; readonly logRecords: number | undefined } | undefined {
   const note = join(directory, fileName);
-  if (!existsSync(note)) return 'unknown';
+  if (!existsSync(note)) return undefined;
   const match = wholeFile.exec(readFileSync(note, 'latin1'));
-  if (match === null || hex(crc32(match[1] as string)) !== match[4]) return 'unknown';
-  return `state ${await fingerprint(file)}\n` === match[1] ? 'asClosed' : 'changed';
+  if (match === null || hex(crc32(match[1] as string)) !== match[4]) return undefined;
+  return { state: match[2] as string, logRecords: match[3] === undefined ? undefined : Number(match[3]) };
 }
 
 /** To be called before the file is opened. */

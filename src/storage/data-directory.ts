@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { Identity } from '../cluster/configuration.ts';
 import type { Origin } from '../cluster/origin.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import { closeVerdict, markClosed, markOpened } from './clean-close.ts';
+import { checkLogEnd, closeVerdict, markClosed, markOpened } from './clean-close.ts';
 import { DataDirectoryError, olderCopyError } from './data-directory-error.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { DiskReserve } from './disk-reserve.ts';
@@ -155,7 +155,7 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
       room.stopWaiting();
       try {
         await closeStores(stores);
-        await markClosed(path, stateFile);
+        await markClosed(path, stateFile, stores.logStore.records);
       } finally {
         lock.release();
       }
@@ -184,6 +184,7 @@ async function openStores(
     ...(options.tail === undefined ? {} : { tail: options.tail }),
     segmentBytes: plan.segmentBytes,
     room,
+    onRecovered: (records) => checkLogEnd(dirname(paths.log), paths.log, records),
   });
   try {
     const stateStore = await LmdbStateStore.open(paths.state, room);

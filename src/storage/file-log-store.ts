@@ -55,6 +55,8 @@ export interface FileLogStoreOptions {
   readonly segmentBytes?: number;
   /** Where writes wait that find the disk full; if not given, they fail. */
   readonly room?: DiskRoom;
+  /** Told how many records are found before anything is written; may throw. */
+  readonly onRecovered?: (records: number) => void;
 }
 
 /**
@@ -86,7 +88,9 @@ export class FileLogStore implements LogStore {
   /** Opens the store and recovers what the last flush left. Counts the opening durably. Throws a `DamagedError` or a `DiskFailedError`. */
   static async open(options: FileLogStoreOptions): Promise<FileLogStore> {
     const { path, clusterId, segmentBytes = defaultSegmentBytes, room = new DiskRoom(path) } = options;
-    const recovered = recover(path) ?? (await createLog(path, segmentBytes));
+    const found = recover(path);
+    if (found !== undefined) options.onRecovered?.(found.number - 1);
+    const recovered = found ?? (await createLog(path, segmentBytes));
     const bound = recovered.owner.clusterId;
     if (bound !== undefined && bound !== (clusterId ?? bound)) throw otherClusterError(bound, clusterId ?? bound);
     const wal = new Wal(path, recovered, segmentBytes, room);
@@ -123,6 +127,11 @@ export class FileLogStore implements LogStore {
 
   get identity(): Identity {
     return this.#identity;
+  }
+
+  /** Records ever written to the log. */
+  get records(): number {
+    return this.#wal.records;
   }
 
   get configuration(): Configuration | undefined {

@@ -68,9 +68,9 @@ async function fill(path: string, { nodeId, clusterName, origin, rows }: Seed): 
   removeIdentity(path);
   const identity = beginCreation(path, { nodeId, clusterName });
   await fillState(join(path, 'state'), origin.index, rows);
-  await fillLog(join(path, 'log'), identity, origin.index);
+  const logRecords = await fillLog(join(path, 'log'), identity, origin.index);
   writeOrigin(path, origin);
-  await markClosed(path, join(path, 'state', dataFileName));
+  await markClosed(path, join(path, 'state', dataFileName), logRecords);
   finishCreation(path, identity);
   // Last: whoever finds an identity without this mark finds all of it.
   rmSync(join(path, seedingName));
@@ -94,7 +94,7 @@ async function fillLog(
   path: string,
   { nodeId, storageId }: { readonly nodeId: NodeId; readonly storageId: string },
   index: number,
-): Promise<void> {
+): Promise<number> {
   const store = await FileLogStore.open({ path, nodeId, storageId });
   try {
     store.sequence.reset(index);
@@ -104,6 +104,7 @@ async function fillLog(
   } finally {
     await store.close();
   }
+  return store.records;
 }
 
 function notEmpty(path: string, what: string): DataDirectoryError {

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { VerifyProblem, VerifyReport } from '../cluster/verify-report.ts';
-import { closeVerdict } from './clean-close.ts';
+import { checkLogEnd, closeVerdict } from './clean-close.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { type DirectoryIdentity, hasData, inspectIdentity } from './identity-file.ts';
@@ -119,6 +119,7 @@ class Verification {
     try {
       const log = inspectLog(directory, (segment, count) => this.#onProgress(`log: segment ${segment} of ${count}`));
       if (log === undefined) this.#report(directory, undefined, 'it has no segment of the log');
+      else checkLogEnd(this.#path, directory, log.records);
       return log;
     } catch (error) {
       this.#reportError(directory, error);

@@ -81,6 +81,11 @@ export class Wal {
     this.#file = openSegment(directory, this.#present.segment);
   }
 
+  /** Records ever written. */
+  get records(): number {
+    return this.#number - 1;
+  }
+
   /** Size of the present segment's file. */
   get presentBytes(): number {
     return this.#present.bytes;

@@ -177,6 +177,28 @@ it('notices keys that a search no longer finds, though their own bytes are sound
   }
 });
 
+it('notices that the end of the log is gone since it was closed, which a crash would leave so', async () => {
+  await make();
+  const { logStore, close } = await openDataDirectory({ path, nodeId: 1 });
+  for (let index = 0; index < 20; index++) {
+    logStore.sequence.append([{ type: 'Normal', entry: Buffer.alloc(50, index + 1) }]);
+    logStore.commit();
+    await logStore.flush();
+  }
+  await close();
+  const file = join(path, 'log', readdirSync(join(path, 'log')).toSorted()[0] as string);
+  const bytes = readFileSync(file);
+  const end = bytes.findLastIndex((byte) => byte !== 0) + 1;
+  // As a write that got lost in the disk's cache leaves it.
+  writeFileSync(file, bytes.fill(0, end - 500, end));
+  const { problems } = await verifyDirectory(path);
+  const problem = expect.stringMatching(/^it had \d+ records when it was closed: its end is not what was written$/);
+  expect(problems).toEqual([{ file: join(path, 'log'), where: expect.stringMatching(/^record \d+$/), problem }]);
+  await expect(openDataDirectory({ path, nodeId: 1 })).rejects.toMatchObject({ code: 'damaged' });
+  rmSync(join(path, 'closed'));
+  expect((await verifyDirectory(path)).isSound).toBe(true);
+});
+
 it('notices a state that does not belong to the log', async () => {
   await make();
   const { logStore, close } = await openDataDirectory({ path, nodeId: 1 });
