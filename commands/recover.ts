@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../src/cli/base-command.ts';
@@ -6,7 +7,13 @@ import { CommandError } from '../src/cli/exit-codes.ts';
 import { nextSteps, planFirstMember } from '../src/cli/next-steps.ts';
 import { printJson, printLine, printMessage } from '../src/cli/output.ts';
 import { askLine, canAsk } from '../src/cli/prompt.ts';
-import { describeSalvage, describeSurvivors, quorumLeft, survivorsProblem } from '../src/cli/recovery-report.ts';
+import {
+  describeSalvage,
+  describeSurvivors,
+  outsidersProblem,
+  quorumLeft,
+  survivorsProblem,
+} from '../src/cli/recovery-report.ts';
 import { InputError } from '../src/cluster/input-error.ts';
 import { parseNodeId } from '../src/cluster/node-list.ts';
 
@@ -27,7 +34,10 @@ export default class Recover extends BaseCommand {
     out: Flags.string({ required: true, helpValue: 'DIR', description: 'data directory to make' }),
     id: Flags.string({ helpValue: 'N', description: 'which node it is for; else the one with the most' }),
     yes: Flags.boolean({ description: 'do not ask' }),
-    force: Flags.boolean({ description: 'also where so many members are left that they can go on without any loss' }),
+    force: Flags.boolean({
+      description:
+        'also where so many members are left that they can go on without any loss, or none but nodes that stood by',
+    }),
     json: Flags.boolean({ description: 'write the result, or {"error": …}, to standard output as JSON' }),
   };
   // Several directories.
@@ -38,7 +48,7 @@ export default class Recover extends BaseCommand {
     const cluster = this.findCluster(flags);
     const { planSalvage, readSurvivors } = await import('../src/backup/survivors.ts');
     const { recoverInto } = await import('../src/backup/recover.ts');
-    const survivors = await readSurvivors([...new Set(argv.map(String))]);
+    const survivors = await readSurvivors([...new Set(argv.map((path) => resolve(String(path))))]);
     try {
       const { readings, lost } = survivors;
       for (const line of describeSurvivors(readings, lost)) printMessage(line);
@@ -47,7 +57,8 @@ export default class Recover extends BaseCommand {
       if (salvage === undefined || clusterId === undefined) {
         throw new CommandError('internal', 'nothingLeft', 'none of the directories can be used: give others');
       }
-      const problem = survivorsProblem(readings) ?? (flags.force ? undefined : quorumLeft(readings));
+      const risk = quorumLeft(readings) ?? outsidersProblem(readings);
+      const problem = survivorsProblem(readings) ?? (flags.force ? undefined : risk);
       if (problem !== undefined) throw new CommandError('usage', 'badSurvivors', problem);
       const nodeId = flags.id === undefined ? salvage.base.identity.nodeId : parseNodeId(flags.id, '--id');
       const member = planFirstMember(nodeId, flags.out, cluster, process.cwd());

@@ -47,11 +47,14 @@ export default class Start extends BaseCommand {
   /** True once there may be files and sockets that keep the process. */
   #mayHoldOpen = false;
   #nodeId: number | undefined;
+  /** The cluster file names this node alone. */
+  #isAlone = false;
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(Start);
     const plan = planStart(flags, this.findCluster(flags), process.cwd());
     this.#nodeId = plan.nodeId;
+    this.#isAlone = plan.nodes.size === 1;
     const least = logLevels.indexOf(flags['log-level']);
     const log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => {
       if (logLevels.indexOf(level) >= least)
@@ -63,10 +66,12 @@ export default class Start extends BaseCommand {
     const ownProcess = new OwnProcess();
     // A node without data is in no hurry until it turns out to be one of a new cluster's first: others may be short of the processor.
     ownProcess.tick(!existsSync(plan.dataDirectory), performance.now());
-    const { setAsideIfDamaged, startNode } = await import('../src/server.ts');
+    const { setAsideBeside, setAsideIfDamaged, startNode } = await import('../src/server.ts');
     this.#mayHoldOpen = true;
-    const standsBy = flags.rebuild;
-    if (standsBy) describeSetAside(plan, await setAsideIfDamaged(plan.dataDirectory, plan), log);
+    const former = this.#isAlone ? setAsideBeside(plan.dataDirectory) : undefined;
+    const standsBy = flags.rebuild || former !== undefined;
+    if (former !== undefined && !flags.rebuild) log('warn', standsByFor(former));
+    if (flags.rebuild) describeSetAside(plan, await setAsideIfDamaged(plan.dataDirectory, plan), log);
     const node = await startNode({ ...plan, standsBy, ownProcess, log });
     await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
     const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];
@@ -82,8 +87,16 @@ export default class Start extends BaseCommand {
     const remedy = rebuildRemedy(
       this.#nodeId,
       this.argv.filter((word) => word !== '--rebuild' && word !== '--stop-with-stdin'),
+      this.#isAlone,
     );
     await super.catch(isDamage(error) ? new DamagedNodeError(error, remedy) : error);
     if (this.#mayHoldOpen) process.exit();
   }
+}
+
+function standsByFor(former: string): string {
+  return (
+    `${former} lies beside the data directory of the only node that the cluster file names: if this one is empty, it stands by and no new ` +
+    'cluster begins; to begin one all the same, move that away'
+  );
 }

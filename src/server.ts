@@ -23,7 +23,7 @@ import type { PeerHello } from './wire/peer-message.ts';
 
 usePlatformCrc32(crc32);
 
-export { setAsideIfDamaged } from './storage/set-aside.ts';
+export { setAsideBeside, setAsideIfDamaged } from './storage/set-aside.ts';
 export { verifyDirectory } from './storage/verify.ts';
 
 /** What a node is started with. */

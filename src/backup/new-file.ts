@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { InputError } from '../cluster/input-error.ts';
@@ -21,7 +21,7 @@ export class NewFile {
 
   /** Begins it as `path` + `.part`. Throws {@link InputError} if one of the two is there, unless it may be replaced, or cannot be made. */
   static async begin(path: string, mayReplace: boolean): Promise<NewFile> {
-    const full = resolve(path);
+    const full = targetOf(resolve(path));
     const part = `${full}.part`;
     if (!mayReplace) refuseTaken(full);
     if (mayReplace) rmSync(part, { force: true });
@@ -69,6 +69,14 @@ export class NewFile {
   discardNow(): void {
     rmSync(this.#part, { force: true });
   }
+}
+
+/** What a link leads to is replaced, not the link; and only files are, no devices, pipes or folders. */
+function targetOf(path: string): string {
+  if (!existsSync(path)) return path;
+  const real = realpathSync(path);
+  if (statSync(real).isFile()) return real;
+  throw new InputError(`${path} is no file that can be replaced: give the name of a file, or - for standard output`);
 }
 
 function refuseTaken(path: string): void {

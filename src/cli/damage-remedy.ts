@@ -1,9 +1,15 @@
-/** The commands that make a node with a damaged data directory whole again; `startArguments` are those that it starts with. */
-export function rebuildRemedy(nodeId: number | undefined, startArguments: readonly string[]): string {
+/**
+ * The commands that make a node with a damaged data directory whole again. `startArguments` are those that it starts with; `isAlone`: its
+ * cluster file names no other.
+ */
+export function rebuildRemedy(nodeId: number | undefined, startArguments: readonly string[], isAlone = false): string {
   const id = nodeId === undefined ? 'ID' : `${nodeId}`;
   const isNamed = startArguments.some((argument) => argument === '--id' || argument.startsWith('--id='));
   const words = ['kv start', ...(isNamed ? [] : ['--id', id]), ...startArguments.map(quoted), '--rebuild'];
-  return `to make node ${id} whole from the others: ${words.join(' ')}, then kv member rebuild ${id}`;
+  const remedy = `to make node ${id} whole from the others: ${words.join(' ')}, then kv member rebuild ${id}`;
+  return isAlone
+    ? `${remedy}; if it is the only member, nobody else has its data: kv backup restore begins anew with a backup`
+    : remedy;
 }
 
 /** A failure of a node that `kv start --rebuild` mends. */

@@ -60,6 +60,19 @@ export function survivorsProblem(readings: readonly SurvivorView[]): string | un
   return twice === undefined ? undefined : `node ${twice} is there twice: give the newer directory of the two`;
 }
 
+/** Says so if all of these directories are of nodes that stood by: what they have may be old, or a part. */
+export function outsidersProblem(readings: readonly SurvivorView[]): string | undefined {
+  const isMember = ({ identity, configuration }: SurvivorView) =>
+    configuration?.members.some(({ id, storageId }) => id === identity.nodeId && storageId === identity.storageId);
+  const [first] = readings;
+  if (first?.configuration === undefined || readings.some(isMember)) return undefined;
+  const ids = first.configuration.members.map(({ id }) => id).join(', ');
+  return (
+    `node ${first.identity.nodeId} is no member of configuration ${first.configuration.configurationId}, whose members are ${ids}: it stood by, ` +
+    'and may lack all that was decided since, or have a part of the data; give the directory of a member (--force goes on all the same)'
+  );
+}
+
 /** Says so if enough members are left: then nothing needs to be lost. */
 export function quorumLeft(readings: readonly SurvivorView[]): string | undefined {
   const byId = (a: Configuration, b: Configuration) => b.configurationId - a.configurationId;

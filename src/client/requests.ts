@@ -252,6 +252,7 @@ export class Requests implements Sweepable {
       }
       connection.answeredMs = nowMs;
       if (call.traits.needsMajority) connection.agreedMs = nowMs;
+      if (response.type !== 'status') this.#router.proved(connection);
       if (call.isDone) continue;
       this.#pacing.succeeded();
       this.#router.succeeded();

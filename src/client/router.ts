@@ -36,6 +36,8 @@ export class Router {
   readonly #opening = new Set<Connection>();
   readonly #draining = new Draining();
   #clusterId: string | undefined;
+  /** A node of that cluster has done what it was asked. */
+  #isProven = false;
   #isClosed = false;
 
   constructor(options: RouterOptions, events: RouterEvents) {
@@ -52,14 +54,33 @@ export class Router {
     };
   }
 
-  /** The cluster of the first node that said its own. */
+  /** The cluster that this client works with: that of the last node that said its own, until one has done what it was asked. */
   get clusterId(): string | undefined {
     return this.#clusterId;
   }
 
   /** A node that had no cluster yet when it said hello is of this one now. */
   learnClusterId(connection: Connection, clusterId: string): void {
-    if (connection === this.#current) this.#clusterId ??= clusterId;
+    const hadNone = connection.hello?.clusterId === undefined;
+    if (hadNone && connection === this.#current && !this.#isProven) this.#settle(clusterId);
+  }
+
+  /**
+   * A node did what it was asked: no other cluster will do from now on. Before that a node may be left for one of another cluster, as where
+   * one of a cluster that was replaced runs again, and can decide nothing. All that was asked of it then is harmless: a client writes
+   * nothing before its session was opened.
+   */
+  proved(connection: Connection): void {
+    const clusterId = connection.hello?.clusterId;
+    if (!this.#isProven && clusterId !== undefined) this.#settle(clusterId);
+  }
+
+  #settle(clusterId: string): void {
+    this.#isProven = true;
+    this.#clusterId = clusterId;
+    for (const connection of this.connections) {
+      if (connection.hello?.clusterId !== undefined) this.#isOfOtherCluster(connection);
+    }
   }
 
   /** The connection to send on, if one stands. */
@@ -137,7 +158,7 @@ export class Router {
   #isOfOtherCluster(connection: Connection): boolean {
     const { endpoint, hello } = connection;
     const clusterId = hello?.clusterId;
-    this.#clusterId ??= clusterId;
+    if (!this.#isProven) this.#clusterId = clusterId;
     if (clusterId === this.#clusterId) return false;
     const [kind, what] =
       clusterId === undefined

@@ -78,7 +78,13 @@ export class Log<T> {
   /** The StopSign of this configuration, if it is decided. */
   get decidedStopSign(): StopSign | undefined {
     const index = this.#stopSignIndex;
-    if (index === undefined || index >= this.decidedIndex) return undefined;
+    return index !== undefined && index < this.decidedIndex ? this.acceptedStopSign : undefined;
+  }
+
+  /** The same, decided or not. */
+  get acceptedStopSign(): StopSign | undefined {
+    const index = this.#stopSignIndex;
+    if (index === undefined) return undefined;
     const [entry] = this.#store.sequence.read(index, index + 1);
     assert(entry?.type === 'StopSign', `no StopSign at ${index}`);
     return entry.stopSign;

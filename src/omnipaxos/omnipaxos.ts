@@ -136,6 +136,11 @@ export class OmniPaxos<T> {
     return this.#log.isStopped;
   }
 
+  /** The StopSign that is accepted here, decided or not: if it is not, another may come in its place. */
+  get acceptedStopSign(): StopSign | undefined {
+    return this.#log.acceptedStopSign;
+  }
+
   /** The decided StopSign that ended this configuration, if there is one. */
   isReconfigured(): StopSign | undefined {
     return this.#log.decidedStopSign;

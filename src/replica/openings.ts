@@ -150,6 +150,7 @@ export function openedWith(store: LogStore): OpenedWith {
     promise,
     acceptedRound,
     endIndex,
-    isSealed: last?.type === 'StopSign',
+    // The StopSign of the configuration before is no end of this one.
+    isSealed: last?.type === 'StopSign' && last.stopSign.configId > (configuration?.configurationId ?? 0),
   };
 }

@@ -6,7 +6,7 @@ import { membersMax, protocolVersion } from '../wire/limits.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
 import type { ConnectionId } from './events.ts';
 import { failure, type Output } from './output.ts';
-import { encodeMembers } from './stop-sign.ts';
+import { configurationOf, encodeMembers } from './stop-sign.ts';
 import type { Voter } from './voter.ts';
 
 /** Why a node could not be reached. */
@@ -169,9 +169,11 @@ export class Reconfigurations {
     return problem === undefined ? undefined : failure('unreachable', 'notApplied', problem);
   }
 
-  /** True while a proposal for it may yet be decided. Where a StopSign ends the log already, it may be this one: a message can come twice. */
+  /** True while a proposal for it may yet be decided. One of two copies may have come back, and the other be in the log. */
   #isOut(pending: PendingReconfiguration): boolean {
-    return pending.isProposed && (this.#proposalsOut > 0 || this.#view.voter?.paxos.isStopped === true);
+    if (!pending.isProposed) return false;
+    const accepted = this.#view.voter?.paxos.acceptedStopSign;
+    return this.#proposalsOut > 0 || (accepted !== undefined && isTarget(configurationOf(accepted, 0), pending));
   }
 
   /** A newcomer that can be no member, however long one waits. */

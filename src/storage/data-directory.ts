@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { Identity } from '../cluster/configuration.ts';
 import type { Origin } from '../cluster/origin.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
+import { assertReadable } from './access.ts';
 import { checkLogEnd, closeVerdict, markClosed, markOpened } from './clean-close.ts';
 import { DataDirectoryError, olderCopyError } from './data-directory-error.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
@@ -94,6 +95,7 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   const path = resolve(options.path);
   try {
     const isNew = makeDirectory(path);
+    if (!isNew) assertReadable(path);
     if (!isNew) readIdentity(path, userOf(options));
     const lock = await lockDirectory(path);
     try {

@@ -27,7 +27,8 @@ export interface DirectoryLock {
 
 /**
  * Takes the lock of directory `path`. Rejects with code `inUse`, naming the holder's pid, in well under a second.
- * `deadNames`: whether files that dead processes left are removed; who only looks keeps them.
+ * `deadNames`: whether files that dead processes left are removed; who only looks keeps them, and may do so on a file system that
+ * is mounted for reading only.
  * It holds between processes that see each other in /proc: not across containers or machines that share the directory.
  */
 export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' = 'remove'): Promise<DirectoryLock> {
@@ -35,16 +36,19 @@ export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' =
   const own = join(path, `lock-${self.pid}-${self.startTicks}-${self.boot}`);
   const deadline = performance.now() + patienceMs;
   for (;;) {
-    if (!createNew(own)) throw inUse(path, self);
+    const isMade = createNew(own, deadNames === 'keep');
+    if (isMade === false) throw inUse(path, self);
     const { living, dead } = others(path, self);
     if (living === undefined) {
+      // Nobody can write there either.
+      if (isMade === undefined) return { wasAbandoned: dead.length > 0, release: () => {} };
       if (deadNames === 'remove') {
         for (const name of dead) rmSync(join(path, name), { force: true });
         syncDirectory(path);
       }
       return { wasAbandoned: dead.length > 0, release: (movedTo = path) => releaseLock(movedTo, basename(own)) };
     }
-    rmSync(own);
+    rmSync(own, { force: true });
     if (performance.now() > deadline) throw inUse(path, living);
     // Of several that start together the oldest comes back first, so that one of them gets it.
     await delay(isOlder(self, living) ? pollMs / 5 : pollMs);
@@ -82,13 +86,15 @@ function isOlder(a: ProcessIdentity, b: ProcessIdentity): boolean {
   return a.startTicks < b.startTicks || (a.startTicks === b.startTicks && a.pid < b.pid);
 }
 
-/** Makes an empty file; false if it is there. */
-function createNew(path: string): boolean {
+/** Makes an empty file; false if it is there. Undefined, if `isReader`, where the file system is mounted for reading only. */
+function createNew(path: string, isReader: boolean): boolean | undefined {
   try {
     closeSync(openSync(path, 'wx', 0o600));
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return false;
+    if (code === 'EROFS' && isReader) return undefined;
     throw error;
   }
 }

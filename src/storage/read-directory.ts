@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Configuration } from '../cluster/configuration.ts';
 import type { StateStore } from '../kv/state-store.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
+import { assertReadable } from './access.ts';
 import type { BlockIndex } from './block-index.ts';
 import { refusal } from './data-directory.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
@@ -47,6 +48,7 @@ export async function readDataDirectory(path: string): Promise<DirectoryReading>
     if (!existsSync(full) || !statSync(full).isDirectory()) {
       throw new DataDirectoryError('damaged', `${full} is no directory: give the data directory of a node`);
     }
+    assertReadable(full);
     const lock = await lockDirectory(full, 'keep');
     try {
       return await readLocked(full, () => lock.release());

@@ -45,9 +45,19 @@ function refuseStranger(path: string, user: DirectoryUser): void {
   }
 }
 
+/** The first that was set aside of those in the place of `directory`, and is there still. */
+export function setAsideBeside(directory: string): string | undefined {
+  const first = asideName(resolve(directory), 1);
+  return existsSync(first) ? first : undefined;
+}
+
 function freeName(path: string): string {
   for (let number = 1; ; number++) {
-    const name = join(dirname(path), `${basename(path)}.damaged-${number}`);
+    const name = asideName(path, number);
     if (!existsSync(name)) return name;
   }
+}
+
+function asideName(path: string, number: number): string {
+  return join(dirname(path), `${basename(path)}.damaged-${number}`);
 }

@@ -6,6 +6,7 @@ import { availableBytes, type DiskRoom, isNoSpace } from './disk-room.ts';
 import type { FileLogStore } from './file-log-store.ts';
 import type { LmdbStateStore } from './lmdb-state-store.ts';
 import { logThatFits } from './log-backlog.ts';
+import { DamagedError } from './storage-error.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -101,7 +102,9 @@ export class SpaceWatch {
 
   async measure(): Promise<SpaceMeasurement> {
     const { reserve, isWaiting } = this.#room;
-    const freeBytes = await availableBytes(this.#path);
+    const freeBytes = await availableBytes(this.#path).catch((error: unknown) => {
+      throw goneOr(this.#path, error);
+    });
     const heldHere = await heldBytes(this.#path);
     const state = this.#state.measure();
     const { neededBytes, fileBytes } = this.#log;
@@ -153,6 +156,12 @@ export class SpaceWatch {
       if (!isNoSpace(error)) throw error;
     });
   }
+}
+
+/** The directory itself may be gone. */
+function goneOr(path: string, error: unknown): unknown {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return error;
+  return new DamagedError(path, 'its folder', 'it was removed or renamed while it is in use');
 }
 
 /** Bytes that the files below a directory take on the disk, two levels deep. */

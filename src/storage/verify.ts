@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { VerifyProblem, VerifyReport } from '../cluster/verify-report.ts';
+import { assertReadable } from './access.ts';
 import { checkLogEnd, closeVerdict } from './clean-close.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
@@ -29,6 +30,7 @@ export async function verifyDirectory(directory: string, onProgress: VerifyProgr
     throw new DataDirectoryError('notWritable', `${path} is no data directory: give the one that kv start names`);
   }
   const problems: VerifyProblem[] = [];
+  assertReadable(path);
   refuseUnfinishedSeed(path);
   // Before the lock: a newer version may lock in another way.
   const identity = readOwnIdentity(path, problems);

@@ -324,6 +324,24 @@ describe('connecting', () => {
   });
 });
 
+it.each(['ignore', 'refuse'] as const)(
+  'a cluster that is no more keeps no client from the one in its place (%s)',
+  async (what) => {
+    const cluster = await startCluster(2);
+    const [old, present] = [cluster.node(1), cluster.node(2)];
+    old.clusterId = 'ffffffffffffffff';
+    const noMajority = { code: 'noMajority', outcome: 'notApplied', message: 'no leader is in reach' } as const;
+    old.script = (request) => (request.type === 'status' ? 'serve' : what === 'ignore' ? 'ignore' : noMajority);
+    const client = await connect(cluster, { timeoutMs: 5000 });
+    await client.put('k', 'v');
+    expect(present.requests.length).toBeGreaterThan(0);
+    // From now on it is that one only.
+    await present.stop();
+    old.script = () => 'serve';
+    await expect(client.get('k', { timeoutMs: 500 })).rejects.toThrow('this client works with cluster');
+  },
+);
+
 it('a node that belongs to no cluster yet gets nothing of a client that works with one', async () => {
   const cluster = await startCluster(2);
   const client = await connect(cluster, { timeoutMs: 500 });

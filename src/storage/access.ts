@@ -1,0 +1,39 @@
+import { accessSync, constants, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DataDirectoryError } from './data-directory-error.ts';
+import { messageOf } from './storage-error.ts';
+
+const refusals: readonly unknown[] = ['EACCES', 'EPERM'];
+
+/**
+ * Refuses a data directory of which something may not be read by this user, with code `notWritable`: that says nothing of what is in it, and
+ * must not be taken for damage.
+ */
+export function assertReadable(path: string): void {
+  for (const folder of [path, join(path, 'log'), join(path, 'state')]) {
+    for (const name of namesIn(folder)) {
+      const file = join(folder, name);
+      asUser(file, () => accessSync(file, constants.R_OK));
+    }
+  }
+}
+
+/** None where there is no such folder: that is for others to judge. */
+function namesIn(folder: string): string[] {
+  try {
+    return asUser(folder, () => readdirSync(folder));
+  } catch (error) {
+    if (error instanceof DataDirectoryError) throw error;
+    return [];
+  }
+}
+
+function asUser<Result>(file: string, read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    if (!refusals.includes((error as NodeJS.ErrnoException).code)) throw error;
+    const message = `${file} may not be read (${messageOf(error)}): run this as the user whose node it is, or give it back to that user`;
+    throw new DataDirectoryError('notWritable', message, error);
+  }
+}
