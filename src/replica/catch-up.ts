@@ -34,10 +34,11 @@ const requestsPerDonorLow = 4;
 const planTicks = 5;
 /** Ticks between questions to donors of what they have, while it is not known or may be old. */
 const queryTicks = 5;
-/** What rows take on the disk: in parts of their bytes, since pages are not full, … */
-const bytesOnDisk = 5 / 4;
-/** … and beside that each of them. */
+/** A page of the disk; what its head takes, and each row in it beside its bytes; and what all pages take more, for branches and pages that are not full. */
+const pageBytes = 4096;
+const pageHeadBytes = 16;
 const rowBytesOnDisk = 24;
+const morePages = 9 / 8;
 /** Most times that the goal is moved to what was decided meanwhile. */
 const chasesMax = 5;
 
@@ -304,7 +305,7 @@ export class CatchUp {
    * nobody reads them, and free no pages meanwhile: hence the long pause.
    */
   #fits({ index, rows, bytes }: SnapshotOffer, roomBytes: number): boolean {
-    const neededBytes = Math.ceil(bytes * bytesOnDisk) + rows * rowBytesOnDisk;
+    const neededBytes = bytesOnDisk(rows, bytes);
     const begunIndex = this.#state.installProgress?.index;
     // What is there of this very snapshot takes room that it will need.
     if (neededBytes <= roomBytes || begunIndex === index) {
@@ -385,4 +386,13 @@ export class CatchUp {
     const all = this.#donors.bytes + (transfer.outstanding + 1) * bytesMax;
     return this.#donors.bytesOf(donor) + (outstanding + 1) * bytesMax <= all / sharers;
   }
+}
+
+/** What rows of the mean size take on the disk: as many as fit share a page, and one that is over half of a page has pages of its own. */
+function bytesOnDisk(rows: number, bytes: number): number {
+  if (rows === 0) return pageBytes;
+  const rowBytes = bytes / rows + rowBytesOnDisk;
+  const perPage = Math.floor((pageBytes - pageHeadBytes) / rowBytes);
+  const pages = perPage >= 2 ? Math.ceil(rows / perPage) : rows * Math.ceil((rowBytes + pageHeadBytes) / pageBytes);
+  return Math.ceil(pages * morePages) * pageBytes;
 }

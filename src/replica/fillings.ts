@@ -1,7 +1,7 @@
 import type { Configuration } from '../cluster/configuration.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import { nodesProblem } from '../omnipaxos/configuration.ts';
-import type { ClientRequest, NewcomerFilling, TargetNode } from '../wire/client-message.ts';
+import type { ClientRequest, Failure, NewcomerFilling, TargetNode } from '../wire/client-message.ts';
 import { membersMax } from '../wire/limits.ts';
 import type { DonorStanding } from '../wire/peer-message.ts';
 import type { ConnectionId } from './events.ts';
@@ -11,6 +11,8 @@ import { failure, type Output } from './output.ts';
 export const fillPatienceTicks = 300;
 /** What a newcomer said of itself counts for so many ticks. */
 const heardTicksMax = 100;
+/** A newcomer that was asked for so many ticks, and said nothing, may answer another member. */
+const silentTicksMax = 200;
 
 /** Most of the time, and each tick asks. */
 const nobody: ReadonlyMap<NodeId, string> = new Map();
@@ -27,6 +29,8 @@ interface Newcomer {
   /** It had all of the step before when the last one came: however much is decided meanwhile, it is no more than a step behind. */
   keepsUp: boolean;
   heardTick: number | undefined;
+  /** Since when this node asks it without hearing from it. */
+  silentSinceTick: number;
   askedTick: number;
 }
 
@@ -74,6 +78,8 @@ export class Fillings {
       return this.#output.respond(connection, request.id, failure('invalid', 'notApplied', problem));
     }
     this.#forgetOld();
+    const silent = this.#takeSilent(request.nodes);
+    if (silent !== undefined) return this.#output.respond(connection, request.id, silentFailure(silent));
     const newcomers = request.nodes.filter(({ id }) => !this.#isMember(id));
     const filling = newcomers.map((node) => this.#progressOf(node.id, this.#newcomerOf(node)));
     for (const { id } of newcomers) this.#ask(id);
@@ -86,6 +92,19 @@ export class Fillings {
     newcomer.decidedIndex = decidedIndex;
     newcomer.keepsUp = decidedIndex >= newcomer.previousIndex;
     newcomer.heardTick = this.#view.tick;
+    newcomer.silentSinceTick = this.#view.tick;
+  }
+
+  /** One of these that this node does not hear: the client had better ask another member. If it comes back, time begins anew. */
+  #takeSilent(nodes: readonly TargetNode[]): NodeId | undefined {
+    const { tick } = this.#view;
+    for (const { id } of nodes) {
+      const newcomer = this.#newcomers.get(id);
+      if (newcomer === undefined || tick - newcomer.silentSinceTick <= silentTicksMax) continue;
+      newcomer.silentSinceTick = tick;
+      return id;
+    }
+    return undefined;
   }
 
   #ask(id: NodeId): void {
@@ -110,7 +129,7 @@ export class Fillings {
       return known;
     }
     const indexes = { firstIndex: index, askedIndex: index, previousIndex: index, decidedIndex: 0 };
-    const made = { address, ...indexes, keepsUp: false, heardTick: undefined, askedTick: tick };
+    const made = { address, ...indexes, keepsUp: false, heardTick: undefined, silentSinceTick: tick, askedTick: tick };
     this.#newcomers.set(id, made);
     return made;
   }
@@ -134,6 +153,11 @@ export class Fillings {
       if (this.#isMember(id) || this.#view.tick - askedTick > fillPatienceTicks) this.#newcomers.delete(id);
     }
   }
+}
+
+/** Clients go on with another member on this. */
+function silentFailure(id: NodeId): Failure {
+  return failure('noMajority', 'notApplied', `node ${id} does not answer the member that was asked to fill it`);
 }
 
 function problemOf(nodes: readonly TargetNode[]): string | undefined {

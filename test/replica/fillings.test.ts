@@ -145,6 +145,22 @@ describe('newcomers get all data before they become members', () => {
     expect(cluster.replica(4).status().trimmedIndex).toBeGreaterThan(500);
   });
 
+  it('a member that does not hear it says so after a while, for the client to ask another one', () => {
+    const { cluster, leader } = filled(10);
+    cluster.start(4);
+    const [follower] = all.filter((id) => id !== leader) as [NodeId];
+    const nodes = [...all, 4].map((id) => ({ id, address: `node-${id}:7000` }));
+    fillStep(cluster, leader, [...all, 4]);
+    cluster.loses = ({ from, to }) => from === 4 && to === leader;
+    const answers: string[] = [];
+    for (let step = 0; step < 30; step++) {
+      cluster.tick(10);
+      answers.push(cluster.askNow(leader, { type: 'fill', nodes })?.type ?? 'none');
+    }
+    expect(answers.filter((type) => type === 'failed')).toHaveLength(1);
+    fillUntilDone(cluster, follower, [...all, 4]);
+  });
+
   it('a node that cannot be reached is told as such; members are not filled', () => {
     const { cluster, leader } = filled(10);
     cluster.tick(5);

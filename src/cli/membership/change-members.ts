@@ -24,6 +24,11 @@ import type { Target } from './target.ts';
 /** How long the election of a leader may take. */
 const leaderPatienceMs = 5000;
 const pollMs = 100;
+/** How long a node may take to start again, in the moment at which its cluster is to be changed. */
+const restartPatienceMs = 10_000;
+const restartPollMs = 500;
+/** Of problems that a start mends: nodes that do not answer, and what comes of that. */
+const passingCodes: readonly string[] = ['unreachable', 'memberDown', 'noMajority'];
 
 export interface MembershipSession {
   readonly client: Pick<KvClient, 'clusterStatus' | 'statusOf' | 'reconfigure' | 'fill'>;
@@ -71,7 +76,7 @@ export async function changeMembers(
   if (fillTimeoutMs > 0 && plan.added.length > 0) {
     await fill(client, plan, { timeoutMs, fillTimeoutMs }, report);
     // What was seen before may have changed since: that took its time.
-    stopAt(await problemsOf(client, plan, await statusWithLeader(client, timeoutMs), timeoutMs), options.isForced);
+    stopAt(await lastingProblems(client, plan, timeoutMs), options.isForced);
   }
   await report.proposed(change);
   const decision = { timeoutMs, ifConfigurationId, fillTimeoutMs: 0 };
@@ -108,6 +113,21 @@ async function look(
   for (const line of describePlan(plan)) printMessage(line);
   for (const warning of warnings) printMessage(`  warning: ${warning}`);
   return warnings;
+}
+
+/** What speaks against the change after a long fill: a node that is just being started again is worth a moment. */
+async function lastingProblems(
+  client: MembershipSession['client'],
+  plan: ReconfigurationPlan,
+  timeoutMs: number,
+): Promise<ReturnType<typeof findProblems>> {
+  const deadlineMs = performance.now() + restartPatienceMs;
+  for (;;) {
+    const problems = await problemsOf(client, plan, await statusWithLeader(client, timeoutMs), timeoutMs);
+    const isWorthIt = problems.length > 0 && problems.every(({ code }) => passingCodes.includes(code));
+    if (!isWorthIt || performance.now() >= deadlineMs) return problems;
+    await delay(restartPollMs);
+  }
 }
 
 async function problemsOf(
