@@ -154,7 +154,7 @@ export class SimulatedLogStore implements LogStore {
 
   /** How many entries a flush under way appends, if it does nothing else: then {@link crashInAppend} may be called. Else 0. */
   get flushingEntries(): number {
-    const { paxos, clusterId, configuration, openings } = this.#disk.log;
+    const { paxos, clusterId, configuration, openings, sequence } = this.#disk.log;
     let count = 0;
     for (const transition of this.#flushing ?? []) {
       const isSameOwner =
@@ -167,7 +167,8 @@ export class SimulatedLogStore implements LogStore {
       if (!isSameOwner || !isSameRound) return 0;
       for (const change of transition.changes) {
         if (change.kind === 'append') count += change.entries.length;
-        else if (change.kind !== 'trim') return 0;
+        // A log that is trimmed past what was there is written as a whole.
+        else if (change.kind !== 'trim' || change.index > sequence.endIndex) return 0;
       }
     }
     return count;
