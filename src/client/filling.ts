@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NewcomerFilling } from '../wire/client-message.ts';
 
-/** Between two steps, milliseconds. */
-const stepMs = 200;
+/** Between two steps, milliseconds. That all is there is known by the second step after it. */
+const stepMs = 100;
 /** How long a newcomer may be out of reach from the first on, before the change is proposed: the node that proposes says why not. */
 const linkPatienceMs = 2000;
 

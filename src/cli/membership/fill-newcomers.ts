@@ -9,6 +9,8 @@ import { CatchUpMeter, type CatchUpProgress, type NewcomerStatus } from './catch
 import { RoomWatch } from './room-watch.ts';
 
 const askTimeoutMsMax = 1000;
+/** How often the newcomers themselves are asked how far they are, milliseconds: that is a connection each. */
+const lookMs = 250;
 
 export interface Filling {
   /** Of each request, milliseconds. */
@@ -32,8 +34,12 @@ export async function fillNewcomers(
     configurationId + 1,
   );
   const room = new RoomWatch();
+  let lookedMs = Number.NEGATIVE_INFINITY;
   const problem = await fillingProblem(async () => {
     const newcomers = await client.fill(nodes, { timeoutMs });
+    const isDone = newcomers.every(({ isFilled }) => isFilled);
+    if (!isDone && performance.now() - lookedMs < lookMs) return newcomers;
+    lookedMs = performance.now();
     const statuses = await Promise.all(added.map((node) => statusOf(client, node, timeoutMs)));
     const members = statuses.filter((status) => status !== undefined);
     const progress = meter.measure({ members }, performance.now());
