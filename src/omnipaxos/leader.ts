@@ -52,6 +52,12 @@ interface AcceptPhase {
 /** Resends after which a promiser that no longer answers is left out. */
 const refreshesMax = 3;
 
+/**
+ * Every so many resends also those are asked that have answered all: an Accepted does not name its session, so a late one may pass for the
+ * answer to an AcceptSync that was lost.
+ */
+const resendsPerInquiry = 10;
+
 /** Most entries of one AcceptDecide, whatever their sizes: bounds what is read at once from a long log. */
 const messageEntriesMax = 4096;
 
@@ -66,6 +72,7 @@ export class Leader<T> {
   #phase: PreparePhase | AcceptPhase = { name: 'prepare' };
   #catchUpTarget: CatchUpTarget | undefined;
   readonly #undecided = new Undecided();
+  #resends = 0;
   /** What was appended last, mostly what is to be sent next: it need not be read again. */
   #appended: (SharedEntries<T> & { readonly size: number }) | undefined;
 
@@ -185,11 +192,16 @@ export class Leader<T> {
   resend(): void {
     const { log, outbox } = this.#context;
     if (this.#catchUpTarget) this.#refreshPromises();
+    this.#resends++;
+    const isInquiry = this.#resends % resendsPerInquiry === 0;
     for (const follower of this.#followers) {
       if (this.#phase.name === 'accept') this.#tellOwnVote(follower.pid);
       if (follower.status === 'unprepared') this.#prepare(follower);
       else if (follower.status === 'behind') this.#sendBehind(follower);
-      else if (follower.status === 'synced' && !isComplete(follower, log.acceptedIndex, log.decidedIndex)) {
+      else if (
+        follower.status === 'synced' &&
+        (isInquiry || !isComplete(follower, log.acceptedIndex, log.decidedIndex))
+      ) {
         const { session, counter } = follower;
         outbox.send(follower.pid, { type: 'Probe', ballot: this.ballot, session, counter });
       }
