@@ -1,5 +1,5 @@
 import { formatBytes } from '../base/byte-size.ts';
-import type { MemberStatus } from '../client/cluster-status.ts';
+import type { MemberStatus, Stranger } from '../client/cluster-status.ts';
 import type { CatchUpStatus, ConfigurationSummary, DiskStatus, LogHeld, NodeSpace } from '../wire/client-message.ts';
 import { describeLackOfRoom } from './lack-of-room.ts';
 import { formatTable } from './output.ts';
@@ -14,6 +14,8 @@ export interface StatusReport {
   readonly members: readonly StatusOfNode[];
   /** The last configurations, the oldest first and the present one last. */
   readonly history: readonly ConfigurationSummary[];
+  /** Nodes of other clusters that were met. */
+  readonly strangers?: readonly Stranger[];
 }
 
 /** One node in a {@link StatusReport}. What is undefined is not known, mostly since the node did not answer. */
@@ -24,7 +26,7 @@ const lagToTell = 1000;
 /** Configurations of the past that people are shown. */
 const historyShown = 5;
 
-/** The report as JSON has it: what is not known is `null`, so that every field is always there. */
+/** The report as JSON has it: what is not known is `null`, so that every field is always there, but for strangers, if there are none. */
 export function statusJson(report: StatusReport) {
   return {
     clusterId: report.clusterId ?? null,
@@ -49,6 +51,7 @@ export function statusJson(report: StatusReport) {
       space: node.space ?? null,
     })),
     history: report.history,
+    ...(report.strangers && { strangers: report.strangers }),
   };
 }
 
@@ -73,8 +76,13 @@ export function describeStatus(report: StatusReport): string[] {
     ...formatTable([['ID', 'ADDRESS', 'ROLE', 'DECIDED', 'APPLIED', 'FSYNC P99', 'SPACE'], ...rows], [0, 3, 4, 5]),
     ...(report.fullNodes.length === 0 ? [] : [describeReadOnly(report.fullNodes)]),
     ...report.members.flatMap((node) => remarksOn(node, report)),
+    ...(report.strangers ?? []).map(describeStranger),
     ...describeHistory(report.history),
   ];
+}
+
+function describeStranger({ id, address, clusterId }: Stranger): string {
+  return `at ${address} is node ${id} of another cluster, ${clusterId}: is it to run, and is that its address?`;
 }
 
 /** "3.1 MiB of 64.0 GiB", and how low that is. */

@@ -36,6 +36,14 @@ export interface MemberStatus {
   readonly space: NodeSpace | undefined;
 }
 
+/** A node that was asked and is of another cluster. */
+export interface Stranger {
+  readonly id: number;
+  /** Where it was asked. */
+  readonly address: string;
+  readonly clusterId: string;
+}
+
 /** The cluster as its nodes see it, put together. Each index is an exclusive end: a count of entries. */
 export interface ClusterStatus {
   /** Undefined while no cluster has formed. */
@@ -48,6 +56,8 @@ export interface ClusterStatus {
   readonly members: readonly MemberStatus[];
   /** The last configurations that the nodes know of, the oldest first and the present one last. */
   readonly history: readonly ConfigurationSummary[];
+  /** Nodes of other clusters at the addresses that were asked: there are none where all is well. */
+  readonly strangers?: readonly Stranger[];
 }
 
 /** Asks one node; `undefined` if it does not answer in time. */
@@ -55,25 +65,50 @@ export type AskNode = (address: string) => Promise<NodeStatus | undefined>;
 
 /**
  * Puts together what the nodes say: asks those at `addresses` and the members that they tell of, all in parallel.
- * The view of the highest configuration counts.
+ * The view of the highest configuration counts. Nodes of another cluster than the first are told apart; where theirs has a leader, and that
+ * of the first has none, it is theirs that is told of.
  */
 export async function gatherClusterStatus(
   first: NodeStatus,
   addresses: readonly string[],
   ask: AskNode,
 ): Promise<ClusterStatus> {
+  const { status, strangers } = await gatherFrom(first, addresses, ask);
+  const leading = strangers.find(({ leader }) => leader !== undefined);
+  if (status.leader !== undefined || leading === undefined) return status;
+  return (await gatherFrom(leading, addresses, ask)).status;
+}
+
+interface Gathered {
+  readonly status: ClusterStatus;
+  readonly strangers: readonly NodeStatus[];
+}
+
+async function gatherFrom(first: NodeStatus, addresses: readonly string[], ask: AskNode): Promise<Gathered> {
+  const strangers = new Map<string, NodeStatus>();
   const found = new Map<number, NodeStatus>([[first.nodeId, first]]);
   const asked = new Set<string>([first.address]);
   let toAsk = [...addresses, ...addressesIn(first)].filter((address) => !asked.has(address));
   while (toAsk.length > 0) {
     for (const address of toAsk) asked.add(address);
-    const statuses = await Promise.all([...new Set(toAsk)].map(ask));
-    for (const status of statuses)
-      if (status !== undefined && isOfSameCluster(status, first)) found.set(status.nodeId, status);
+    const answers = await Promise.all(
+      [...new Set(toAsk)].map(async (address) => ({ address, status: await ask(address) })),
+    );
+    for (const { address, status } of answers) {
+      if (status === undefined) continue;
+      if (isOfSameCluster(status, first)) found.set(status.nodeId, status);
+      else strangers.set(address, status);
+    }
     // A node may know of a newer configuration, with members that are not asked yet.
     toAsk = addressesIn(newest(found)).filter((address) => !asked.has(address));
   }
-  return summary(found);
+  const told = [...strangers].map(([address, status]) => strangerAt(address, status));
+  const status = { ...summary(found), ...(told.length > 0 && { strangers: told }) };
+  return { status, strangers: [...strangers.values()] };
+}
+
+function strangerAt(address: string, { nodeId, clusterId = '' }: NodeStatus): Stranger {
+  return { id: nodeId, address, clusterId };
 }
 
 function summary(found: ReadonlyMap<number, NodeStatus>): ClusterStatus {

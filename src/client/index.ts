@@ -25,7 +25,7 @@ export {
   type ReadOptions,
   type ReconfigureOptions,
 } from './client.ts';
-export type { ClusterStatus, MemberStatus } from './cluster-status.ts';
+export type { ClusterStatus, MemberStatus, Stranger } from './cluster-status.ts';
 export { KvError, type KvErrorCode } from './errors.ts';
 export type { KvValue } from './get-call.ts';
 export type { Bytes } from './input.ts';

@@ -113,6 +113,10 @@ describe('a status', () => {
     ]);
     const [first] = describeStatus({ ...report, clusterId: undefined, leader: undefined, members: [] });
     expect(first).toBe('cluster (not formed yet), configuration 2, no leader');
+    const strangers = [{ id: 2, address: 'h:2', clusterId: 'feed' }];
+    expect(describeStatus({ ...report, strangers }).at(-1)).toBe(
+      'at h:2 is node 2 of another cluster, feed: is it to run, and is that its address?',
+    );
     expect(describeStatus({ ...report, fullNodes: [4] }).at(-1)).toBe(
       'no puts: node 4 has no space; delete keys, make room, or replace it with kv member replace',
     );

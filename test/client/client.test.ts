@@ -758,6 +758,23 @@ describe('status', () => {
     expect(error.message).toBe(`${second.address}: connection refused`);
   });
 
+  it('of the cluster tells nodes of another one apart, and shows that which has a leader', async () => {
+    const { cluster, client } = await start(3);
+    const [one, two, three] = cluster.nodes as [FakeNode, FakeNode, FakeNode];
+    const members = [one, two].map(({ id, address }) => ({ id, address }));
+    one.status = { leader: 1, members };
+    two.status = { leader: 1, members };
+    three.clusterId = 'ffeeddccbbaa9988';
+    three.status = { leader: undefined, members: [{ id: 3, address: three.address }] };
+    const strangers = [{ id: 3, address: three.address, clusterId: 'ffeeddccbbaa9988' }];
+    expect(await client.clusterStatus()).toMatchObject({ clusterId: '00112233aabbccdd', leader: 1, strangers });
+    for (const node of [one, two]) node.status = { leader: undefined, members };
+    three.status = { leader: 3, members: [{ id: 3, address: three.address }] };
+    const status = await client.clusterStatus();
+    expect(status).toMatchObject({ clusterId: 'ffeeddccbbaa9988', leader: 3 });
+    expect(status.strangers?.map(({ id }) => id)).toEqual([1, 2]);
+  });
+
   it('of the cluster shows roles, and who cannot be reached', async () => {
     const { cluster, client } = await start(4);
     await client.put('k', 'v');
