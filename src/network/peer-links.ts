@@ -78,7 +78,7 @@ interface Target {
   attempt: PeerLink | undefined;
   /** Since when no attempt has reached it; undefined while none has failed since it was reached. */
   unreachedSinceMs: number | undefined;
-  /** The opening with which it was linked last. */
+  /** With which opening it was met there last, or linked. */
   opening: string | undefined;
   /** Last reason logged, so that the same one is not logged every second. */
   loggedReason: string | undefined;
@@ -223,6 +223,8 @@ export class PeerLinks {
       link.end(closeCodes.refused, problem);
       return;
     }
+    const dialled = link.dialledNodeId === undefined ? undefined : this.#targets.get(link.dialledNodeId);
+    if (dialled) dialled.opening = openingOf(hello);
     const present = this.#links.get(hello.nodeId);
     const impostor = this.#impostorProblem(link, hello, present);
     if (impostor !== undefined) {
@@ -247,6 +249,8 @@ export class PeerLinks {
     }
     const target = this.#targets.get(nodeId);
     if (present !== undefined || link.dialledNodeId !== undefined || target === undefined) return undefined;
+    // Before there is a cluster each names the others as its own file does.
+    if (hello.clusterId === undefined) return undefined;
     if (target.address === hello.address || target.opening === openingOf(hello)) return undefined;
     const unreachedMs = nowMs - (target.unreachedSinceMs ?? nowMs);
     if (unreachedMs >= this.#limits.movedMsMin) return undefined;

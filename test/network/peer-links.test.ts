@@ -255,6 +255,14 @@ describe('a node that is there twice', () => {
   });
 });
 
+it('nodes that all say other addresses than those at which they are dialled are linked as soon as they have met', async () => {
+  const [one, two] = [await TestNode.start(1), await TestNode.start(2)];
+  for (const node of [one, two]) node.hello = { ...node.hello, address: `node-${node.id}:7001` };
+  one.dial(two);
+  two.dial(one);
+  await until(() => expect([one.links.connected, two.links.connected]).toEqual([[2], [1]]));
+});
+
 describe('a handshake', () => {
   it('that stays silent is ended', async () => {
     const two = await TestNode.start(2, { limits: { handshakeTimeoutMs: 50 } });
