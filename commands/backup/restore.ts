@@ -30,7 +30,8 @@ export default class BackupRestore extends BaseCommand {
       max: 1000,
       default: 0,
       helpValue: 'TIMES',
-      description: 'how often a cluster was made of backups of that cluster before, so that no revision of those comes again',
+      description:
+        'how often a cluster was made of backups of that cluster before, so that no revision of those comes again',
     }),
     json: Flags.boolean({ description: 'write the result, or {"error": …}, to standard output as JSON' }),
   };

@@ -71,7 +71,7 @@ export class NewFile {
   }
 }
 
-/** What a link leads to is replaced, not the link; and only files are, no devices, pipes or folders. */
+/** What a link leads to is replaced, not the link, unless it leads nowhere; and only files are, no devices, pipes or folders. */
 function targetOf(path: string): string {
   if (!existsSync(path)) return path;
   const real = realpathSync(path);

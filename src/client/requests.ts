@@ -252,7 +252,7 @@ export class Requests implements Sweepable {
       }
       connection.answeredMs = nowMs;
       if (call.traits.needsMajority) connection.agreedMs = nowMs;
-      if (response.type !== 'status') this.#router.proved(connection);
+      if (response.type !== 'status') this.#proved(connection);
       if (call.isDone) continue;
       this.#pacing.succeeded();
       this.#router.succeeded();
@@ -262,6 +262,13 @@ export class Requests implements Sweepable {
     }
     // Writes may have waited for these answers.
     if (this.#leaderRoute.isChanging && this.#waiting.length > 0) this.#flushSoon();
+  }
+
+  #proved(connection: Connection): void {
+    if (this.#router.isSettled) return;
+    this.#router.proved(connection);
+    // Whoever was said to lead before may have been one of another cluster.
+    if (this.#router.isSettled && this.#router.current) this.#router.current.askedClusterMs = -1;
   }
 
   #onFailure(connection: Connection, call: Call, failure: Failure, nowMs: number): void {
@@ -338,7 +345,7 @@ export class Requests implements Sweepable {
     const member = members.find(({ id }) => id === leader);
     const address = member && canonicalOrUndefined(member.address);
     if (member === undefined || address === undefined) return;
-    if (!this.#mayGoToLeader || connection !== this.#router.current) return;
+    if (!this.#mayGoToLeader || !this.#router.isSettled || connection !== this.#router.current) return;
     const isCurrent = connection.hello?.nodeId === member.id;
     this.#leaderRoute.aim({ nodeId: member.id, address }, isCurrent, performance.now());
     this.#flush();

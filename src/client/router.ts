@@ -75,6 +75,11 @@ export class Router {
     if (!this.#isProven && clusterId !== undefined) this.#settle(clusterId);
   }
 
+  /** True once {@link clusterId} stays what it is: before that no connection of another owner may count on it. */
+  get isSettled(): boolean {
+    return this.#isProven;
+  }
+
   #settle(clusterId: string): void {
     this.#isProven = true;
     this.#clusterId = clusterId;

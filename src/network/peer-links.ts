@@ -342,9 +342,9 @@ export class PeerLinks {
     this.#logFailure(link, reason);
     const { dialledNodeId } = link;
     const target = dialledNodeId === undefined ? undefined : this.#targets.get(dialledNodeId);
-    if (target) target.unreachedSinceMs ??= performance.now();
     // Another link to it may be up: then this one is the second, and no failure.
     if (dialledNodeId === undefined || this.#links.has(dialledNodeId)) return;
+    if (target) target.unreachedSinceMs ??= performance.now();
     this.#options.onUnreached?.(dialledNodeId, reason, link.isRefused);
   }
 

@@ -140,7 +140,7 @@ export class Backups {
     if (clusterId === undefined) return failure('noMajority', 'notApplied', 'this node belongs to no cluster yet');
     const backup = `${nodeId}-${incarnation}-${++this.#lastNumber}`;
     const snapshot = this.#state.openSnapshot();
-    this.#open.set(backup, { snapshot, kept: new KeptPages(), idleTicks: 0, ageTicks: 0 });
+    this.#open.set(backup, { snapshot, kept: new KeptPages(false), idleTicks: 0, ageTicks: 0 });
     return { type: 'backupOpened', backup, index: snapshot.index, nodeId, clusterId, clusterName };
   }
 

@@ -34,11 +34,13 @@ const requestsPerDonorLow = 4;
 const planTicks = 5;
 /** Ticks between questions to donors of what they have, while it is not known or may be old. */
 const queryTicks = 5;
-/** A page of the disk; what its head takes, and each row in it beside its bytes; and what all pages take more, for branches and pages that are not full. */
+/** A page of the disk; what its head takes, and each row in it beside its bytes. */
 const pageBytes = 4096;
 const pageHeadBytes = 16;
 const rowBytesOnDisk = 24;
-const morePages = 9 / 8;
+/** What rows take more than their bytes, as pages are not full: in parts of them, at the least and at the most. */
+const leastOnDisk = 5 / 4;
+const mostOnDisk = 13 / 8;
 /** Most times that the goal is moved to what was decided meanwhile. */
 const chasesMax = 5;
 
@@ -388,11 +390,17 @@ export class CatchUp {
   }
 }
 
-/** What rows of the mean size take on the disk: as many as fit share a page, and one that is over half of a page has pages of its own. */
+/**
+ * About what rows take on the disk: as many of the mean size as fit share a page, and one that is over half of a page has pages of its own.
+ * Rows may be of many sizes, so that only goes so far. What is more than this is noticed later; what is less would keep out who has the room.
+ */
 function bytesOnDisk(rows: number, bytes: number): number {
-  if (rows === 0) return pageBytes;
-  const rowBytes = bytes / rows + rowBytesOnDisk;
+  const rowBytes = bytes / Math.max(rows, 1) + rowBytesOnDisk;
   const perPage = Math.floor((pageBytes - pageHeadBytes) / rowBytes);
-  const pages = perPage >= 2 ? Math.ceil(rows / perPage) : rows * Math.ceil((rowBytes + pageHeadBytes) / pageBytes);
-  return Math.ceil(pages * morePages) * pageBytes;
+  const pages = perPage >= 2 ? rows / perPage : rows * Math.ceil((rowBytes + pageHeadBytes) / pageBytes);
+  const [least, most] = [leastOnDisk, mostOnDisk].map((part) => bytes * part + rows * rowBytesOnDisk) as [
+    number,
+    number,
+  ];
+  return Math.ceil(Math.min(Math.max(pages * pageBytes, least), most));
 }

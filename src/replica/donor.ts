@@ -148,7 +148,7 @@ export class Donor {
       snapshot,
       readers: open?.readers ?? new Set(),
       reading: new Set(),
-      kept: new KeptPages(),
+      kept: new KeptPages(true),
       idleTicks: 0,
     });
   }

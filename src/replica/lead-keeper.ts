@@ -58,12 +58,16 @@ export class LeadKeeper {
     this.#isStopping = true;
     // Who was asked because of the disk is asked again.
     this.#handover = newHandover(this.#view);
-    this.#handOver('');
+    if (this.#inOffice) this.#handOver('');
   }
 
   /** This node leads, and another could take the lead over: one that stops should wait for it. */
   get canBeSucceeded(): boolean {
-    return this.#successor() !== undefined;
+    return this.#inOffice && this.#successor() !== undefined;
+  }
+
+  get #inOffice(): boolean {
+    return this.#view.voter?.paxos.isLeaderInAcceptPhase === true;
   }
 
   /** This node votes, and so few of the others have a link with it that nothing can be decided through it. */
@@ -83,7 +87,7 @@ export class LeadKeeper {
     if (isSlow && !wasSlow) this.#output.notice('warn', 'the disk is slow: most flushes of the log take too long');
     if (wasSlow && !isSlow) this.#output.notice('info', 'the disk is quick again');
     const isUnfit = isSlow || this.#isStopping;
-    const inOffice = this.#view.voter?.paxos.isLeaderInAcceptPhase === true;
+    const inOffice = this.#inOffice;
     const isStuck = this.#isStuck();
     if (isUnfit && inOffice) this.#handOver('because of its slow disk this node');
     else if (isStuck) this.#handOver('this node was elected and does not get as far as to lead: it');

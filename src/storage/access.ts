@@ -13,7 +13,7 @@ export function assertReadable(path: string): void {
   for (const folder of [path, join(path, 'log'), join(path, 'state')]) {
     for (const name of namesIn(folder)) {
       const file = join(folder, name);
-      asUser(file, () => accessSync(file, constants.R_OK));
+      asUser(file, () => accessSync(file, constants.R_OK), isGone);
     }
   }
 }
@@ -21,17 +21,23 @@ export function assertReadable(path: string): void {
 /** None where there is no such folder: that is for others to judge. */
 function namesIn(folder: string): string[] {
   try {
-    return asUser(folder, () => readdirSync(folder));
+    return asUser(folder, () => readdirSync(folder)) ?? [];
   } catch (error) {
     if (error instanceof DataDirectoryError) throw error;
     return [];
   }
 }
 
-function asUser<Result>(file: string, read: () => Result): Result {
+/** Locks come and go, and so do segments of a node that runs. */
+function isGone(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}
+
+function asUser<Result>(file: string, read: () => Result, isFine?: (error: unknown) => boolean): Result | undefined {
   try {
     return read();
   } catch (error) {
+    if (isFine?.(error)) return undefined;
     if (!refusals.includes((error as NodeJS.ErrnoException).code)) throw error;
     const message = `${file} may not be read (${messageOf(error)}): run this as the user whose node it is, or give it back to that user`;
     throw new DataDirectoryError('notWritable', message, error);

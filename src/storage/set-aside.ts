@@ -45,10 +45,11 @@ function refuseStranger(path: string, user: DirectoryUser): void {
   }
 }
 
-/** The first that was set aside of those in the place of `directory`, and is there still. */
+/** The first that was set aside of those in the place of `directory`, and is there still; none if that was made with data since. */
 export function setAsideBeside(directory: string): string | undefined {
-  const first = asideName(resolve(directory), 1);
-  return existsSync(first) ? first : undefined;
+  const path = resolve(directory);
+  const first = asideName(path, 1);
+  return existsSync(first) && !existsSync(join(path, 'origin')) ? first : undefined;
 }
 
 function freeName(path: string): string {

@@ -52,6 +52,26 @@ it('a client that connected before its cluster was formed goes to the leader, to
   expect(leader.connectionCount).toBe(1);
 });
 
+it('whom a node of another cluster says to lead is not gone to before it is clear which cluster it is', async () => {
+  const [former, present] = [await FakeCluster.start(2), await FakeCluster.start(1)];
+  cleanups.push(() => former.stop());
+  cleanups.push(() => present.stop());
+  const [silent, leader] = former.nodes as [FakeNode, FakeNode];
+  for (const node of former.nodes) {
+    node.clusterId = 'ffffffffffffffff';
+    node.status = { leader: 2 };
+  }
+  silent.script = (request) => (request.type === 'status' ? 'serve' : 'ignore');
+  const endpoints = [silent.address, present.node(1).address];
+  const client = await KvClient.connect({ endpoints, timeoutMs: 10_000 });
+  cleanups.push(() => client.close());
+  await Promise.all(['1', '2'].map((value) => client.put(`k${value}`, value)));
+  expect(silent.requests.some(({ type }) => type === 'status')).toBe(true);
+  expect(new TextDecoder().decode((await client.get('k2'))?.value)).toBe('2');
+  expect(leader.connectionCount).toBe(0);
+  expect(putsAt(present.node(1))).toBe(2);
+});
+
 it('a write that a silent node has, and that the next one refuses, is tried again', async () => {
   const { cluster, client, second } = await start();
   await client.put('k', '0');

@@ -306,8 +306,8 @@ export const plantedBugs = [
     edits: [
       {
         file: leader,
-        find: "else if (follower.status === 'synced' && !isComplete(",
-        replace: "else if (follower.status === 'lost' && !isComplete(",
+        find: "follower.status === 'synced' &&\n        (isInquiry ||",
+        replace: "follower.status === 'lost' &&\n        (isInquiry ||",
       },
     ],
   },

@@ -24,8 +24,8 @@ import type { Target } from './target.ts';
 /** How long the election of a leader may take. */
 const leaderPatienceMs = 5000;
 const pollMs = 100;
-/** How long a node may take to start again, in the moment at which its cluster is to be changed. */
-const restartPatienceMs = 10_000;
+/** How long a node may take to start again, in the moment at which its cluster is to be changed: less than newcomers go on filling themselves. */
+const restartPatienceMs = 5_000;
 const restartPollMs = 500;
 /** Of problems that a start mends: nodes that do not answer, and what comes of that. */
 const passingCodes: readonly string[] = ['unreachable', 'memberDown', 'noMajority'];
@@ -76,7 +76,7 @@ export async function changeMembers(
   if (fillTimeoutMs > 0 && plan.added.length > 0) {
     await fill(client, plan, { timeoutMs, fillTimeoutMs }, report);
     // What was seen before may have changed since: that took its time.
-    stopAt(await lastingProblems(client, plan, timeoutMs), options.isForced);
+    stopAt(await lastingProblems(client, plan, timeoutMs, options.isForced), options.isForced);
   }
   await report.proposed(change);
   const decision = { timeoutMs, ifConfigurationId, fillTimeoutMs: 0 };
@@ -120,8 +120,9 @@ async function lastingProblems(
   client: MembershipSession['client'],
   plan: ReconfigurationPlan,
   timeoutMs: number,
+  isForced: boolean,
 ): Promise<ReturnType<typeof findProblems>> {
-  const deadlineMs = performance.now() + restartPatienceMs;
+  const deadlineMs = performance.now() + (isForced ? 0 : restartPatienceMs);
   for (;;) {
     const problems = await problemsOf(client, plan, await statusWithLeader(client, timeoutMs), timeoutMs);
     const isWorthIt = problems.length > 0 && problems.every(({ code }) => passingCodes.includes(code));

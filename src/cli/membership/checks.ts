@@ -1,6 +1,6 @@
 import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts';
 import { isLoopback, isWildcard, parseAddress } from '../../cluster/address.ts';
-import type { NodeSpace, NodeStatus } from '../../wire/client-message.ts';
+import type { NodeStatus } from '../../wire/client-message.ts';
 import { CommandError, type ExitName } from '../exit-codes.ts';
 import { describeFull } from '../lack-of-room.ts';
 import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
@@ -107,12 +107,12 @@ function newcomerProblems({ id, address, status, reason }: Answer, cluster: Clus
     const message = `node ${id} at ${address} has data of cluster ${status.clusterId}, this one is ${cluster.clusterId}: start it with an empty data directory`;
     return [unsafe('conditionFailed', 'otherCluster', message)];
   }
-  return fullProblems(id, status.space);
+  return fullProblems(id, status);
 }
 
-/** It would be a member without space, as which it keeps the cluster from taking puts. */
-function fullProblems(id: number, space: NodeSpace | undefined): Problem[] {
-  if (space?.level !== 'full') return [];
+/** One that is yet to get the data would be a member without space, and keep the cluster from taking puts. */
+function fullProblems(id: number, { clusterId, space }: NodeStatus): Problem[] {
+  if (clusterId !== undefined || space?.level !== 'full') return [];
   const message = `node ${id} has ${describeFull(space)}: as its member the cluster would take no puts; give it more room`;
   return [{ isUnsafe: false, exit: 'overLimit', code: 'noRoom', message }];
 }

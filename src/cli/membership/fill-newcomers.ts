@@ -9,6 +9,7 @@ import { CatchUpMeter, type CatchUpProgress, type NewcomerStatus } from './catch
 import { RoomWatch } from './room-watch.ts';
 
 const askTimeoutMsMax = 1000;
+const fewBytes = 1024 * 1024;
 /** How often the newcomers themselves are asked how far they are, milliseconds: that is a connection each. */
 const lookMs = 250;
 
@@ -45,10 +46,17 @@ export async function fillNewcomers(
     const progress = meter.measure({ members }, performance.now());
     onProgress(progress);
     for (const newcomer of progress.newcomers) room.assertRoom(newcomer);
-    const full = members.filter((member) => room.isFull(member, performance.now())).map(({ id }) => id);
-    return newcomers.map((one) => ({ ...one, isFilled: one.isFilled && !full.includes(one.id) }));
+    // One that has the data already is no fuller for becoming a member again.
+    const has = (id: number) => newcomers.some((one) => one.id === id && one.isFilled) && !received(progress, id);
+    const full = members.filter((member) => !has(member.id) && room.isFull(member, performance.now()));
+    return newcomers.map((one) => ({ ...one, isFilled: one.isFilled && !full.some(({ id }) => id === one.id) }));
   }, fillTimeoutMs);
   if (problem !== undefined) throw new CommandError('notReached', 'notFilled', problem, 'notApplied');
+}
+
+/** It got more than the last few entries of the log. */
+function received({ newcomers }: CatchUpProgress, id: number): boolean {
+  return newcomers.some((one) => one.id === id && one.bytesReceived > fewBytes);
 }
 
 async function statusOf(
