@@ -255,6 +255,26 @@ describe('a node that is there twice', () => {
   });
 });
 
+it('an attempt that fails while another link to that node is up lets in no copy of it later', async () => {
+  const one = await TestNode.start(1, { limits: { movedMsMin: 200, handshakeTimeoutMs: 50 } });
+  // Its host takes connections and says nothing, while the node itself dials.
+  const mute = createServer((tcp) => tcp.on('error', () => {}));
+  onTestFinished(() => {
+    mute.close();
+  });
+  await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+  const address = `127.0.0.1:${(mute.address() as { port: number }).port}`;
+  one.links.dial(2, address);
+  const original = await rawPeer(one, helloOf(2, { address }));
+  await until(() => expect(one.logged.map(({ message }) => message)).toContain('second peer connection closed'));
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  original.socket.terminate();
+  await until(() => expect(one.events).toEqual(['+2', '-2']));
+  const { opened } = helloOf(2);
+  const copy = await rawPeer(one, helloOf(2, { opened: { ...opened, incarnation: 1, nonce: 'fedcba9876543210' } }));
+  await until(() => expect(copy.closed?.code).toBe(4001));
+});
+
 it('nodes that all say other addresses than those at which they are dialled are linked as soon as they have met', async () => {
   const [one, two] = [await TestNode.start(1), await TestNode.start(2)];
   for (const node of [one, two]) node.hello = { ...node.hello, address: `node-${node.id}:7001` };

@@ -85,3 +85,22 @@ it('a follower that is asked to stop may do so at once', () => {
   cluster.askToStop(follower);
   expect(cluster.replica(follower).canStop).toBe(true);
 });
+
+it('one that is asked to stop before it is in office hands the lead over once it is', () => {
+  const cluster = new Cluster([1, 2, 3]);
+  cluster.elect();
+  cluster.replica(1).voter?.takeOver();
+  cluster.settle();
+  cluster.until('1 leads', () => cluster.leaders.length === 1 && cluster.leaders[0] === 1);
+  cluster.tick(20);
+  cluster.stallDisk(3);
+  cluster.askToStop(1);
+  cluster.tick(1);
+  expect(cluster.replica(3).voter?.paxos).toMatchObject({ isLeader: true, phase: 'prepare' });
+  cluster.askToStop(3);
+  cluster.tick(2);
+  cluster.freeDisk(3);
+  cluster.tick(20);
+  expect(cluster.leaders).toEqual([2]);
+  expect([1, 3].map((id) => cluster.replica(id).canStop)).toEqual([true, true]);
+});
