@@ -241,6 +241,7 @@ export class Requests implements Sweepable {
 
   #onAnswers(connection: Connection, responses: readonly ClientResponse[]): void {
     const nowMs = performance.now();
+    const mayProve = !this.#router.isSettled;
     for (const response of responses) {
       const call = connection.sent.get(response.id);
       if (call === undefined) continue;
@@ -252,7 +253,7 @@ export class Requests implements Sweepable {
       }
       connection.answeredMs = nowMs;
       if (call.traits.needsMajority) connection.agreedMs = nowMs;
-      if (response.type !== 'status') this.#proved(connection);
+      if (mayProve && response.type !== 'status') this.#proved(connection);
       if (call.isDone) continue;
       this.#pacing.succeeded();
       this.#router.succeeded();
@@ -265,7 +266,6 @@ export class Requests implements Sweepable {
   }
 
   #proved(connection: Connection): void {
-    if (this.#router.isSettled) return;
     this.#router.proved(connection);
     // Whoever was said to lead before may have been one of another cluster.
     if (this.#router.isSettled && this.#router.current) this.#router.current.askedClusterMs = -1;
