@@ -1,7 +1,7 @@
 import { formatBytes } from '../base/byte-size.ts';
 import type { MemberStatus, Stranger } from '../client/cluster-status.ts';
+import { describeLackOfRoom } from '../client/lack-of-room.ts';
 import type { CatchUpStatus, ConfigurationSummary, DiskStatus, LogHeld, NodeSpace } from '../wire/client-message.ts';
-import { describeLackOfRoom } from './lack-of-room.ts';
 import { formatTable } from './output.ts';
 
 /** What is known of a cluster: what `kv status --json` writes, field for field. */

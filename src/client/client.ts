@@ -14,7 +14,7 @@ import { type Answer, type CallTraits, outgoing, PromiseCall, traits } from './c
 import { type ClusterStatus, gatherClusterStatus } from './cluster-status.ts';
 import { checkedEndpoint, Endpoints } from './endpoints.ts';
 import { KvError } from './errors.ts';
-import { fillingProblem } from './filling.ts';
+import { fillNewcomers } from './fill-newcomers.ts';
 import { GetCall, type KvValue } from './get-call.ts';
 import {
   type Bytes,
@@ -67,9 +67,12 @@ export interface ReadOptions extends CallOptions {
   readonly consistency?: Consistency;
 }
 
-export interface ReconfigureOptions extends CallOptions {
+export interface FillOptions extends CallOptions {
   /** Only if this is the present configuration; error `reconfiguring` if there is a later one. */
   readonly ifConfigurationId?: number;
+}
+
+export interface ReconfigureOptions extends FillOptions {
   /**
    * How long newcomers may take to get all data before the change is proposed, milliseconds; error `timeout` if that is not enough,
    * with nothing changed. 0: it is proposed at once, and they get it as members. Default ten minutes.
@@ -200,23 +203,19 @@ export class KvClient {
    * is known is meant, else the default one. It is never sent twice: if the connection is lost the outcome is unknown.
    * Newcomers get all data before it is proposed, so that a majority of the members has everything all the while, see
    * `fillTimeoutMs`; that they have the last of it, and vote, is seen in their status. Errors: `reconfiguring` (another one
-   * is under way or was first), `unreachable` (a newcomer, or a majority of these nodes, cannot take part).
+   * is under way or was first), `unreachable` (a newcomer, or a majority of these nodes, cannot take part), `noSpace` (a newcomer
+   * has no room for all data: as its member the cluster would take no puts), `timeout`.
    */
   async reconfigure(
     nodes: readonly (number | TargetNode)[],
     options?: ReconfigureOptions,
   ): Promise<{ readonly configurationId: number }> {
-    const { ifConfigurationId, fillTimeoutMs = fillTimeoutMsDefault } = options ?? {};
+    const { fillTimeoutMs = fillTimeoutMsDefault } = options ?? {};
     const targets = checkedNodes(nodes);
     if (fillTimeoutMs > 0) {
-      const problem = await fillingProblem(() => this.fill(targets, options), checkedTimeoutMs(fillTimeoutMs));
-      if (problem !== undefined) throw new KvError('timeout', problem, 'notApplied');
+      await fillNewcomers(this, { ...options, nodes: targets, fillTimeoutMs: checkedTimeoutMs(fillTimeoutMs) });
     }
-    const body: RequestBody = {
-      type: 'reconfigure',
-      nodes: targets,
-      ...(ifConfigurationId !== undefined && { ifConfigurationId }),
-    };
+    const body: RequestBody = { type: 'reconfigure', nodes: targets, ...conditionOf(options) };
     return this.#ask(body, traits.reconfiguration, this.#timeoutOf(options), (answer) =>
       answer.type === 'reconfigured' ? { configurationId: answer.configurationId } : undefined,
     );
@@ -226,8 +225,8 @@ export class KvClient {
    * Has those of these nodes that are no members pull all data, so that they may become members, and tells how far they are.
    * They go on for some seconds: call it again and again. `reconfigure` does that by itself.
    */
-  async fill(nodes: readonly (number | TargetNode)[], options?: CallOptions): Promise<readonly NewcomerFilling[]> {
-    const body: RequestBody = { type: 'fill', nodes: checkedNodes(nodes) };
+  async fill(nodes: readonly (number | TargetNode)[], options?: FillOptions): Promise<readonly NewcomerFilling[]> {
+    const body: RequestBody = { type: 'fill', nodes: checkedNodes(nodes), ...conditionOf(options) };
     return this.#ask(body, traits.linearizableRead, this.#timeoutOf(options), (answer) =>
       answer.type === 'filling' ? answer.newcomers : undefined,
     );
@@ -362,6 +361,11 @@ function ask<Result>(
     const request = body === undefined ? undefined : outgoing(body);
     requests.submit(new PromiseCall(callTraits, timeoutMs, performance.now(), request, { read, resolve, reject }));
   });
+}
+
+function conditionOf(options: FillOptions | undefined): { readonly ifConfigurationId?: number } {
+  const ifConfigurationId = options?.ifConfigurationId;
+  return ifConfigurationId === undefined ? {} : { ifConfigurationId };
 }
 
 function traitsOf(consistency: Consistency): CallTraits {

@@ -9,7 +9,8 @@
  * - `reconfiguring`: another reconfiguration is under way, or was first.
  * - `unreachable`: a node that a reconfiguration needs does not answer, or the one node that was asked.
  * - `notKvNode`: an endpoint answered, but is no kv node.
- * - `noSpace`: a node has no space, and the cluster takes no puts; deletes go through, and later puts may.
+ * - `noSpace`: a node has no space, and the cluster takes no puts; deletes go through, and later puts may. Of `reconfigure`: a newcomer
+ *   has no room for all data, and the members are what they were.
  * - `closed`: the client was closed.
  * - `internal`: a node answered what it should not.
  */

@@ -18,6 +18,7 @@ export type {
 export type { KvBackup } from './backup.ts';
 export {
   type CallOptions,
+  type FillOptions,
   KvClient,
   type KvClientOptions,
   type KvListing,

@@ -6,6 +6,7 @@ import { membersMax } from '../wire/limits.ts';
 import type { DonorStanding } from '../wire/peer-message.ts';
 import type { ConnectionId } from './events.ts';
 import { failure, type Output } from './output.ts';
+import { cameFirst } from './reconfigurations.ts';
 
 /** Ticks after the last request for which newcomers are still dialled, and go on filling themselves. */
 export const fillPatienceTicks = 300;
@@ -77,6 +78,10 @@ export class Fillings {
     if (problem !== undefined) {
       return this.#output.respond(connection, request.id, failure('invalid', 'notApplied', problem));
     }
+    const { configuration } = this.#view;
+    if (configuration && configuration.configurationId > (request.ifConfigurationId ?? configuration.configurationId)) {
+      return this.#output.respond(connection, request.id, cameFirst(configuration, 'notApplied'));
+    }
     this.#forgetOld();
     const silent = this.#takeSilent(request.nodes);
     if (silent !== undefined) return this.#output.respond(connection, request.id, silentFailure(silent));
@@ -137,11 +142,11 @@ export class Fillings {
   #progressOf(id: NodeId, newcomer: Newcomer | undefined): NewcomerFilling {
     const { decidedIndex: index, tick } = this.#view;
     const isLinked = this.#view.isConnected(id);
-    if (newcomer?.heardTick === undefined || tick - newcomer.heardTick > heardTicksMax) {
-      return { id, isLinked, isFilled: false };
-    }
-    const { decidedIndex: has, firstIndex, keepsUp } = newcomer;
-    return { id, isLinked, isFilled: has >= firstIndex && (keepsUp || index - has <= this.#lagMax) };
+    if (newcomer === undefined) return { id, isLinked, isFilled: false };
+    const { address, heardTick, firstIndex, keepsUp } = newcomer;
+    if (heardTick === undefined || tick - heardTick > heardTicksMax) return { id, address, isLinked, isFilled: false };
+    const has = newcomer.decidedIndex;
+    return { id, address, isLinked, isFilled: has >= firstIndex && (keepsUp || index - has <= this.#lagMax) };
   }
 
   #isMember(id: NodeId): boolean {

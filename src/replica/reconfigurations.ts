@@ -317,6 +317,11 @@ function overtaken(
     return { type: 'reconfigured', configurationId: nextId };
   }
   const outcome = isProposed && next === undefined ? 'unknown' : 'notApplied';
+  return cameFirst(configuration, outcome);
+}
+
+/** The answer to who wants to change the members, if these are not those any more from which the change was worked out. */
+export function cameFirst(configuration: Configuration, outcome: Failure['outcome']): Failure {
   const { configurationId } = configuration;
   const message = `another reconfiguration came first: configuration ${configurationId} has the members ${ids(configuration)}`;
   return failure('reconfiguring', outcome, message);

@@ -41,7 +41,12 @@ export type RequestBody =
       readonly ifConfigurationId?: number;
     }
   /** Has those of the nodes that are no members pull all data, so that they may become members; to be asked again and again. */
-  | { readonly type: 'fill'; readonly nodes: readonly TargetNode[] }
+  | {
+      readonly type: 'fill';
+      readonly nodes: readonly TargetNode[];
+      /** As for `reconfigure`: there is no use in it once the change that it is for cannot come about any more. */
+      readonly ifConfigurationId?: number;
+    }
   /** Opens a backup: a view of all keys at one index, with everything in it that was acknowledged before this was sent. */
   | { readonly type: 'backupOpen' }
   /** Pairs of an open backup, after a key if one is given. Only the node that opened it has it, and lets go of it when it is not read. */
@@ -104,6 +109,8 @@ export interface BackupOpened {
 /** How far a node is that is to become a member. */
 export interface NewcomerFilling {
   readonly id: number;
+  /** Where it is, as the node that was asked knows; undefined if it does not. */
+  readonly address?: string;
   /** The node that was asked has a link with it. */
   readonly isLinked: boolean;
   /** It has all that was decided when its filling began, and lacks next to nothing of what was decided since. */

@@ -43,6 +43,20 @@ const optionalIdCodec: Codec<number | undefined> = optionalCodec({
   decode: (reader: ByteReader) => reader.varuint(),
 });
 
+/** What `reconfigure` and `fill` say: who is to be a member, and in the place of which configuration. */
+type Target = Omit<RequestBody & { readonly type: 'reconfigure' }, 'type'>;
+
+function encodeTarget(writer: ByteWriter, { nodes, ifConfigurationId }: Target): void {
+  targetNodesCodec.encode(writer, nodes);
+  optionalIdCodec.encode(writer, ifConfigurationId);
+}
+
+function decodeTarget(reader: ByteReader): Target {
+  const nodes = targetNodesCodec.decode(reader);
+  const ifConfigurationId = optionalIdCodec.decode(reader);
+  return { nodes, ...(ifConfigurationId !== undefined && { ifConfigurationId }) };
+}
+
 const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
   { write: 0, get: 1, list: 2, status: 3, reconfigure: 4, backupOpen: 5, backupRead: 6, backupClose: 7, fill: 8 },
   {
@@ -76,19 +90,12 @@ const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
     },
     status: { encode: () => {}, decode: () => ({ type: 'status' }) },
     reconfigure: {
-      encode: (writer, body) => {
-        targetNodesCodec.encode(writer, body.nodes);
-        optionalIdCodec.encode(writer, body.ifConfigurationId);
-      },
-      decode: (reader) => {
-        const nodes = targetNodesCodec.decode(reader);
-        const ifConfigurationId = optionalIdCodec.decode(reader);
-        return { type: 'reconfigure', nodes, ...(ifConfigurationId !== undefined && { ifConfigurationId }) };
-      },
+      encode: encodeTarget,
+      decode: (reader) => ({ type: 'reconfigure', ...decodeTarget(reader) }),
     },
     fill: {
-      encode: (writer, body) => targetNodesCodec.encode(writer, body.nodes),
-      decode: (reader) => ({ type: 'fill', nodes: targetNodesCodec.decode(reader) }),
+      encode: encodeTarget,
+      decode: (reader) => ({ type: 'fill', ...decodeTarget(reader) }),
     },
     backupOpen: { encode: () => {}, decode: () => ({ type: 'backupOpen' }) },
     backupRead: {

@@ -107,14 +107,26 @@ const optionalMembersCodec: Codec<readonly string[] | undefined> = optionalCodec
   ),
 );
 
+const optionalAddressCodec: Codec<string | undefined> = optionalCodec({
+  encode: (writer: ByteWriter, address: string) => {
+    writer.text(address);
+  },
+  decode: (reader: ByteReader) => reader.text(addressBytesMax),
+});
+
 const newcomersCodec: Codec<readonly NewcomerFilling[]> = listCodec(
   {
-    encode: (writer: ByteWriter, { id, isLinked, isFilled }: NewcomerFilling) => {
+    encode: (writer: ByteWriter, { id, address, isLinked, isFilled }: NewcomerFilling) => {
       writer.varuint(id);
+      optionalAddressCodec.encode(writer, address);
       writeFlag(writer, isLinked);
       writeFlag(writer, isFilled);
     },
-    decode: (reader: ByteReader) => ({ id: reader.varuint(), isLinked: readFlag(reader), isFilled: readFlag(reader) }),
+    decode: (reader: ByteReader) => {
+      const id = reader.varuint();
+      const address = optionalAddressCodec.decode(reader);
+      return { id, ...(address !== undefined && { address }), isLinked: readFlag(reader), isFilled: readFlag(reader) };
+    },
   },
   membersMax,
 );

@@ -3,7 +3,6 @@ import { CatchUpMeter, type CatchUpProgress } from '../../src/cli/membership/cat
 import { type Answer, findProblems, pauseNote, stopAt } from '../../src/cli/membership/checks.ts';
 import { fillNewcomers } from '../../src/cli/membership/fill-newcomers.ts';
 import { progressBar } from '../../src/cli/membership/progress-bar.ts';
-import { RoomWatch } from '../../src/cli/membership/room-watch.ts';
 import { byAdding, byRemoving, byReplacing, parseNodes, toExactly } from '../../src/cli/membership/target.ts';
 import { planReconfiguration } from '../../src/cli/reconfiguration-plan.ts';
 import type { ClusterStatus, MemberStatus } from '../../src/client/cluster-status.ts';
@@ -107,7 +106,7 @@ describe('before anything is changed', () => {
       sound,
       '1,2,4=h:4',
       [answer(4, { space: { level: 'full', usedBytes: 81, capacityBytes: 60 } })],
-      ['noRoom'],
+      ['noSpace'],
     ],
     ['nobody knows where', sound, '1,2,4', [], ['badInput!']],
     ['a silent one stays', status(member(1), member(2), member(3, down)), '1,2,3,4=h:4', [answer(4)], ['memberDown']],
@@ -208,9 +207,10 @@ describe('how far newcomers are', () => {
     const lackOfRoom = { neededBytes: 12 * mebibyte, roomBytes: 5 * mebibyte };
     const { members } = catchingUp(0, undefined, 0);
     const [, newcomer] = members.map((one) => one.catchUp && { ...one, catchUp: { ...one.catchUp, lackOfRoom } });
+    const told = { ...newcomer, nodeId: 4 };
     const plan = planReconfiguration(status(member(1)), parseNodes(['1,4=h:4']), new Map());
-    const fill = async () => [{ id: 4, isLinked: true, isFilled: false }];
-    const statusOf = async () => newcomer as never;
+    const fill = async () => [{ id: 4, address: 'h:4', isLinked: true, isFilled: false }];
+    const statusOf = async () => told as never;
     const events: CatchUpProgress[] = [];
     const onProgress = (progress: CatchUpProgress) => events.push(progress);
     const filling = fillNewcomers({ fill, statusOf }, plan, { timeoutMs: 1000, fillTimeoutMs: 60_000, onProgress });
@@ -218,22 +218,6 @@ describe('how far newcomers are', () => {
       'node 4 has no room for the state: it takes about 12.0 MiB, and 5.0 MiB are left: nothing was changed; give it more room',
     );
     expect(events.at(-1)?.newcomers[0]).toMatchObject({ id: 4, lackOfRoom });
-  });
-
-  test('one that is full is not filled, and stops the filling once it stays so', () => {
-    const room = new RoomWatch();
-    const newcomer = {
-      ...member(4),
-      space: { level: 'full', usedBytes: 81 * mebibyte, capacityBytes: 60 * mebibyte },
-    } as const;
-    const emptier = { ...newcomer, space: { ...newcomer.space, level: 'low' } } as const;
-    expect(room.isFull(newcomer, 0)).toBe(true);
-    expect(room.isFull(newcomer, 9_900)).toBe(true);
-    expect(room.isFull(emptier, 9_950)).toBe(false);
-    expect(room.isFull(newcomer, 10_000)).toBe(true);
-    expect(() => room.isFull(newcomer, 20_000)).toThrow(
-      'node 4 has no room for all data: 81.0 MiB of 60.0 MiB are used: nothing was changed; give it more room',
-    );
   });
 
   test('a node is complete when it votes in that configuration, and silent ones are not', () => {

@@ -145,6 +145,22 @@ describe('newcomers get all data before they become members', () => {
     expect(cluster.replica(4).status().trimmedIndex).toBeGreaterThan(500);
   });
 
+  it('for a change that cannot come about any more it is refused, and says who the members are', () => {
+    const { cluster, leader } = filled(10);
+    cluster.start(4);
+    cluster.start(5);
+    fillUntilDone(cluster, leader, [...all, 4]);
+    cluster.reconfigureTo(leader, [...all, 4]);
+    cluster.converge(...all, 4);
+    const nodes = [...all, 5].map((id) => ({ id, address: `h:${id}` }));
+    expect(cluster.askNow(leader, { type: 'fill', nodes, ifConfigurationId: 1 })).toEqual({
+      type: 'failed',
+      ...{ code: 'reconfiguring', outcome: 'notApplied' },
+      message: 'another reconfiguration came first: configuration 2 has the members 1, 2, 3, 4',
+    });
+    expect(cluster.askNow(leader, { type: 'fill', nodes, ifConfigurationId: 2 })).toMatchObject({ type: 'filling' });
+  });
+
   it('a member that does not hear it says so after a while, for the client to ask another one', () => {
     const { cluster, leader } = filled(10);
     cluster.start(4);
@@ -164,7 +180,9 @@ describe('newcomers get all data before they become members', () => {
   it('a node that cannot be reached is told as such; members are not filled', () => {
     const { cluster, leader } = filled(10);
     cluster.tick(5);
-    expect(fillStep(cluster, leader, [...all, 4])).toEqual([{ id: 4, isLinked: false, isFilled: false }]);
+    expect(fillStep(cluster, leader, [...all, 4])).toEqual([
+      { id: 4, address: 'node-4:7000', isLinked: false, isFilled: false },
+    ]);
     expect(fillStep(cluster, leader, all)).toEqual([]);
     const nodes = [{ id: 1 }, { id: 1 }];
     expect(cluster.askNow(leader, { type: 'fill', nodes })).toMatchObject({ type: 'failed', code: 'invalid' });

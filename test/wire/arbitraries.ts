@@ -218,9 +218,13 @@ export const request: fc.Arbitrary<ClientRequest> = fc
         },
         { requiredKeys: ['nodes'] },
       ),
-      fill: fc.record({
-        nodes: fc.array(fc.record({ id, address }, { requiredKeys: ['id'] }), { maxLength: 31 }),
-      }),
+      fill: fc.record(
+        {
+          nodes: fc.array(fc.record({ id, address }, { requiredKeys: ['id'] }), { maxLength: 31 }),
+          ifConfigurationId: integer,
+        },
+        { requiredKeys: ['nodes'] },
+      ),
       backupOpen: fc.record({}),
       backupRead: fc.record({ backup: clusterId, after: fc.option(bytes, { nil: undefined }) }),
       backupClose: fc.record({ backup: clusterId }),
@@ -297,7 +301,13 @@ export const response: fc.Arbitrary<ClientResponse> = fc
       status: fc.record({ status }),
       reconfigured: fc.record({ configurationId: integer }),
       filling: fc.record({
-        newcomers: fc.array(fc.record({ id, isLinked: fc.boolean(), isFilled: fc.boolean() }), { maxLength: 31 }),
+        newcomers: fc.array(
+          fc.record(
+            { id, address, isLinked: fc.boolean(), isFilled: fc.boolean() },
+            { requiredKeys: ['id', 'isLinked', 'isFilled'] },
+          ),
+          { maxLength: 31 },
+        ),
       }),
       backupOpened: fc.record({
         backup: clusterId,

@@ -1,8 +1,8 @@
 import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts';
+import { describeFull } from '../../client/lack-of-room.ts';
 import { isLoopback, isWildcard, parseAddress } from '../../cluster/address.ts';
 import type { NodeStatus } from '../../wire/client-message.ts';
 import { CommandError, type ExitName } from '../exit-codes.ts';
-import { describeFull } from '../lack-of-room.ts';
 import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
 
 /** What a node that is to come, or to move, answered at its address. */
@@ -114,7 +114,7 @@ function newcomerProblems({ id, address, status, reason }: Answer, cluster: Clus
 function fullProblems(id: number, { clusterId, space }: NodeStatus): Problem[] {
   if (clusterId !== undefined || space?.level !== 'full') return [];
   const message = `node ${id} has ${describeFull(space)}: as its member the cluster would take no puts; give it more room`;
-  return [{ isUnsafe: false, exit: 'overLimit', code: 'noRoom', message }];
+  return [{ isUnsafe: false, exit: 'overLimit', code: 'noSpace', message }];
 }
 
 function majorityProblems(
