@@ -5,6 +5,7 @@ import { defaultAddress, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
 import { checkNodeOptions } from './cluster/node-options.ts';
 import type { OwnProcess } from './host/own-process.ts';
+import { calmLog } from './network/calm-log.ts';
 import type { ClientConnection } from './network/client-connection.ts';
 import { Gateway } from './network/gateway.ts';
 import type { Log } from './network/log.ts';
@@ -111,6 +112,7 @@ async function listen(options: NodeOptions, directory: DataDirectory): Promise<N
 class Node implements RunningNode {
   readonly closed: Promise<void>;
   readonly #options: NodeOptions;
+  readonly #log: Log;
   readonly #directory: DataDirectory;
   readonly #replica: Replica;
   readonly #links: PeerLinks;
@@ -141,6 +143,7 @@ class Node implements RunningNode {
 
   constructor(options: NodeOptions, directory: DataDirectory) {
     this.#options = options;
+    this.#log = calmLog(options.log ?? (() => {}), () => performance.now());
     this.#directory = directory;
     this.#address = options.address;
     this.closed = new Promise((resolve, reject) => {
@@ -159,8 +162,8 @@ class Node implements RunningNode {
       standsBy: options.standsBy === true,
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
     });
-    this.#links = this.#makeLinks(options);
-    this.#gateway = this.#makeGateway(options);
+    this.#links = this.#makeLinks();
+    this.#gateway = this.#makeGateway();
   }
 
   get address(): string {
@@ -207,7 +210,7 @@ class Node implements RunningNode {
     await this.#close();
   }
 
-  #makeLinks({ log }: NodeOptions): PeerLinks {
+  #makeLinks(): PeerLinks {
     return new PeerLinks({
       hello: () => this.#replica.hello(),
       clusterId: () => this.#replica.clusterId,
@@ -221,11 +224,11 @@ class Node implements RunningNode {
       },
       onOlderCopy: (nodeId, reason) => this.#onOlderCopy(`node ${nodeId} says: ${reason}`),
       onMessages: (from, messages) => this.#receive({ type: 'peerMessages', from, messages }),
-      log: log ?? ignore,
+      log: this.#log,
     });
   }
 
-  #makeGateway({ log }: NodeOptions): Gateway {
+  #makeGateway(): Gateway {
     return new Gateway({
       hello: () => {
         const { nodeId, clusterId } = this.#replica.hello();
@@ -234,7 +237,7 @@ class Node implements RunningNode {
       onRequests: (connection, requests) => this.#onRequests(connection, requests),
       onClosed: (connection) => this.#clients.delete(connection.id),
       onPeer: (socket, request) => this.#links.accept(socket, request),
-      log: log ?? ignore,
+      log: this.#log,
     });
   }
 
@@ -343,7 +346,7 @@ class Node implements RunningNode {
     for (const [connection, answers] of responses) this.#clients.get(connection)?.send(answers);
     for (const output of messages) if (isNewsOnly(output)) this.#links.send(output.to, output.messages);
     for (const { nodeId, reason, kind } of output.refusals) this.#handles.get(nodeId)?.refuse(reason, kind);
-    for (const { level, message } of output.notices) this.#options.log?.(level, message);
+    for (const { level, message } of output.notices) this.#log(level, message);
     for (const job of output.jobs) this.#run(job);
   }
 
@@ -463,8 +466,6 @@ class Node implements RunningNode {
     await this.#directory.close();
   }
 }
-
-const ignore: Log = () => {};
 
 /** A decided index alone: what it lets others answer was asked of them, and that takes a message of its own to get here. */
 function isNewsOnly({ messages }: PeerOutput): boolean {

@@ -104,6 +104,8 @@ export class PeerLinks {
   /** Links whose other end has not said hello yet. */
   readonly #strangers = new Set<PeerLink>();
   readonly #links = new Map<number, PeerLink>();
+  /** Links that the owner refused: it says why in the log by itself. */
+  readonly #refused = new WeakSet<PeerLink>();
   #closed = false;
 
   constructor(options: PeerLinksOptions) {
@@ -291,6 +293,7 @@ export class PeerLinks {
     // Taken out first, so that its end is that of a stranger.
     this.#links.delete(nodeId);
     this.#strangers.add(link);
+    this.#refused.add(link);
     link.end(kind === 'olderCopy' ? closeCodes.olderCopy : closeCodes.refused, reason);
   }
 
@@ -353,6 +356,8 @@ export class PeerLinks {
     const target = link.dialledNodeId === undefined ? undefined : this.#targets.get(link.dialledNodeId);
     if (nodeId !== undefined && this.#links.has(nodeId)) {
       this.#log('debug', 'second peer connection closed', { node: nodeId, reason });
+    } else if (this.#refused.has(link)) {
+      this.#log('debug', 'refused peer connection closed', { node: nodeId, reason });
     } else if (target === undefined) {
       this.#log('warn', 'peer connection dropped', { node: nodeId, reason });
     } else if (target.loggedReason !== reason) {
