@@ -65,6 +65,8 @@ export class CatchUp {
   /** Set from the moment at which a snapshot did not fit until one does. */
   #lackOfRoom: LackOfRoom | undefined;
   #isLackTold = false;
+  /** Who gave what does not fit its checksum, since that was told last. */
+  readonly #corruptDonors = new Set<NodeId>();
   /** Set after an install until it is known what was decided meanwhile. */
   #mustPlan = false;
   #chases = 0;
@@ -162,6 +164,13 @@ export class CatchUp {
     return this.#lackOfRoom;
   }
 
+  /** Donors that gave what does not fit its checksum since this was asked last. */
+  takeCorruptDonors(): NodeId[] {
+    const ids = [...this.#corruptDonors];
+    this.#corruptDonors.clear();
+    return ids;
+  }
+
   onStanding(from: NodeId, standing: DonorStanding): void {
     this.#donors.heard(from, standing);
     this.#decidedElsewhere = Math.max(this.#decidedElsewhere, standing.decidedIndex);
@@ -190,8 +199,8 @@ export class CatchUp {
     const result = transfer.onChunk(from, message);
     if (result === 'gone') this.#loseHolder(transfer, from);
     else this.#donors.gave(from, message.chunk?.rows.bytes.length ?? 0);
-    const liar = transfer.install();
-    if (liar !== undefined) this.#donors.strike(liar);
+    const corruptDonor = transfer.install();
+    if (corruptDonor !== undefined) this.#noteDamage(corruptDonor);
     if (!transfer.isComplete) return undefined;
     this.#stage = { name: 'install', index: transfer.index };
     return transfer.index;
@@ -205,7 +214,7 @@ export class CatchUp {
     const stage = this.#stage;
     if (stage.name !== 'log') return;
     const result = stage.transfer.onSegment(from, segment);
-    if (result === 'bad') this.#donors.strike(from);
+    if (result === 'bad') this.#noteDamage(from);
     if (result !== 'taken') return;
     let bytes = 0;
     for (const entry of segment.entries) bytes += bytesOf(entry);
@@ -226,6 +235,11 @@ export class CatchUp {
   abandonState(): void {
     this.#needsState = false;
     this.#restart(queryTicks);
+  }
+
+  #noteDamage(donor: NodeId): void {
+    this.#donors.gaveDamaged(donor);
+    this.#corruptDonors.add(donor);
   }
 
   #restart(queryPatience = 0): void {

@@ -4,11 +4,13 @@ import type { DonorStanding } from '../wire/peer-message.ts';
 /** What a donor said of itself. */
 export type Standing = Omit<DonorStanding, 'type'>;
 
-interface Entry {
+interface DonorRecord {
   standing: Standing;
   bytes: number;
-  /** How often in a row it did not answer, or gave what did not fit its checksum. */
+  /** How often in a row it did not answer. */
   strikes: number;
+  /** How often it gave what did not fit its checksum. */
+  damages: number;
   suspendedTicks: number;
 }
 
@@ -18,7 +20,7 @@ const strikesMax = 8;
 
 /** Those that a node catches up from: what each has, gave, and is worth. */
 export class Donors {
-  readonly #entries = new Map<NodeId, Entry>();
+  readonly #entries = new Map<NodeId, DonorRecord>();
   readonly #suspensionTicks: number;
 
   /** A donor is passed over for so many ticks for each strike in a row. */
@@ -29,7 +31,7 @@ export class Donors {
   heard(id: NodeId, standing: Standing): void {
     const entry = this.#entries.get(id);
     if (entry) entry.standing = standing;
-    else this.#entries.set(id, { standing, bytes: 0, strikes: 0, suspendedTicks: 0 });
+    else this.#entries.set(id, { standing, bytes: 0, strikes: 0, damages: 0, suspendedTicks: 0 });
   }
 
   standingOf(id: NodeId): Standing | undefined {
@@ -47,14 +49,23 @@ export class Donors {
     if (!entry) return;
     entry.bytes += bytes;
     entry.strikes = 0;
-    entry.suspendedTicks = 0;
+    if (entry.damages === 0) entry.suspendedTicks = 0;
   }
 
+  /** What it gave does not fit its checksum: whatever else it gives, it is passed over for longer each time. */
+  gaveDamaged(id: NodeId): void {
+    const entry = this.#entries.get(id);
+    if (!entry) return;
+    entry.damages = Math.min(strikesMax, entry.damages + 1);
+    entry.suspendedTicks = this.#suspensionTicks * strikesMax * entry.damages;
+  }
+
+  /** It did not answer in time. */
   strike(id: NodeId): void {
     const entry = this.#entries.get(id);
     if (!entry) return;
     entry.strikes = Math.min(strikesMax, entry.strikes + 1);
-    entry.suspendedTicks = this.#suspensionTicks * entry.strikes;
+    entry.suspendedTicks = Math.max(entry.suspendedTicks, this.#suspensionTicks * entry.strikes);
   }
 
   tick(): void {
@@ -70,8 +81,11 @@ export class Donors {
 
   /** How many of `ids` are expected to give their share: one that is passed over for the first time or two comes back. */
   sharers(ids: readonly NodeId[]): number {
-    const strikesOf = (id: NodeId): number => this.#entries.get(id)?.strikes ?? strikesMax;
-    return Math.max(1, ids.filter((id) => strikesOf(id) < strikesToLoseShare).length);
+    const isExpected = (id: NodeId): boolean => {
+      const entry = this.#entries.get(id);
+      return entry !== undefined && entry.damages === 0 && entry.strikes < strikesToLoseShare;
+    };
+    return Math.max(1, ids.filter(isExpected).length);
   }
 
   isLeader(id: NodeId): boolean {

@@ -54,11 +54,16 @@ export class Taking {
   requests(catchUp: CatchUp, linked: readonly NodeId[], roomBytes: number): Answer[] {
     // What is being installed must not be dropped for the rows of another snapshot.
     if (this.#keeper.isInstalling) return [];
+    for (const id of catchUp.takeCorruptDonors()) this.#output.notice('warn', describeDamage(id));
     const requests = catchUp.requests(linked, roomBytes);
     const lack = catchUp.takeLackOfRoom();
     if (lack) this.#output.notice('warn', describeLack(lack));
     return requests;
   }
+}
+
+function describeDamage(id: NodeId): string {
+  return `what node ${id} gave to catch up with does not fit its checksum and was dropped: others are asked first`;
 }
 
 function describeLack({ neededBytes, roomBytes }: LackOfRoom): string {

@@ -22,12 +22,12 @@ test('a line that comes each second is told five times a minute, and then how of
     clock.nowMs = 1000 * second;
     log('warn', 'refused', { node: 3 });
   }
-  expect(lines.map(({ fields }) => fields?.leftOut)).toEqual([
+  expect(lines.map(({ fields }) => fields?.['leftOut'])).toEqual([
     ...[undefined, undefined, undefined, undefined, undefined],
     ...[55, undefined, undefined, undefined, undefined],
     ...[55, undefined, undefined, undefined, undefined],
   ]);
-  expect(lines.every(({ fields }) => fields?.node === 3)).toBe(true);
+  expect(lines.every(({ fields }) => fields?.['node'] === 3)).toBe(true);
 });
 
 test('other fields, another level or another message make another line', () => {

@@ -165,6 +165,8 @@ describe('catch-up from several donors', () => {
     cluster.reconfigureTo(leader, [1, 2, 3, 4]);
     cluster.converge(1, 2, 3, 4);
     expect(bad).toBeGreaterThan(0);
+    expect(bad, 'it is asked no more once that was seen').toBeLessThan(chunksTo(cluster, 4).length / 5);
+    expect(cluster.notices(4).join()).toContain(`what node ${damaged} gave to catch up with does not fit its checksum`);
     expectSameState(cluster, leader, 4);
   });
 
