@@ -9,7 +9,7 @@ import { calmLog } from './network/calm-log.ts';
 import type { ClientConnection } from './network/client-connection.ts';
 import { Gateway } from './network/gateway.ts';
 import type { Log } from './network/log.ts';
-import { type PeerHandle, PeerLinks } from './network/peer-links.ts';
+import { isDialAddress, type PeerHandle, PeerLinks } from './network/peer-links.ts';
 import type { NodeId } from './omnipaxos/ballot.ts';
 import type { PeerOutput, ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
 import { Replica } from './replica/replica.ts';
@@ -98,11 +98,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 }
 
 async function listen(options: NodeOptions, directory: DataDirectory): Promise<Node> {
+  let node: Node | undefined;
   try {
-    const node = new Node(options, directory);
+    node = new Node(options, directory);
     await node.listen();
     return node;
   } catch (error) {
+    await node?.hangUp();
     await directory.close();
     throw error;
   }
@@ -204,10 +206,15 @@ class Node implements RunningNode {
     this.#turn();
     clearInterval(this.#timer);
     this.#directory.stopWaiting();
-    await this.#gateway.close();
-    this.#links.close();
+    await this.hangUp();
     await this.#diskIdle();
     await this.#close();
+  }
+
+  /** Ends all connections, and listens no more. */
+  async hangUp(): Promise<void> {
+    await this.#gateway.close();
+    this.#links.close();
   }
 
   #makeLinks(): PeerLinks {
@@ -409,7 +416,9 @@ class Node implements RunningNode {
     for (const [nodeId, address] of wanted) {
       if (this.#dialled.get(nodeId) === address) continue;
       this.#dialled.set(nodeId, address);
-      this.#links.dial(nodeId, address);
+      // Requests are checked; should one of a configuration not be right all the same, the other links must go on.
+      if (isDialAddress(address)) this.#links.dial(nodeId, address);
+      else this.#log('error', 'node cannot be dialled: host:port is due', { node: nodeId, address });
     }
     for (const nodeId of this.#dialled.keys()) {
       if (wanted.has(nodeId)) continue;

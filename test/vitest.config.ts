@@ -8,5 +8,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // What is waited for comes at once, but on a machine that does much else.
+    expect: { poll: { timeout: 15_000 } },
   },
 });

@@ -37,14 +37,14 @@ export function checkedConsistency(consistency: Consistency | undefined): Consis
 export function checkedKey(key: Bytes): Uint8Array {
   const bytes = bytesOf(key, 'key');
   const problem = keyProblem(bytes);
-  if (problem !== undefined) throw notApplied(bytes.length === 0 ? 'invalid' : 'tooLarge', problem);
+  if (problem !== undefined) throw notApplied(problem.code, problem.message);
   return bytes;
 }
 
 export function checkedValue(value: Bytes): Uint8Array {
   const bytes = bytesOf(value, 'value');
   const problem = valueProblem(bytes);
-  if (problem !== undefined) throw notApplied('tooLarge', problem);
+  if (problem !== undefined) throw notApplied(problem.code, problem.message);
   return bytes;
 }
 

@@ -126,13 +126,13 @@ function clusterSettings(file: JsonObject): ClusterSettings {
   return settings;
 }
 
-/** Checks the value of a setting. Throws {@link InputError}. */
-function checkSetting(name: keyof ClusterSettings, value: JsonValue): number {
+/** Checks the value of a setting; `what` names it in the {@link InputError}. */
+export function checkSetting(name: keyof ClusterSettings, value: unknown, what = `"${name}"`): number {
   const { min, max } = settingLimits[name];
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
   const written = typeof value === 'number' ? `${value}` : JSON.stringify(value);
   const unit = name.endsWith('Ms') ? 'milliseconds' : 'bytes';
-  throw new InputError(`"${name}" is ${written}: a whole number of ${unit} from ${min} to ${max} was expected`);
+  throw new InputError(`${what} is ${written}: a whole number of ${unit} from ${min} to ${max} was expected`);
 }
 
 function isObject(value: JsonValue): value is JsonObject {

@@ -1,6 +1,6 @@
 import { membersMax } from '../wire/limits.ts';
 import { canonicalAddress, isLoopback, memberAddress, parseAddress } from './address.ts';
-import { type ClusterSettings, checkClusterName, settingLimits } from './cluster-file.ts';
+import { type ClusterSettings, checkClusterName, checkSetting, settingLimits } from './cluster-file.ts';
 import { InputError } from './input-error.ts';
 import { nodeIdMax, refuseTwice } from './node-list.ts';
 
@@ -39,7 +39,7 @@ export function checkNodeOptions(options: CheckedNodeOptions): void {
   if (typeof settings !== 'object' || settings === null) {
     throw new InputError(`settings is ${String(settings)}: give an object, or leave it out`);
   }
-  for (const [name, value] of Object.entries(settings)) checkSetting(name, value);
+  checkSettings(settings);
 }
 
 function checkNodes(nodes: ReadonlyMap<number, string>): void {
@@ -72,11 +72,11 @@ function checkNodeId(id: number, what: string): void {
   throw new InputError(`${what} is ${id}: give a whole number from 1 to ${nodeIdMax}`);
 }
 
-function checkSetting(name: string, value: unknown): void {
-  const limits = Object.entries(settingLimits).find(([known]) => known === name)?.[1];
-  if (limits === undefined) {
-    throw new InputError(`settings has ${name}: there are ${Object.keys(settingLimits).join(', ')}`);
+function checkSettings(settings: ClusterSettings): void {
+  const names = Object.keys(settingLimits) as (keyof ClusterSettings)[];
+  for (const [given, value] of Object.entries(settings)) {
+    const name = names.find((one) => one === given);
+    if (name === undefined) throw new InputError(`settings has ${given}: there are ${names.join(', ')}`);
+    if (value !== undefined) checkSetting(name, value, `settings.${name}`);
   }
-  if (value === undefined || (typeof value === 'number' && value >= limits.min && value <= limits.max)) return;
-  throw new InputError(`settings.${name} is ${String(value)}: give ${limits.min} to ${limits.max}`);
 }

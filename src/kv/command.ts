@@ -132,23 +132,28 @@ export function isCommandIntact(bytes: Uint8Array): boolean {
   return bytes.length > 4 && new ByteReader(bytes).u32() === crc32(bytes.subarray(4));
 }
 
+/** What is wrong with a key or a value. */
+export interface CommandProblem {
+  readonly code: 'invalid' | 'tooLarge';
+  readonly message: string;
+}
+
 /** Says what is wrong with a key, or `undefined`. */
-export function keyProblem(key: Uint8Array): string | undefined {
-  if (key.length === 0) return 'the key is empty: give a key of 1 to 1024 bytes';
-  if (key.length > keyBytesMax) return `the key has ${key.length} bytes: at most ${keyBytesMax} are allowed`;
-  return undefined;
+export function keyProblem(key: Uint8Array): CommandProblem | undefined {
+  if (key.length === 0) return { code: 'invalid', message: 'the key is empty: give a key of 1 to 1024 bytes' };
+  if (key.length <= keyBytesMax) return undefined;
+  return { code: 'tooLarge', message: `the key has ${key.length} bytes: at most ${keyBytesMax} are allowed` };
 }
 
 /** Says what is wrong with a value, or `undefined`. */
-export function valueProblem(value: Uint8Array): string | undefined {
-  if (value.length > valueBytesMax) {
-    return `the value has ${value.length} bytes: at most ${valueBytesMax} (1 MiB) are allowed`;
-  }
-  return undefined;
+export function valueProblem(value: Uint8Array): CommandProblem | undefined {
+  if (value.length <= valueBytesMax) return undefined;
+  const message = `the value has ${value.length} bytes: at most ${valueBytesMax} (1 MiB) are allowed`;
+  return { code: 'tooLarge', message };
 }
 
-/** Says which limit a command breaks, or `undefined`. */
-export function commandProblem(command: Command): string | undefined {
+/** Says what is wrong with key or value of a command, or `undefined`. */
+export function commandProblem(command: Command): CommandProblem | undefined {
   if (command.kind === 'openSession' || command.kind === 'reportSpace') return undefined;
   return keyProblem(command.key) ?? (command.kind === 'put' ? valueProblem(command.value) : undefined);
 }

@@ -125,7 +125,8 @@ export class PeerLinks {
    * Throws a RangeError for this node's own id and for what is no address.
    */
   dial(nodeId: number, address: string): void {
-    if (!isAddress(address)) throw new RangeError(`node ${nodeId} cannot be dialled at ${address}: host:port is due`);
+    if (!isDialAddress(address))
+      throw new RangeError(`node ${nodeId} cannot be dialled at ${address}: host:port is due`);
     if (nodeId === this.#options.hello().nodeId) throw new RangeError(`node ${nodeId} cannot dial itself`);
     if (this.#closed || this.#targets.get(nodeId)?.address === address) return;
     this.undial(nodeId);
@@ -256,7 +257,7 @@ export class PeerLinks {
     if (target.address === hello.address || target.opening === openingOf(hello)) return undefined;
     const unreachedMs = nowMs - (target.unreachedSinceMs ?? nowMs);
     if (unreachedMs >= this.#limits.movedMsMin) return undefined;
-    return `node ${nodeId} is known at ${target.address}, not ${hello.address}: it is looked for there first, for 10 s`;
+    return `node ${nodeId} is known at ${target.address}, not ${hello.address}: it is looked for there first, for ${this.#limits.movedMsMin / 1000} s`;
   }
 
   #connect(link: PeerLink, hello: PeerHello): void {
@@ -379,7 +380,8 @@ function replaces(link: PeerLink, present: PeerLink, ownIsLower: boolean): boole
   return dialledHere === presentDialledHere || dialledHere === ownIsLower;
 }
 
-function isAddress(address: string): boolean {
+/** True for "host:port" that can be dialled. */
+export function isDialAddress(address: string): boolean {
   return !/[/?#@\s]/.test(address) && URL.canParse(`ws://${address}`);
 }
 

@@ -20,7 +20,7 @@ export class SilenceWatch {
   readonly #silentIntervalsMax: number;
   readonly #timer: NodeJS.Timeout;
 
-  /** `silenceMsMax` is rounded up to whole intervals. */
+  /** `silenceMsMax` is rounded up to whole intervals; it takes up to one more until it is noticed. */
   constructor(intervalMs: number, silenceMsMax: number) {
     this.#silentIntervalsMax = Math.max(1, Math.ceil(silenceMsMax / intervalMs));
     // Connections keep a process running, not the watch over them.
@@ -43,7 +43,7 @@ export class SilenceWatch {
       const { bytesRead } = watched.tcp;
       watched.silentIntervals = bytesRead === watched.bytesRead ? watched.silentIntervals + 1 : 0;
       watched.bytesRead = bytesRead;
-      if (watched.silentIntervals > this.#silentIntervalsMax) {
+      if (watched.silentIntervals >= this.#silentIntervalsMax) {
         this.#watched.delete(socket);
         watched.onSilent();
       } else if (socket.readyState === socket.OPEN) {

@@ -64,10 +64,12 @@ export function resolveOptions<T>(options: OmniPaxosOptions<T>): ResolvedOptions
   };
   checkWhole('configurationId', resolved.configurationId, 0);
   checkWhole('startIndex', resolved.startIndex, 0);
-  for (const name of ['resendTicks', 'messageSizeMax', 'syncEntriesMax', 'undecidedSizeMax', 'firstReadId'] as const) {
+  checkWhole('resendTicks', resolved.resendTicks, 1);
+  checkWhole('firstReadId', resolved.firstReadId, 1);
+  for (const name of ['messageSizeMax', 'syncEntriesMax', 'undecidedSizeMax'] as const) {
     if (!(resolved[name] >= 1)) throw new RangeError(`${name} is ${resolved[name]}, it must be at least 1`);
   }
-  if (resolved.syncSizeMax <= resolved.undecidedSizeMax) {
+  if (resolved.syncSizeMax < Number.POSITIVE_INFINITY && resolved.syncSizeMax <= resolved.undecidedSizeMax) {
     throw new RangeError(
       `syncSizeMax ${resolved.syncSizeMax} must exceed undecidedSizeMax ${resolved.undecidedSizeMax}`,
     );

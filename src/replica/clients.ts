@@ -235,7 +235,7 @@ function checkedWrite(command: Uint8Array): (CommandOrigin & Pick<ClientCommand,
     if (decoded.kind === 'reportSpace') return failure('invalid', 'notApplied', 'the command is not for clients');
     const problem = commandProblem(decoded);
     const { kind, session, number, acknowledgedBelow } = decoded;
-    if (problem !== undefined) return failure('tooLarge', 'notApplied', problem);
+    if (problem !== undefined) return failure(problem.code, 'notApplied', problem.message);
     return { kind, session, number, acknowledgedBelow };
   } catch (error) {
     if (error instanceof DecodeError) return failure('invalid', 'notApplied', `not a command: ${error.message}`);
@@ -245,7 +245,7 @@ function checkedWrite(command: Uint8Array): (CommandOrigin & Pick<ClientCommand,
 
 function readProblem(request: ReadRequest & RequestBody): Failure | undefined {
   const problem = request.type === 'get' ? keyProblem(request.key) : undefined;
-  return problem === undefined ? undefined : failure('invalid', 'notApplied', problem);
+  return problem && failure(problem.code, 'notApplied', problem.message);
 }
 
 const fateUnknown = failure(

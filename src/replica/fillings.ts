@@ -1,12 +1,11 @@
 import type { Configuration } from '../cluster/configuration.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import { nodesProblem } from '../omnipaxos/configuration.ts';
 import type { ClientRequest, Failure, NewcomerFilling, TargetNode } from '../wire/client-message.ts';
-import { membersMax } from '../wire/limits.ts';
 import type { DonorStanding } from '../wire/peer-message.ts';
 import type { ConnectionId } from './events.ts';
 import { failure, type Output } from './output.ts';
 import { cameFirst } from './reconfigurations.ts';
+import { checkedTargets } from './target-nodes.ts';
 
 /** Ticks after the last request for which newcomers are still dialled, and go on filling themselves. */
 export const fillPatienceTicks = 300;
@@ -74,18 +73,16 @@ export class Fillings {
 
   /** A client wants those of `nodes` that are no members to be filled. Tells it how far they are. */
   receive(connection: ConnectionId, request: ClientRequest & { readonly type: 'fill' }): void {
-    const problem = problemOf(request.nodes);
-    if (problem !== undefined) {
-      return this.#output.respond(connection, request.id, failure('invalid', 'notApplied', problem));
-    }
+    const nodes = checkedTargets(request.nodes);
+    if (!Array.isArray(nodes)) return this.#output.respond(connection, request.id, nodes);
     const { configuration } = this.#view;
     if (configuration && configuration.configurationId > (request.ifConfigurationId ?? configuration.configurationId)) {
       return this.#output.respond(connection, request.id, cameFirst(configuration, 'notApplied'));
     }
     this.#forgetOld();
-    const silent = this.#takeSilent(request.nodes);
+    const silent = this.#takeSilent(nodes);
     if (silent !== undefined) return this.#output.respond(connection, request.id, silentFailure(silent));
-    const newcomers = request.nodes.filter(({ id }) => !this.#isMember(id));
+    const newcomers = nodes.filter(({ id }) => !this.#isMember(id));
     const filling = newcomers.map((node) => this.#progressOf(node.id, this.#newcomerOf(node)));
     for (const { id } of newcomers) this.#ask(id);
     this.#output.respond(connection, request.id, { type: 'filling', newcomers: filling });
@@ -163,9 +160,4 @@ export class Fillings {
 /** Clients go on with another member on this. */
 function silentFailure(id: NodeId): Failure {
   return failure('noMajority', 'notApplied', `node ${id} does not answer the member that was asked to fill it`);
-}
-
-function problemOf(nodes: readonly TargetNode[]): string | undefined {
-  if (nodes.length > membersMax) return `${nodes.length} members: at most ${membersMax} are allowed`;
-  return nodesProblem(nodes.map(({ id }) => id));
 }

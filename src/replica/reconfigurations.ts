@@ -1,12 +1,12 @@
 import { type Configuration, historyOf, type Member } from '../cluster/configuration.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import { nodesProblem } from '../omnipaxos/configuration.ts';
 import type { ClientRequest, Failure, ResponseBody, TargetNode } from '../wire/client-message.ts';
-import { membersMax, protocolVersion } from '../wire/limits.ts';
+import { protocolVersion } from '../wire/limits.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
 import type { ConnectionId } from './events.ts';
 import { failure, type Output } from './output.ts';
 import { configurationOf, encodeMembers } from './stop-sign.ts';
+import { checkedTargets } from './target-nodes.ts';
 import type { Voter } from './voter.ts';
 
 /** Why a node could not be reached. */
@@ -90,7 +90,9 @@ export class Reconfigurations {
   }
 
   receive(connection: ConnectionId, request: ClientRequest & { readonly type: 'reconfigure' }): void {
-    const problem = this.#problem(request.nodes);
+    const nodes = checkedTargets(request.nodes);
+    if (!Array.isArray(nodes)) return this.#output.respond(connection, request.id, nodes);
+    const problem = this.#problem(nodes);
     if (problem) return this.#output.respond(connection, request.id, failure('invalid', 'notApplied', problem));
     if (this.#pending || this.#view.voter?.paxos.isStopped) {
       return this.#output.respond(connection, request.id, this.#busy());
@@ -99,9 +101,9 @@ export class Reconfigurations {
     this.#pending = {
       connection,
       requestId: request.id,
-      nodes: request.nodes,
+      nodes,
       configurationId: request.ifConfigurationId ?? this.#view.configuration?.configurationId,
-      formerDirectories: request.nodes.flatMap(({ id, isRebuilt }) => (isRebuilt && this.#member(id)?.storageId) || []),
+      formerDirectories: nodes.flatMap(({ id, isRebuilt }) => (isRebuilt && this.#member(id)?.storageId) || []),
       deadlineMs: this.#view.nowMs + request.timeoutMs,
       sinceTick: undefined,
       proposedTick: undefined,
@@ -240,11 +242,11 @@ export class Reconfigurations {
   }
 
   #problem(nodes: readonly TargetNode[]): string | undefined {
-    if (nodes.length > membersMax) return `${nodes.length} members: at most ${membersMax} are allowed`;
-    const problem = nodesProblem(nodes.map((node) => node.id)) ?? this.#rebuildProblem(nodes);
+    const problem = this.#rebuildProblem(nodes);
     if (problem) return problem;
     const unknown = nodes.find((node) => this.#addressOf(node) === undefined);
-    return unknown && `no address is known for node ${unknown.id}: write ${unknown.id}=host:port`;
+    if (unknown) return `no address is known for node ${unknown.id}: write ${unknown.id}=host:port`;
+    return sharedAddressProblem(nodes.map((node) => ({ id: node.id, address: this.#addressOf(node) })));
   }
 
   /** Who votes with a directory that is whole must not lose that vote by a mistake. */
@@ -350,6 +352,15 @@ function isTarget(
     const member = configuration.members.find(({ id }) => id === node.id);
     return member !== undefined && (node.address === undefined || node.address === member.address);
   });
+}
+
+/** Two members at one address are one process. */
+function sharedAddressProblem(nodes: readonly { readonly id: NodeId; readonly address: string | undefined }[]) {
+  for (const [at, { id, address }] of nodes.entries()) {
+    const other = nodes.slice(0, at).find((node) => node.address === address);
+    if (other) return `nodes ${other.id} and ${id} would have the same address ${address}: each node needs its own`;
+  }
+  return undefined;
 }
 
 function ids(configuration: Configuration): string {

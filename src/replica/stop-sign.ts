@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
 import type { Configuration, Member } from '../cluster/configuration.ts';
 import type { StopSign } from '../omnipaxos/entry.ts';
 import type { QuorumSizes } from '../omnipaxos/quorum.ts';
@@ -23,7 +23,8 @@ export function stopSignOf({ configurationId, members, quorum }: Configuration):
 /** The configuration that a StopSign at `index` opens. Throws DecodeError if its metadata is not ours. */
 export function configurationOf(stopSign: StopSign, index: number): Configuration {
   const reader = new ByteReader(stopSign.metadata ?? new Uint8Array(0));
-  reader.u8();
+  const version = reader.u8();
+  if (version !== formatVersion) throw new DecodeError(`the StopSign is of format ${version}, not ${formatVersion}`);
   const members: Member[] = [];
   for (let count = reader.count(membersMax); count > 0; count--) {
     const id = reader.varuint();
@@ -31,6 +32,7 @@ export function configurationOf(stopSign: StopSign, index: number): Configuratio
   }
   const prepare = reader.varuint();
   const accept = reader.varuint();
+  reader.end();
   const configuration = { configurationId: stopSign.configId, startIndex: index + 1, members };
   return prepare === 0 ? configuration : { ...configuration, quorum: { prepare, accept } };
 }

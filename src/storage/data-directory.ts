@@ -125,12 +125,14 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
   const plan = await planSpace(path, options.quotaBytes);
   const room = new DiskRoom(path, new DiskReserve(path, plan.reserveBytes));
   const stores = await openStores(paths, identity, readOrigin(path), options, plan, room);
-  if (lacksOrigin(stores.logStore)) {
+  try {
+    if (lacksOrigin(stores.logStore)) throw originDamage(path, 'is missing');
+    markOpened(path);
+    if (known === undefined) finishCreation(path, identity);
+  } catch (error) {
     await closeStores(stores);
-    throw originDamage(path, 'is missing');
+    throw error;
   }
-  markOpened(path);
-  if (known === undefined) finishCreation(path, identity);
   room.backlog = new LogBacklog(stores.logStore, stores.stateStore);
   const watch = new SpaceWatch(path, plan, room, stores.logStore, stores.stateStore);
   room.allowWaiting();

@@ -35,7 +35,9 @@ function checkEntries(directory: string, log: RecoveredLog, onSegment: (number: 
   let file: number | undefined;
   let present: number | undefined;
   const close = () => {
-    if (file !== undefined) closeSync(file);
+    const opened = file;
+    file = undefined;
+    if (opened !== undefined) closeSync(opened);
   };
   try {
     for (let at = 0; at < log.blocks.count; at++) {

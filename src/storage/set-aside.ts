@@ -30,9 +30,14 @@ export async function setAsideIfDamaged(
   if (report.isSound) return { type: 'sound' };
   const to = freeName(path);
   const lock = await lockDirectory(path);
-  renameSync(path, to);
-  syncDirectory(dirname(path));
+  try {
+    renameSync(path, to);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
   lock.release(to);
+  syncDirectory(dirname(path));
   return { type: 'setAside', to, report };
 }
 

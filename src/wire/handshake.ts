@@ -1,5 +1,7 @@
 import { DecodeError } from '../base/bytes.ts';
+import { canonicalAddress } from '../cluster/address.ts';
 import type { Opening } from '../cluster/configuration.ts';
+import { InputError } from '../cluster/input-error.ts';
 import type { Origin } from '../cluster/origin.ts';
 import type { Ballot } from '../omnipaxos/ballot.ts';
 import { clusterIdPattern } from './cluster-id-codec.ts';
@@ -38,6 +40,7 @@ export function meantNodeId(path: string): number | undefined {
   const meant = new URLSearchParams(query).get(meantParameter);
   return meant === null ? undefined : Number(meant);
 }
+
 /** Path of the connections of clients. */
 export const clientPath = '/v1/client';
 /** Most characters of a hello. */
@@ -60,7 +63,7 @@ export function decodePeerHello(text: string): PeerHello {
     clusterName: fields.text('clusterName', clusterNameTextMax),
     clusterId: fields.optionalText('clusterId', 16, clusterIdPattern),
     nodeId: fields.integer('nodeId', 1),
-    address: fields.text('address', addressBytesMax),
+    address: readAddress(fields),
     storageId: fields.text('storageId', storageIdBytesMax),
     initialMembers: fields.nodeIds('initialMembers', membersMax),
     ...(origin && { origin }),
@@ -69,6 +72,17 @@ export function decodePeerHello(text: string): PeerHello {
   };
   fields.end();
   return hello;
+}
+
+/** Others dial it. */
+function readAddress(fields: JsonFields): string {
+  const address = fields.text('address', addressBytesMax);
+  try {
+    return canonicalAddress(address);
+  } catch (error) {
+    if (error instanceof InputError) throw new DecodeError(`the hello of a node: ${error.message}`);
+    throw error;
+  }
 }
 
 function readOpened(fields: JsonFields): OpenedWith {

@@ -37,7 +37,8 @@ it.each([
   ['address 0.0.0.0:7001 can be reached from other machines', { address: '0.0.0.0:7001' }],
   ['settings is null', { settings: null as never }],
   ['address "nowhere"', { address: 'nowhere' }],
-  ['settings.electionTimeoutMs is -5: give 20 to 60000', { settings: { electionTimeoutMs: -5 } }],
+  ['settings.electionTimeoutMs is -5: a whole number', { settings: { electionTimeoutMs: -5 } }],
+  ['settings.quotaBytes is 107374182.4: a whole number of bytes', { settings: { quotaBytes: 0.1 * 2 ** 30 } }],
   ['settings has foo: there are electionTimeoutMs', { settings: { foo: 1 } as never }],
 ])('%s', (message, change) => {
   expect(() => checkNodeOptions({ ...right, ...change })).toThrow(message);
