@@ -2,9 +2,9 @@ import { resolve } from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../src/cli/base-command.ts';
-import { countOf } from '../src/cli/bench/numbers.ts';
 import { CommandError } from '../src/cli/exit-codes.ts';
 import { nextSteps, planFirstMember } from '../src/cli/next-steps.ts';
+import { countOf } from '../src/cli/numbers.ts';
 import { printJson, printLine, printMessage } from '../src/cli/output.ts';
 import { askLine, canAsk } from '../src/cli/prompt.ts';
 import {

@@ -45,7 +45,7 @@ export interface NodeOptions {
   readonly standsBy?: boolean;
   /**
    * Given if this process does nothing but run the node. Where processors are short, the whole of it then steps behind others
-   * while the node stands by, and so while it is filled to become a member; and its heap grows as it does best for the one and for the other.
+   * while the node stands by, and so while it is filled to become a member; and its heap may grow as suits the one and the other.
    */
   readonly ownProcess?: OwnProcess;
   /** Takes what an operator would want to know. It must not throw: that ends the node, or the process. */
@@ -65,12 +65,12 @@ export interface RunningNode {
 
 /** Milliseconds between ticks: the resolution of all the replica's timing. */
 const tickMs = 20;
-/** Two follow each other no sooner. */
+/** Least milliseconds between two ticks. */
 const tickMsMin = tickMs / 2;
-/** One that waits for the next turn, and one that is not to. */
+/** Most ticks that are due: the first waits for a turn that something else asks for, a second one asks for a turn itself, more are dropped. */
 const ticksDueMax = 2;
 /** Timers between two looks at the files: one takes a third as long as all else that a tick does. */
-const timersToFileCheck = 5;
+const timersPerFileCheck = 5;
 const electionTimeoutMsDefault = 200;
 /** How long a node that failed waits for its files to close before it says so. */
 const failurePatienceMs = 1000;
@@ -314,7 +314,7 @@ class Node implements RunningNode {
   #filesAreWhole(): boolean {
     this.#timersToFileCheck--;
     if (this.#timersToFileCheck > 0) return true;
-    this.#timersToFileCheck = timersToFileCheck;
+    this.#timersToFileCheck = timersPerFileCheck;
     try {
       this.#directory.checkFiles();
       return true;
@@ -349,9 +349,9 @@ class Node implements RunningNode {
   /** Each send is a system call, so their order counts: what others work on first, then clients, then what is only news. */
   #release(output: TurnOutput): void {
     const { messages, responses } = output;
-    for (const output of messages) if (!isNewsOnly(output)) this.#links.send(output.to, output.messages);
+    for (const peer of messages) if (!isNewsOnly(peer)) this.#links.send(peer.to, peer.messages);
     for (const [connection, answers] of responses) this.#clients.get(connection)?.send(answers);
-    for (const output of messages) if (isNewsOnly(output)) this.#links.send(output.to, output.messages);
+    for (const peer of messages) if (isNewsOnly(peer)) this.#links.send(peer.to, peer.messages);
     for (const { nodeId, reason, kind } of output.refusals) this.#handles.get(nodeId)?.refuse(reason, kind);
     for (const { level, message } of output.notices) this.#log(level, message);
     for (const job of output.jobs) this.#run(job);

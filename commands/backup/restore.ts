@@ -2,10 +2,10 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { backupJson, size } from '../../src/cli/backup-report.ts';
 import { BaseCommand } from '../../src/cli/base-command.ts';
-import { countOf } from '../../src/cli/bench/numbers.ts';
 import { fileProblem, refuseStandardInput } from '../../src/cli/file-problem.ts';
 import { LiveLine } from '../../src/cli/live-line.ts';
 import { nextSteps, planFirstMember } from '../../src/cli/next-steps.ts';
+import { countOf } from '../../src/cli/numbers.ts';
 import { printJson, printLine } from '../../src/cli/output.ts';
 import { parseNodeId } from '../../src/cluster/node-list.ts';
 

@@ -1,5 +1,5 @@
 import type { BackupSummary } from '../backup/backup-format.ts';
-import { count } from './bench/numbers.ts';
+import { count } from './numbers.ts';
 
 /** Bytes for people: `1,234 bytes`, `1.2 MiB`. */
 export function size(bytes: number): string {

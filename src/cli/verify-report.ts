@@ -1,5 +1,5 @@
 import type { VerifyReport } from '../cluster/verify-report.ts';
-import { countOf } from './bench/numbers.ts';
+import { countOf } from './numbers.ts';
 import { formatTable } from './output.ts';
 
 /** The findings as JSON has them: what is not known is `null`, so that every field is always there. */

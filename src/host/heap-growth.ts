@@ -2,32 +2,33 @@ import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf
 import { setFlagsFromString } from 'node:v8';
 
 /**
- * By how many percent of what is alive V8's heap may grow before its old generation is collected. V8 goes by the size of its own heap;
- * what received frames hold outside of that is several times as much, and stays until the few bytes of each that are inside are
- * collected. So a little, …
+ * By how many percent of what is alive V8's heap may usually grow before its old generation is collected. V8 goes by the size of its own
+ * heap; what received frames hold outside of that is several times as much, and stays until the few bytes of each that are inside are
+ * collected: so by little.
  */
-const little = 70;
-/** … unless so much comes in that it would do little else. */
-const much = 300;
+const growthPercentLow = 70;
+/** The same while so much comes in that a process would do little else than collect. */
+const growthPercentHigh = 300;
 
 /**
- * A small heap may grow by 8 MB whatever the percentage says, which is most of what is alive, and where little gets old a minute passes
- * between two collections. So after some time without any, marking begins once so many percent of what the heap may grow by are used.
+ * From how many percent of that growth on V8 marks what is alive. A small heap may grow by 8 MB whatever the growth says, which is most of
+ * what is alive, and where little gets old a minute passes between two collections: so marking begins early after some time without any.
  */
-const early = 20;
-/** How long that is, milliseconds. */
+const markingPercentEarly = 20;
+/** V8 decides. */
+const markingPercentDefault = 0;
+/** Without a collection for so long, milliseconds, marking is to begin early. */
 const quietMsMax = 2_500;
-/** Else when V8 likes. */
-const late = 0;
 
 /** Over how long collections are counted, milliseconds. */
 const periodMs = 2_000;
-/** So many in a period are too many; with so few the heap need not be large. With much it is collected a fifth as often. */
-const tooMany = 4;
-const few = 0;
+/** So many collections in a period are too many: the heap is to grow by more, and is collected a fifth as often then. */
+const collectionsMax = 4;
+/** With so few in a period the heap need not grow by more. */
+const collectionsCalmMax = 0;
 /**
- * A load that needs much is calm with it, too, and to try little again costs a burst of collections. So after each trial that failed
- * twice as many calm periods must pass before the next, up to so many; as many with little, and all is forgotten.
+ * A load that needs a large heap is calm with it, too, and each trial of a small one costs a burst of collections. So after each that failed
+ * twice as many calm periods must pass before the next, up to so many; after as many calm ones with a small heap all is forgotten.
  */
 const calmPeriodsMax = 16;
 
@@ -44,12 +45,12 @@ export interface HeapHost {
 export class HeapGrowth {
   readonly #host: HeapHost;
   #growth: number | undefined;
-  #marking = late;
+  #marking = markingPercentDefault;
   #sinceMs = 0;
   /** In the present period. */
   #collections = 0;
   #collectedMs = 0;
-  /** Periods in a row with few collections, and how many of them much is kept for. */
+  /** Periods in a row with few collections, and how many it takes to try a small heap again. */
   #calmPeriods = 0;
   #calmPeriodsWanted = 1;
 
@@ -59,29 +60,29 @@ export class HeapGrowth {
 
   /** To be called often. `isBackground`: this process does nothing but catch up, and receives a lot. */
   tick(isBackground: boolean, nowMs: number): void {
-    if (isBackground) this.#set(much);
-    else if (this.#growth === undefined) this.#set(little);
+    if (isBackground) this.#set(growthPercentHigh);
+    else if (this.#growth === undefined) this.#set(growthPercentLow);
     const collected = this.#host.collections();
     if (collected > 0 || isBackground) this.#collectedMs = nowMs;
-    this.#mark(nowMs - this.#collectedMs < quietMsMax ? late : early);
+    this.#mark(nowMs - this.#collectedMs < quietMsMax ? markingPercentDefault : markingPercentEarly);
     this.#collections += collected;
-    const hasFailed = this.#growth === little && this.#collections >= tooMany;
+    const hasFailed = this.#growth === growthPercentLow && this.#collections >= collectionsMax;
     if (!hasFailed && nowMs - this.#sinceMs < periodMs) return;
-    const isCalm = this.#collections <= few;
+    const isCalm = this.#collections <= collectionsCalmMax;
     this.#sinceMs = nowMs;
     this.#collections = 0;
     if (isBackground) return;
     this.#calmPeriods = isCalm ? this.#calmPeriods + 1 : 0;
-    if (hasFailed) this.#set(much);
-    else if (this.#growth === much) this.#tryLittle();
+    if (hasFailed) this.#set(growthPercentHigh);
+    else if (this.#growth === growthPercentHigh) this.#trySmallHeap();
     else if (this.#calmPeriods >= calmPeriodsMax) this.#calmPeriodsWanted = 1;
   }
 
-  #tryLittle(): void {
+  #trySmallHeap(): void {
     if (this.#calmPeriods < this.#calmPeriodsWanted) return;
     this.#calmPeriods = 0;
     this.#calmPeriodsWanted = Math.min(calmPeriodsMax, 2 * this.#calmPeriodsWanted);
-    this.#set(little);
+    this.#set(growthPercentLow);
   }
 
   #mark(percent: number): void {

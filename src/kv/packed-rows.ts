@@ -101,11 +101,11 @@ export function visitRows(bytes: Uint8Array, visitor: RowVisitor): boolean {
     const recordStart = places.at;
     places.skip(recordBytes);
     if (!places.isSound) return false;
-    const isLiked =
+    const isAccepted =
       kind === pairKind
         ? visitor.pair(keyStart, keyEnd, recordStart, places.at)
         : visitor.session(first, recordStart, places.at);
-    if (!isLiked) return false;
+    if (!isAccepted) return false;
   }
   return true;
 }

@@ -41,12 +41,12 @@ export class StagedChanges<Layer extends ChangeLayer> {
     return this.#active.size;
   }
 
-  /** Layers that are sealed and in no checkpoint yet … */
+  /** Layers that are sealed and in no checkpoint yet. */
   get sealedCount(): number {
     return this.#sealed.length - (this.#isWriting ? 1 : 0);
   }
 
-  /** … and about how many bytes of memory they take. */
+  /** About how many bytes of memory the layers take that are in no checkpoint yet. */
   get sealedMemoryBytes(): number {
     let bytes = 0;
     for (let at = this.#isWriting ? 1 : 0; at < this.#sealed.length; at++) {

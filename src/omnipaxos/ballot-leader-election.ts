@@ -156,7 +156,7 @@ export class BallotLeaderElection {
   }
 
   /**
-   * Takes the lead at once, above every ballot known here: the leader asked for it before it stops. Give the ballot
+   * Takes the lead at once, above every ballot known here: the leader asked for it, for it stops or its disk is slow. Give the ballot
    * to `OmniPaxos.handleLeader`. The others follow as soon as they have promised it. Undefined if this node reached too few in the
    * last whole round to lead: the lead would only come back, a change or two later.
    */

@@ -4,9 +4,9 @@ import type { Donor } from './donor.ts';
 import type { SpaceMeasured } from './events.ts';
 import type { ReplicaSettings } from './settings.ts';
 
-/** A checkpoint takes at most so small a part of the space … */
+/** A checkpoint takes at most this part of the space. */
 const checkpointPart = 1 / 16;
-/** … and of space that is low: there must be room for three of them, as pages are free again only two commits later. */
+/** Part of the space that a checkpoint may take while space is low: there must be room for three, as pages are free again only two commits later. */
 const scarceCheckpointPart = 1 / 128;
 /** What a change costs beside its bytes: a page of its own and a share of those above it. */
 const changeBytes = 8192;
@@ -20,9 +20,9 @@ const changeBytes = 8192;
 const earliestPart = 0.7;
 const latestPart = 1.5;
 
-/** By what the usual thresholds of age and of what is overtaken grow while checkpoints are put off, … */
+/** While checkpoints are put off, their usual thresholds of age and of what is overtaken are multiplied by this. */
 const patienceWhilePutOff = 1.75;
-/** … and the part that is left of that of memory: what waits adds up. */
+/** While checkpoints are put off, their usual threshold of memory is multiplied by this: what waits adds up. */
 const memoryPartWhilePutOff = 7 / 8;
 
 /**
@@ -32,18 +32,19 @@ const memoryPartWhilePutOff = 7 / 8;
 const bulkyRowBytes = 512;
 const bulkyPart = 1 / 4;
 
-/** The most that waits while checkpoints are put off: layers, since a read of a key may have to look into each … */
+/** Most layers that wait while checkpoints are put off: a read of a key may have to look into each. */
 const layersMax = 16;
-/** … and while one waits for room on the disk, when none may be large and reads had better go on slowly … */
+/** Most layers while a checkpoint waits for room on the disk: none may be large then, and reads had better go on slowly. */
 const layersWhileWaitingMax = 128;
-/** … and of the memory of the largest usual checkpoint; below that at which nothing more is applied. */
+/** Part of the memory of the largest usual checkpoint that may wait: below the point from which on nothing more is applied. */
 const memoryPartMax = 3 / 4;
 
 /**
- * Of the ticks that a layer took to fill, those between the checkpoints of what was put off: so that it gets less while more comes, and
- * takes little more of disk and processors than ever; and the most ticks.
+ * Checkpoints that were put off are made one after the other, a part of the time apart in which their layer filled: so there come to be
+ * fewer while more is written, and they take little more of disk and processors than usual.
  */
 const drainPart = 3 / 4;
+/** Most ticks between two of them: a second. */
 const drainTicksMax = 50;
 
 /** Ticks between checkpoints of a full disk: what is applied then are mostly deletions, and there is room only once they are durable. */
@@ -86,9 +87,9 @@ export class CheckpointSchedule {
   #checkpointTick = 0;
   /** The state is to be durable up to here as soon as may be: somebody asked. */
   #requestedIndex = 0;
-  /** Of the log below there is more than the disk has room for, … */
+  /** Of the log below this there is more than the disk has room for. */
   #logSurplusIndex = 0;
-  /** … and here it will soon be so. */
+  /** Of the log below this there will soon be more than the disk has room for. */
   #logAmpleIndex = 0;
   /** The most that a checkpoint may hold for the disk to have room for it: bytes, and changes of keys. */
   #roomBytes = Number.POSITIVE_INFINITY;

@@ -3,7 +3,7 @@ import type { Entry } from '../omnipaxos/entry.ts';
 import type { LogRequest, LogSegment } from '../wire/peer-message.ts';
 import { bytesOf } from './donor.ts';
 import type { Standing } from './donors.ts';
-import { Errands } from './errands.ts';
+import { OutstandingRequests } from './outstanding-requests.ts';
 import { segmentChecksum } from './segment-checksum.ts';
 import type { ReplicaSettings } from './settings.ts';
 
@@ -38,7 +38,7 @@ const waitingBytesMax = 8 * 1024 * 1024;
 export class LogTransfer {
   readonly #sink: DecidedSink;
   readonly #settings: ReplicaSettings;
-  readonly #errands: Errands<Piece>;
+  readonly #requests: OutstandingRequests<Piece>;
   /** In order, without gaps, from the decided index on. */
   #pieces: Piece[] = [];
   #waitingBytes = 0;
@@ -49,15 +49,15 @@ export class LogTransfer {
   constructor(sink: DecidedSink, settings: ReplicaSettings) {
     this.#sink = sink;
     this.#settings = settings;
-    this.#errands = new Errands(settings.donorTimeoutTicks);
+    this.#requests = new OutstandingRequests(settings.donorTimeoutTicks);
   }
 
   outstandingOf(donor: NodeId): number {
-    return this.#errands.countOf(donor);
+    return this.#requests.countOf(donor);
   }
 
   get outstanding(): number {
-    return this.#errands.size;
+    return this.#requests.size;
   }
 
   /** What to ask `donor` for next, if it has anything of the entries up to `end`. */
@@ -67,7 +67,7 @@ export class LogTransfer {
     const has = (from: number): boolean => standing.trimmedIndex <= from && from < standing.decidedIndex;
     const piece = this.#waitingPiece(has) ?? this.#newPiece(has, end) ?? this.#latePiece(donor, has);
     if (!piece) return undefined;
-    this.#errands.ask(piece, donor);
+    this.#requests.ask(piece, donor);
     return { type: 'LogRequest', from: piece.from, to: piece.to };
   }
 
@@ -78,10 +78,10 @@ export class LogTransfer {
     if (!piece) return 'notWanted';
     const result = this.#judge(piece, segment);
     if (result !== 'taken') {
-      this.#errands.fail(piece, from);
+      this.#requests.fail(piece, from);
       return result;
     }
-    this.#errands.end(piece);
+    this.#requests.end(piece);
     const { entries } = segment;
     const end = piece.from + entries.length;
     const here: Piece = { from: piece.from, to: end, entries };
@@ -113,11 +113,7 @@ export class LogTransfer {
 
   /** Returns the donors whose time was over. */
   tick(): Set<NodeId> {
-    return this.#errands.tick();
-  }
-
-  forget(donor: NodeId): void {
-    this.#errands.forget(donor);
+    return this.#requests.tick();
   }
 
   #judge(piece: Piece, { from, entries, checksum }: LogSegment): SegmentResult {
@@ -127,7 +123,7 @@ export class LogTransfer {
   }
 
   #waitingPiece(has: (from: number) => boolean): Piece | undefined {
-    const at = this.#pieces.findIndex((piece) => !piece.entries && !this.#errands.has(piece) && has(piece.from));
+    const at = this.#pieces.findIndex((piece) => !piece.entries && !this.#requests.has(piece) && has(piece.from));
     const piece = this.#pieces[at];
     if (!piece || piece.to - piece.from <= this.#entriesPerPiece) return piece;
     const middle = piece.from + this.#entriesPerPiece;
@@ -146,7 +142,7 @@ export class LogTransfer {
   }
 
   #latePiece(donor: NodeId, has: (from: number) => boolean): Piece | undefined {
-    const piece = this.#errands.late(donor, Math.ceil(this.#settings.donorTimeoutTicks / 4));
+    const piece = this.#requests.late(donor, Math.ceil(this.#settings.donorTimeoutTicks / 4));
     return piece && has(piece.from) ? piece : undefined;
   }
 
@@ -158,7 +154,7 @@ export class LogTransfer {
   #dropFirst(): void {
     const piece = this.#pieces.shift();
     if (!piece) return;
-    this.#errands.end(piece);
+    this.#requests.end(piece);
     if (piece.entries) this.#waitingBytes -= bytesOfAll(piece.entries);
   }
 }

@@ -3,7 +3,7 @@ import { describeOrigin, formerClusterProblem, isSameOrigin } from '../cluster/o
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
 
-/** How long a refused node counts as running, milliseconds: some times the pause between its attempts. */
+/** A refused node that came within this time is taken to run, milliseconds: it comes again each second at least. */
 const replacementMsMax = 10_000;
 
 /** The nodes that this one has a link with, and what each is known to know. */

@@ -39,10 +39,6 @@ export class PendingWrites {
     this.#bytesMax = bytesMax;
   }
 
-  get count(): number {
-    return this.#count;
-  }
-
   get isEmpty(): boolean {
     return this.#count === 0;
   }

@@ -10,13 +10,14 @@ import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.
 import { protocolVersion } from '../wire/limits.ts';
 import type { Announce, Fill, OpenedWith, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
 import { Backups } from './backups.ts';
+import { CatchUpControl } from './catch-up-control.ts';
 import { Clients } from './clients.ts';
 import { type Answer, Donor } from './donor.ts';
+import { type DonorRequest, DonorService } from './donor-service.ts';
 import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
 import { Fillings, fillPatienceTicks } from './fillings.ts';
 import { FlushTimes } from './flush-times.ts';
 import { Formation, type InitialCluster } from './formation.ts';
-import { type DonorRequest, Giving } from './giving.ts';
 import { LeadKeeper } from './lead-keeper.ts';
 import { Leaving } from './leaving.ts';
 import type { LogStore } from './log-store.ts';
@@ -31,7 +32,6 @@ import type { ReplicaSettings } from './settings.ts';
 import { Space } from './space.ts';
 import { StateKeeper } from './state-keeper.ts';
 import { configurationOf } from './stop-sign.ts';
-import { Taking } from './taking.ts';
 import { Voter } from './voter.ts';
 
 export interface ReplicaOptions {
@@ -41,7 +41,7 @@ export interface ReplicaOptions {
   readonly logStore: LogStore;
   readonly stateStore: StateStore;
   readonly settings: ReplicaSettings;
-  /** Nominal milliseconds between ticks; only clients' deadlines depend on it. */
+  /** Nominal milliseconds between ticks: for clients' deadlines and for what is told or measured in time, such as slow disks. */
   readonly tickMs: number;
   /** A new directory stands by until it is taken in, also that of a node of the first configuration: it is to be rebuilt. */
   readonly standsBy?: boolean;
@@ -53,6 +53,7 @@ export interface ReplicaOptions {
 const fillLag = 4;
 /** Ticks between sweeps of deadlines. */
 const sweepTicks = 5;
+
 /**
  * One node of the store, sans I/O. Sockets, disks and timers put events into the inbox with `receive`; `turn` takes all
  * that wait, runs them synchronously, and returns what may leave. Between the two the owner makes the log store's staged
@@ -66,8 +67,8 @@ export class Replica {
   readonly #machine: KvStateMachine;
   readonly #donor: Donor;
   readonly #keeper: StateKeeper;
-  readonly #giving: Giving;
-  readonly #taking: Taking;
+  readonly #donorService: DonorService;
+  readonly #catchUpControl: CatchUpControl;
   readonly #backups: Backups;
   readonly #peers = new Peers();
   readonly #isLinked = (nodeId: NodeId): boolean => this.#peers.has(nodeId);
@@ -113,8 +114,8 @@ export class Replica {
     this.#machine = new KvStateMachine(this.#state);
     this.#donor = new Donor(this.#machine, this.#settings);
     this.#keeper = new StateKeeper(this.#machine, this.#state, this.#store, this.#donor, this.#settings);
-    this.#giving = new Giving(this.#donor, this.#machine, this.#keeper, this.#store);
-    this.#taking = new Taking(this.#store, this.#state, this.#keeper, this.#settings, this.#output);
+    this.#donorService = new DonorService(this.#donor, this.#machine, this.#keeper, this.#store);
+    this.#catchUpControl = new CatchUpControl(this.#store, this.#state, this.#keeper, this.#settings, this.#output);
     const view = this.#view();
     this.#space = new Space(this.#machine, this.#output, view, 2 * this.#settings.electionTimeoutTicks);
     this.#backups = new Backups(this.#state, this.#keeper, this.#settings, this.#output, view);
@@ -274,7 +275,7 @@ export class Replica {
   #modeIn(configuration: Configuration, isIncumbent: boolean): Mode {
     if (!this.#isMemberOf(configuration)) return { name: 'standby', filling: undefined };
     if (this.#store.state.decidedIndex >= configuration.startIndex) return this.#votingIn(configuration, isIncumbent);
-    return { name: 'joining', configuration, catchUp: this.#taking.upTo(configuration.startIndex) };
+    return { name: 'joining', configuration, catchUp: this.#catchUpControl.upTo(configuration.startIndex) };
   }
 
   #votingIn(configuration: Configuration, isIncumbent: boolean): Mode {
@@ -624,7 +625,7 @@ export class Replica {
    */
   #onDonorRequest(from: NodeId, configurationId: number, request: DonorRequest): void {
     if (configurationId < this.#configurationId) this.#announce(from);
-    this.#sendAnswer(this.#giving.take(from, request, this.voter?.paxos.isLeader ?? false));
+    this.#sendAnswer(this.#donorService.take(from, request, this.voter?.paxos.isLeader ?? false));
   }
 
   #onVoterMessage(from: NodeId, message: PeerMessage): void {
@@ -692,7 +693,7 @@ export class Replica {
     if (mode.name !== 'standby') return;
     this.#fillTick = this.#tick;
     if (mode.filling) mode.filling.retarget(index);
-    else mode.filling = this.#taking.upTo(index);
+    else mode.filling = this.#catchUpControl.upTo(index);
   }
 
   /** Nobody asks any more: what is here stays, to be gone on with. */
@@ -703,7 +704,7 @@ export class Replica {
   #advanceCatchUp(): void {
     const mode = this.#mode;
     if (mode.name === 'member') this.#decideStopSign(mode);
-    const later = mode.name === 'member' ? this.#taking.follow(mode) : undefined;
+    const later = mode.name === 'member' ? this.#catchUpControl.follow(mode) : undefined;
     if (later) this.#enter(later);
     if (mode.name === 'joining' && mode.catchUp.isComplete) {
       this.#mode = this.#votingIn(mode.configuration, false);
@@ -712,7 +713,7 @@ export class Replica {
       return;
     }
     const catchUp = catchUpOf(this.#mode);
-    if (catchUp) this.#sendAll(this.#taking.requests(catchUp, this.#peers.ids(), this.#space.stateRoomBytes));
+    if (catchUp) this.#sendAll(this.#catchUpControl.requests(catchUp, this.#peers.ids(), this.#space.stateRoomBytes));
   }
 
   #decideStopSign({ voter, leaving }: Mode & { name: 'member' }): void {
@@ -724,7 +725,7 @@ export class Replica {
   }
 
   #give(): void {
-    this.#sendAnswer(this.#giving.serve(this.#isTurnBusy));
+    this.#sendAnswer(this.#donorService.serve(this.#isTurnBusy));
     if (this.#donor.hasWork) this.#hasMoreToDo = true;
   }
 

@@ -2,12 +2,12 @@ import { isSameCursor, rowOverheadBytes } from '../kv/packed-rows.ts';
 import type { InstallProgress, PackedRows, RowRange, SnapshotCursor, StateStore } from '../kv/state-store.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { Cuts, PeerPayload, SnapshotOffer, StateChunk } from '../wire/peer-message.ts';
-import { Errands } from './errands.ts';
+import { OutstandingRequests } from './outstanding-requests.ts';
 import type { ReplicaSettings } from './settings.ts';
 
 /** A range of rows, asked for as a whole, and its rows once they are here. */
 interface Piece extends RowRange {
-  readonly gift?: { readonly from: NodeId; readonly rows: PackedRows };
+  readonly received?: { readonly from: NodeId; readonly rows: PackedRows };
 }
 
 /** What came of a chunk: `gone` says that the donor does not hold the snapshot any more. */
@@ -30,14 +30,14 @@ const gapBytesMax = 16 * 1024 * 1024;
  */
 export class StateTransfer {
   readonly index: number;
-  /** About how many bytes there are to come; undefined while no donor has said. */
+  /** About how many bytes there are to come, as the first donor said. */
   readonly bytesTotal: number;
   readonly holders = new Set<NodeId>();
   readonly #state: StateStore;
   readonly #settings: ReplicaSettings;
   readonly #rowsPerCut: number;
-  readonly #errands: Errands<Piece>;
-  readonly #cutErrands: Errands<'cuts'>;
+  readonly #requests: OutstandingRequests<Piece>;
+  readonly #cutOutstandingRequests: OutstandingRequests<'cuts'>;
   /** In order, without gaps, from the frontier on. */
   readonly #pieces: Piece[] = [];
   /** Bytes of those that are here. */
@@ -46,15 +46,15 @@ export class StateTransfer {
   #cutTo: SnapshotCursor | undefined;
   #isAllCut = false;
 
-  /** Begins, or goes on after `progress` if it is of the same snapshot. */
+  /** Begins, or goes on where an install of the same snapshot was left. */
   constructor(offer: SnapshotOffer, state: StateStore, settings: ReplicaSettings) {
     this.index = offer.index;
     this.bytesTotal = offer.bytes;
     this.#state = state;
     this.#settings = settings;
     this.#rowsPerCut = rowsPerPiece(offer, settings.catchUpBytesMax);
-    this.#errands = new Errands(settings.donorTimeoutTicks);
-    this.#cutErrands = new Errands(settings.donorTimeoutTicks);
+    this.#requests = new OutstandingRequests(settings.donorTimeoutTicks);
+    this.#cutOutstandingRequests = new OutstandingRequests(settings.donorTimeoutTicks);
     this.#cutTo = beginOrResume(state, offer.index)?.frontier;
   }
 
@@ -63,11 +63,11 @@ export class StateTransfer {
   }
 
   outstandingOf(donor: NodeId): number {
-    return this.#errands.countOf(donor) + this.#cutErrands.countOf(donor);
+    return this.#requests.countOf(donor) + this.#cutOutstandingRequests.countOf(donor);
   }
 
   get outstanding(): number {
-    return this.#errands.size;
+    return this.#requests.size;
   }
 
   /** What to ask `donor` for next, if anything. */
@@ -75,13 +75,13 @@ export class StateTransfer {
     if (!this.holders.has(donor) || this.#state.installBacklogBytes > backlogBytesMax) return undefined;
     const { index } = this;
     if (this.#needsCuts) {
-      this.#cutErrands.ask('cuts', donor);
+      this.#cutOutstandingRequests.ask('cuts', donor);
       return { type: 'CutsRequest', index, after: this.#cutTo, rowsPerCut: this.#rowsPerCut };
     }
     const lateTicks = Math.ceil(this.#settings.donorTimeoutTicks / 4);
-    const piece = this.#firstWaiting() ?? this.#errands.late(donor, lateTicks);
+    const piece = this.#firstWaiting() ?? this.#requests.late(donor, lateTicks);
     if (!piece) return undefined;
-    this.#errands.ask(piece, donor);
+    this.#requests.ask(piece, donor);
     return { type: 'StateRequest', index, after: piece.after, upTo: piece.upTo };
   }
 
@@ -89,7 +89,7 @@ export class StateTransfer {
   onCuts({ index, after, cursors, done }: Cuts): boolean {
     if (index !== this.index || this.#isAllCut || !isSameCursor(after, this.#cutTo)) return true;
     if (cursors.length === 0 && !done) return false;
-    this.#cutErrands.end('cuts');
+    this.#cutOutstandingRequests.end('cuts');
     for (const upTo of cursors) this.#add(upTo);
     if (!done) return true;
     this.#add(undefined);
@@ -103,25 +103,25 @@ export class StateTransfer {
     if (chunk === undefined) return 'gone';
     const at = this.#pieces.findIndex((piece) => isSameCursor(piece.after, after) && isSameCursor(piece.upTo, upTo));
     const piece = this.#pieces[at];
-    if (!piece || piece.gift) return 'notWanted';
+    if (!piece || piece.received) return 'notWanted';
     const isWhole = chunk.done || chunk.last === undefined;
-    const here: Piece = { after, upTo: isWhole ? upTo : chunk.last, gift: { from, rows: chunk.rows } };
+    const here: Piece = { after, upTo: isWhole ? upTo : chunk.last, received: { from, rows: chunk.rows } };
     const rest: Piece[] = isWhole ? [] : [{ after: chunk.last, upTo }];
     this.#pieces.splice(at, 1, here, ...rest);
     this.#heldBytes += chunk.rows.bytes.length;
-    this.#errands.end(piece);
+    this.#requests.end(piece);
     return 'taken';
   }
 
   /** Installs what has come without a gap. Returns a donor whose rows had a wrong checksum: others are asked for them. */
   install(): NodeId | undefined {
-    for (let piece = this.#pieces[0]; piece?.gift; piece = this.#pieces[0]) {
-      const { after, upTo, gift } = piece;
-      this.#heldBytes -= gift.rows.bytes.length;
+    for (let piece = this.#pieces[0]; piece?.received; piece = this.#pieces[0]) {
+      const { after, upTo, received } = piece;
+      this.#heldBytes -= received.rows.bytes.length;
       // The last piece of all is open at its end: what comes before it is what can be gone on from.
-      if (!this.#state.installPacked(gift.rows, upTo ?? after)) {
+      if (!this.#state.installPacked(received.rows, upTo ?? after)) {
         this.#pieces[0] = { after, upTo };
-        return gift.from;
+        return received.from;
       }
       this.#pieces.shift();
     }
@@ -130,25 +130,25 @@ export class StateTransfer {
 
   /** Returns the donors whose time was over. */
   tick(): Set<NodeId> {
-    return new Set([...this.#errands.tick(), ...this.#cutErrands.tick()]);
+    return new Set([...this.#requests.tick(), ...this.#cutOutstandingRequests.tick()]);
   }
 
   /** Nothing more is expected of `donor` now. */
   forget(donor: NodeId): void {
-    this.#errands.forget(donor);
-    this.#cutErrands.forget(donor);
+    this.#requests.forget(donor);
+    this.#cutOutstandingRequests.forget(donor);
   }
 
   get #needsCuts(): boolean {
-    if (this.#isAllCut || this.#cutErrands.size > 0) return false;
-    return this.#pieces.length - this.#errands.size < piecesAhead;
+    if (this.#isAllCut || this.#cutOutstandingRequests.size > 0) return false;
+    return this.#pieces.length - this.#requests.size < piecesAhead;
   }
 
   #firstWaiting(): Piece | undefined {
     const ahead = this.#heldBytes < gapBytesMax ? piecesAhead : 1;
     for (let at = 0; at < Math.min(ahead, this.#pieces.length); at++) {
       const piece = this.#pieces[at] as Piece;
-      if (!piece.gift && !this.#errands.has(piece)) return piece;
+      if (!piece.received && !this.#requests.has(piece)) return piece;
     }
     return undefined;
   }

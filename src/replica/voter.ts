@@ -1,7 +1,6 @@
 import type { Configuration } from '../cluster/configuration.ts';
 import type { Ballot, NodeId } from '../omnipaxos/ballot.ts';
 import { BallotLeaderElection } from '../omnipaxos/ballot-leader-election.ts';
-import type { Entry } from '../omnipaxos/entry.ts';
 import type { BallotMessage, BallotPayload, PaxosMessage, PaxosPayload } from '../omnipaxos/messages.ts';
 import { OmniPaxos, type ProposeResult } from '../omnipaxos/omnipaxos.ts';
 import type { PeerMessage } from '../wire/peer-message.ts';
@@ -106,11 +105,6 @@ export class Voter {
 
   propose(command: Uint8Array): ProposeResult {
     return this.#paxos.proposeNormal(command);
-  }
-
-  /** Entries decided at and after `from`, at most `max`. */
-  decidedEntries(from: number, max: number): Entry<Uint8Array>[] {
-    return this.#paxos.readEntries(from, Math.min(this.#paxos.decidedIndex, from + max));
   }
 
   outgoing(): (PaxosMessage<Uint8Array> | BallotMessage)[] {

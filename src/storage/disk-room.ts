@@ -6,9 +6,9 @@ import type { DiskReserve } from './disk-reserve.ts';
 const pollMs = 50;
 /** A write that the system refused is tried again after so long even if no more is free than before, milliseconds: pages may be, inside a file. */
 const retryMs = 5_000;
-/** The log is held up for the state's sake no longer than this, milliseconds, … */
+/** The log is held up for the state's sake no longer than this, milliseconds. */
 const admitMsMax = 10_000;
-/** … and if that was of no use, not again for so long. */
+/** If holding the log up was of no use, it is not held up again for so long, milliseconds. */
 const admitPauseMs = 60_000;
 /** With less free than this, LMDB's word for a write that was cut short (EIO) means a full disk, bytes. */
 const scarceBytes = 16 * 1024 * 1024;

@@ -1,6 +1,6 @@
-/** Keys are put in order so many at a time, … */
+/** Keys are put in order so many at a time. */
 const shortRow = 256;
-/** … and then once more, so many of them: which takes about a millisecond. */
+/** So many of those rows are then merged into a long one, which takes about a millisecond. */
 const longRow = 8192;
 const noNumbers = new Uint32Array(0);
 
@@ -20,9 +20,9 @@ export class KeyRows {
   readonly #order: KeyOrder;
   /** Long ones, and then short ones. */
   readonly #rows: Uint32Array[];
-  /** How many numbers are in rows: all below … */
+  /** How many numbers are in rows: all below this. */
   #inRows: number;
-  /** … and in long ones. */
+  /** How many numbers are in long rows: all below this. */
   #inLongRows = 0;
   /** Those that are in no row yet, as far as somebody read them last, in order: a snapshot is read some thousand times. */
   #rest: Uint32Array = noNumbers;

@@ -15,11 +15,11 @@ const okBelow = 0.75;
 const fullFrom = 0.95;
 const notFullBelow = 0.9;
 
-/** The log may take this part of the space, … */
+/** The log may take this part of the space. */
 const logPart = 1 / 4;
-/** … less where the state has more, so that it is not the log that makes space low, … */
+/** Log and state together are to stay below this part of the space: where the state has much the log may take less, so that it does not make space low. */
 const wantedPart = 0.7;
-/** … but this in any case. */
+/** The log may take this part of the space in any case. */
 const leastLogPart = 1 / 32;
 /**
  * More than so often the size of the state is of no use, since who lacks that much takes the state; but so many bytes are always of use,
@@ -35,17 +35,17 @@ const ampleBytes = 2048 * mebibyte;
 const amplePart = 1 / 2;
 /** Of the log that fits on the disk, and for which the state has room, it takes this part: the rest is for what comes while it is trimmed. */
 const logRoomPart = 1 / 2;
-/** Segments that lie ready, so that no write waits for one to be made; as many as are dropped at a time are kept, where that is little; … */
+/** Segments that lie ready, so that no write waits for one to be made; as many as are dropped at a time are kept, where that is little. */
 const readySegments = { min: 2, max: 4 };
 const readySegmentsWhereAmple = { min: 2, max: 6 };
-/** … once space is low, for what must go through then. */
+/** Segments that lie ready once space is low, for what must go through then. */
 const readySegmentsWhenLow = { min: 3, max: 4 };
 /** What waits for room may be the state, and once it has some the log lets segments go. */
 const readySegmentsWhileWaiting = { min: 1, max: 1 };
 
-/** Space is measured at least this often, milliseconds, … */
+/** Space is measured at least this often, milliseconds. */
 const measureMsMax = 1_000;
-/** … and at most this often. */
+/** Space is measured at most this often, milliseconds. */
 const measureMsMin = 50;
 /** No node writes more than this, bytes a millisecond. */
 const writtenPerMsMax = mebibyte / 4;

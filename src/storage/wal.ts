@@ -60,9 +60,9 @@ export class Wal {
   #readyMax = 4;
   /** Segments whose files are being made or removed. */
   readonly #making = new Set<number>();
-  /** The segment behind the present one, from when a record is to begin it: nobody else makes its file, … */
+  /** The segment behind the present one, from when a record is to begin it: nobody else makes its file. */
   #claimed: number | undefined;
-  /** … which is there now. */
+  /** The claimed segment, once its file is there. */
   #begun: number | undefined;
   /** What is done to other files than the present one; never rejects. */
   #background: Promise<void> = Promise.resolve();
@@ -91,12 +91,12 @@ export class Wal {
     return this.#present.bytes;
   }
 
-  /** Bytes of records that still go into the present segment … */
+  /** Bytes of records that still go into the present segment. */
   get leftBytes(): number {
     return this.leftForTrimBytes - trimBytesMax;
   }
 
-  /** … and so many if one only says where the log begins. */
+  /** Bytes that still go into the present segment if the record only says where the log begins. */
   get leftForTrimBytes(): number {
     return this.#present.bytes - this.#offset - markBytesMax;
   }

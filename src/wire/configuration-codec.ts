@@ -57,7 +57,6 @@ const pastCodec: Codec<readonly PastConfiguration[] | undefined> = optionalCodec
   ),
 );
 
-/** A configuration: id · start index · members (id, address, storage id) · quorum sizes, if not majorities · the past, if known. */
 /** Most bytes of a time in ISO 8601. */
 export const timeBytesMax = 40;
 
@@ -78,7 +77,7 @@ const originCodec: Codec<Origin | undefined> = optionalCodec({
   }),
 });
 
-/** A configuration: id · start index · members (id, address, storage id) · quorum sizes, if not majorities · origin, if any. */
+/** A configuration: id · start index · members (id, address, storage id) · quorum sizes, if not majorities · the past, if known · origin, if any. */
 export function encodeConfiguration(writer: ByteWriter, configuration: Configuration): void {
   writer.varuint(configuration.configurationId).varuint(configuration.startIndex);
   membersCodec.encode(writer, configuration.members);

@@ -142,7 +142,7 @@ export interface StateChunk extends RowRange {
   readonly chunk: RowChunk | undefined;
 }
 
-/** A leader that is about to stop → the follower that is furthest: lead now, above my ballot. */
+/** A leader that stops, whose disk is slow, or that does not get into office → the follower that is furthest: lead now, above my ballot. */
 export interface TakeOver {
   readonly type: 'TakeOver';
 }

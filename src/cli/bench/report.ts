@@ -1,6 +1,6 @@
+import { count, ms } from '../numbers.ts';
 import { formatTable } from '../output.ts';
 import type { LatencySummary } from './meter.ts';
-import { count, ms } from './numbers.ts';
 import type { BenchPlan } from './plan.ts';
 import type { BenchFigures, BenchResult } from './run.ts';
 

@@ -13,7 +13,7 @@ import type { ReplicaSettings } from './settings.ts';
 import type { StateKeeper } from './state-keeper.ts';
 
 /** This node as one who lacks what is decided and takes it from others: when its catching up begins and ends, and what it asks for. */
-export class Taking {
+export class CatchUpControl {
   readonly #store: LogStore;
   readonly #state: StateStore;
   readonly #keeper: StateKeeper;

@@ -1,7 +1,7 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
 
 /** A donor that was asked for something, and how long ago. */
-interface Errand {
+interface Request {
   readonly donor: NodeId;
   ticks: number;
 }
@@ -10,8 +10,8 @@ interface Errand {
  * Who was asked for what, and has not answered. Mostly one donor for each thing; a second one is asked when the first takes
  * long, and the first answer counts.
  */
-export class Errands<Thing> {
-  readonly #errands = new Map<Thing, Errand[]>();
+export class OutstandingRequests<Thing> {
+  readonly #requests = new Map<Thing, Request[]>();
   readonly #patienceTicks: number;
 
   constructor(patienceTicks: number) {
@@ -19,45 +19,45 @@ export class Errands<Thing> {
   }
 
   get size(): number {
-    return this.#errands.size;
+    return this.#requests.size;
   }
 
   has(thing: Thing): boolean {
-    return this.#errands.has(thing);
+    return this.#requests.has(thing);
   }
 
   /** How many things `donor` was asked for. */
   countOf(donor: NodeId): number {
     let count = 0;
-    for (const errands of this.#errands.values()) if (errands.some((errand) => errand.donor === donor)) count++;
+    for (const requests of this.#requests.values()) if (requests.some((request) => request.donor === donor)) count++;
     return count;
   }
 
   ask(thing: Thing, donor: NodeId): void {
-    const errands = this.#errands.get(thing) ?? [];
-    errands.push({ donor, ticks: 0 });
-    this.#errands.set(thing, errands);
+    const requests = this.#requests.get(thing) ?? [];
+    requests.push({ donor, ticks: 0 });
+    this.#requests.set(thing, requests);
   }
 
   /** It is here, or not wanted any more. */
   end(thing: Thing): void {
-    this.#errands.delete(thing);
+    this.#requests.delete(thing);
   }
 
   /** `donor` will not give it. */
   fail(thing: Thing, donor: NodeId): void {
-    const left = (this.#errands.get(thing) ?? []).filter((errand) => errand.donor !== donor);
-    if (left.length > 0) this.#errands.set(thing, left);
-    else this.#errands.delete(thing);
+    const left = (this.#requests.get(thing) ?? []).filter((request) => request.donor !== donor);
+    if (left.length > 0) this.#requests.set(thing, left);
+    else this.#requests.delete(thing);
   }
 
   /** The one for which another donor has been asked longest, `ticksMin` at least, if `donor` may be asked, too. */
   late(donor: NodeId, ticksMin: number): Thing | undefined {
     let found: Thing | undefined;
     let longest = ticksMin - 1;
-    for (const [thing, errands] of this.#errands) {
-      const [first] = errands;
-      if (!first || errands.length > 1 || first.donor === donor || first.ticks <= longest) continue;
+    for (const [thing, requests] of this.#requests) {
+      const [first] = requests;
+      if (!first || requests.length > 1 || first.donor === donor || first.ticks <= longest) continue;
       longest = first.ticks;
       found = thing;
     }
@@ -67,8 +67,8 @@ export class Errands<Thing> {
   /** Time passes. Returns the donors whose time was over for something. */
   tick(): Set<NodeId> {
     const slow = new Set<NodeId>();
-    for (const errands of this.#errands.values()) {
-      for (const errand of errands) if (++errand.ticks >= this.#patienceTicks) slow.add(errand.donor);
+    for (const requests of this.#requests.values()) {
+      for (const request of requests) if (++request.ticks >= this.#patienceTicks) slow.add(request.donor);
     }
     for (const donor of slow) this.forget(donor);
     return slow;
@@ -76,11 +76,11 @@ export class Errands<Thing> {
 
   /** Nothing more is expected of `donor`. */
   forget(donor: NodeId): void {
-    for (const thing of [...this.#errands.keys()]) this.fail(thing, donor);
+    for (const thing of [...this.#requests.keys()]) this.fail(thing, donor);
   }
 
   /** Donors that something is expected of. */
   donors(): Set<NodeId> {
-    return new Set([...this.#errands.values()].flat().map(({ donor }) => donor));
+    return new Set([...this.#requests.values()].flat().map(({ donor }) => donor));
   }
 }

@@ -12,7 +12,7 @@ const turnsPutOffMax = 4;
 export type DonorRequest = DonorQuery | SnapshotRequest | WorkRequest;
 
 /** This node as one who gives what is decided, log or state, to those who lack it; and when in a turn it does. */
-export class Giving {
+export class DonorService {
   readonly #donor: Donor;
   readonly #machine: KvStateMachine;
   readonly #keeper: StateKeeper;
