@@ -382,7 +382,7 @@ function replaces(link: PeerLink, present: PeerLink, ownIsLower: boolean): boole
 
 /** True for "host:port" that can be dialled. */
 export function isDialAddress(address: string): boolean {
-  return !/[/?#@\s]/.test(address) && URL.canParse(`ws://${address}`);
+  return /:\d+$/.test(address) && !/[/?#@\s]/.test(address) && URL.canParse(`ws://${address}`);
 }
 
 /** The address may have been another node's. */
@@ -402,6 +402,9 @@ function helloProblem(own: PeerHello, other: PeerHello, dialledNodeId: number | 
   if (other.clusterName !== own.clusterName) {
     return `node ${other.nodeId} is of cluster "${other.clusterName}", node ${own.nodeId} of "${own.clusterName}"`;
   }
+  // Others dial it there, and it stands in the configuration of which it becomes a member.
+  if (!isDialAddress(other.address))
+    return `node ${other.nodeId} says that it is at "${other.address}", which is no host:port`;
   const problem = clusterProblem(own.clusterId, other.clusterId);
   return problem && (formerClusterProblem(own, other) ?? problem);
 }

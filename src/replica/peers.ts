@@ -104,8 +104,8 @@ export function peerProblem(hello: PeerHello, self: Self): string | undefined {
   if (!member || member.storageId === hello.storageId) return undefined;
   return (
     // It has to fit into the last word on a connection.
-    `\`kv member rebuild ${hello.nodeId}\` lets it vote with directory ${hello.storageId}: ` +
-    `it votes with ${member.storageId}`
+    `it votes with directory ${member.storageId} and runs with ${hello.storageId}: ` +
+    `\`kv member rebuild ${hello.nodeId}\` moves its vote`
   );
 }
 

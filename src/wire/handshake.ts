@@ -1,7 +1,5 @@
 import { DecodeError } from '../base/bytes.ts';
-import { canonicalAddress } from '../cluster/address.ts';
 import type { Opening } from '../cluster/configuration.ts';
-import { InputError } from '../cluster/input-error.ts';
 import type { Origin } from '../cluster/origin.ts';
 import type { Ballot } from '../omnipaxos/ballot.ts';
 import { clusterIdPattern } from './cluster-id-codec.ts';
@@ -63,7 +61,7 @@ export function decodePeerHello(text: string): PeerHello {
     clusterName: fields.text('clusterName', clusterNameTextMax),
     clusterId: fields.optionalText('clusterId', 16, clusterIdPattern),
     nodeId: fields.integer('nodeId', 1),
-    address: readAddress(fields),
+    address: fields.text('address', addressBytesMax),
     storageId: fields.text('storageId', storageIdBytesMax),
     initialMembers: fields.nodeIds('initialMembers', membersMax),
     ...(origin && { origin }),
@@ -72,17 +70,6 @@ export function decodePeerHello(text: string): PeerHello {
   };
   fields.end();
   return hello;
-}
-
-/** Others dial it. */
-function readAddress(fields: JsonFields): string {
-  const address = fields.text('address', addressBytesMax);
-  try {
-    return canonicalAddress(address);
-  } catch (error) {
-    if (error instanceof InputError) throw new DecodeError(`the hello of a node: ${error.message}`);
-    throw error;
-  }
 }
 
 function readOpened(fields: JsonFields): OpenedWith {

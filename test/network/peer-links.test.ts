@@ -320,6 +320,7 @@ describe('a handshake', () => {
 
   it.each([
     ['of another cluster name', { clusterName: 'other' }, 'node 1 is of cluster "other", node 2 of "test"'],
+    ['that cannot be dialled', { address: 'nowhere' }, 'node 1 says that it is at "nowhere", which is no host:port'],
     [
       'of another cluster id',
       { clusterId: 'ffffffffffffffff' },
