@@ -1,6 +1,6 @@
 import { assert, assertNever } from '../base/assert.ts';
-import { type Configuration, withPast } from '../cluster/configuration.ts';
-import { describeOrigin, isSameOrigin, type Origin } from '../cluster/origin.ts';
+import type { Configuration } from '../cluster/configuration.ts';
+import type { Origin } from '../cluster/origin.ts';
 import { KvStateMachine } from '../kv/state-machine.ts';
 import type { StateStore } from '../kv/state-store.ts';
 import type { Ballot, NodeId } from '../omnipaxos/ballot.ts';
@@ -8,20 +8,20 @@ import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
-import type { Announce, Fill, OpenedWith, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
+import type { OpenedWith, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
 import { Backups } from './backups.ts';
 import { CatchUpControl } from './catch-up-control.ts';
 import { Clients } from './clients.ts';
 import { type Answer, Donor } from './donor.ts';
 import { type DonorRequest, DonorService } from './donor-service.ts';
 import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
-import { Fillings, fillPatienceTicks } from './fillings.ts';
+import { Fillings } from './fillings.ts';
 import { FlushTimes } from './flush-times.ts';
-import { Formation, type InitialCluster } from './formation.ts';
+import type { InitialCluster } from './formation.ts';
 import { LeadKeeper } from './lead-keeper.ts';
-import { Leaving } from './leaving.ts';
 import type { LogStore } from './log-store.ts';
-import { catchUpOf, type Mode, whyNoLeader } from './mode.ts';
+import { Membership, newcomersOf } from './membership.ts';
+import { whyNoLeader } from './mode.ts';
 import { nodeStatus } from './node-status.ts';
 import { Openings, openedWith } from './openings.ts';
 import { failure, Output } from './output.ts';
@@ -32,7 +32,7 @@ import type { ReplicaSettings } from './settings.ts';
 import { Space } from './space.ts';
 import { StateKeeper } from './state-keeper.ts';
 import { configurationOf } from './stop-sign.ts';
-import { Voter } from './voter.ts';
+import type { Voter } from './voter.ts';
 
 export interface ReplicaOptions {
   readonly initial: InitialCluster;
@@ -83,7 +83,7 @@ export class Replica {
   readonly #flushTimes = new FlushTimes();
   readonly #leadKeeper: LeadKeeper;
   readonly #peersToDial: PeersToDial;
-  #mode: Mode;
+  readonly #membership: Membership;
   #inbox: ReplicaEvent[] = [];
   #tick = 0;
   #nowMs = 0;
@@ -97,8 +97,6 @@ export class Replica {
     leader: undefined,
     configurationId: 0,
   };
-  /** When this node was last asked to fill itself. */
-  #fillTick = 0;
 
   /** Goes on from what the stores hold. Throws if they do not belong together. */
   constructor(options: ReplicaOptions) {
@@ -123,7 +121,7 @@ export class Replica {
     this.#reconfigurations = new Reconfigurations(this.#output, view);
     this.#fillings = new Fillings(this.#output, view, fillLag * this.#settings.voteLagEntries);
     this.#leadKeeper = new LeadKeeper(this.#output, view);
-    this.#mode = this.#initialMode();
+    this.#membership = this.#makeMembership();
     const stale = staleAddresses(options.initial, this.#configuration);
     if (stale !== undefined) this.#output.notice('warn', stale);
   }
@@ -177,7 +175,7 @@ export class Replica {
   }
 
   status(): NodeStatus {
-    const mode = this.#mode;
+    const mode = this.#membership.mode;
     return nodeStatus({
       store: this.#store,
       appliedIndex: this.#machine.appliedIndex,
@@ -200,7 +198,7 @@ export class Replica {
 
   /** True while nobody waits for this node: it is no member, and gives nobody its state. It may be getting data to become one. */
   get isUnhurried(): boolean {
-    return this.#mode.name === 'standby' && !this.#donor.isGiving;
+    return this.#membership.mode.name === 'standby' && !this.#donor.isGiving;
   }
 
   /** For tests and the simulator: a hash of the state at the applied index. */
@@ -214,7 +212,7 @@ export class Replica {
 
   /** The consensus of the present configuration, while this node votes. */
   get voter(): Voter | undefined {
-    return this.#mode.name === 'member' ? this.#mode.voter : undefined;
+    return this.#membership.voter;
   }
 
   /** Lets go of snapshots. The stores are the owner's to close. */
@@ -244,10 +242,6 @@ export class Replica {
     return [...this.#options.initial.nodes].map(([id, address]) => ({ id, address }));
   }
 
-  get #configurationId(): number {
-    return this.#configuration?.configurationId ?? 0;
-  }
-
   /**
    * The state may be ahead of the log on disk, which then holds entries of no account below it: they were decided, and
    * their effect is in the state. The log goes on from there; votes at and above that index stand.
@@ -262,31 +256,23 @@ export class Replica {
     if (durableIndex > state.decidedIndex) new Log(this.#store, 0).installState(durableIndex);
   }
 
-  #initialMode(): Mode {
-    const configuration = this.#store.configuration;
-    if (configuration) return this.#modeIn(configuration, false);
-    const address = this.#options.initial.nodes.get(this.#nodeId);
-    const standsBy = this.#options.standsBy === true || this.#store.identity.clusterId !== undefined;
-    if (address === undefined || standsBy) return { name: 'standby', filling: undefined };
-    const self = { id: this.#nodeId, address, storageId: this.#store.identity.storageId };
-    return { name: 'forming', formation: new Formation(this.#options.initial, self, this.#store.identity.origin) };
-  }
-
-  #modeIn(configuration: Configuration, isIncumbent: boolean): Mode {
-    if (!this.#isMemberOf(configuration)) return { name: 'standby', filling: undefined };
-    if (this.#store.state.decidedIndex >= configuration.startIndex) return this.#votingIn(configuration, isIncumbent);
-    return { name: 'joining', configuration, catchUp: this.#catchUpControl.upTo(configuration.startIndex) };
-  }
-
-  #votingIn(configuration: Configuration, isIncumbent: boolean): Mode {
-    const voter = new Voter(configuration, this.#nodeId, this.#store, this.#settings, isIncumbent);
-    const leaving = new Leaving(configuration, this.#nodeId, this.#peers, this.#settings.electionTimeoutTicks);
-    return { name: 'member', voter, catchUp: undefined, leaving };
-  }
-
-  #isMemberOf(configuration: Configuration): boolean {
-    const { nodeId, storageId } = this.#store.identity;
-    return configuration.members.some((member) => member.id === nodeId && member.storageId === storageId);
+  #makeMembership(): Membership {
+    const parts = {
+      ...{ store: this.#store, keeper: this.#keeper, catchUpControl: this.#catchUpControl },
+      ...{ peers: this.#peers, openings: this.#openings, output: this.#output },
+    };
+    const { initial, settings, standsBy = false } = this.#options;
+    return new Membership(parts, {
+      ...{ initial, settings, standsBy },
+      onEntered: () => {
+        this.#clients.onConfigurationEnd();
+        this.#reconfigurations.onConfiguration();
+      },
+      onSteppedBack: () => {
+        const refusal = this.#refusal();
+        if (refusal) this.#clients.failAll(refusal);
+      },
+    });
   }
 
   #handle(event: ReplicaEvent): void {
@@ -339,7 +325,7 @@ export class Replica {
 
   /** Not while joining: the log up to the StopSign is to be seen. Who stands by owes nobody its log. */
   #trimLog(): void {
-    const configuration = this.#mode.name === 'standby' ? this.#configuration : this.voter?.configuration;
+    const configuration = this.#membership.mode.name === 'standby' ? this.#configuration : this.voter?.configuration;
     if (configuration) this.#keeper.trimLog(configuration);
   }
 
@@ -360,16 +346,13 @@ export class Replica {
   #onTick(elapsedMs: number): void {
     this.#tick++;
     this.#nowMs += elapsedMs;
-    const mode = this.#mode;
-    if (mode.name === 'forming') this.#form(mode.formation);
-    if (this.#mode.name === 'forming' && this.#tick === 1) this.#output.notice('info', whyNoLeader(this.#mode));
-    if (mode.name === 'member') this.#tickVoter(mode.voter);
-    catchUpOf(this.#mode)?.tick();
-    if (mode.name === 'standby') this.#tickFilling(mode);
+    const { voter } = this;
+    this.#membership.tick();
+    if (voter) this.#tickVoter(voter);
     this.#tickDonor(elapsedMs);
     this.#backups.tick();
     if (this.#tick % sweepTicks === 0) this.#clients.sweep();
-    if (this.#tick % this.#settings.resendTicks === 0) this.#announceToUnheard();
+    if (this.#tick % this.#settings.resendTicks === 0) this.#membership.announceToUnheard();
   }
 
   #tickVoter(voter: Voter): void {
@@ -392,7 +375,7 @@ export class Replica {
 
   /** What is given carries this node's configuration, so that the taker can tell what may lie in it. */
   #sendAnswer(answer: Answer | undefined): void {
-    if (answer) this.#output.send(answer.to, this.#configurationId, answer.payload);
+    if (answer) this.#output.send(answer.to, this.#membership.configurationId, answer.payload);
   }
 
   /** Moves everything on as far as it goes: proposals, messages, decided entries, reads, catch-up, checkpoints. */
@@ -412,7 +395,7 @@ export class Replica {
   /** Messages out, decided entries in, until the configuration stays the same. */
   #exchange(): void {
     for (;;) {
-      const mode = this.#mode;
+      const mode = this.#membership.mode;
       if (mode.name === 'member') this.#collect(mode.voter);
       const isHandedOver = this.#applyDecided();
       if (!isHandedOver) return;
@@ -432,7 +415,7 @@ export class Replica {
 
   /** Applies decided entries in order. True if a StopSign among them made this node enter or leave a configuration. */
   #applyDecided(): boolean {
-    const mode = this.#mode;
+    const mode = this.#membership.mode;
     if (mode.name === 'forming' || (mode.name === 'standby' && !mode.filling)) return false;
     if (this.#keeper.isInstalling || this.#keeper.isBehind) return false;
     const { decidedIndex } = this.#store.state;
@@ -468,48 +451,11 @@ export class Replica {
     const next = configurationOf(stopSign, index);
     const memberIds = next.members.map((member) => member.id);
     this.#machine.beginConfiguration(index, next.configurationId, memberIds);
-    if (next.configurationId <= this.#configurationId) return false;
+    if (next.configurationId <= this.#membership.configurationId) return false;
     // All who pass here hold the same state: newcomers pull it from all of them.
     if (newcomersOf(next, before).length > 0) this.#donor.holdHere();
-    this.#enter(next);
+    this.#membership.enter(next);
     return true;
-  }
-
-  /**
-   * Takes up `entered` as the present configuration, in one write. From here on this node takes no part in any older one: it
-   * votes in it if all that was decided before it is here, else catches up first; or it stands by.
-   */
-  #enter(entered: Configuration): void {
-    const before = this.#configuration;
-    const next = withPast(withOrigin(entered, before?.origin), before);
-    const isIncumbent = this.#mode.name === 'member' && this.#mode.voter.paxos.isLeaderInAcceptPhase;
-    const { sequence, state } = this.#store;
-    this.#store.setConfiguration(next);
-    this.#openings.enter(next, this.#peers.hellos());
-    // What lies behind is of an older configuration and can never be decided now.
-    if (sequence.endIndex > state.decidedIndex) sequence.truncate(state.decidedIndex);
-    this.#keeper.onConfiguration(this.#store.commit());
-    this.#mode = this.#modeIn(next, isIncumbent);
-    this.#peers.beginConfiguration();
-    this.#clients.onConfigurationEnd();
-    this.#reconfigurations.onConfiguration();
-    this.#describe(next);
-    for (const member of newcomersOf(next, before)) this.#announce(member.id);
-  }
-
-  #describe(next: Configuration): void {
-    const members = next.members.map((member) => member.id).join(', ');
-    const { configurationId, startIndex } = next;
-    this.#output.notice('info', `configuration ${configurationId} begins at index ${startIndex}: members ${members}`);
-    const { decidedIndex } = this.#store.state;
-    if (this.#mode.name === 'standby') this.#stepBack();
-    if (this.#mode.name === 'joining') this.#output.notice('info', `catching up from index ${decidedIndex}`);
-  }
-
-  #stepBack(): void {
-    this.#output.notice('info', 'this node is no member now: it stands by');
-    const refusal = this.#refusal();
-    if (refusal) this.#clients.failAll(refusal);
   }
 
   #onPeerConnected(hello: PeerHello): void {
@@ -524,13 +470,10 @@ export class Replica {
     this.#openings.meet(hello, configuration);
     this.#store.commit();
     this.#peers.connect(hello);
-    const mode = this.#mode;
-    if (mode.name === 'forming') this.#meet(mode.formation, hello);
-    if (mode.name === 'member') {
-      mode.voter.paxos.reconnected(hello.nodeId);
-      if (mode.voter.leader?.pid === hello.nodeId) this.#clients.proposeAgain();
-    }
-    if (hello.clusterId === undefined) this.#announce(hello.nodeId);
+    const wasVoter = this.voter;
+    this.#membership.onPeerConnected(hello);
+    if (wasVoter?.leader?.pid === hello.nodeId) this.#clients.proposeAgain();
+    if (hello.clusterId === undefined) this.#membership.announce(hello.nodeId);
   }
 
   #refuse(hello: PeerHello, kind: Refusal['kind'], reason: string): void {
@@ -541,50 +484,6 @@ export class Replica {
     this.#reconfigurations.onUnreached(nodeId, what + reason, true);
   }
 
-  #meet(formation: Formation, hello: PeerHello): void {
-    if (hello.clusterId !== undefined) return this.#meetMember(hello.nodeId, hello.clusterId);
-    const problem = formation.meet(hello);
-    if (problem) this.#output.notice('warn', problem);
-    this.#form(formation);
-  }
-
-  /** A cluster of this name is there already. Several founders are told of it by an Announce, if they are to vote in it. */
-  #meetMember(nodeId: NodeId, clusterId: string): void {
-    if (!this.#isLoneFounder) return;
-    this.#standBy();
-    this.#output.notice(
-      'warn',
-      `no new cluster of this node alone is formed: node ${nodeId} of cluster ${clusterId}, of the same name, knows this node. ` +
-        `Was its data directory emptied? \`kv member rebuild ${this.#nodeId}\` lets it vote with this one`,
-    );
-  }
-
-  /** There is a cluster, without this node: it forms none. */
-  #standBy(): void {
-    this.#mode = { name: 'standby', filling: undefined };
-    this.#stepBack();
-  }
-
-  get #isLoneFounder(): boolean {
-    return this.#initialMembers.length === 1;
-  }
-
-  /**
-   * Several founders form a cluster only together, and do not all forget. One alone asks nobody: if its directory was emptied since
-   * others joined its cluster, they know, and call. So it gives them the time to.
-   */
-  #form(formation: Formation): void {
-    if (this.#isLoneFounder && this.#tick < this.#settings.loneFounderTicks) return;
-    const formed = formation.complete();
-    if (!formed) return;
-    this.#store.bindCluster(formed.clusterId);
-    this.#output.notice('info', `cluster ${formed.clusterId} is formed`);
-    const { members, origin } = formed;
-    if (origin) this.#output.notice('info', `it begins with ${describeOrigin(origin)}`);
-    this.#enter(withOrigin({ configurationId: 1, startIndex: origin?.index ?? 0, members }, origin));
-    for (const nodeId of this.#peers.ids()) this.#announce(nodeId);
-  }
-
   #onPeerMessage(from: NodeId, message: PeerMessage): void {
     const { configurationId, payload } = message;
     this.#peers.heard(from, configurationId);
@@ -592,7 +491,7 @@ export class Replica {
     if (hello && this.#configuration) this.#openings.heard(hello, message, this.#configuration);
     switch (payload.type) {
       case 'Announce':
-        return this.#onAnnounce(from, payload);
+        return this.#membership.onAnnounce(from, payload);
       case 'TakeOver':
         return this.#leadKeeper.onTakeOver(from, configurationId);
       case 'DonorQuery':
@@ -602,16 +501,16 @@ export class Replica {
       case 'LogRequest':
         return this.#onDonorRequest(from, configurationId, payload);
       case 'Fill':
-        return this.#onFill(from, payload);
+        return this.#membership.onFill(from, payload);
       case 'DonorStanding':
         this.#fillings.onStanding(from, payload);
-        return catchUpOf(this.#mode)?.onStanding(from, payload);
+        return this.#membership.catchUp?.onStanding(from, payload);
       case 'LogSegment':
-        return catchUpOf(this.#mode)?.onLogSegment(from, payload, this.#configurationId);
+        return this.#membership.catchUp?.onLogSegment(from, payload, this.#membership.configurationId);
       case 'SnapshotOffer':
-        return catchUpOf(this.#mode)?.onSnapshotOffer(from, payload);
+        return this.#membership.catchUp?.onSnapshotOffer(from, payload);
       case 'Cuts':
-        return catchUpOf(this.#mode)?.onCuts(from, payload);
+        return this.#membership.catchUp?.onCuts(from, payload);
       case 'StateChunk':
         return this.#onStateChunk(from, configurationId, payload);
       default:
@@ -624,104 +523,26 @@ export class Replica {
    * from behind its StopSign.
    */
   #onDonorRequest(from: NodeId, configurationId: number, request: DonorRequest): void {
-    if (configurationId < this.#configurationId) this.#announce(from);
+    if (configurationId < this.#membership.configurationId) this.#membership.announce(from);
     this.#sendAnswer(this.#donorService.take(from, request, this.voter?.paxos.isLeader ?? false));
   }
 
   #onVoterMessage(from: NodeId, message: PeerMessage): void {
     this.#isTurnBusy = true;
     // What decides a StopSign and what comes behind it may be here in one turn: the first opens the configuration of the others.
-    if (message.configurationId > this.#configurationId) this.#exchange();
-    const mode = this.#mode;
+    if (message.configurationId > this.#membership.configurationId) this.#exchange();
+    const mode = this.#membership.mode;
     if (mode.name === 'member' && message.configurationId === mode.voter.configurationId) {
       mode.voter.handle(from, this.#nodeId, message);
-    } else if (message.configurationId < this.#configurationId) {
-      this.#announce(from);
+    } else if (message.configurationId < this.#membership.configurationId) {
+      this.#membership.announce(from);
     }
-  }
-
-  /** PROTOCOL: Reconfiguration 4, 5, 6; and how a node learns that its cluster was formed without waiting for it. */
-  #onAnnounce(from: NodeId, { clusterId, configuration }: Announce): void {
-    const { clusterId: mine, nodeId } = this.#store.identity;
-    if (mine !== undefined && mine !== clusterId) return;
-    if (configuration.configurationId < this.#configurationId) return this.#announce(from);
-    if (configuration.configurationId === this.#configurationId) return;
-    if (this.#mode.name === 'member') return this.#onAnnounceToVoter(this.#mode, configuration);
-    if (mine === undefined && !this.#fitsInto(configuration)) return;
-    if (this.#isMemberOf(configuration)) {
-      if (mine === undefined) this.#store.bindCluster(clusterId);
-      return this.#enter(configuration);
-    }
-    const namesake = configuration.members.find(({ id }) => id === nodeId);
-    if (namesake) {
-      this.#output.notice(
-        'warn',
-        `node ${nodeId} of this cluster votes with another data directory (${namesake.storageId})`,
-      );
-      return;
-    }
-    if (mine !== undefined) this.#enter(configuration);
-    else if (this.#mode.name === 'forming') this.#standBy();
-  }
-
-  /** False for a directory that was made with other data than the cluster: what it holds must never pass for the cluster's. */
-  #fitsInto(configuration: Configuration): boolean {
-    const { origin } = this.#store.identity;
-    return origin === undefined || isSameOrigin(origin, configuration.origin);
-  }
-
-  /** A later configuration means that a StopSign is decided that this voter has not reached: it catches up to it, see {@link Leaving}. */
-  #onAnnounceToVoter({ voter, leaving }: Mode & { name: 'member' }, configuration: Configuration): void {
-    leaving.onAnnounce(configuration, this.#tick);
-    const later = voter.paxos.isLeaderInAcceptPhase ? leaving.toEnterAsLeader(this.#tick) : undefined;
-    if (later) this.#enter(later);
-  }
-
-  /**
-   * A member wants this node, which is none, to have all data before it becomes one. It takes up the member's configuration first, as
-   * one who stands by in it: what it then holds is of that cluster, and of an index that the configuration covers.
-   */
-  #onFill(from: NodeId, { clusterId, configuration, index }: Fill): void {
-    const { clusterId: mine, nodeId } = this.#store.identity;
-    const { name } = this.#mode;
-    if ((name !== 'standby' && name !== 'forming') || (mine !== undefined && mine !== clusterId)) return;
-    if (configuration.configurationId < this.#configurationId) return this.#announce(from);
-    if (configuration.members.some(({ id }) => id === nodeId) || !this.#fitsInto(configuration)) return;
-    if (mine === undefined) this.#store.bindCluster(clusterId);
-    if (configuration.configurationId > this.#configurationId) this.#enter(configuration);
-    const mode = this.#mode;
-    if (mode.name !== 'standby') return;
-    this.#fillTick = this.#tick;
-    if (mode.filling) mode.filling.retarget(index);
-    else mode.filling = this.#catchUpControl.upTo(index);
-  }
-
-  /** Nobody asks any more: what is here stays, to be gone on with. */
-  #tickFilling(mode: Mode & { name: 'standby' }): void {
-    if (this.#tick - this.#fillTick > fillPatienceTicks && !this.#keeper.isInstalling) mode.filling = undefined;
   }
 
   #advanceCatchUp(): void {
-    const mode = this.#mode;
-    if (mode.name === 'member') this.#decideStopSign(mode);
-    const later = mode.name === 'member' ? this.#catchUpControl.follow(mode) : undefined;
-    if (later) this.#enter(later);
-    if (mode.name === 'joining' && mode.catchUp.isComplete) {
-      this.#mode = this.#votingIn(mode.configuration, false);
-      this.#output.notice('info', 'complete: this node votes');
-      this.#hasMoreToDo = true;
-      return;
-    }
-    const catchUp = catchUpOf(this.#mode);
+    if (this.#membership.advance()) this.#hasMoreToDo = true;
+    const { catchUp } = this.#membership;
     if (catchUp) this.#sendAll(this.#catchUpControl.requests(catchUp, this.#peers.ids(), this.#space.stateRoomBytes));
-  }
-
-  #decideStopSign({ voter, leaving }: Mode & { name: 'member' }): void {
-    const { decidedIndex } = this.#store.state;
-    const stopSign = leaving.toDecideAt(decidedIndex);
-    if (!stopSign || voter.paxos.isLeaderInAcceptPhase || this.#keeper.isInstalling) return;
-    voter.paxos.installDecided(decidedIndex, [{ type: 'StopSign', stopSign }]);
-    this.#hasMoreToDo = true;
   }
 
   #give(): void {
@@ -729,60 +550,39 @@ export class Replica {
     if (this.#donor.hasWork) this.#hasMoreToDo = true;
   }
 
-  /** The newest configuration that this node knows of, or that it was told of while it votes in an older one. */
-  get #newestToldOf(): number {
-    const mode = this.#mode;
-    const announced = mode.name === 'member' ? mode.leaving.announced?.configurationId : undefined;
-    return Math.max(this.#configurationId, announced ?? 0);
-  }
-
   #onStateChunk(from: NodeId, configurationId: number, chunk: StateChunk): void {
     // A state from behind a StopSign that this node was not told of must not become that of a voter.
-    if (configurationId > this.#newestToldOf) return;
-    const catchUp = catchUpOf(this.#mode);
+    if (configurationId > this.#membership.newestToldOf) return;
+    const catchUp = this.#membership.catchUp;
     // A snapshot that is being installed must not be mixed with another one's rows.
     if (catchUp === undefined || this.#keeper.isInstalling) return;
     const index = catchUp.onStateChunk(from, chunk);
     if (index === undefined) return;
     if (index <= this.#machine.appliedIndex) return catchUp.abandonState();
-    const later = this.#mode.name === 'member' ? this.#mode.leaving.toEnterBefore(index) : undefined;
-    if (later) this.#enter(later);
-    if (this.#mode.name !== 'standby' || this.#mode.filling === catchUp) this.#keeper.install(index);
+    const later =
+      this.#membership.mode.name === 'member' ? this.#membership.mode.leaving.toEnterBefore(index) : undefined;
+    if (later) this.#membership.enter(later);
+    if (this.#membership.mode.name !== 'standby' || this.#membership.mode.filling === catchUp)
+      this.#keeper.install(index);
   }
 
   #onStateInstalled(index: number): void {
     this.#keeper.onInstalled();
-    const catchUp = catchUpOf(this.#mode);
+    const catchUp = this.#membership.catchUp;
     if (catchUp) catchUp.onInstalled(index);
     // Whoever asked for it has moved on meanwhile; the log must still begin where the state ends.
-    else if (this.#mode.name === 'member') this.#mode.voter.paxos.installState(index);
+    else if (this.#membership.mode.name === 'member') this.#membership.mode.voter.paxos.installState(index);
     else new Log(this.#store, 0).installState(index);
     this.#sendAll(this.#donor.reached());
   }
 
-  /** Tells the present configuration to members that were not heard in it, so that none stays behind (PROTOCOL mistake 8). */
-  #announceToUnheard(): void {
-    const configuration = this.#store.configuration;
-    if (!configuration || this.#mode.name === 'joining') return;
-    for (const { id } of configuration.members) {
-      if (!this.#peers.knows(id, configuration.configurationId)) this.#announce(id);
-    }
-  }
-
-  #announce(to: NodeId): void {
-    const { clusterId } = this.#store.identity;
-    const configuration = this.#store.configuration;
-    if (!clusterId || !configuration || !this.#peers.mayAnnounce(to, this.#tick)) return;
-    this.#output.send(to, configuration.configurationId, { type: 'Announce', clusterId, configuration });
-  }
-
   /** Proposals in the hands of a leader that leads no more may be lost. */
   #noticeLeader(): void {
-    const leader = this.#mode.name === 'member' ? this.#mode.voter.leader : undefined;
+    const leader = this.#membership.mode.name === 'member' ? this.#membership.mode.voter.leader : undefined;
     const before = this.#noticed;
     const isSame = leader?.n === before.leader?.n && leader?.pid === before.leader?.pid;
-    if (isSame && (!leader || before.configurationId === this.#configurationId)) return;
-    this.#noticed = { leader, configurationId: this.#configurationId };
+    if (isSame && (!leader || before.configurationId === this.#membership.configurationId)) return;
+    this.#noticed = { leader, configurationId: this.#membership.configurationId };
     this.#clients.proposeAgain();
     if (leader) this.#output.notice('info', `node ${leader.pid} leads, ballot ${leader.n}`);
   }
@@ -794,7 +594,7 @@ export class Replica {
   /** Why this node takes no requests of clients, if it does not. */
   #refusal(): Failure | undefined {
     if (this.#isStopping) return failure('shuttingDown', 'notApplied', 'this node is stopping');
-    const { name } = this.#mode;
+    const { name } = this.#membership.mode;
     if (name === 'member' || name === 'forming') return undefined;
     const what = name === 'joining' ? 'is catching up with the cluster' : 'stands by and is no member';
     const members = this.#members.filter((member) => member.id !== this.#nodeId);
@@ -834,7 +634,7 @@ export class Replica {
         return replica.#refusal();
       },
       get whyNoLeader(): string {
-        return whyNoLeader(replica.#mode);
+        return whyNoLeader(replica.#membership.mode);
       },
       get nowMs(): number {
         return replica.#nowMs;
@@ -856,11 +656,6 @@ export class Replica {
   }
 }
 
-/** The origin of a cluster stays that of all its configurations: the metadata of a StopSign does not carry it. */
-function withOrigin(configuration: Configuration, origin: Origin | undefined): Configuration {
-  return origin === undefined || configuration.origin !== undefined ? configuration : { ...configuration, origin };
-}
-
 /** What the members agreed on counts. Else a copy of a directory that is started elsewhere would be taken for the node that it was. */
 function staleAddresses({ nodes }: InitialCluster, configuration: Configuration | undefined): string | undefined {
   const moved = (configuration?.members ?? []).filter(({ id, address }) => (nodes.get(id) ?? address) !== address);
@@ -871,9 +666,4 @@ function staleAddresses({ nodes }: InitialCluster, configuration: Configuration 
 
 function tooSlow(takers: readonly NodeId[]): string {
   return `the state is taken too slowly by node ${takers.join(', ')}: what changed meanwhile takes too much room, so it begins anew`;
-}
-
-/** Members of `next` that were not in `before`. */
-function newcomersOf(next: Configuration, before: Configuration | undefined): Configuration['members'] {
-  return next.members.filter((member) => !before?.members.some(({ id }) => id === member.id));
 }

@@ -9,6 +9,7 @@ const log = 'src/omnipaxos/log.ts';
 const sync = 'src/omnipaxos/sync.ts';
 const reads = 'src/omnipaxos/read-index.ts';
 const replica = 'src/replica/replica.ts';
+const membership = 'src/replica/membership.ts';
 const leadHandover = 'src/replica/lead-handover.ts';
 const stateKeeper = 'src/replica/state-keeper.ts';
 const peers = 'src/replica/peers.ts';
@@ -317,7 +318,7 @@ export const plantedBugs = [
     seeds: 300,
     edits: [
       {
-        file: replica,
+        file: membership,
         find: 'member.id === nodeId && member.storageId === storageId)',
         replace: "member.id === nodeId && storageId !== '')",
       },
@@ -345,7 +346,11 @@ export const plantedBugs = [
     rule: 'a new member takes part when it is complete',
     seeds: 300,
     edits: [
-      { file: replica, find: "mode.name === 'joining' && mode.catchUp.isComplete", replace: "mode.name === 'joining'" },
+      {
+        file: membership,
+        find: "mode.name === 'joining' && mode.catchUp.isComplete",
+        replace: "mode.name === 'joining'",
+      },
     ],
   },
   {
@@ -391,13 +396,13 @@ export const plantedBugs = [
     edits: [
       {
         file: replica,
-        find: 'if (configurationId > this.#newestToldOf) return;',
+        find: 'if (configurationId > this.#membership.newestToldOf) return;',
         replace: '',
       },
       {
         file: replica,
-        find: 'if (later) this.#enter(later);\n    if (this.#mode.name !== ',
-        replace: 'if (this.#mode.name !== ',
+        find: 'if (later) this.#membership.enter(later);\n    if (this.#membership.mode.name !== ',
+        replace: 'if (this.#membership.mode.name !== ',
       },
     ],
   },
