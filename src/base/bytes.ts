@@ -205,8 +205,8 @@ export class ByteReader {
   }
 }
 
-/** Big-endian. By hand, since a `DataView` costs more than a short message has work, and is garbage at once. */
-function putU32(bytes: Uint8Array, at: number, value: number): void {
+/** Writes four bytes, big-endian. By hand, since a `DataView` costs more than a short message has work, and is garbage at once. */
+export function putU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 24;
   bytes[at + 1] = value >>> 16;
   bytes[at + 2] = value >>> 8;

@@ -1,5 +1,6 @@
 import type { ClientRequest, ClientResponse } from './client-message.ts';
-import { decodeFrame, encodeFrames, type FrameShape, versionCodec } from './frame.ts';
+import type { Codec } from './codec.ts';
+import { decodeFrame, encodeFrames, type FrameShape } from './frame.ts';
 import { clientFrameBytesMax, requestsPerFrameMax } from './limits.ts';
 import { requestCodec } from './request-codec.ts';
 import { responseCodec } from './response-codec.ts';
@@ -7,13 +8,15 @@ import { responseCodec } from './response-codec.ts';
 /*
  * A frame between a client and a node:
  *
- *   protocol version (1) · requests, or responses, to the end
+ *   version and checksum (5) · requests, or responses, to the end
  */
 
 const itemBytesHint = 32;
 
+const noHeader: Codec<void> = { encode: () => {}, decode: () => {} };
+
 const requestShape: FrameShape<void, ClientRequest> = {
-  header: versionCodec,
+  header: noHeader,
   item: requestCodec,
   itemsMax: requestsPerFrameMax,
   frameBytesMax: clientFrameBytesMax,
@@ -21,7 +24,7 @@ const requestShape: FrameShape<void, ClientRequest> = {
 };
 
 const responseShape: FrameShape<void, ClientResponse> = {
-  header: versionCodec,
+  header: noHeader,
   item: responseCodec,
   itemsMax: requestsPerFrameMax,
   frameBytesMax: clientFrameBytesMax,

@@ -1,11 +1,20 @@
 import { takeBuffer } from '../base/buffer-pool.ts';
-import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
+import { ByteReader, ByteWriter, DecodeError, putU32 } from '../base/bytes.ts';
+import { crc32 } from '../base/crc32.ts';
 import { type Codec, OverLimitError } from './codec.ts';
 import { protocolVersion } from './limits.ts';
 
+/*
+ * Every frame begins with
+ *
+ *   protocol version (1) · CRC-32 of all behind it (4)
+ *
+ * TCP's own checksum has 16 bits, and is made anew by every box on the way: what it lets pass must not be written to a majority's disks.
+ */
+
 /** What all frames of one kind have in common. */
 export interface FrameShape<Header, Item> {
-  /** What stands once at the beginning of a frame. */
+  /** What stands once at the beginning of a frame, behind version and checksum. */
   readonly header: Codec<Header>;
   /** One item; items follow one another to the end of the frame. */
   readonly item: Codec<Item>;
@@ -15,6 +24,9 @@ export interface FrameShape<Header, Item> {
   readonly itemBytesHint: (item: Item) => number;
 }
 
+/** Where a frame's checksum stands, and what it covers begins. */
+const checksumAt = 1;
+const checkedFrom = checksumAt + 4;
 const headerBytesHint = 16;
 
 /**
@@ -36,11 +48,11 @@ export function encodeFrames<Header, Item>(
     count++;
     if (writer.length <= shape.frameBytesMax && count <= shape.itemsMax) continue;
     const written = writer.finish();
-    if (count > 1) frames.push(written.subarray(0, start));
+    if (count > 1) frames.push(sealed(written.subarray(0, start)));
     writer = moveToNextFrame(shape, header, written.subarray(start));
     count = 1;
   }
-  if (count > 0) frames.push(writer.finish());
+  if (count > 0) frames.push(sealed(writer.finish()));
   return frames;
 }
 
@@ -51,9 +63,15 @@ function frameBytesHint<Header, Item>(shape: FrameShape<Header, Item>, items: re
 }
 
 function startFrame<Header, Item>(shape: FrameShape<Header, Item>, header: Header, bytesHint: number): ByteWriter {
-  const writer = new ByteWriter(takeBuffer(bytesHint));
+  const writer = new ByteWriter(takeBuffer(bytesHint)).u8(protocolVersion).u32(0);
   shape.header.encode(writer, header);
   return writer;
+}
+
+/** The frame with the checksum that fits what is in it. */
+export function sealed(frame: Uint8Array): Uint8Array {
+  putU32(frame, checksumAt, crc32(frame.subarray(checkedFrom)));
+  return frame;
 }
 
 function moveToNextFrame<Header, Item>(shape: FrameShape<Header, Item>, header: Header, item: Uint8Array): ByteWriter {
@@ -74,6 +92,7 @@ export function decodeFrame<Header, Item>(shape: FrameShape<Header, Item>, bytes
     throw new DecodeError(`a frame of ${bytes.length} bytes: at most ${shape.frameBytesMax} are allowed`);
   }
   const reader = new ByteReader(bytes);
+  checkHead(reader, bytes);
   const header = shape.header.decode(reader);
   const items: Item[] = [];
   while (reader.remaining > 0) {
@@ -83,15 +102,13 @@ export function decodeFrame<Header, Item>(shape: FrameShape<Header, Item>, bytes
   return { header, items };
 }
 
-/** The version that every frame begins with. Decoding throws {@link DecodeError} for any other. */
-export const versionCodec: Codec<void> = {
-  encode: (writer) => {
-    writer.u8(protocolVersion);
-  },
-  decode: (reader) => {
-    const version = reader.u8();
-    if (version !== protocolVersion) {
-      throw new DecodeError(`a frame of protocol version ${version}: ${protocolVersion} is due`);
-    }
-  },
-};
+/** The version first: what another one puts behind it is not known. */
+function checkHead(reader: ByteReader, bytes: Uint8Array): void {
+  const version = reader.u8();
+  if (version !== protocolVersion) {
+    throw new DecodeError(`a frame of protocol version ${version}: ${protocolVersion} is due`);
+  }
+  if (reader.u32() !== crc32(bytes.subarray(checkedFrom))) {
+    throw new DecodeError('a frame was damaged on its way: its checksum does not fit');
+  }
+}

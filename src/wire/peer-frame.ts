@@ -3,7 +3,7 @@ import { catchUpCodecs } from './catch-up-codec.ts';
 import { decodeClusterId, encodeClusterId } from './cluster-id-codec.ts';
 import { type Codec, unionCodec } from './codec.ts';
 import { entriesBytesMax } from './entries-codec.ts';
-import { decodeFrame, encodeFrames, type FrameShape, versionCodec } from './frame.ts';
+import { decodeFrame, encodeFrames, type FrameShape } from './frame.ts';
 import { leadershipCodecs } from './leadership-codec.ts';
 import { messagesPerFrameMax, peerFrameBytesMax } from './limits.ts';
 import { paxosCodecs } from './paxos-codec.ts';
@@ -12,7 +12,7 @@ import type { PeerMessage, PeerPayload, StateChunk } from './peer-message.ts';
 /*
  * A frame between nodes:
  *
- *   protocol version (1) · cluster id (8, zeros while the sender has none) · messages to the end
+ *   version and checksum (5) · cluster id (8, zeros while the sender has none) · messages to the end
  *   message: configuration id (varuint) · type (1) · fields
  */
 
@@ -62,14 +62,8 @@ const payloadCodec: Codec<PeerPayload> = unionCodec<PeerPayload>(
 
 const shape: FrameShape<string | undefined, PeerMessage> = {
   header: {
-    encode: (writer, clusterId) => {
-      versionCodec.encode(writer);
-      encodeClusterId(writer, clusterId);
-    },
-    decode: (reader) => {
-      versionCodec.decode(reader);
-      return decodeClusterId(reader);
-    },
+    encode: (writer, clusterId) => encodeClusterId(writer, clusterId),
+    decode: (reader) => decodeClusterId(reader),
   },
   item: {
     encode: (writer, message) => {

@@ -6,6 +6,7 @@ import type { ClientConnection } from '../../src/network/client-connection.ts';
 import { AddressInUseError, CannotListenError } from '../../src/network/gateway.ts';
 import { decodeResponses, encodeRequests } from '../../src/wire/client-frame.ts';
 import type { ClientRequest, ClientResponse } from '../../src/wire/client-message.ts';
+import { sealed } from '../../src/wire/frame.ts';
 import { clientPath, decodeClientHello } from '../../src/wire/handshake.ts';
 import { clusterId, type RawSocket, rawSocket, TestNode, until } from './test-node.ts';
 
@@ -86,7 +87,8 @@ describe('a client connection', () => {
   });
 
   it.each([
-    ['malformed', Uint8Array.of(1, 5, 5, 99), /^malformed: unknown code 99/],
+    ['malformed', sealed(Uint8Array.of(1, 0, 0, 0, 0, 5, 5, 99)), /^malformed: unknown code 99/],
+    ['damaged', Uint8Array.of(1, 0, 0, 0, 0, 5, 5, 99), /^malformed: a frame was damaged on its way/],
     ['of another version', Uint8Array.of(2), /protocol version 2/],
     ['text', 'hello', /a text frame where requests are due/],
     ['oversized', new Uint8Array(50_001), /Max payload size exceeded/],

@@ -1,6 +1,10 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { DecodeError } from '../../src/base/bytes.ts';
+import { sealed } from '../../src/wire/frame.ts';
+
+/** Bytes of the version and the checksum. */
+const headBytes = 5;
 
 /** What damage does to a valid frame. */
 const damage = fc.oneof(
@@ -13,17 +17,25 @@ const damage = fc.oneof(
 /** Proves that `decode` gives a value or a {@link DecodeError} for random bytes and for damaged frames, and nothing else. */
 export function expectTotal(decode: (bytes: Uint8Array) => unknown, frame: fc.Arbitrary<Uint8Array>): void {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => expectValueOrDecodeError(decode, bytes)));
-  // The version right, the rest at random: gets past the first byte.
+  // Version and checksum right, the rest at random, behind a cluster id or not: gets past the head.
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) =>
-      expectValueOrDecodeError(decode, Uint8Array.of(1, ...new Uint8Array(8), ...bytes)),
+    fc.property(fc.uint8Array({ maxLength: 300 }), fc.constantFrom(0, 8), (bytes, zeros) =>
+      expectValueOrDecodeError(decode, resealed(Uint8Array.of(1, 0, 0, 0, 0, ...new Uint8Array(zeros), ...bytes))),
     ),
   );
   fc.assert(
-    fc.property(frame, fc.array(damage, { minLength: 1, maxLength: 4 }), (bytes, damages) =>
-      expectValueOrDecodeError(decode, damages.reduce(damaged, bytes)),
-    ),
+    fc.property(frame, fc.array(damage, { minLength: 1, maxLength: 4 }), (bytes, damages) => {
+      const bad = damages.reduce(damaged, bytes);
+      expectValueOrDecodeError(decode, bad);
+      expectValueOrDecodeError(decode, resealed(bad));
+    }),
     { numRuns: 500 },
+  );
+  fc.assert(
+    fc.property(frame, fc.nat(), fc.nat(7), (bytes, at, bit) => {
+      const flipped = damaged(bytes, { type: 'flip', at, bit });
+      expect(() => decode(flipped), 'one bit is always seen').toThrow(DecodeError);
+    }),
   );
 }
 
@@ -34,9 +46,15 @@ export function expectNoPrefixDecodes(
   headerBytes: number,
 ): void {
   for (let length = 0; length < frame.length; length++) {
-    if (length === headerBytes) expect(decode(frame.subarray(0, length))).toEqual([]);
-    else expect(() => decode(frame.subarray(0, length)), `prefix of ${length}`).toThrow(DecodeError);
+    expect(() => decode(frame.subarray(0, length)), `prefix of ${length}`).toThrow(DecodeError);
+    const prefix = resealed(frame.slice(0, length));
+    if (length === headerBytes) expect(decode(prefix)).toEqual([]);
+    else expect(() => decode(prefix), `prefix of ${length}, with a checksum that fits`).toThrow(DecodeError);
   }
+}
+
+function resealed(frame: Uint8Array): Uint8Array {
+  return frame.length < headBytes ? frame : sealed(frame);
 }
 
 type Damage = typeof damage extends fc.Arbitrary<infer T> ? T : never;
