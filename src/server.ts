@@ -71,6 +71,8 @@ const tickMsMin = tickMs / 2;
 const ticksDueMax = 2;
 /** Timers between two looks at the files: one takes a third as long as all else that a tick does. */
 const timersPerFileCheck = 5;
+/** A client to which so many bytes wait to be sent gets no more answers to what it asks for, until it has read some. */
+const congestedBytes = 8 * 1024 * 1024;
 const electionTimeoutMsDefault = 200;
 /** How long a node that failed waits for its files to close before it says so. */
 const failurePatienceMs = 1000;
@@ -162,6 +164,7 @@ class Node implements RunningNode {
       settings: settingsOf(options.settings, directory.capacityBytes),
       tickMs,
       standsBy: options.standsBy === true,
+      isCongested: (connection) => (this.#clients.get(connection)?.bufferedBytes ?? 0) > congestedBytes,
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
     });
     this.#links = this.#makeLinks();
@@ -242,7 +245,9 @@ class Node implements RunningNode {
         return { protocolVersion, kv: true, nodeId, clusterId };
       },
       onRequests: (connection, requests) => this.#onRequests(connection, requests),
-      onClosed: (connection) => this.#clients.delete(connection.id),
+      onClosed: ({ id }) => {
+        if (this.#clients.delete(id)) this.#receive({ type: 'clientGone', connection: id });
+      },
       onPeer: (socket, request) => this.#links.accept(socket, request),
       log: this.#log,
     });

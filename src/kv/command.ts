@@ -111,6 +111,16 @@ export function decodeOrigin(bytes: Uint8Array): CommandOrigin & { readonly kind
   return { kind, session: reader.varuint(), number: reader.varuint(), acknowledgedBelow: reader.varuint() };
 }
 
+/** The same of what may be no command at all: undefined then. */
+export function originOf(bytes: Uint8Array): CommandOrigin | undefined {
+  try {
+    return decodeOrigin(bytes);
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}
+
 /** The whole command; key and value are views into `bytes`. Throws {@link DecodeError}; the checksum is not looked at. */
 export function decodeCommand(bytes: Uint8Array): Command {
   const reader = new ByteReader(bytes, 4);
@@ -152,9 +162,15 @@ export function valueProblem(value: Uint8Array): CommandProblem | undefined {
   return { code: 'tooLarge', message };
 }
 
-/** Says what is wrong with key or value of a command, or `undefined`. */
+const sessionInSession: CommandProblem = {
+  code: 'invalid',
+  message: 'a session is opened by a command that belongs to none: its session must be 0',
+};
+
+/** Says what is wrong with what a command holds, or `undefined`. One that has a problem is refused when it is applied, too. */
 export function commandProblem(command: Command): CommandProblem | undefined {
-  if (command.kind === 'openSession' || command.kind === 'reportSpace') return undefined;
+  if (command.kind === 'reportSpace') return undefined;
+  if (command.kind === 'openSession') return command.session === 0 ? undefined : sessionInSession;
   return keyProblem(command.key) ?? (command.kind === 'put' ? valueProblem(command.value) : undefined);
 }
 

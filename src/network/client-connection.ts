@@ -42,6 +42,11 @@ export class ClientConnection {
     socket.send(encodeClientHello(hello));
   }
 
+  /** Bytes handed to the socket that the kernel has not taken. */
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
   /**
    * Sends all in as few frames as possible. Nothing happens on a closed connection. A client that does not read is cut: then
    * `onClosed` is called from within.

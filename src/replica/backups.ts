@@ -1,4 +1,4 @@
-import { fromByteString, toByteString } from '../base/bytes.ts';
+import { type ByteString, fromByteString } from '../base/bytes.ts';
 import type { StateSnapshot, StateStore } from '../kv/state-store.ts';
 import type { ClientRequest, ResponseBody, WirePair } from '../wire/client-message.ts';
 import type { ConnectionId, SpaceMeasured } from './events.ts';
@@ -7,8 +7,6 @@ import { failure, type Output } from './output.ts';
 import type { ReplicaSettings } from './settings.ts';
 import type { StateKeeper } from './state-keeper.ts';
 
-export type BackupOpenRequest = ClientRequest & { readonly type: 'backupOpen' };
-type BackupReadRequest = ClientRequest & { readonly type: 'backupRead' };
 type BackupCloseRequest = ClientRequest & { readonly type: 'backupClose' };
 
 /** What backups need to know of the node. */
@@ -66,18 +64,18 @@ export class Backups {
   }
 
   /** The read index of the request is applied: what was acknowledged before it is here. */
-  open(connection: ConnectionId, request: BackupOpenRequest, deadlineMs: number): void {
+  open(connection: ConnectionId, requestId: number, deadlineMs: number): void {
     if (this.#open.size + this.#waiting.length >= backupsMax) {
       const message = `${backupsMax} backups are being read from this node: wait for one to end, or ask another node`;
-      return this.#output.respond(connection, request.id, failure('busy', 'notApplied', message));
+      return this.#output.respond(connection, requestId, failure('busy', 'notApplied', message));
     }
-    this.#waiting.push({ connection, requestId: request.id, index: this.#view.appliedIndex, deadlineMs });
+    this.#waiting.push({ connection, requestId, index: this.#view.appliedIndex, deadlineMs });
   }
 
-  read(connection: ConnectionId, request: BackupReadRequest): void {
-    const open = this.#open.get(request.backup);
-    const body = open ? this.#page(open, request.after) : notOpen;
-    this.#output.respond(connection, request.id, body);
+  /** Pairs of an open backup behind the key `after`. */
+  read(backup: string, after: ByteString | undefined): ResponseBody {
+    const open = this.#open.get(backup);
+    return open ? this.#page(open, after) : notOpen;
   }
 
   /** Lets go of a backup, which may be gone already. */
@@ -145,9 +143,9 @@ export class Backups {
   }
 
   /** Pairs alone: what else a snapshot has comes behind them, and belongs to this cluster and no other. */
-  #page(open: OpenBackup, after: Uint8Array | undefined): ResponseBody {
+  #page(open: OpenBackup, after: ByteString | undefined): ResponseBody {
     open.idleTicks = 0;
-    const cursor = after && ({ type: 'pair', key: toByteString(after) } as const);
+    const cursor = after === undefined ? undefined : ({ type: 'pair', key: after } as const);
     const { rows, done } = open.snapshot.read(cursor, this.#settings.catchUpBytesMax);
     const pairs: WirePair[] = [];
     for (const row of rows) {

@@ -1,47 +1,36 @@
-import { assertNever } from '../base/assert.ts';
-import { DecodeError, fromByteString, toByteString } from '../base/bytes.ts';
+import { DecodeError } from '../base/bytes.ts';
 import {
   type ClientCommand,
   type CommandOrigin,
   commandProblem,
   decodeCommand,
-  decodeOrigin,
   isCommandIntact,
-  keyProblem,
+  originOf,
 } from '../kv/command.ts';
 import type { Outcome } from '../kv/outcome.ts';
 import type { KvStateMachine } from '../kv/state-machine.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import type { ClientRequest, Failure, FailureCode, NodeStatus, RequestBody } from '../wire/client-message.ts';
-import { answerBytesMax, pairsPerAnswerMax } from '../wire/limits.ts';
-import type { BackupOpenRequest, Backups } from './backups.ts';
+import type { ClientRequest, Failure, FailureCode } from '../wire/client-message.ts';
+import type { Backups } from './backups.ts';
 import type { ConnectionId } from './events.ts';
 import { failure, type Output } from './output.ts';
-import { PendingReads } from './pending-reads.ts';
 import { PendingWrites } from './pending-writes.ts';
+import { Reads, type ReadsView } from './reads.ts';
 import type { ReplicaSettings } from './settings.ts';
 import type { Voter } from './voter.ts';
 
-type ReadRequest = ClientRequest & { readonly type: 'get' | 'list' };
-/** What waits for a read index. */
-type IndexedRequest = ReadRequest | BackupOpenRequest;
 type WriteRequest = ClientRequest & { readonly type: 'write' };
 
 /** What clients need to know of the node they talk to. */
-export interface ClientsView {
+export interface ClientsView extends ReadsView {
   /** Set while this node votes. */
   readonly voter: Voter | undefined;
   readonly tick: number;
-  /** The owner's clock, for deadlines only. */
-  readonly nowMs: number;
-  /** Why this node takes no requests, if it does not. */
-  readonly refusal: Failure | undefined;
   /** Why no put is worth a proposal, if none is. */
   readonly putRefusal: Failure | undefined;
   /** What to tell clients whose time is over while no leader was in reach. */
   readonly whyNoLeader: string;
   readonly isConnected: (nodeId: NodeId) => boolean;
-  status(): NodeStatus;
 }
 
 /** This node's own clients: their requests in, their answers out. */
@@ -51,7 +40,7 @@ export class Clients {
   readonly #output: Output;
   readonly #view: ClientsView;
   readonly #writes: PendingWrites;
-  readonly #reads: PendingReads;
+  readonly #reads: Reads;
   readonly #backups: Backups;
 
   constructor(machine: KvStateMachine, backups: Backups, settings: ReplicaSettings, output: Output, view: ClientsView) {
@@ -61,7 +50,7 @@ export class Clients {
     this.#output = output;
     this.#view = view;
     this.#writes = new PendingWrites(settings.pendingWritesMax, settings.pendingBytesMax);
-    this.#reads = new PendingReads(settings.pendingReadsMax);
+    this.#reads = new Reads(machine, backups, settings.pendingReadsMax, output, view);
   }
 
   /** True while a write waits for its answer. */
@@ -69,24 +58,24 @@ export class Clients {
     return !this.#writes.isEmpty;
   }
 
+  beginTurn(): void {
+    this.#reads.beginTurn();
+  }
+
+  /** A connection is gone: what was only asked for on it need not be answered. Writes go their way. */
+  forget(connection: ConnectionId): void {
+    this.#reads.forget(connection, this.#view.voter);
+  }
+
   /** Takes a request; `reconfigure` and `fill` are not among them. */
   receive(connection: ConnectionId, request: Exclude<ClientRequest, { type: 'reconfigure' | 'fill' }>): void {
     switch (request.type) {
       case 'write':
         return this.#receiveWrite(connection, request);
-      case 'get':
-      case 'list':
-        return this.#receiveRead(connection, request);
-      case 'backupOpen':
-        return this.#awaitIndex(connection, request);
-      case 'backupRead':
-        return this.#backups.read(connection, request);
       case 'backupClose':
         return this.#backups.close(connection, request);
-      case 'status':
-        return this.#output.respond(connection, request.id, { type: 'status', status: this.#view.status() });
       default:
-        return assertNever(request, 'request');
+        return this.#reads.receive(connection, request);
     }
   }
 
@@ -96,14 +85,14 @@ export class Clients {
     if (!voter?.canReachLeader(this.#view.isConnected)) return;
     const retryTicks = this.#settings.electionTimeoutTicks;
     this.#writes.proposeHeld(tick, retryTicks, (command) => voter.propose(command).ok);
-    if (!this.#reads.hasCollected) return;
-    const readId = voter.paxos.requestRead();
-    if (readId !== undefined) this.#reads.asked(readId);
+    this.#reads.pump(voter);
   }
 
   /** A command was applied here: whoever asked this node for it is answered. */
   onApplied(command: Uint8Array, outcome: Outcome): void {
-    if (outcome.type === 'spaceNoted' || (outcome.type === 'refused' && outcome.reason === 'malformed')) return;
+    if (outcome.type === 'spaceNoted') return;
+    // What a node of another release lets through need not be a command here.
+    if (outcome.type === 'refused' && outcome.reason === 'malformed' && originOf(command) === undefined) return;
     const write = this.#writes.takeApplied(command);
     if (!write) return;
     // The first of several proposals may have been applied elsewhere, before its session went: this node had state in its place.
@@ -112,16 +101,12 @@ export class Clients {
   }
 
   onReadReady(readId: number, readIndex: number): void {
-    this.#reads.confirmed(readId, readIndex);
+    this.#reads.onReady(readId, readIndex);
   }
 
-  /** Answers reads whose index is applied. */
-  serveReads(): void {
-    for (const { connection, request, deadlineMs } of this.#reads.takeServable(this.#machine.appliedIndex)) {
-      const indexed = request as IndexedRequest;
-      if (indexed.type === 'backupOpen') this.#backups.open(connection, indexed, deadlineMs);
-      else this.#serve(connection, indexed);
-    }
+  /** Answers reads whose index is applied. True if there is more to answer at once. */
+  serveReads(): boolean {
+    return this.#reads.serve();
   }
 
   /** The leader, the link to it or the configuration is another: what was proposed may be lost. */
@@ -137,8 +122,8 @@ export class Clients {
 
   /** A proposal of this node came back. */
   onReturned(command: Uint8Array): void {
-    const { session, number } = decodeOrigin(command);
-    this.#writes.returned(session, number);
+    const origin = originOf(command);
+    if (origin) this.#writes.returned(origin.session, origin.number);
   }
 
   /** This node serves no clients any more: everyone waiting is told, and whether the write may have been applied. */
@@ -147,7 +132,7 @@ export class Clients {
       const outcome = write.proposals === 0 ? 'notApplied' : 'unknown';
       this.#output.respond(write.connection, write.requestId, { ...refusal, outcome });
     }
-    for (const { connection, request } of this.#reads.takeAll()) this.#output.respond(connection, request.id, refusal);
+    this.#reads.failAll(refusal);
   }
 
   /** Answers requests whose time is over, and proposes again what may have been lost on the way. */
@@ -158,10 +143,7 @@ export class Clients {
     for (const write of this.#writes.sweep(nowMs, tick, !leads)) {
       this.#output.respond(write.connection, write.requestId, writeTimeout(write.proposals, whyNoLeader));
     }
-    const { expired, abandoned } = this.#reads.sweep(nowMs);
-    for (const { connection, request } of expired)
-      this.#output.respond(connection, request.id, noMajority(whyNoLeader));
-    for (const readId of abandoned) voter?.paxos.cancelRead(readId);
+    this.#reads.sweep(voter, whyNoLeader);
   }
 
   #receiveWrite(connection: ConnectionId, request: WriteRequest): void {
@@ -180,7 +162,7 @@ export class Clients {
     }
     const noSpace = checked.kind === 'put' ? this.#view.putRefusal : undefined;
     if (noSpace) return this.#output.respond(connection, request.id, noSpace);
-    if (this.#writes.isFull) return this.#output.respond(connection, request.id, busy('writes'));
+    if (this.#writes.isFull) return this.#output.respond(connection, request.id, tooMany);
     this.#writes.add({
       session,
       number,
@@ -192,37 +174,6 @@ export class Clients {
       proposals: 0,
       retryTick: 0,
     });
-  }
-
-  #receiveRead(connection: ConnectionId, request: ReadRequest): void {
-    const problem = this.#view.refusal ?? readProblem(request);
-    if (problem) return this.#output.respond(connection, request.id, problem);
-    if (request.consistency === 'local') return this.#serve(connection, request);
-    this.#awaitIndex(connection, request);
-  }
-
-  /** Puts a request among those that wait for a read index. */
-  #awaitIndex(connection: ConnectionId, request: IndexedRequest): void {
-    const { refusal, nowMs } = this.#view;
-    if (refusal) return this.#output.respond(connection, request.id, refusal);
-    if (this.#reads.isFull) return this.#output.respond(connection, request.id, busy('reads'));
-    this.#reads.add({ connection, request, deadlineMs: nowMs + request.timeoutMs });
-  }
-
-  #serve(connection: ConnectionId, request: ReadRequest): void {
-    if (request.type === 'get') {
-      const record = this.#machine.get(toByteString(request.key));
-      return this.#output.respond(connection, request.id, { type: 'record', record });
-    }
-    const { prefix, after, limit } = request;
-    const { pairs, more } = this.#machine.range({
-      prefix: toByteString(prefix),
-      ...(after && { after: toByteString(after) }),
-      limit: Math.min(Math.max(1, limit), pairsPerAnswerMax),
-      bytesMax: answerBytesMax,
-    });
-    const wirePairs = pairs.map(({ key, value, revision }) => ({ key: fromByteString(key), value, revision }));
-    this.#output.respond(connection, request.id, { type: 'pairs', pairs: wirePairs, more });
   }
 }
 
@@ -243,28 +194,21 @@ function checkedWrite(command: Uint8Array): (CommandOrigin & Pick<ClientCommand,
   }
 }
 
-function readProblem(request: ReadRequest & RequestBody): Failure | undefined {
-  const problem = request.type === 'get' ? keyProblem(request.key) : undefined;
-  return problem && failure(problem.code, 'notApplied', problem.message);
-}
-
 const fateUnknown = failure(
   'sessionExpired',
   'unknown',
   'the session went while the command was proposed more than once: it may have been applied before',
 );
 
-function busy(what: string): Failure {
-  return failure('busy', 'notApplied', `too many ${what} are waiting on this node: try again, or ask another node`);
-}
-
-function noMajority(why: string): Failure {
-  return failure('noMajority', 'notApplied', why);
-}
+const tooMany = failure(
+  'busy',
+  'notApplied',
+  'too many writes are waiting on this node: try again, or ask another node',
+);
 
 /** A write that never went to a leader has no effect and never will. */
 function writeTimeout(proposals: number, whyNoLeader: string): Failure {
-  if (proposals === 0) return noMajority(whyNoLeader);
+  if (proposals === 0) return failure('noMajority', 'notApplied', whyNoLeader);
   const code: FailureCode = 'timeout';
   return failure(code, 'unknown', 'the command was proposed but not decided in time: it may yet be applied');
 }

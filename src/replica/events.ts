@@ -38,6 +38,8 @@ export type ReplicaEvent =
   | { readonly type: 'peerUnreached'; readonly nodeId: NodeId; readonly reason: string; readonly isRefusal: boolean }
   | { readonly type: 'peerMessages'; readonly from: NodeId; readonly messages: readonly PeerMessage[] }
   | { readonly type: 'requests'; readonly connection: ConnectionId; readonly requests: readonly ClientRequest[] }
+  /** A client's connection is gone. */
+  | { readonly type: 'clientGone'; readonly connection: ConnectionId }
   /** The log store made more writes durable, `bytes` in `durationMs`. Without that, it only asks for another turn. */
   | { readonly type: 'flushed'; readonly durationMs?: number; readonly bytes?: number }
   | { readonly type: 'checkpointed' }

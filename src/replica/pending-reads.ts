@@ -1,10 +1,24 @@
-import type { ClientRequest } from '../wire/client-message.ts';
+import type { ByteString } from '../base/bytes.ts';
 import type { ConnectionId } from './events.ts';
 
-/** A linearizable read of one of this node's clients. */
+/** What is asked for. Keys are no views into the frame that brought them: that would stay as long as the read waits. */
+export type ReadQuery =
+  | { readonly type: 'get'; readonly key: ByteString }
+  | {
+      readonly type: 'list';
+      readonly prefix: ByteString;
+      readonly after: ByteString | undefined;
+      readonly limit: number;
+    }
+  | { readonly type: 'status' }
+  | { readonly type: 'backupOpen' }
+  | { readonly type: 'backupRead'; readonly backup: string; readonly after: ByteString | undefined };
+
+/** A read of one of this node's clients that has no answer yet. */
 export interface PendingRead {
   readonly connection: ConnectionId;
-  readonly request: ClientRequest;
+  readonly requestId: number;
+  readonly query: ReadQuery;
   readonly deadlineMs: number;
 }
 
@@ -17,19 +31,14 @@ interface ConfirmedReads {
  * Reads on their way: collected in a turn, sent as one read id, confirmed with an index, served once that is applied.
  */
 export class PendingReads {
-  readonly #countMax: number;
   /** Not asked for yet: the next read id stands for all of them. */
   #collected: PendingRead[] = [];
   readonly #asked = new Map<number, PendingRead[]>();
   #confirmed: ConfirmedReads[] = [];
   #count = 0;
 
-  constructor(countMax: number) {
-    this.#countMax = countMax;
-  }
-
-  get isFull(): boolean {
-    return this.#count >= this.#countMax;
+  get count(): number {
+    return this.#count;
   }
 
   get hasCollected(): boolean {
@@ -75,28 +84,28 @@ export class PendingReads {
     this.#asked.clear();
   }
 
-  /** Takes out reads over their deadline; returns them and the read ids nobody waits for any more. */
-  sweep(nowMs: number): { readonly expired: PendingRead[]; readonly abandoned: number[] } {
-    const expired: PendingRead[] = [];
-    const isAlive = (read: PendingRead): boolean => {
-      if (read.deadlineMs > nowMs) return true;
-      expired.push(read);
+  /** Takes out the reads that `isOut` names; returns them and the read ids nobody waits for any more. */
+  takeOut(isOut: (read: PendingRead) => boolean): { readonly out: PendingRead[]; readonly abandoned: number[] } {
+    const out: PendingRead[] = [];
+    const stays = (read: PendingRead): boolean => {
+      if (!isOut(read)) return true;
+      out.push(read);
       return false;
     };
-    this.#collected = this.#collected.filter(isAlive);
+    this.#collected = this.#collected.filter(stays);
     const abandoned: number[] = [];
     for (const [readId, reads] of this.#asked) {
-      const alive = reads.filter(isAlive);
-      if (alive.length > 0) this.#asked.set(readId, alive);
+      const left = reads.filter(stays);
+      if (left.length > 0) this.#asked.set(readId, left);
       else {
         this.#asked.delete(readId);
         abandoned.push(readId);
       }
     }
-    for (const group of this.#confirmed) group.reads.splice(0, group.reads.length, ...group.reads.filter(isAlive));
+    for (const group of this.#confirmed) group.reads.splice(0, group.reads.length, ...group.reads.filter(stays));
     this.#confirmed = this.#confirmed.filter((group) => group.reads.length > 0);
-    this.#count -= expired.length;
-    return { expired, abandoned };
+    this.#count -= out.length;
+    return { out, abandoned };
   }
 
   takeAll(): PendingRead[] {

@@ -45,6 +45,8 @@ export interface ReplicaOptions {
   readonly tickMs: number;
   /** A new directory stands by until it is taken in, also that of a node of the first configuration: it is to be rebuilt. */
   readonly standsBy?: boolean;
+  /** True while so much waits to be sent to a client that it had better get no more answers; never if left out. */
+  readonly isCongested?: (connection: ConnectionId) => boolean;
   /** Where a node is that no file and no configuration names, if there is a rule for it. */
   readonly defaultAddress?: (nodeId: NodeId) => string | undefined;
 }
@@ -164,6 +166,7 @@ export class Replica {
     this.#inbox = [];
     this.#hasMoreToDo = false;
     this.#isTurnBusy = false;
+    this.#clients.beginTurn();
     for (const event of events) this.#handle(event);
     this.#advance();
     return this.#output.take(this.#isLinked, this.#hasMoreToDo);
@@ -294,6 +297,8 @@ export class Replica {
       case 'requests':
         for (const request of event.requests) this.#onRequest(event.connection, request);
         return;
+      case 'clientGone':
+        return this.#clients.forget(event.connection);
       case 'flushed':
         return event.durationMs === undefined ? undefined : this.#onFlushed(event.durationMs, event.bytes ?? 0);
       case 'checkpointed':
@@ -385,7 +390,7 @@ export class Replica {
     this.#reconfigurations.pump();
     this.#space.pump();
     this.#exchange();
-    this.#clients.serveReads();
+    if (this.#clients.serveReads()) this.#hasMoreToDo = true;
     this.#advanceCatchUp();
     this.#give();
     this.#backups.advance();
@@ -647,6 +652,7 @@ export class Replica {
       handoverPauseTicks: this.#settings.handoverPauseTicks,
       tickMs: this.#options.tickMs,
       isConnected: this.#isLinked,
+      isCongested: this.#options.isCongested ?? (() => false),
       helloOf: (nodeId: NodeId) => this.#peers.helloOf(nodeId),
       replacementOf: (nodeId: NodeId) => this.#peers.replacementOf(nodeId, this.#nowMs),
       knownAddress: (nodeId: NodeId) =>

@@ -129,9 +129,9 @@ export const plantedBugs = [
     seeds: 50,
     edits: [
       {
-        file: clients,
-        find: "if (request.consistency === 'local') return this.#serve(connection, request);",
-        replace: 'if (request.timeoutMs > 0) return this.#serve(connection, request);',
+        file: 'src/replica/reads.ts',
+        find: "return request.consistency === 'linearizable';",
+        replace: "return request.consistency === 'a majority was asked';",
       },
     ],
   },
@@ -490,8 +490,8 @@ export const plantedBugs = [
     edits: [
       {
         file: clients,
-        find: 'if (proposals === 0) return noMajority(whyNoLeader);',
-        replace: 'if (proposals >= 0) return noMajority(whyNoLeader);',
+        find: "if (proposals === 0) return failure('noMajority', 'notApplied', whyNoLeader);",
+        replace: "if (proposals >= 0) return failure('noMajority', 'notApplied', whyNoLeader);",
       },
     ],
   },

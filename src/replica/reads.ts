@@ -1,0 +1,228 @@
+import { assertNever } from '../base/assert.ts';
+import { fromByteString, toByteString } from '../base/bytes.ts';
+import { type CommandProblem, keyBytesMax, keyProblem } from '../kv/command.ts';
+import type { KvStateMachine } from '../kv/state-machine.ts';
+import type { ClientRequest, Failure, NodeStatus, ResponseBody } from '../wire/client-message.ts';
+import { answerBytesMax, pairsPerAnswerMax } from '../wire/limits.ts';
+import type { Backups } from './backups.ts';
+import type { ConnectionId } from './events.ts';
+import { failure, type Output } from './output.ts';
+import { type PendingRead, PendingReads, type ReadQuery } from './pending-reads.ts';
+import { PostponedReads } from './postponed-reads.ts';
+import type { Voter } from './voter.ts';
+
+/**
+ * Bytes of answers that a turn gives, about. The rest waits for the next turn, and for its client to take what it was given: one frame may
+ * ask for gigabytes.
+ */
+const answerBytesPerTurn = 4 * 1024 * 1024;
+/** What an answer, and each pair in it, counts for beside its key and value. */
+const overheadBytes = 32;
+const statusBytes = 4096;
+
+/** Requests that change nothing. */
+export type ReadRequest = ClientRequest & {
+  readonly type: 'get' | 'list' | 'status' | 'backupOpen' | 'backupRead';
+};
+
+/** What reads need to know of the node. */
+export interface ReadsView {
+  /** The owner's clock, for deadlines only. */
+  readonly nowMs: number;
+  /** Why this node takes no requests, if it does not. */
+  readonly refusal: Failure | undefined;
+  /** True while so much waits to be sent to a client that it had better get no more. */
+  readonly isCongested: (connection: ConnectionId) => boolean;
+  status(): NodeStatus;
+}
+
+/** The reads of this node's own clients: linearizable ones wait for a read index, all for room for their answers. */
+export class Reads {
+  readonly #machine: KvStateMachine;
+  readonly #backups: Backups;
+  readonly #countMax: number;
+  readonly #output: Output;
+  readonly #view: ReadsView;
+  readonly #pending = new PendingReads();
+  readonly #postponed = new PostponedReads();
+  readonly #hasRoom = (): boolean => this.#answeredBytes < answerBytesPerTurn;
+  readonly #mayTake = (connection: ConnectionId): boolean => !this.#view.isCongested(connection);
+  /** Of this turn. */
+  #answeredBytes = 0;
+
+  constructor(machine: KvStateMachine, backups: Backups, countMax: number, output: Output, view: ReadsView) {
+    this.#machine = machine;
+    this.#backups = backups;
+    this.#countMax = countMax;
+    this.#output = output;
+    this.#view = view;
+  }
+
+  beginTurn(): void {
+    this.#answeredBytes = 0;
+  }
+
+  receive(connection: ConnectionId, request: ReadRequest): void {
+    // How a node is, it always tells, and a backup is open or it is not.
+    const isOfState = request.type !== 'status' && request.type !== 'backupRead';
+    const problem = (isOfState ? this.#view.refusal : undefined) ?? problemOf(request);
+    if (problem) return this.#output.respond(connection, request.id, problem);
+    if (this.#pending.count + this.#postponed.count >= this.#countMax) {
+      return this.#output.respond(connection, request.id, tooMany);
+    }
+    const deadlineMs = this.#view.nowMs + request.timeoutMs;
+    const read = { connection, requestId: request.id, query: queryOf(request), deadlineMs };
+    if (needsIndex(request)) this.#pending.add(read);
+    else this.#serveOrPostpone(read);
+  }
+
+  /** Asks for a read index for all that came since the last one. */
+  pump(voter: Voter): void {
+    if (!this.#pending.hasCollected) return;
+    const readId = voter.paxos.requestRead();
+    if (readId !== undefined) this.#pending.asked(readId);
+  }
+
+  onReady(readId: number, readIndex: number): void {
+    this.#pending.confirmed(readId, readIndex);
+  }
+
+  /** Answers reads whose index is applied. True if there is more to answer, which only the end of this turn keeps waiting. */
+  serve(): boolean {
+    const isLeft =
+      this.#postponed.count > 0 && this.#postponed.serve(this.#hasRoom, this.#mayTake, (read) => this.#serve(read));
+    for (const read of this.#pending.takeServable(this.#machine.appliedIndex)) this.#serveOrPostpone(read);
+    return isLeft || (this.#postponed.count > 0 && !this.#hasRoom());
+  }
+
+  /** The configuration ended: reads are asked again in the next one, too. */
+  askAgain(): void {
+    this.#pending.askAgain();
+  }
+
+  /** Answers those whose time is over. */
+  sweep(voter: Voter | undefined, whyNoLeader: string): void {
+    const { nowMs } = this.#view;
+    const isOver = (read: PendingRead): boolean => read.deadlineMs <= nowMs;
+    const { out, abandoned } = this.#pending.takeOut(isOver);
+    this.#failEach(out, failure('noMajority', 'notApplied', whyNoLeader));
+    for (const readId of abandoned) voter?.paxos.cancelRead(readId);
+    if (this.#postponed.count > 0) this.#failEach(this.#postponed.takeOut(isOver), notTaken);
+  }
+
+  /** The client is gone: nobody takes the answers any more. */
+  forget(connection: ConnectionId, voter: Voter | undefined): void {
+    const isOut = (read: PendingRead): boolean => read.connection === connection;
+    if (this.#postponed.count > 0) this.#postponed.takeOut(isOut);
+    if (this.#pending.count === 0) return;
+    for (const readId of this.#pending.takeOut(isOut).abandoned) voter?.paxos.cancelRead(readId);
+  }
+
+  failAll(refusal: Failure): void {
+    this.#failEach(this.#pending.takeAll(), refusal);
+    this.#failEach(
+      this.#postponed.takeOut(() => true),
+      refusal,
+    );
+  }
+
+  #failEach(reads: readonly PendingRead[], body: Failure): void {
+    for (const { connection, requestId } of reads) this.#output.respond(connection, requestId, body);
+  }
+
+  #serveOrPostpone(read: PendingRead): void {
+    if (this.#hasRoom()) this.#serve(read);
+    else this.#postponed.add(read);
+  }
+
+  #serve({ connection, requestId, query, deadlineMs }: PendingRead): void {
+    if (query.type === 'backupOpen') return this.#backups.open(connection, requestId, deadlineMs);
+    const body = this.#answer(query);
+    this.#answeredBytes += bytesOf(body);
+    this.#output.respond(connection, requestId, body);
+  }
+
+  #answer(query: Exclude<ReadQuery, { readonly type: 'backupOpen' }>): ResponseBody {
+    switch (query.type) {
+      case 'get':
+        return { type: 'record', record: this.#machine.get(query.key) };
+      case 'list':
+        return this.#page(query);
+      case 'status':
+        return { type: 'status', status: this.#view.status() };
+      case 'backupRead':
+        return this.#backups.read(query.backup, query.after);
+      default:
+        return assertNever(query, 'query');
+    }
+  }
+
+  #page({ prefix, after, limit }: ReadQuery & { readonly type: 'list' }): ResponseBody {
+    const { pairs, more } = this.#machine.range({
+      prefix,
+      ...(after !== undefined && { after }),
+      limit: Math.min(Math.max(1, limit), pairsPerAnswerMax),
+      bytesMax: answerBytesMax,
+    });
+    const wirePairs = pairs.map(({ key, value, revision }) => ({ key: fromByteString(key), value, revision }));
+    return { type: 'pairs', pairs: wirePairs, more };
+  }
+}
+
+function needsIndex(request: ReadRequest): boolean {
+  if (request.type === 'get' || request.type === 'list') return request.consistency === 'linearizable';
+  return request.type === 'backupOpen';
+}
+
+function queryOf(request: ReadRequest): ReadQuery {
+  switch (request.type) {
+    case 'get':
+      return { type: 'get', key: toByteString(request.key) };
+    case 'list': {
+      const { prefix, after, limit } = request;
+      return { type: 'list', prefix: toByteString(prefix), after: after && toByteString(after), limit };
+    }
+    case 'backupRead':
+      return { type: 'backupRead', backup: request.backup, after: request.after && toByteString(request.after) };
+    default:
+      return { type: request.type };
+  }
+}
+
+/** What is wrong with a request, if anything is. */
+function problemOf(request: ReadRequest): Failure | undefined {
+  const problem = keysProblem(request);
+  return problem && failure(problem.code, 'notApplied', problem.message);
+}
+
+function keysProblem(request: ReadRequest): CommandProblem | undefined {
+  if (request.type === 'get') return keyProblem(request.key);
+  if (request.type === 'list') return lengthProblem('prefix', request.prefix) ?? lengthProblem('key', request.after);
+  return request.type === 'backupRead' ? lengthProblem('key', request.after) : undefined;
+}
+
+function lengthProblem(what: string, bytes: Uint8Array | undefined): CommandProblem | undefined {
+  if (bytes === undefined || bytes.length <= keyBytesMax) return undefined;
+  return { code: 'tooLarge', message: `the ${what} has ${bytes.length} bytes: at most ${keyBytesMax} are allowed` };
+}
+
+/** About how many bytes an answer takes. */
+function bytesOf(body: ResponseBody): number {
+  if (body.type === 'record') return overheadBytes + (body.record?.value.length ?? 0);
+  if (body.type === 'status') return statusBytes;
+  if (body.type !== 'pairs' && body.type !== 'backupPairs') return overheadBytes;
+  let bytes = overheadBytes;
+  for (const { key, value } of body.pairs) bytes += overheadBytes + key.length + value.length;
+  return bytes;
+}
+
+const tooMany = failure(
+  'busy',
+  'notApplied',
+  'too many reads are waiting on this node: try again, or ask another node',
+);
+const notTaken = failure(
+  'busy',
+  'notApplied',
+  'this client asks for more than it takes: what was answered before waits to be read',
+);
