@@ -4,10 +4,11 @@ import { usePlatformCrc32 } from './base/crc32.ts';
 import { defaultAddress, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
 import { checkNodeOptions } from './cluster/node-options.ts';
+import { isOutOfFiles, openFilesMax } from './host/open-files.ts';
 import type { OwnProcess } from './host/own-process.ts';
 import { calmLog } from './network/calm-log.ts';
 import type { ClientConnection } from './network/client-connection.ts';
-import { Gateway } from './network/gateway.ts';
+import { Gateway, limitsFor } from './network/gateway.ts';
 import type { Log } from './network/log.ts';
 import { isDialAddress, type PeerHandle, PeerLinks } from './network/peer-links.ts';
 import type { NodeId } from './omnipaxos/ballot.ts';
@@ -73,6 +74,8 @@ const ticksDueMax = 2;
 const timersPerFileCheck = 5;
 /** A client to which so many bytes wait to be sent gets no more answers to what it asks for, until it has read some. */
 const congestedBytes = 8 * 1024 * 1024;
+/** When space is measured again that could not be, milliseconds. */
+const measureAgainMs = 500;
 const electionTimeoutMsDefault = 200;
 /** How long a node that failed waits for its files to close before it says so. */
 const failurePatienceMs = 1000;
@@ -239,7 +242,9 @@ class Node implements RunningNode {
   }
 
   #makeGateway(): Gateway {
+    const openFiles = openFilesMax();
     return new Gateway({
+      ...(openFiles !== undefined && { limits: limitsFor(openFiles) }),
       hello: () => {
         const { nodeId, clusterId } = this.#replica.hello();
         return { protocolVersion, kv: true, nodeId, clusterId };
@@ -364,12 +369,24 @@ class Node implements RunningNode {
 
   /** The replica is told at once, and again whenever the space may have changed much. */
   async #measureSpace(): Promise<void> {
-    const { againMs, ...measured } = await this.#directory.measureSpace();
+    const againMs = await this.#takeMeasure();
     if (this.#state === 'closed') return;
-    this.#receive({ type: 'space', ...measured });
     this.#measuring = setTimeout(() => {
       if (this.#state !== 'closed') this.#measureSpace().catch((error: unknown) => this.#fail(error));
     }, againMs);
+  }
+
+  /** Returns after how many milliseconds it is due again. */
+  async #takeMeasure(): Promise<number> {
+    try {
+      const { againMs, ...measured } = await this.#directory.measureSpace();
+      if (this.#state !== 'closed') this.#receive({ type: 'space', ...measured });
+      return againMs;
+    } catch (error) {
+      if (!isOutOfFiles(error)) throw error;
+      this.#log('warn', 'the space was not measured: too many files are open', { reason: (error as Error).message });
+      return measureAgainMs;
+    }
   }
 
   /** One flush at a time; what is staged meanwhile goes with the next. A failed flush ends the node. */

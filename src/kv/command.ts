@@ -15,6 +15,8 @@ export type CommandKind = keyof typeof commandKinds;
 export const keyBytesMax = 1024;
 /** Most bytes of a value. */
 export const valueBytesMax = 1024 * 1024;
+/** Most bytes of a whole command: key, value, and what is in front of them. */
+export const commandBytesMax = keyBytesMax + valueBytesMax + 64;
 
 /** What a node says of its space. */
 export interface SpaceReport {

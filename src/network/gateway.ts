@@ -11,7 +11,10 @@ import { SilenceWatch } from './silence-watch.ts';
 import { socketOptions } from './sockets.ts';
 
 export interface GatewayLimits {
+  /** Most clients connected. */
   readonly connectionsMax: number;
+  /** Most connections of any kind: some beyond the clients, so that other nodes and the answer "too many" get through. */
+  readonly socketsMax: number;
   /** A client with more than this unread is cut; at most one more `send` is on top of it. */
   readonly bufferedBytesMax: number;
   readonly frameBytesMax: number;
@@ -25,6 +28,7 @@ export interface GatewayLimits {
 
 const defaultGatewayLimits: GatewayLimits = {
   connectionsMax: 10_000,
+  socketsMax: 11_000,
   bufferedBytesMax: 32 * 1024 * 1024,
   frameBytesMax: clientFrameBytesMax,
   peerFrameBytesMax,
@@ -32,6 +36,18 @@ const defaultGatewayLimits: GatewayLimits = {
   silenceMsMax: 30_000,
   closeGraceMs: 500,
 };
+
+/** The limits where a process may have no more than so many files and sockets open: some are for its own files. */
+export function limitsFor(openFilesMax: number): Pick<GatewayLimits, 'connectionsMax' | 'socketsMax'> {
+  const { connectionsMax, socketsMax } = defaultGatewayLimits;
+  const sockets = Math.max(1, Math.min(socketsMax, openFilesMax - ownFiles));
+  return { connectionsMax: Math.min(connectionsMax, Math.ceil(sockets * clientShare)), socketsMax: sockets };
+}
+
+/** Files and sockets that are not the gateway's: of the log and the state, and links that this node dials. */
+const ownFiles = 128;
+/** Part of the connections that clients may have. */
+const clientShare = 10 / 11;
 
 export interface GatewayOptions {
   /** What the node says to a client that connects, and at `GET /health`. */
@@ -127,8 +143,7 @@ export class Gateway {
 
   #makeServer(): Server {
     const server = createServer({ maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000 });
-    // Some beyond the clients, so that other nodes and the answer "too many" get through.
-    server.maxConnections = this.#limits.connectionsMax + 1000;
+    server.maxConnections = this.#limits.socketsMax;
     server.on('connection', (tcp) => {
       this.#tcp.add(tcp);
       tcp.once('close', () => this.#tcp.delete(tcp));

@@ -1,6 +1,7 @@
 import type { Configuration } from '../cluster/configuration.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { ClientRequest, Failure, NewcomerFilling, TargetNode } from '../wire/client-message.ts';
+import { membersMax } from '../wire/limits.ts';
 import type { DonorStanding } from '../wire/peer-message.ts';
 import type { ConnectionId } from './events.ts';
 import { failure, type Output } from './output.ts';
@@ -56,6 +57,7 @@ export class Fillings {
   readonly #view: FillingsView;
   /** Entries that a newcomer may lack and still counts as filled. */
   readonly #lagMax: number;
+  /** At most as many as a configuration may have members: whoever asks for ever more of them has none of them filled. */
   readonly #newcomers = new Map<NodeId, Newcomer>();
 
   constructor(output: Output, view: FillingsView, lagMax: number) {
@@ -132,7 +134,11 @@ export class Fillings {
     }
     const indexes = { firstIndex: index, askedIndex: index, previousIndex: index, decidedIndex: 0 };
     const made = { address, ...indexes, keepsUp: false, heardTick: undefined, silentSinceTick: tick, askedTick: tick };
+    // As the newest: of too many, the oldest goes.
+    this.#newcomers.delete(id);
     this.#newcomers.set(id, made);
+    const [oldest] = this.#newcomers.keys();
+    if (this.#newcomers.size > membersMax && oldest !== undefined) this.#newcomers.delete(oldest);
     return made;
   }
 

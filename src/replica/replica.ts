@@ -18,6 +18,7 @@ import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } f
 import { Fillings } from './fillings.ts';
 import { FlushTimes } from './flush-times.ts';
 import type { InitialCluster } from './formation.ts';
+import { soundProposals } from './forwarded-proposals.ts';
 import { LeadKeeper } from './lead-keeper.ts';
 import type { LogStore } from './log-store.ts';
 import { Membership, newcomersOf } from './membership.ts';
@@ -538,7 +539,7 @@ export class Replica {
     if (message.configurationId > this.#membership.configurationId) this.#exchange();
     const mode = this.#membership.mode;
     if (mode.name === 'member' && message.configurationId === mode.voter.configurationId) {
-      mode.voter.handle(from, this.#nodeId, message);
+      mode.voter.handle(from, this.#nodeId, this.#sound(from, message));
     } else if (message.configurationId < this.#membership.configurationId) {
       this.#membership.announce(from);
     }
@@ -579,6 +580,17 @@ export class Replica {
     else if (this.#membership.mode.name === 'member') this.#membership.mode.voter.paxos.installState(index);
     else new Log(this.#store, 0).installState(index);
     this.#sendAll(this.#donor.reached());
+  }
+
+  /** The message, without proposals that must not get into the log. */
+  #sound(from: NodeId, message: PeerMessage): PeerMessage {
+    const { configurationId, payload } = message;
+    if (payload.type !== 'ForwardProposals') return message;
+    const entries = soundProposals(payload.entries, configurationId);
+    if (entries === payload.entries) return message;
+    const count = payload.entries.length - entries.length;
+    this.#output.notice('warn', `node ${from} forwarded ${count} of ${payload.entries.length} proposals that are none`);
+    return { configurationId, payload: { type: 'ForwardProposals', entries } };
   }
 
   /** Proposals in the hands of a leader that leads no more may be lost. */

@@ -1,7 +1,8 @@
-import type { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { type ByteReader, type ByteWriter, DecodeError } from '../base/bytes.ts';
 import type { Ballot } from '../omnipaxos/ballot.ts';
 import type { BallotPayload } from '../omnipaxos/messages.ts';
 import { optionalCodec, readFlag, type UnionCodecs, writeFlag } from './codec.ts';
+import { ballotNumberMax } from './limits.ts';
 
 /** A ballot: n · priority · pid (varuints). */
 export function encodeBallot(writer: ByteWriter, ballot: Ballot): void {
@@ -9,7 +10,9 @@ export function encodeBallot(writer: ByteWriter, ballot: Ballot): void {
 }
 
 export function decodeBallot(reader: ByteReader): Ballot {
-  return { n: reader.varuint(), priority: reader.varuint(), pid: reader.varuint() };
+  const ballot = { n: reader.varuint(), priority: reader.varuint(), pid: reader.varuint() };
+  if (ballot.n > ballotNumberMax) throw new DecodeError(`ballot ${ballot.n}: at most ${ballotNumberMax} is due`);
+  return ballot;
 }
 
 const optionalBallotCodec = optionalCodec({ encode: encodeBallot, decode: decodeBallot });

@@ -5,7 +5,7 @@ import type { Ballot } from '../omnipaxos/ballot.ts';
 import { clusterIdPattern } from './cluster-id-codec.ts';
 import { storageIdBytesMax, timeBytesMax } from './configuration-codec.ts';
 import { JsonFields } from './json-fields.ts';
-import { addressBytesMax, membersMax, protocolVersion } from './limits.ts';
+import { addressBytesMax, ballotNumberMax, membersMax, protocolVersion } from './limits.ts';
 import type { OpenedWith, PeerHello } from './peer-message.ts';
 
 /*
@@ -87,7 +87,11 @@ function readOpened(fields: JsonFields): OpenedWith {
 }
 
 function readBallot(fields: JsonFields): Ballot {
-  const ballot = { n: fields.integer('n'), priority: fields.integer('priority'), pid: fields.integer('pid') };
+  const ballot = {
+    n: fields.integer('n', 0, ballotNumberMax),
+    priority: fields.integer('priority'),
+    pid: fields.integer('pid'),
+  };
   fields.end();
   return ballot;
 }

@@ -30,10 +30,10 @@ export class JsonFields {
   }
 
   /** A whole number of at least `min`. */
-  integer(name: string, min = 0): number {
+  integer(name: string, min = 0, max = Number.MAX_SAFE_INTEGER): number {
     const value = this.#take(name);
-    if (!Number.isSafeInteger(value) || (value as number) < min)
-      throw this.#wrong(name, `a whole number from ${min} on`);
+    if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max)
+      throw this.#wrong(name, `a whole number from ${min} ${max < Number.MAX_SAFE_INTEGER ? `to ${max}` : 'on'}`);
     return value as number;
   }
 

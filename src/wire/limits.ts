@@ -29,5 +29,7 @@ export const timeoutMsMax = 3_600_000;
 export const pairsPerBackupAnswerMax = 262_144;
 /** Most bytes of the name of an open backup. */
 export const backupNameBytesMax = 64;
+/** Highest number of a ballot that is taken from another node: each election takes the next one, and there must be some left. */
+export const ballotNumberMax = 2 ** 52;
 /** Most bytes of a cluster's name, as UTF-8. */
 export const clusterNameBytesMax = 800;

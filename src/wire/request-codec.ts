@@ -1,7 +1,7 @@
-import type { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { type ByteReader, type ByteWriter, DecodeError } from '../base/bytes.ts';
 import type { ClientRequest, Consistency, RequestBody, TargetNode } from './client-message.ts';
 import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, wordCodec, writeFlag } from './codec.ts';
-import { addressBytesMax, backupNameBytesMax, membersMax } from './limits.ts';
+import { addressBytesMax, backupNameBytesMax, membersMax, timeoutMsMax } from './limits.ts';
 
 const consistencyCodec = wordCodec<Consistency>({ linearizable: 0, local: 1 });
 
@@ -127,6 +127,8 @@ export const requestCodec: Codec<ClientRequest> = {
   decode: (reader) => {
     const id = reader.varuint();
     const timeoutMs = reader.varuint();
+    if (timeoutMs > timeoutMsMax)
+      throw new DecodeError(`a timeout of ${timeoutMs} ms: at most ${timeoutMsMax} are due`);
     return { id, timeoutMs, ...bodyCodec.decode(reader) };
   },
 };

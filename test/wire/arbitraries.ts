@@ -25,7 +25,11 @@ export const clusterId = fc
   .map((digits) => digits.join(''))
   .filter((text) => text !== '0'.repeat(16));
 
-const ballot: fc.Arbitrary<Ballot> = fc.record({ n: integer, priority: integer, pid: integer });
+const ballot: fc.Arbitrary<Ballot> = fc.record({
+  n: fc.oneof(fc.nat(300), fc.nat(2 ** 31 - 1), fc.constant(2 ** 52)),
+  priority: integer,
+  pid: integer,
+});
 
 const entry: fc.Arbitrary<Entry<Uint8Array>> = fc.oneof(
   fc.record({ type: fc.constant('Normal' as const), entry: bytes }),
@@ -203,7 +207,7 @@ const consistency = fc.constantFrom('linearizable' as const, 'local' as const);
 
 export const request: fc.Arbitrary<ClientRequest> = fc
   .tuple(
-    fc.record({ id: integer, timeoutMs: integer }),
+    fc.record({ id: integer, timeoutMs: fc.nat(3_600_000) }),
     union<ClientRequest>({
       write: fc.record({ command: bytes }),
       get: fc.record({ consistency, key: bytes }),
