@@ -253,15 +253,17 @@ export class KvClient {
    * Lets member `nodeId` vote with the data directory that it is running with, in the place of the one that it voted with,
    * which is damaged or lost; the members stay the same. Resolves when that configuration has begun: the node then gets
    * everything from the others. Errors: `invalid` (no member, or it still votes with its own directory), `unreachable`
-   * (it does not run with another one).
+   * (it does not run with another one), `reconfiguring` (somebody else changes the members).
    */
   async rebuild(nodeId: number, options?: CallOptions): Promise<{ readonly configurationId: number }> {
-    const { members } = await this.status(options);
-    const nodes = members.map(({ id }) => (id === nodeId ? { id, isRebuilt: true } : { id }));
-    if (!members.some(({ id }) => id === nodeId)) {
+    // Not what the node at hand takes for the members: that may be the emptied one, which goes by its cluster file.
+    const { configurationId: ifConfigurationId, members } = await this.clusterStatus(options);
+    const ids = members.filter(({ isMember }) => isMember).map(({ id }) => id);
+    if (!ids.includes(nodeId)) {
       throw new KvError('invalid', `node ${nodeId} is no member of the cluster`, 'notApplied');
     }
-    return this.reconfigure(nodes, options);
+    const nodes = ids.map((id) => (id === nodeId ? { id, isRebuilt: true } : { id }));
+    return this.reconfigure(nodes, { ...options, ifConfigurationId });
   }
 
   /** How the node that this client is connected to sees itself and the cluster. */

@@ -170,6 +170,10 @@ test('the only founder of a cluster that has grown does not begin another one on
   expect(cluster.stderr(1)).toContain('no new cluster of this node alone is formed');
   const rebuilt = await cluster.kv('member', 'rebuild', '1', '--yes', ...all);
   expect(rebuilt, rebuilt.stderr).toMatchObject({ code: 0 });
+  // The emptied node is the first that is asked, and knows of no other member than itself.
+  const { stdout } = await cluster.kv('status', '--json', ...all);
+  const { members } = JSON.parse(stdout) as { members: { id: number; member: boolean }[] };
+  expect(members.filter(({ member }) => member).map(({ id }) => id)).toEqual([1, 2, 3]);
   const local = ['--consistency', 'local', '--endpoints', cluster.address(1)];
   expect(await cluster.kv('get', 'k', ...local)).toMatchObject({ code: 0, stdout: 'v\n' });
 }, 60_000);
