@@ -1,4 +1,5 @@
 import * as Args from '@oclif/core/args';
+import { argumentBytes } from '../src/cli/argument-bytes.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { keyNotFound } from '../src/cli/key-not-found.ts';
 import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';
@@ -14,7 +15,7 @@ export default class Delete extends ClientCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Delete);
-    const key = checkedKey(args.key);
+    const key = checkedKey(argumentBytes(args.key, 'KEY'));
     const { existed, revision } = await this.withClient(flags, ({ client, timeLeftMs }) =>
       client.delete(key, { timeoutMs: timeLeftMs() }),
     );

@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import { argumentBytes } from '../src/cli/argument-bytes.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { keyNotFound } from '../src/cli/key-not-found.ts';
 import { jsonBytes, printJson, writeOut } from '../src/cli/output.ts';
@@ -28,7 +29,7 @@ export default class Get extends ClientCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Get);
-    const key = checkedKey(args.key);
+    const key = checkedKey(argumentBytes(args.key, 'KEY'));
     const { consistency } = flags;
     const found = await this.withClient(flags, ({ client, timeLeftMs }) =>
       client.get(key, { consistency, timeoutMs: timeLeftMs() }),

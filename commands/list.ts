@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import { argumentBytes } from '../src/cli/argument-bytes.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { formatPairs, pairJson } from '../src/cli/listing.ts';
 import { isTerminalOutput, printJson, writeOut } from '../src/cli/output.ts';
@@ -24,7 +25,7 @@ export default class List extends ClientCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(List);
-    const prefix = args.prefix ?? '';
+    const prefix = argumentBytes(args.prefix ?? '', 'PREFIX');
     const limit = flags.limit === undefined ? {} : { limit: flags.limit };
     const format = { withValue: flags.values, escape: isTerminalOutput() };
     await this.withClient(flags, async ({ client, timeoutMs }) => {

@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import { argumentBytes } from '../src/cli/argument-bytes.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';
 import { readValue } from '../src/cli/values.ts';
@@ -26,10 +27,11 @@ export default class Put extends ClientCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Put);
-    const key = checkedKey(args.key);
-    const value = await readValue({ argument: args.value, file: flags.file, stdin: process.stdin });
+    const key = checkedKey(argumentBytes(args.key, 'KEY'));
+    const value = args.value === undefined ? undefined : argumentBytes(args.value, 'VALUE');
+    const bytes = await readValue({ argument: value, file: flags.file, stdin: process.stdin });
     const { revision } = await this.withClient(flags, ({ client, timeLeftMs }) =>
-      client.put(key, value, { timeoutMs: timeLeftMs() }),
+      client.put(key, bytes, { timeoutMs: timeLeftMs() }),
     );
     await (flags.json ? printJson({ ...jsonBytes('key', key), revision }) : printLine(`revision ${revision}`));
   }

@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
 import { KvError } from '../client/errors.ts';
-import { checkedValue } from '../client/input.ts';
+import { type Bytes, checkedValue } from '../client/input.ts';
 import { InputError } from '../cluster/input-error.ts';
 
 /** Where a value comes from: an argument or a file; `-` for either is standard input. */
 export interface ValueSource {
-  readonly argument: string | undefined;
+  readonly argument: Bytes | undefined;
   readonly file: string | undefined;
   readonly stdin: AsyncIterable<Uint8Array>;
 }

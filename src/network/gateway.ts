@@ -6,6 +6,7 @@ import type { ClientRequest } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, peerPath } from '../wire/handshake.ts';
 import { clientFrameBytesMax, peerFrameBytesMax } from '../wire/limits.ts';
 import { ClientConnection } from './client-connection.ts';
+import { AddressInUseError, CannotListenError } from './listen-errors.ts';
 import type { Log } from './log.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { socketOptions } from './sockets.ts';
@@ -60,18 +61,6 @@ export interface GatewayOptions {
   readonly onPeer: (socket: WebSocket, request: IncomingMessage) => void;
   readonly log: Log;
   readonly limits?: Partial<GatewayLimits>;
-}
-
-/** Somebody else listens at the address already. */
-export class AddressInUseError extends Error {
-  override readonly name = 'AddressInUseError';
-  readonly code = 'addressInUse';
-}
-
-/** The address cannot be listened at: it is not of this machine, or not allowed. */
-export class CannotListenError extends Error {
-  override readonly name = 'CannotListenError';
-  readonly code = 'cannotListen';
 }
 
 const healthPath = '/health';
