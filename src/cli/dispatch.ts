@@ -25,6 +25,7 @@ export async function dispatch(commands: Commands, said: readonly string[], root
     const words = behindHelp(argv);
     const problem = unknownCommand(words, Object.keys(commands));
     if (problem !== undefined) {
+      if (argv.includes('--json')) process.stdout.write(`${JSON.stringify(usageFailure(problem))}\n`);
       process.stderr.write(`${problem}\n`);
       process.exitCode = exitCodes.usage.code;
       return;
@@ -43,6 +44,11 @@ export async function dispatch(commands: Commands, said: readonly string[], root
   } catch (error) {
     await handle(error as Error);
   }
+}
+
+/** As every command writes a failure with `--json`. */
+function usageFailure(message: string): object {
+  return { error: { code: 'badInput', message, outcome: 'notApplied' } };
 }
 
 /**

@@ -66,6 +66,10 @@ export function defaultAddress(nodeId: NodeId): string | undefined {
 }
 
 function shapeProblem(text: string): string {
+  const withPort = /^(.*[^:]):([0-9]{4,5})$/.exec(text);
+  if (withPort?.[1] !== undefined && isIPv6(withPort[1])) {
+    return `has an IPv6 host without brackets: write [${withPort[1]}]:${withPort[2]}`;
+  }
   if (isIPv6(text)) return `has no port, and an IPv6 host needs brackets: write [${text}]:7001`;
   if (!text.includes(':')) return `has no port: write host:port such as ${text === '' ? '127.0.0.1' : text}:7001`;
   return 'is no host:port: write 10.0.0.4:7004, or [::1]:7004 for IPv6';

@@ -1,9 +1,12 @@
 import type { ByteString } from '../base/bytes.ts';
 import type { ConnectionId } from './events.ts';
 
-/** What is asked for. Keys are no views into the frame that brought them: that would stay as long as the read waits. */
+/**
+ * What is asked for; a get, of which there are many, is its key alone. Keys are no views into the frame that brought them: that would stay
+ * as long as the read waits.
+ */
 export type ReadQuery =
-  | { readonly type: 'get'; readonly key: ByteString }
+  | ByteString
   | {
       readonly type: 'list';
       readonly prefix: ByteString;

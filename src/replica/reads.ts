@@ -1,5 +1,5 @@
 import { assertNever } from '../base/assert.ts';
-import { fromByteString, toByteString } from '../base/bytes.ts';
+import { type ByteString, fromByteString, toByteString } from '../base/bytes.ts';
 import { type CommandProblem, keyBytesMax, keyProblem } from '../kv/command.ts';
 import type { KvStateMachine } from '../kv/state-machine.ts';
 import type { ClientRequest, Failure, NodeStatus, ResponseBody } from '../wire/client-message.ts';
@@ -71,7 +71,8 @@ export class Reads {
       return this.#output.respond(connection, request.id, tooMany);
     }
     const deadlineMs = this.#view.nowMs + request.timeoutMs;
-    const read = { connection, requestId: request.id, query: queryOf(request), deadlineMs };
+    const query = request.type === 'get' ? toByteString(request.key) : queryOf(request);
+    const read = { connection, requestId: request.id, query, deadlineMs };
     if (needsIndex(request)) this.#pending.add(read);
     else this.#serveOrPostpone(read);
   }
@@ -136,16 +137,21 @@ export class Reads {
   }
 
   #serve({ connection, requestId, query, deadlineMs }: PendingRead): void {
+    if (typeof query === 'string') return this.#serveGet(connection, requestId, query);
     if (query.type === 'backupOpen') return this.#backups.open(connection, requestId, deadlineMs);
     const body = this.#answer(query);
     this.#answeredBytes += bytesOf(body);
     this.#output.respond(connection, requestId, body);
   }
 
-  #answer(query: Exclude<ReadQuery, { readonly type: 'backupOpen' }>): ResponseBody {
+  #serveGet(connection: ConnectionId, requestId: number, key: ByteString): void {
+    const record = this.#machine.get(key);
+    this.#answeredBytes += overheadBytes + (record === undefined ? 0 : record.value.length);
+    this.#output.respond(connection, requestId, { type: 'record', record });
+  }
+
+  #answer(query: Exclude<ReadQuery, ByteString | { readonly type: 'backupOpen' }>): ResponseBody {
     switch (query.type) {
-      case 'get':
-        return { type: 'record', record: this.#machine.get(query.key) };
       case 'list':
         return this.#page(query);
       case 'status':
@@ -157,7 +163,7 @@ export class Reads {
     }
   }
 
-  #page({ prefix, after, limit }: ReadQuery & { readonly type: 'list' }): ResponseBody {
+  #page({ prefix, after, limit }: Exclude<ReadQuery, ByteString> & { readonly type: 'list' }): ResponseBody {
     const { pairs, more } = this.#machine.range({
       prefix,
       ...(after !== undefined && { after }),
@@ -174,10 +180,8 @@ function needsIndex(request: ReadRequest): boolean {
   return request.type === 'backupOpen';
 }
 
-function queryOf(request: ReadRequest): ReadQuery {
+function queryOf(request: Exclude<ReadRequest, { readonly type: 'get' }>): ReadQuery {
   switch (request.type) {
-    case 'get':
-      return { type: 'get', key: toByteString(request.key) };
     case 'list': {
       const { prefix, after, limit } = request;
       return { type: 'list', prefix: toByteString(prefix), after: after && toByteString(after), limit };
@@ -208,7 +212,6 @@ function lengthProblem(what: string, bytes: Uint8Array | undefined): CommandProb
 
 /** About how many bytes an answer takes. */
 function bytesOf(body: ResponseBody): number {
-  if (body.type === 'record') return overheadBytes + (body.record?.value.length ?? 0);
   if (body.type === 'status') return statusBytes;
   if (body.type !== 'pairs' && body.type !== 'backupPairs') return overheadBytes;
   let bytes = overheadBytes;
