@@ -513,6 +513,7 @@ function settingsOf(settings: ClusterSettings | undefined, capacityBytes: number
   return {
     ...defaultReplicaSettings,
     ...timing,
+    foundersTicks: defaultReplicaSettings.loneFounderTicks,
     undecidedBytesMax: Math.min(undecidedBytesMax, writeBytesMax),
     messageBytesMax: Math.min(messageBytesMax, writeBytesMax),
   };

@@ -52,6 +52,8 @@ export class Membership {
   readonly #settings: ReplicaSettings;
   #mode: Mode;
   #tick = 0;
+  /** The cluster that this node was told of while it belonged to none: it forms or joins no other. */
+  #toldOf: string | undefined;
   /** When this node was last asked to fill itself. */
   #fillTick = 0;
 
@@ -79,6 +81,11 @@ export class Membership {
   /** The catching up that is under way, if one is. */
   get catchUp(): CatchUp | undefined {
     return catchUpOf(this.#mode);
+  }
+
+  /** False once this node knows of a cluster without it: it must not count as one who forms another. */
+  get mayForm(): boolean {
+    return this.#toldOf === undefined;
   }
 
   /** The newest configuration that this node knows of; 0 while it knows none. */
@@ -150,7 +157,7 @@ export class Membership {
     if (configuration.configurationId < this.configurationId) return this.announce(from);
     if (configuration.configurationId === this.configurationId) return;
     if (this.#mode.name === 'member') return this.#onAnnounceToVoter(this.#mode, configuration);
-    if (mine === undefined && !this.#fitsInto(configuration)) return;
+    if (mine === undefined && !(this.#fitsInto(configuration) && this.#isToldOf(clusterId))) return;
     if (this.#isMemberOf(configuration)) {
       if (mine === undefined) this.#store.bindCluster(clusterId);
       return this.enter(configuration);
@@ -164,7 +171,7 @@ export class Membership {
       return;
     }
     if (mine !== undefined) this.enter(configuration);
-    else if (this.#mode.name === 'forming') this.#standBy();
+    else if (this.#mode.name === 'forming') this.#standBy(clusterId);
   }
 
   /**
@@ -257,8 +264,16 @@ export class Membership {
     this.#options.onSteppedBack();
   }
 
+  /** True for the cluster that this node was told of, or if it was told of none. */
+  #isToldOf(clusterId: string): boolean {
+    if (this.#toldOf === undefined || this.#toldOf === clusterId) return true;
+    this.#output.notice('warn', `cluster ${clusterId} is not joined: this node was told of ${this.#toldOf} first`);
+    return false;
+  }
+
   /** There is a cluster, without this node: it forms none. */
-  #standBy(): void {
+  #standBy(clusterId: string): void {
+    this.#toldOf = clusterId;
     this.#mode = { name: 'standby', filling: undefined };
     this.#stepBack();
   }
@@ -270,23 +285,28 @@ export class Membership {
     this.#form(formation);
   }
 
-  /** A cluster of this name is there already. Several founders are told of it by an Announce, if they are to vote in it. */
+  /**
+   * A cluster of this name is there already. One that this node founds with others just now consists of founders, and tells it by an
+   * Announce.
+   */
   #meetMember(nodeId: NodeId, clusterId: string): void {
-    if (!this.#isLoneFounder) return;
-    this.#standBy();
+    if (!this.#isLoneFounder && this.#options.initial.nodes.has(nodeId)) return;
+    this.#standBy(clusterId);
+    const which = this.#isLoneFounder ? 'no new cluster of this node alone' : 'no new cluster';
     this.#output.notice(
       'warn',
-      `no new cluster of this node alone is formed: node ${nodeId} of cluster ${clusterId}, of the same name, knows this node. ` +
+      `${which} is formed: node ${nodeId} of cluster ${clusterId}, of the same name, knows this node. ` +
         `Was its data directory emptied? \`kv member rebuild ${this.#nodeId}\` lets it vote with this one`,
     );
   }
 
   /**
-   * Several founders form a cluster only together, and do not all forget. One alone asks nobody: if its directory was emptied since
-   * others joined its cluster, they know, and call. So it gives them the time to.
+   * Several founders form a cluster only together, and all forget only once others have taken all of their places; one alone asks nobody.
+   * If directories were emptied since others joined their cluster, those know, and call. So they are given the time to.
    */
   #form(formation: Formation): void {
-    if (this.#isLoneFounder && this.#tick < this.#settings.loneFounderTicks) return;
+    const { loneFounderTicks, foundersTicks } = this.#settings;
+    if (this.#tick < (this.#isLoneFounder ? loneFounderTicks : foundersTicks)) return;
     const formed = formation.complete();
     if (!formed) return;
     this.#store.bindCluster(formed.clusterId);

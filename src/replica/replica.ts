@@ -141,7 +141,7 @@ export class Replica {
       nodeId,
       address,
       storageId,
-      initialMembers: this.#initialMembers,
+      initialMembers: this.#membership.mayForm ? this.#initialMembers : [],
       ...(origin && { origin }),
       opened: this.#opened,
       openings: this.#store.openings,
@@ -338,7 +338,7 @@ export class Replica {
   #onRequest(connection: ConnectionId, request: ClientRequest): void {
     this.#isTurnBusy = true;
     if (request.type !== 'reconfigure' && request.type !== 'fill') return this.#clients.receive(connection, request);
-    const refusal = this.#refusal();
+    const refusal = this.#refusal() ?? this.#formingRefusal();
     if (refusal) this.#output.respond(connection, request.id, refusal);
     else if (request.type === 'fill') this.#fillings.receive(connection, request);
     else this.#reconfigurations.receive(connection, request);
@@ -621,6 +621,13 @@ export class Replica {
       `node ${this.#nodeId} ${what}`,
       members.map((member) => member.address),
     );
+  }
+
+  /** A node that belongs to no cluster yet may be an emptied member of one: who its members are is for others to say. */
+  #formingRefusal(): Failure | undefined {
+    const { mode } = this.#membership;
+    if (mode.name !== 'forming') return undefined;
+    return failure('notMember', 'notApplied', `node ${this.#nodeId} belongs to no cluster yet: ${whyNoLeader(mode)}`);
   }
 
   #view() {

@@ -7,6 +7,8 @@ export interface ReplicaSettings {
    * cluster of that name lets pass between two calls to a node that is gone.
    */
   readonly loneFounderTicks: number;
+  /** The same of several first members, who wait together: 0 unless others may have taken their places since, and call. */
+  readonly foundersTicks: number;
   /** Ticks between repeats of what may have been lost. */
   readonly resendTicks: number;
   /** Ticks between checkpoints of the state while it changes. */
@@ -59,6 +61,7 @@ const mebibyte = 1024 * 1024;
 export const defaultReplicaSettings: ReplicaSettings = {
   electionTimeoutTicks: 10,
   loneFounderTicks: 75,
+  foundersTicks: 0,
   resendTicks: 10,
   checkpointTicks: 1_500,
   checkpointBytesMax: 128 * mebibyte,
