@@ -43,6 +43,8 @@ const leastOnDisk = 5 / 4;
 const mostOnDisk = 13 / 8;
 /** Most times that the goal is moved to what was decided meanwhile. */
 const chasesMax = 5;
+/** Donors' timeouts without a step forward after which what cannot be had is waited for no longer. */
+const idleTimeouts = 2;
 
 /**
  * Catching up: a node that lacks decided entries pulls them, or state where they are trimmed, from all nodes that have them, in
@@ -55,7 +57,12 @@ export class CatchUp {
   readonly #settings: ReplicaSettings;
   readonly #donors: Donors;
   readonly #fromIndex: number;
+  /** What its owner needs; and what it aims at, which may be what was decided meanwhile. */
+  #neededIndex: number;
   #targetIndex: number;
+  /** Ticks in which nothing more was decided here, though nothing else was under way. */
+  #idleTicks = 0;
+  #idleAtIndex = 0;
   #stage: Stage = { name: 'plan', ticks: 0, heard: new Set() };
   #queryPatience = 0;
   #needsState = false;
@@ -75,13 +82,17 @@ export class CatchUp {
     this.#sink = sink;
     this.#state = state;
     this.#settings = settings;
+    this.#neededIndex = targetIndex;
     this.#targetIndex = targetIndex;
     this.#fromIndex = sink.decidedIndex;
     this.#donors = new Donors(settings.donorTimeoutTicks);
   }
 
+  /** What was decided meanwhile may be out of reach, with the one donor that told of it: then what is needed has to do. */
   get isComplete(): boolean {
-    return !this.isInstalling && !this.#mustPlan && this.#sink.decidedIndex >= this.#targetIndex;
+    if (this.isInstalling || this.#mustPlan) return false;
+    const isStuck = this.#idleTicks >= idleTimeouts * this.#settings.donorTimeoutTicks;
+    return this.#sink.decidedIndex >= (isStuck ? this.#neededIndex : this.#targetIndex);
   }
 
   get isInstalling(): boolean {
@@ -119,6 +130,7 @@ export class CatchUp {
 
   /** The goal moved on. */
   retarget(targetIndex: number): void {
+    this.#neededIndex = Math.max(this.#neededIndex, targetIndex);
     this.#targetIndex = Math.max(this.#targetIndex, targetIndex);
   }
 
@@ -126,6 +138,7 @@ export class CatchUp {
     this.#donors.tick();
     if (this.#queryPatience > 0) this.#queryPatience--;
     if (this.#pauseTicks > 0) this.#pauseTicks--;
+    this.#countIdleTick();
     const stage = this.#stage;
     switch (stage.name) {
       case 'plan':
@@ -237,6 +250,13 @@ export class CatchUp {
     this.#restart(queryTicks);
   }
 
+  #countIdleTick(): void {
+    const { decidedIndex } = this.#sink;
+    const isIdle = (this.#stage.name === 'plan' || this.#stage.name === 'log') && decidedIndex === this.#idleAtIndex;
+    this.#idleAtIndex = decidedIndex;
+    this.#idleTicks = isIdle ? this.#idleTicks + 1 : 0;
+  }
+
   #noteDamage(donor: NodeId): void {
     this.#donors.gaveDamaged(donor);
     this.#corruptDonors.add(donor);
@@ -290,7 +310,7 @@ export class CatchUp {
     const isNear = this.#decidedElsewhere - this.#sink.decidedIndex <= this.#settings.voteLagEntries;
     if (isNear || this.#chases === chasesMax) return;
     this.#chases++;
-    this.retarget(this.#decidedElsewhere);
+    this.#targetIndex = Math.max(this.#targetIndex, this.#decidedElsewhere);
   }
 
   #beginAlignment(donors: readonly NodeId[]): void {
