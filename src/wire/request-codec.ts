@@ -1,7 +1,8 @@
 import { type ByteReader, type ByteWriter, DecodeError } from '../base/bytes.ts';
+import { optionalAddressCodec } from './address-codec.ts';
 import type { ClientRequest, Consistency, RequestBody, TargetNode } from './client-message.ts';
 import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, wordCodec, writeFlag } from './codec.ts';
-import { addressBytesMax, backupNameBytesMax, membersMax, timeoutMsMax } from './limits.ts';
+import { backupNameBytesMax, membersMax, timeoutMsMax } from './limits.ts';
 
 const consistencyCodec = wordCodec<Consistency>({ linearizable: 0, local: 1 });
 
@@ -10,13 +11,6 @@ const optionalBytesCodec: Codec<Uint8Array | undefined> = optionalCodec({
     writer.bytes(bytes);
   },
   decode: (reader: ByteReader) => reader.bytes(),
-});
-
-const optionalAddressCodec: Codec<string | undefined> = optionalCodec({
-  encode: (writer: ByteWriter, address: string) => {
-    writer.text(address);
-  },
-  decode: (reader: ByteReader) => reader.text(addressBytesMax),
 });
 
 const targetNodesCodec: Codec<readonly TargetNode[]> = listCodec(

@@ -1,6 +1,7 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { keyBytesMax } from '../kv/command.ts';
 import type { Outcome, RefusalReason } from '../kv/outcome.ts';
+import { addressCodec, optionalAddressCodec } from './address-codec.ts';
 import type {
   ClientResponse,
   FailureCode,
@@ -12,7 +13,6 @@ import type {
 import { decodeBoundClusterId, encodeClusterId } from './cluster-id-codec.ts';
 import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, wordCodec, writeFlag } from './codec.ts';
 import {
-  addressBytesMax,
   backupNameBytesMax,
   clusterNameBytesMax,
   membersMax,
@@ -95,24 +95,7 @@ const pairCodec: Codec<WirePair> = {
 const pairsCodec = listCodec(pairCodec, pairsPerAnswerMax);
 const backupPairsCodec = listCodec(pairCodec, pairsPerBackupAnswerMax);
 
-const optionalMembersCodec: Codec<readonly string[] | undefined> = optionalCodec(
-  listCodec(
-    {
-      encode: (writer: ByteWriter, address: string) => {
-        writer.text(address);
-      },
-      decode: (reader: ByteReader) => reader.text(addressBytesMax),
-    },
-    membersMax,
-  ),
-);
-
-const optionalAddressCodec: Codec<string | undefined> = optionalCodec({
-  encode: (writer: ByteWriter, address: string) => {
-    writer.text(address);
-  },
-  decode: (reader: ByteReader) => reader.text(addressBytesMax),
-});
+const optionalMembersCodec: Codec<readonly string[] | undefined> = optionalCodec(listCodec(addressCodec, membersMax));
 
 const newcomersCodec: Codec<readonly NewcomerFilling[]> = listCodec(
   {
