@@ -25,6 +25,8 @@ export type ReadRequest = ClientRequest & {
   readonly type: 'get' | 'list' | 'status' | 'backupOpen' | 'backupRead';
 };
 
+type OtherRequest = Exclude<ReadRequest, { readonly type: 'get' }>;
+
 /** What reads need to know of the node. */
 export interface ReadsView {
   /** The owner's clock, for deadlines only. */
@@ -63,18 +65,34 @@ export class Reads {
   }
 
   receive(connection: ConnectionId, request: ReadRequest): void {
+    if (request.type === 'get') return this.#receiveGet(connection, request);
     // How a node is, it always tells, and a backup is open or it is not.
     const isOfState = request.type !== 'status' && request.type !== 'backupRead';
     const problem = (isOfState ? this.#view.refusal : undefined) ?? problemOf(request);
     if (problem) return this.#output.respond(connection, request.id, problem);
-    if (this.#pending.count + this.#postponed.count >= this.#countMax) {
-      return this.#output.respond(connection, request.id, tooMany);
-    }
+    if (this.#isFull) return this.#output.respond(connection, request.id, tooMany);
     const deadlineMs = this.#view.nowMs + request.timeoutMs;
-    const query = request.type === 'get' ? toByteString(request.key) : queryOf(request);
-    const read = { connection, requestId: request.id, query, deadlineMs };
+    const read = { connection, requestId: request.id, query: queryOf(request), deadlineMs };
     if (needsIndex(request)) this.#pending.add(read);
     else this.#serveOrPostpone(read);
+  }
+
+  /** There are many of these: by a way of their own. */
+  #receiveGet(connection: ConnectionId, request: ReadRequest & { readonly type: 'get' }): void {
+    const { refusal, nowMs } = this.#view;
+    if (refusal !== undefined) return this.#output.respond(connection, request.id, refusal);
+    const problem = keyProblem(request.key);
+    if (problem)
+      return this.#output.respond(connection, request.id, failure(problem.code, 'notApplied', problem.message));
+    if (this.#isFull) return this.#output.respond(connection, request.id, tooMany);
+    const deadlineMs = nowMs + request.timeoutMs;
+    const read = { connection, requestId: request.id, query: toByteString(request.key), deadlineMs };
+    if (request.consistency === 'linearizable') this.#pending.add(read);
+    else this.#serveOrPostpone(read);
+  }
+
+  get #isFull(): boolean {
+    return this.#pending.count + this.#postponed.count >= this.#countMax;
   }
 
   /** Asks for a read index for all that came since the last one. */
@@ -132,7 +150,7 @@ export class Reads {
   }
 
   #serveOrPostpone(read: PendingRead): void {
-    if (this.#hasRoom()) this.#serve(read);
+    if (this.#answeredBytes < answerBytesPerTurn) this.#serve(read);
     else this.#postponed.add(read);
   }
 
@@ -175,12 +193,12 @@ export class Reads {
   }
 }
 
-function needsIndex(request: ReadRequest): boolean {
-  if (request.type === 'get' || request.type === 'list') return request.consistency === 'linearizable';
+function needsIndex(request: OtherRequest): boolean {
+  if (request.type === 'list') return request.consistency === 'linearizable';
   return request.type === 'backupOpen';
 }
 
-function queryOf(request: Exclude<ReadRequest, { readonly type: 'get' }>): ReadQuery {
+function queryOf(request: OtherRequest): ReadQuery {
   switch (request.type) {
     case 'list': {
       const { prefix, after, limit } = request;
@@ -194,13 +212,12 @@ function queryOf(request: Exclude<ReadRequest, { readonly type: 'get' }>): ReadQ
 }
 
 /** What is wrong with a request, if anything is. */
-function problemOf(request: ReadRequest): Failure | undefined {
+function problemOf(request: OtherRequest): Failure | undefined {
   const problem = keysProblem(request);
   return problem && failure(problem.code, 'notApplied', problem.message);
 }
 
-function keysProblem(request: ReadRequest): CommandProblem | undefined {
-  if (request.type === 'get') return keyProblem(request.key);
+function keysProblem(request: OtherRequest): CommandProblem | undefined {
   if (request.type === 'list') return lengthProblem('prefix', request.prefix) ?? lengthProblem('key', request.after);
   return request.type === 'backupRead' ? lengthProblem('key', request.after) : undefined;
 }

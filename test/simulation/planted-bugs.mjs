@@ -130,8 +130,8 @@ export const plantedBugs = [
     edits: [
       {
         file: 'src/replica/reads.ts',
-        find: "return request.consistency === 'linearizable';",
-        replace: "return request.consistency === 'a majority was asked';",
+        find: "if (request.consistency === 'linearizable') this.#pending.add(read);",
+        replace: "if (request.consistency === 'a majority was asked') this.#pending.add(read);",
       },
     ],
   },
