@@ -1,6 +1,9 @@
 import { DecodeError } from '../base/bytes.ts';
+import { nodeIdMax } from '../cluster/node-list.ts';
 import { commandBytesMax, isCommandIntact } from '../kv/command.ts';
+import { nodesProblem } from '../omnipaxos/configuration.ts';
 import type { Entry, StopSign } from '../omnipaxos/entry.ts';
+import { quorumProblem } from '../omnipaxos/quorum.ts';
 import { configurationOf } from './stop-sign.ts';
 
 /**
@@ -24,8 +27,11 @@ function isSoundCommand(command: Uint8Array): boolean {
 function opensNext(stopSign: StopSign, configurationId: number): boolean {
   if (stopSign.configId !== configurationId + 1) return false;
   try {
-    const { members } = configurationOf(stopSign, 0);
-    return members.length > 0 && members.map(({ id }) => id).join() === stopSign.nodes.join();
+    const { members, quorum } = configurationOf(stopSign, 0);
+    const ids = members.map(({ id }) => id);
+    if (nodesProblem(ids) !== undefined || ids.some((id) => id > nodeIdMax)) return false;
+    if (quorum && quorumProblem(quorum, ids.length) !== undefined) return false;
+    return ids.join() === stopSign.nodes.join();
   } catch (error) {
     if (error instanceof DecodeError) return false;
     throw error;

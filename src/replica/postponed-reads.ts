@@ -10,6 +10,11 @@ export class PostponedReads {
     return this.#count;
   }
 
+  /** How many reads of this connection wait. */
+  countOf(connection: ConnectionId): number {
+    return this.#queues.get(connection)?.length ?? 0;
+  }
+
   add(read: PendingRead): void {
     const queue = this.#queues.get(read.connection);
     if (queue) queue.push(read);

@@ -16,6 +16,10 @@ import type { Voter } from './voter.ts';
  * ask for gigabytes.
  */
 const answerBytesPerTurn = 4 * 1024 * 1024;
+/** Of so little in a turn it is not asked whether the client takes it: who takes nothing at all is cut by the connection. */
+const uncheckedBytesPerTurn = 256 * 1024;
+/** Part of all reads that may wait which may be one client's that does not take its answers. */
+const postponedPart = 1 / 16;
 /** What an answer, and each pair in it, counts for beside its key and value. */
 const overheadBytes = 32;
 const statusBytes = 4096;
@@ -70,7 +74,7 @@ export class Reads {
     const isOfState = request.type !== 'status' && request.type !== 'backupRead';
     const problem = (isOfState ? this.#view.refusal : undefined) ?? problemOf(request);
     if (problem) return this.#output.respond(connection, request.id, problem);
-    if (this.#isFull) return this.#output.respond(connection, request.id, tooMany);
+    if (this.#isFull && request.type !== 'status') return this.#output.respond(connection, request.id, tooMany);
     const deadlineMs = this.#view.nowMs + request.timeoutMs;
     const read = { connection, requestId: request.id, query: queryOf(request), deadlineMs };
     if (needsIndex(request)) this.#pending.add(read);
@@ -150,8 +154,16 @@ export class Reads {
   }
 
   #serveOrPostpone(read: PendingRead): void {
-    if (this.#answeredBytes < answerBytesPerTurn) this.#serve(read);
-    else this.#postponed.add(read);
+    const { connection, requestId } = read;
+    const waiting = this.#postponed.count > 0 ? this.#postponed.countOf(connection) : 0;
+    if (waiting === 0 && this.#mayAnswer(connection)) this.#serve(read);
+    else if (waiting < this.#countMax * postponedPart) this.#postponed.add(read);
+    else this.#output.respond(connection, requestId, notTaken);
+  }
+
+  #mayAnswer(connection: ConnectionId): boolean {
+    if (this.#answeredBytes < uncheckedBytesPerTurn) return true;
+    return this.#answeredBytes < answerBytesPerTurn && this.#mayTake(connection);
   }
 
   #serve({ connection, requestId, query, deadlineMs }: PendingRead): void {

@@ -39,6 +39,11 @@ it.each<[string, Entry<Uint8Array>]>([
   ['one of no nodes', stopSign({ nodes: [], metadata: encodeMembers([]) })],
   ['one of other nodes than its members', stopSign({ nodes: [1, 2, 3] })],
   ['one with half of its members', stopSign({ metadata: encodeMembers(members).subarray(0, 20) })],
+  [
+    'one of a node that is named twice',
+    stopSign({ nodes: [1, 1], metadata: encodeMembers([...members.slice(0, 1), ...members.slice(0, 1)]) }),
+  ],
+  ['one with quorums that need not meet', stopSign({ metadata: encodeMembers(members, { prepare: 1, accept: 1 }) })],
   ['one without members', stopSign({ metadata: undefined })],
 ])('%s is left out', (_, bad) => {
   expect(soundProposals([good, bad, stop], 1)).toEqual([good, stop]);

@@ -100,10 +100,31 @@ describe('answers that take much room', () => {
     expect(turn().answers.size).toBe(0);
   });
 
+  it('of one client that takes none leave room for the reads of others', () => {
+    const { ask, turn, congested } = begin(160);
+    congested.add(one);
+    const { answers } = turn(() => ask(one, numbers(20)));
+    expect(answers.get(one)?.filter(({ type }) => type === 'failed').length).toBe(20 - 1 - 10);
+    expect(ids(turn(() => ask(other, numbers(1))).answers, other)).toEqual([0]);
+  });
+
+  it('come behind those that wait already', () => {
+    const { ask, turn } = begin();
+    turn(() => ask(one, numbers(6)));
+    expect(ids(turn(() => ask(one, numbers(1, 6))).answers, one)).toEqual([4, 5, 6]);
+  });
+
   it('count as reads that wait', () => {
-    const { ask, turn } = begin(3);
-    const { answers } = turn(() => ask(one, numbers(8)));
-    expect(answers.get(one)?.filter(({ type }) => type === 'failed')).toMatchObject([{ id: 7, code: 'busy' }]);
+    const { reads, ask, turn, congested } = begin(16);
+    congested.add(one);
+    turn(() => ask(one, [0, 1]));
+    const { answers } = turn(() => {
+      for (const id of numbers(17, 100)) reads.receive(other, { ...get(key), id, consistency: 'linearizable' });
+    });
+    expect(answers.get(other)).toMatchObject([
+      { id: 115, code: 'busy', message: expect.stringMatching(/too many reads/) },
+      { id: 116, code: 'busy' },
+    ]);
   });
 });
 
