@@ -38,17 +38,17 @@ const defaultGatewayLimits: GatewayLimits = {
   closeGraceMs: 500,
 };
 
+/** Files and sockets that are not the gateway's: of the log and the state, and links that this node dials. */
+const ownFiles = 128;
+/** Part of the connections that clients may have. */
+const clientShare = 10 / 11;
+
 /** The limits where a process may have no more than so many files and sockets open: some are for its own files. */
 export function limitsFor(openFilesMax: number): Pick<GatewayLimits, 'connectionsMax' | 'socketsMax'> {
   const { connectionsMax, socketsMax } = defaultGatewayLimits;
   const sockets = Math.max(1, Math.min(socketsMax, openFilesMax - ownFiles));
   return { connectionsMax: Math.min(connectionsMax, Math.ceil(sockets * clientShare)), socketsMax: sockets };
 }
-
-/** Files and sockets that are not the gateway's: of the log and the state, and links that this node dials. */
-const ownFiles = 128;
-/** Part of the connections that clients may have. */
-const clientShare = 10 / 11;
 
 export interface GatewayOptions {
   /** What the node says to a client that connects, and at `GET /health`. */
