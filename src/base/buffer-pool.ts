@@ -22,6 +22,14 @@ export function takeBuffer(bytes: number): Uint8Array {
   return spare.pop() ?? new Uint8Array(pooledBytes);
 }
 
+/** A copy of `bytes` from `start` to `end`, for what is soon used and dropped: a small one is a part of a slab. */
+export function takeCopy(bytes: Uint8Array, start = 0, end = bytes.length): Uint8Array {
+  const length = end - start;
+  const copy = length <= smallBytesMax ? takeFromSlab(length) : new Uint8Array(length);
+  copy.set(bytes.subarray(start, end));
+  return copy;
+}
+
 /** Each part is given out once; the slab goes when all of them have. */
 function takeFromSlab(bytes: number): Uint8Array {
   if (slabUsed + bytes > slab.length) {

@@ -136,10 +136,8 @@ export class ByteReader {
 
   u32(): number {
     this.#need(4);
-    const bytes = this.#bytes;
-    const high = ((bytes[this.#at++] as number) << 8) | (bytes[this.#at++] as number);
-    const low = ((bytes[this.#at++] as number) << 8) | (bytes[this.#at++] as number);
-    return high * 0x1_0000 + low;
+    this.#at += 4;
+    return u32At(this.#bytes, this.#at - 4);
   }
 
   varuint(): number {
@@ -211,6 +209,13 @@ export function putU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 1] = value >>> 16;
   bytes[at + 2] = value >>> 8;
   bytes[at + 3] = value;
+}
+
+/** Four bytes, big-endian, as {@link putU32} writes them. The caller sees to it that they are there. */
+export function u32At(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+  const low = ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
+  return high * 0x1_0000 + low;
 }
 
 const textEncoder = new TextEncoder();

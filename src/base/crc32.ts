@@ -31,15 +31,14 @@ export function usePlatformCrc32(crc32OfPlatform: Crc32): void {
 }
 
 /**
- * CRC-32 (IEEE 802.3, as zlib's) of `bytes`, going on from `seed`. Pure; eight bytes a step (M. E. Kounavis, F. L. Berry:
- * "Novel table lookup-based algorithms for high-performance CRC generation", 2008).
+ * CRC-32 (IEEE 802.3, as zlib's) of `bytes` from `start` to `end`, going on from `seed`. Pure; eight bytes a step (M. E. Kounavis,
+ * F. L. Berry: "Novel table lookup-based algorithms for high-performance CRC generation", 2008).
  */
-export function crc32(bytes: Uint8Array, seed = 0): number {
-  const { length } = bytes;
-  if (platform !== undefined && length >= platformBytesMin) return platform(bytes, seed);
+export function crc32(bytes: Uint8Array, seed = 0, start = 0, end = bytes.length): number {
+  if (platform !== undefined && end - start >= platformBytesMin) return platform(bytes.subarray(start, end), seed);
   let crc = ~seed;
-  let at = 0;
-  for (; at + 8 <= length; at += 8) {
+  let at = start;
+  for (; at + 8 <= end; at += 8) {
     crc =
       (table7[(crc ^ (bytes[at] as number)) & 0xff] as number) ^
       (table6[((crc >>> 8) ^ (bytes[at + 1] as number)) & 0xff] as number) ^
@@ -50,6 +49,18 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
       (table1[bytes[at + 6] as number] as number) ^
       (table0[bytes[at + 7] as number] as number);
   }
-  for (; at < length; at++) crc = (crc >>> 8) ^ (table0[(crc ^ (bytes[at] as number)) & 0xff] as number);
+  for (; at < end; at++) crc = (crc >>> 8) ^ (table0[(crc ^ (bytes[at] as number)) & 0xff] as number);
+  return ~crc >>> 0;
+}
+
+/** The same of a text of so few characters that it is soon done, all of them ASCII; undefined for any other. */
+export function crc32OfShortAscii(text: string): number | undefined {
+  if (text.length >= platformBytesMin) return undefined;
+  let crc = ~0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code > 0x7f) return undefined;
+    crc = (crc >>> 8) ^ (table0[(crc ^ code) & 0xff] as number);
+  }
   return ~crc >>> 0;
 }

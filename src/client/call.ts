@@ -1,4 +1,10 @@
-import type { ClientRequest, Failure, RequestBody, ResponseBody } from '../wire/client-message.ts';
+import {
+  type ClientRequest,
+  type Failure,
+  type RequestBody,
+  type ResponseBody,
+  requestOf,
+} from '../wire/client-message.ts';
 import { KvError } from './errors.ts';
 
 /** The answer to a request that did not fail. */
@@ -89,7 +95,7 @@ export abstract class Call {
 
 /** A request with room for what is filled in when it is sent. */
 export function outgoing(body: RequestBody): OutgoingRequest {
-  return { id: 0, timeoutMs: 0, ...body };
+  return requestOf(0, 0, body);
 }
 
 /** What a call's promise is settled with. */

@@ -1,5 +1,12 @@
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import type { ClientResponse, Failure, FailureCode, FailureOutcome, ResponseBody } from '../wire/client-message.ts';
+import {
+  type ClientResponse,
+  type Failure,
+  type FailureCode,
+  type FailureOutcome,
+  type ResponseBody,
+  responseOf,
+} from '../wire/client-message.ts';
 import type { PeerPayload } from '../wire/peer-message.ts';
 import type { ConnectionId, LogLevel, Notice, PeerOutput, Refusal, StorageJob, TurnOutput } from './events.ts';
 
@@ -26,7 +33,7 @@ export class Output {
   }
 
   respond(connection: ConnectionId, requestId: number, body: ResponseBody): void {
-    const response: ClientResponse = { id: requestId, ...body };
+    const response = responseOf(requestId, body);
     const responses = this.#responses.get(connection);
     if (responses) responses.push(response);
     else this.#responses.set(connection, [response]);

@@ -1,4 +1,5 @@
 import type { Database, Transaction } from 'lmdb';
+import { takeCopy } from '../base/buffer-pool.ts';
 import type { ByteString } from '../base/bytes.ts';
 import type { KeyedChange } from '../kv/overlay.ts';
 import type { SnapshotSource } from '../kv/snapshot-rows.ts';
@@ -25,8 +26,11 @@ export class LmdbStateTables {
 
   get(key: ByteString): KvRecord | undefined {
     try {
-      const bytes = this.pairs.getBinary(key);
-      return bytes === undefined ? undefined : decodePair(this.#file, key, bytes);
+      // LMDB's own buffer, good until the next read: copied is only the value.
+      const bytes = this.pairs.getBinaryFast(key);
+      if (bytes === undefined) return undefined;
+      const { value, revision } = decodePair(this.#file, key, bytes);
+      return { value: takeCopy(value), revision };
     } catch (error) {
       throw this.#unreadable(error);
     }

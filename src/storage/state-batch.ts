@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts';
+import { takeCopy } from '../base/buffer-pool.ts';
 import type { ByteString } from '../base/bytes.ts';
 import type { KvRecord } from '../kv/state-store.ts';
 import { type CommitSize, entryBytes } from './commit-size.ts';
@@ -154,7 +155,7 @@ export class StateBatch {
     if (chunk.bytes[at] === removeKind) return null;
     const { start, end } = recordOf(chunk.bytes, at);
     const { revision, valueAt } = readRevision(chunk.bytes, start + checksumBytes);
-    return { value: copy(chunk.bytes, valueAt, end), revision };
+    return { value: takeCopy(chunk.bytes, valueAt, end), revision };
   }
 
   /** The record at a place that {@link pair} gave, a copy whose checksum is still to be made; undefined if the key goes. */
@@ -162,7 +163,7 @@ export class StateBatch {
     const { chunk, at } = this.#find(place);
     if (chunk.bytes[at] === removeKind) return undefined;
     const { start, end } = recordOf(chunk.bytes, at);
-    return copy(chunk.bytes, start, end);
+    return takeCopy(chunk.bytes, start, end);
   }
 
   /** The key at a place that {@link pair} gave. */
@@ -356,13 +357,6 @@ function keyBytesAt(bytes: Buffer, at: number): number {
 function recordOf(bytes: Buffer, at: number): { readonly start: number; readonly end: number } {
   const start = at + headerBytes + keyBytesAt(bytes, at);
   return { start, end: start + bytes.readUInt32LE(at + 4) };
-}
-
-/** In memory of its own, which is not shared. */
-function copy(bytes: Buffer, start: number, end: number): Uint8Array {
-  const own = new Uint8Array(end - start);
-  bytes.copy(own, 0, start, end);
-  return own;
 }
 
 function varuintBytes(value: number): number {

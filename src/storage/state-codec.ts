@@ -1,6 +1,6 @@
-import { crc32 as crc32OfText } from 'node:zlib';
-import type { ByteString } from '../base/bytes.ts';
-import { crc32 } from '../base/crc32.ts';
+import { crc32 as platformCrc32 } from 'node:zlib';
+import { type ByteString, putU32, u32At } from '../base/bytes.ts';
+import { crc32, crc32OfShortAscii } from '../base/crc32.ts';
 import type { KvRecord } from '../kv/state-store.ts';
 import { DamagedError } from './storage-error.ts';
 
@@ -20,18 +20,18 @@ export function encodeSession(id: number, bytes: Uint8Array): Uint8Array {
 
 /** `record` of `key`, with its checksum put into its first four bytes. */
 export function sealPair(key: ByteString, record: Uint8Array): Uint8Array {
-  return seal(record, crc32OfText(key));
+  return seal(record, pairSeed(key));
 }
 
 /** The record of `key`; its value is a view into `bytes`. Throws {@link DamagedError}, naming `file` and key. */
 export function decodePair(file: string, key: ByteString, bytes: Uint8Array): KvRecord {
-  if (!isIntact(bytes, crc32OfText(key))) throw damagedPair(file, key);
+  if (!isIntact(bytes, pairSeed(key))) throw damagedPair(file, key);
   let revision = 0;
   let at = 4;
   // By hand rather than with a ByteReader: reads come by the hundred thousand, and the checksum has vouched for the bytes.
   for (let factor = 1; ; factor *= 128) {
-    const byte = bytes[at++];
-    if (byte === undefined) throw damagedPair(file, key);
+    if (at >= bytes.length) throw damagedPair(file, key);
+    const byte = bytes[at++] as number;
     revision += (byte & 0x7f) * factor;
     if (byte < 0x80) break;
   }
@@ -46,8 +46,8 @@ export function decodeSession(file: string, id: number, bytes: Uint8Array): Uint
 
 function isIntact(bytes: Uint8Array, seed: number): boolean {
   if (bytes.length < 4) return false;
-  const stored = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0);
-  return stored === crc32(bytes.subarray(4), seed);
+  // LMDB's own buffer is longer than what is in it: its length is only that of the value.
+  return u32At(bytes, 0) === crc32(bytes, seed, 4, bytes.length);
 }
 
 /** A plain array, whatever class of LMDB's or Node's `bytes` is. */
@@ -64,7 +64,12 @@ export function sessionSeed(id: number): number {
   return id >>> 0;
 }
 
+/** What the checksum of the pair of `key` begins with: that of the key as UTF-8, each of its bytes taken for a character. */
+function pairSeed(key: ByteString): number {
+  return crc32OfShortAscii(key) ?? platformCrc32(key);
+}
+
 function seal(record: Uint8Array, seed: number): Uint8Array {
-  new DataView(record.buffer, record.byteOffset).setUint32(0, crc32(record.subarray(4), seed));
+  putU32(record, 0, crc32(record, seed, 4));
   return record;
 }

@@ -70,7 +70,7 @@ function startFrame<Header, Item>(shape: FrameShape<Header, Item>, header: Heade
 
 /** The frame with the checksum that fits what is in it. */
 export function sealed(frame: Uint8Array): Uint8Array {
-  putU32(frame, checksumAt, crc32(frame.subarray(checkedFrom)));
+  putU32(frame, checksumAt, crc32(frame, 0, checkedFrom));
   return frame;
 }
 
@@ -108,7 +108,7 @@ function checkHead(reader: ByteReader, bytes: Uint8Array): void {
   if (version !== protocolVersion) {
     throw new DecodeError(`a frame of protocol version ${version}: ${protocolVersion} is due`);
   }
-  if (reader.u32() !== crc32(bytes.subarray(checkedFrom))) {
+  if (reader.u32() !== crc32(bytes, 0, checkedFrom)) {
     throw new DecodeError('a frame was damaged on its way: its checksum does not fit');
   }
 }

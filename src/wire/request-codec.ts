@@ -1,6 +1,12 @@
 import { type ByteReader, type ByteWriter, DecodeError } from '../base/bytes.ts';
 import { optionalAddressCodec } from './address-codec.ts';
-import type { ClientRequest, Consistency, RequestBody, TargetNode } from './client-message.ts';
+import {
+  type ClientRequest,
+  type Consistency,
+  type RequestBody,
+  requestOf,
+  type TargetNode,
+} from './client-message.ts';
 import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, wordCodec, writeFlag } from './codec.ts';
 import { backupNameBytesMax, membersMax, timeoutMsMax } from './limits.ts';
 
@@ -123,6 +129,6 @@ export const requestCodec: Codec<ClientRequest> = {
     const timeoutMs = reader.varuint();
     if (timeoutMs > timeoutMsMax)
       throw new DecodeError(`a timeout of ${timeoutMs} ms: at most ${timeoutMsMax} are due`);
-    return { id, timeoutMs, ...bodyCodec.decode(reader) };
+    return requestOf(id, timeoutMs, bodyCodec.decode(reader));
   },
 };

@@ -2,13 +2,14 @@ import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { keyBytesMax } from '../kv/command.ts';
 import type { Outcome, RefusalReason } from '../kv/outcome.ts';
 import { addressCodec, optionalAddressCodec } from './address-codec.ts';
-import type {
-  ClientResponse,
-  FailureCode,
-  FailureOutcome,
-  NewcomerFilling,
-  ResponseBody,
-  WirePair,
+import {
+  type ClientResponse,
+  type FailureCode,
+  type FailureOutcome,
+  type NewcomerFilling,
+  type ResponseBody,
+  responseOf,
+  type WirePair,
 } from './client-message.ts';
 import { decodeBoundClusterId, encodeClusterId } from './cluster-id-codec.ts';
 import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, wordCodec, writeFlag } from './codec.ts';
@@ -206,6 +207,6 @@ export const responseCodec: Codec<ClientResponse> = {
   },
   decode: (reader) => {
     const id = reader.varuint();
-    return { id, ...bodyCodec.decode(reader) };
+    return responseOf(id, bodyCodec.decode(reader));
   },
 };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { behindQueued, giveBuffer, takeBuffer } from '../../src/base/buffer-pool.ts';
+import { behindQueued, giveBuffer, takeBuffer, takeCopy } from '../../src/base/buffer-pool.ts';
 
 test('a large buffer that is given back is used again, whole', () => {
   const first = takeBuffer(100_000);
@@ -47,4 +47,14 @@ test('bytes that have to wait keep no slab alive', () => {
   expect(waiting.buffer.byteLength).toBe(10);
   const large = takeBuffer(5_000);
   expect(behindQueued(1, large)).toBe(large);
+});
+
+test('a copy is of the length of what was copied, and no view of it', () => {
+  for (const length of [0, 1, 1_000, 5_000, 100_000]) {
+    const bytes = Uint8Array.from({ length: length + 2 }, (_, at) => at % 251);
+    const copy = takeCopy(bytes, 1, length + 1);
+    const expected = bytes.slice(1, length + 1);
+    bytes.fill(255);
+    expect(copy).toEqual(expected);
+  }
 });
