@@ -16,7 +16,10 @@ export interface PeerLimits {
   /** From dialling to the other's hello. */
   readonly handshakeTimeoutMs: number;
   readonly pingIntervalMs: number;
-  /** A link from which no byte comes for so long is dead. */
+  /**
+   * A link from which no byte comes for so long is dead. Not much longer than elections wait: where a network was cut, TCP tries again after
+   * ever longer pauses, and a new link is up sooner.
+   */
   readonly silenceMsMax: number;
   readonly redialMinMs: number;
   readonly redialMaxMs: number;
@@ -33,10 +36,10 @@ export interface PeerLimits {
 
 const defaultPeerLimits: PeerLimits = {
   handshakeTimeoutMs: 2000,
-  pingIntervalMs: 1000,
-  silenceMsMax: 5000,
+  pingIntervalMs: 500,
+  silenceMsMax: 2000,
   redialMinMs: 50,
-  redialMaxMs: 1000,
+  redialMaxMs: 500,
   bufferedBytesMax: 64 * 1024 * 1024,
   frameBytesMax: peerFrameBytesMax,
   strangersMax: 256,
