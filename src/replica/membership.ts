@@ -54,6 +54,8 @@ export class Membership {
   #tick = 0;
   /** The cluster that this node was told of while it belonged to none: it forms or joins no other. */
   #toldOf: string | undefined;
+  /** The newest configuration of that cluster that other founders were told of. */
+  #toldFoundersOf = 0;
   /** When this node was last asked to fill itself. */
   #fillTick = 0;
 
@@ -170,8 +172,9 @@ export class Membership {
       );
       return;
     }
-    if (mine !== undefined) this.enter(configuration);
-    else if (this.#mode.name === 'forming') this.#standBy(clusterId);
+    if (mine !== undefined) return this.enter(configuration);
+    if (this.#mode.name === 'forming') this.#standBy(clusterId);
+    this.#tellFounders(clusterId, configuration);
   }
 
   /**
@@ -271,6 +274,17 @@ export class Membership {
     return false;
   }
 
+  /** Others may count on this node to form a cluster with them, and not be reached by any member of the one that there is. */
+  #tellFounders(clusterId: string, configuration: Configuration): void {
+    const { configurationId } = configuration;
+    if (configurationId <= this.#toldFoundersOf) return;
+    this.#toldFoundersOf = configurationId;
+    const founders = this.#peers.hellos().filter((hello) => hello.clusterId === undefined);
+    for (const { nodeId } of founders) {
+      this.#output.send(nodeId, configurationId, { type: 'Announce', clusterId, configuration });
+    }
+  }
+
   /** There is a cluster, without this node: it forms none. */
   #standBy(clusterId: string): void {
     this.#toldOf = clusterId;
@@ -296,7 +310,8 @@ export class Membership {
     this.#output.notice(
       'warn',
       `${which} is formed: node ${nodeId} of cluster ${clusterId}, of the same name, knows this node. ` +
-        `Was its data directory emptied? \`kv member rebuild ${this.#nodeId}\` lets it vote with this one`,
+        `Was its data directory emptied? \`kv member rebuild ${this.#nodeId}\` lets a member vote with this one; a node that is none any more ` +
+        `waits for \`kv member add ${this.#nodeId}\``,
     );
   }
 

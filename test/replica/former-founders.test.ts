@@ -31,6 +31,17 @@ describe('former founders on empty directories', () => {
     new Client(cluster, leader).putAcknowledged(leader, 'k', 'v');
   });
 
+  it('form none where only one of them is in reach of a member', () => {
+    const { cluster, clusterId } = replaced();
+    cluster.cut(founders, successors);
+    for (const id of founders) cluster.start(id);
+    cluster.tick(10);
+    cluster.healLink(2, 5);
+    cluster.tick(300);
+    for (const id of founders) expect([undefined, clusterId]).toContain(cluster.replica(id).clusterId);
+    for (const id of founders) expect(cluster.replica(id).voter, `node ${id} votes`).toBeUndefined();
+  });
+
   it('that were told of it join none that another of them has formed', () => {
     const { cluster, clusterId } = replaced();
     for (const id of founders) cluster.start(id);

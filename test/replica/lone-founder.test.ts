@@ -39,7 +39,7 @@ describe('the only first member of a cluster, on an empty directory', () => {
     cluster.heal();
     cluster.tick(10 * loneFounderTicks);
     expect(cluster.replica(1).clusterId).toBeUndefined();
-    expect(cluster.notices(1).join()).toContain('`kv member rebuild 1` lets it vote with this one');
+    expect(cluster.notices(1).join()).toContain('`kv member rebuild 1` lets a member vote with this one');
     expect(cluster.askNow(1, readOfK)).toMatchObject({ code: 'notMember' });
   });
 
