@@ -2,9 +2,12 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { ClientCommand, type Session } from '../../src/cli/client-command.ts';
 import { CommandError } from '../../src/cli/exit-codes.ts';
+import { awaitComplete } from '../../src/cli/membership/await-complete.ts';
+import { waitTimeoutFlag, waitTimeoutMsOf } from '../../src/cli/membership/membership-command.ts';
+import { MembershipReport } from '../../src/cli/membership/report.ts';
 import { printJson, printLine, printMessage } from '../../src/cli/output.ts';
 import { askYesNo, canAsk } from '../../src/cli/prompt.ts';
-import { awaitRebuilt } from '../../src/cli/rebuild-wait.ts';
+import type { KvClient } from '../../src/client/client.ts';
 import { InputError } from '../../src/cluster/input-error.ts';
 import { parseNodeId } from '../../src/cluster/node-list.ts';
 
@@ -20,20 +23,32 @@ export default class MemberRebuild extends ClientCommand {
   };
   static override flags = {
     yes: Flags.boolean({ description: 'do not ask' }),
+    'wait-timeout': waitTimeoutFlag('how long the node may take to get all data (--timeout: the change to be decided)'),
   };
   protected override readonly fallbackTimeoutMs = 30_000;
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(MemberRebuild);
     const nodeId = parseNodeId(args.node);
-    const result = await this.withClient(flags, (session) => rebuild(session, nodeId, flags.yes));
+    const waitTimeoutMs = waitTimeoutMsOf(flags);
+    const options = { isSure: flags.yes, waitTimeoutMs };
+    const result = await this.withClient(flags, (session) => rebuild(session, nodeId, options));
     const { configurationId, appliedIndex } = result;
     const line = `node ${nodeId} is whole: it votes in configuration ${configurationId} and has applied ${appliedIndex}`;
     await (flags.json ? printJson(result) : printLine(line));
   }
 }
 
-async function rebuild({ client, timeoutMs }: Session, nodeId: number, isSure: boolean) {
+interface RebuildOptions {
+  readonly isSure: boolean;
+  readonly waitTimeoutMs: number;
+}
+
+async function rebuild(
+  { client, timeoutMs }: Session,
+  nodeId: number,
+  { isSure, waitTimeoutMs }: RebuildOptions,
+): Promise<{ readonly node: number; readonly configurationId: number; readonly appliedIndex: number }> {
   const status = await client.clusterStatus({ timeoutMs });
   const member = status.members.find(({ id }) => id === nodeId);
   if (!member?.isMember) {
@@ -56,6 +71,20 @@ async function rebuild({ client, timeoutMs }: Session, nodeId: number, isSure: b
     throw new CommandError('conditionFailed', 'declined', 'nothing was changed');
   }
   const { configurationId } = await client.rebuild(nodeId, { timeoutMs });
-  const appliedIndex = await awaitRebuilt(client, { nodeId, address: member.address, configurationId });
+  await awaitRebuilt(client, { configurationId, newcomers: [nodeId], timeoutMs: waitTimeoutMs });
+  const { appliedIndex } = await client.statusOf(member.address, { timeoutMs });
   return { node: nodeId, configurationId, appliedIndex };
+}
+
+/** Shows on a terminal how far the node is. */
+async function awaitRebuilt(
+  client: KvClient,
+  wait: { readonly configurationId: number; readonly newcomers: readonly number[]; readonly timeoutMs: number },
+): Promise<void> {
+  const report = new MembershipReport('text');
+  try {
+    await awaitComplete(client, { ...wait, onProgress: (progress) => report.progress(progress) });
+  } finally {
+    report.clear();
+  }
 }

@@ -24,6 +24,16 @@ export const membershipHelp =
   'members are as they were, changes them, and waits until the newcomers vote. Stopped before, it has changed nothing; from ' +
   'when it is decided the change stands, whatever becomes of the command.';
 
+/** How long is waited for data to get to where it is needed, once the change is decided or before it is proposed. */
+export function waitTimeoutFlag(description: string) {
+  return Flags.string({ helpValue: 'TIME', default: '10m', description });
+}
+
+/** What that flag says, milliseconds. Throws {@link InputError}. */
+export function waitTimeoutMsOf(flags: { readonly 'wait-timeout': string }): number {
+  return parseDurationMs(flags['wait-timeout'], '--wait-timeout', 1, timeoutMsMax);
+}
+
 /** A command that changes the members of a cluster, in one reconfiguration. */
 export abstract class MembershipCommand extends ClientCommand {
   static override baseFlags = {
@@ -34,11 +44,9 @@ export abstract class MembershipCommand extends ClientCommand {
     'no-wait': Flags.boolean({
       description: 'change the members at once and return; newcomers get all data as members',
     }),
-    'wait-timeout': Flags.string({
-      helpValue: 'TIME',
-      default: '10m',
-      description: 'how long newcomers may take to get all data (--timeout: the change to be decided)',
-    }),
+    'wait-timeout': waitTimeoutFlag(
+      'how long newcomers may take to get all data (--timeout: the change to be decided)',
+    ),
     progress: Flags.boolean({
       dependsOn: ['json'],
       description: 'with --json: write an event a line while it goes on, and the result as the last one',
@@ -48,7 +56,7 @@ export abstract class MembershipCommand extends ClientCommand {
 
   /** Makes the members what `target` says. */
   protected async change(flags: MembershipFlags, target: Target): Promise<void> {
-    const waitTimeoutMs = parseDurationMs(flags['wait-timeout'], '--wait-timeout', 1, timeoutMsMax);
+    const waitTimeoutMs = waitTimeoutMsOf(flags);
     await this.withClient(flags, (session) =>
       changeMembers(session, target, {
         isForced: flags.force,
