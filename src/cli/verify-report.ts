@@ -18,11 +18,13 @@ export function verifyJson({ problems, ...found }: VerifyReport) {
 export function describeContents(found: VerifyReport): string[] {
   const { configuration } = found;
   const members = configuration?.members.map(({ id }) => id).join(', ');
+  // The log says both; where it cannot be read nobody knows.
+  const unsaid = found.endIndex === undefined ? '?' : '(none yet)';
   const rows = [
     ['directory', found.path],
     ['node', `${found.nodeId ?? '?'}, storage id ${found.storageId ?? '?'}`],
-    ['cluster', `${found.clusterId ?? '(none yet)'} "${found.clusterName ?? '?'}"`],
-    ['configuration', configuration ? `${configuration.configurationId} with members ${members}` : '(none yet)'],
+    ['cluster', `${found.clusterId ?? unsaid} "${found.clusterName ?? '?'}"`],
+    ['configuration', configuration ? `${configuration.configurationId} with members ${members}` : unsaid],
     [
       'log',
       `entries ${found.trimmedIndex ?? '?'} to ${found.endIndex ?? '?'}, decided ${found.decidedIndex ?? '?'}, ` +
