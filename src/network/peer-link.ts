@@ -10,6 +10,9 @@ import { bytesOf, closeCodes, closeWithReason, reasonOf } from './sockets.ts';
 /** Given with each frame, so that all take the same way through ws: a way of their own for a few makes V8 compile that of the others anew. */
 const sendOptions = {};
 
+/** How the reason begins with which a link ends that brought what nobody can make sense of, or something damaged. */
+export const malformed = 'malformed: ';
+
 /** What a link tells its owner. */
 export interface PeerLinkEvents {
   onHello(link: PeerLink, hello: PeerHello): void;
@@ -166,7 +169,7 @@ export class PeerLink {
       return isBinary ? decodePeerFrame(bytesOf(data)) : decodePeerHello(data.toString());
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
-      this.end(closeCodes.malformed, `malformed: ${error.message}`);
+      this.end(closeCodes.malformed, `${malformed}${error.message}`);
       return undefined;
     }
   }

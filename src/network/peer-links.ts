@@ -8,7 +8,7 @@ import { encodePeerFrames, type PeerFrame } from '../wire/peer-frame.ts';
 import type { PeerHello, PeerMessage } from '../wire/peer-message.ts';
 import { Backoff } from './backoff.ts';
 import type { Log } from './log.ts';
-import { PeerLink } from './peer-link.ts';
+import { malformed, PeerLink } from './peer-link.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { closeCodes, socketOptions } from './sockets.ts';
 
@@ -318,7 +318,8 @@ export class PeerLinks {
     if (this.#closed) return;
     if (wasStranger) this.#noticeFailure(link, reason);
     if (wasUp) {
-      this.#log('info', 'peer disconnected', { node: nodeId, reason });
+      // Links come and go; that what was sent did not arrive as it was is another matter.
+      this.#log(reason.startsWith(malformed) ? 'warn' : 'info', 'peer disconnected', { node: nodeId, reason });
       this.#options.onDisconnected(nodeId);
     }
     if (nodeId !== undefined) this.#redial(nodeId, link);
