@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
+import { usePlatformByteStrings } from './base/bytes.ts';
 import { usePlatformCrc32 } from './base/crc32.ts';
 import { defaultAddress, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
@@ -24,6 +25,7 @@ import { protocolVersion } from './wire/limits.ts';
 import type { PeerHello } from './wire/peer-message.ts';
 
 usePlatformCrc32(crc32);
+usePlatformByteStrings(Buffer.prototype.latin1Slice);
 
 export { setAsideBeside, setAsideIfDamaged } from './storage/set-aside.ts';
 export { verifyDirectory } from './storage/verify.ts';

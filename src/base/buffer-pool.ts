@@ -24,10 +24,14 @@ export function takeBuffer(bytes: number): Uint8Array {
 
 /** A copy of `bytes` from `start` to `end`, for what is soon used and dropped: a small one is a part of a slab. */
 export function takeCopy(bytes: Uint8Array, start = 0, end = bytes.length): Uint8Array {
-  const length = end - start;
-  const copy = length <= smallBytesMax ? takeFromSlab(length) : new Uint8Array(length);
+  const copy = takeExact(end - start);
   copy.set(bytes.subarray(start, end));
   return copy;
+}
+
+/** A buffer of `bytes` bytes, with whatever is in it, for what is soon used and dropped: a small one is a part of a slab. */
+export function takeExact(bytes: number): Uint8Array {
+  return bytes <= smallBytesMax ? takeFromSlab(bytes) : new Uint8Array(bytes);
 }
 
 /** Each part is given out once; the slab goes when all of them have. */

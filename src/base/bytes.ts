@@ -230,8 +230,17 @@ export type ByteString = string;
 /** Bytes that fit onto the stack as parameters. */
 const spreadMax = 4096;
 
+type Latin1Slice = (this: Uint8Array, start: number, end: number) => string;
+let platformSlice: Latin1Slice | undefined;
+
+/** Has `Buffer.prototype.latin1Slice`, which gives the same strings in half of the time, make them: pure rooms cannot name it. */
+export function usePlatformByteStrings(latin1Slice: Latin1Slice): void {
+  platformSlice = latin1Slice;
+}
+
 /** The byte string of `bytes`. */
 export function toByteString(bytes: Uint8Array): ByteString {
+  if (platformSlice !== undefined) return platformSlice.call(bytes, 0, bytes.length);
   if (bytes.length <= spreadMax) return String.fromCharCode.apply(null, bytes as unknown as number[]);
   let text = '';
   for (let at = 0; at < bytes.length; at += spreadMax) {

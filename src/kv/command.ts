@@ -1,4 +1,5 @@
-import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
+import { takeExact } from '../base/buffer-pool.ts';
+import { ByteReader, ByteWriter, DecodeError, putU32, u32At } from '../base/bytes.ts';
 import { crc32 } from '../base/crc32.ts';
 
 /*
@@ -51,12 +52,14 @@ export type Command = CommandOrigin &
 export type ClientCommand = Exclude<Command, { readonly kind: 'reportSpace' }>;
 
 const empty = new Uint8Array(0);
+/** What is in front of a key takes less. */
+const headBytesMax = 40;
 
 /** The bytes of a command. Limits are not checked here: see {@link commandProblem}. */
 export function encodeCommand(command: Command): Uint8Array {
   const key = command.kind === 'put' || command.kind === 'delete' ? command.key : empty;
   const value = payloadOf(command);
-  const writer = new ByteWriter(40 + key.length + value.length)
+  const writer = new ByteWriter(takeExact(headBytesMax + key.length + value.length))
     .u32(0)
     .u8(commandKinds[command.kind])
     .varuint(command.session)
@@ -102,7 +105,7 @@ function decodeReport(bytes: Uint8Array): SpaceReport {
 
 function sealCommand(writer: ByteWriter): Uint8Array {
   const bytes = writer.finish();
-  writer.patchU32(0, crc32(bytes.subarray(4)));
+  putU32(bytes, 0, crc32(bytes, 0, 4));
   return bytes;
 }
 
@@ -141,7 +144,7 @@ export function decodeCommand(bytes: Uint8Array): Command {
 
 /** True if the checksum in front of the command fits its bytes. */
 export function isCommandIntact(bytes: Uint8Array): boolean {
-  return bytes.length > 4 && new ByteReader(bytes).u32() === crc32(bytes.subarray(4));
+  return bytes.length > 4 && u32At(bytes, 0) === crc32(bytes, 0, 4);
 }
 
 /** What is wrong with a key or a value. */
