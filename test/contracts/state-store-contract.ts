@@ -69,6 +69,24 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       expect(store.get('a')).toBeUndefined();
     });
 
+    it('gives values of any size, staged and from a checkpoint, each a copy that later reads leave alone', async () => {
+      const sizes = [0, 1, 63, 64, 65, 1_023, 1_024, 1_025, 4_096, 32_755, 32_768, 32_775, 70_000, 200_000, 1_048_576];
+      const values = new Map(sizes.map((size, at) => [`k${size}`, new Uint8Array(size).map((_, byte) => at + byte)]));
+      for (const [key, value] of values) store.put(key, value, 300);
+      const check = () => {
+        const read = [...values.keys()].map((key) => store.get(key));
+        for (const [at, value] of [...values.values()].entries()) {
+          expect(Buffer.compare(read[at]?.value ?? bytes('none'), value), `of ${value.length} bytes`).toBe(0);
+          expect(read[at]?.revision).toBe(300);
+        }
+      };
+      check();
+      await checkpointAt(store, 300);
+      check();
+      store = await subject.reopen();
+      check();
+    });
+
     it('has the last checkpoint after a crash, nothing more and nothing less', async () => {
       store.put('kept', bytes('1'), 1);
       store.put('deleted', bytes('2'), 2);
