@@ -48,7 +48,7 @@ const usage = `npm run bench:peers -- [options]
   --leader-only LIST  systems whose leader alone gets the load (${leaderOnlyDefault}); else it is spread over all three
   --rounds N          how often each system is started and measured, in turn (3); the table has medians
   --seconds N         length of one measurement (5)
-  --warm-up N         seconds of load before it (4)
+  --warm-up N         seconds of load before it (4); four times as long where one operation is in flight
   --burn-in N         seconds of load on each new cluster before anything is measured (10)
   --data DIR          where the servers' data goes, on a disk; else the system's temporary directory
   --json              print everything measured as JSON on standard output, the table on standard error
