@@ -20,7 +20,7 @@ const shape = { keys: 10_000, keyBytes: 16, valueBytes: 100 };
 const fillOutstanding = 256;
 /**
  * With one operation in flight the warm-up takes so many times as long: V8 compiles code that has run some ten thousand times, on
- * threads that take the servers a processor meanwhile. Of a lone put's 99th percentile that was a third.
+ * threads that take the servers a processor meanwhile. Of a lone put's 99th percentile that was three tenths.
  */
 const loneWarmUpFactor = 4;
 
