@@ -164,8 +164,9 @@ export class LmdbStateStore implements StateStore {
     return this.#rowPages;
   }
 
-  /** How much of its file is in use. */
+  /** How much of its file is in use. That is read from the file, in the middle of which nobody may have cut it: see {@link checkFile}. */
   measure(): FileUse {
+    this.checkFile();
     return this.#environment.measure();
   }
 

@@ -194,7 +194,7 @@ describe('damage that is met while a node runs ends it with a line that says wha
   test('a state that is cut under a running node ends it, but not by a signal', async () => {
     const file = await clusterWithState();
     const size = readFileSync(file).length;
-    // Nothing reads or writes its state between the cut and the next look at the size.
+    // Nothing reads or writes its state between the cut and the next look at the size, which measuring its space takes, too.
     truncateSync(file, 8192);
     expectRemedy(
       await cluster.ended(3),
