@@ -29,7 +29,7 @@ const usage = `npm run bench:guard -- [options]
   --workloads LIST  of ${workloads.map(({ name }) => name).join(',')}; else ${workloadsDefault}
   --rounds N        pairs of clusters, one of each tree in turn (6)
   --seconds N       length of one measurement (3)
-  --warm-up N       seconds of load before it (1)
+  --warm-up N       seconds of load before it (1); four times as long where one operation is in flight
   --burn-in N       seconds of load on each new cluster before anything is measured (10): code is compiled as it runs
   --data DIR        where the servers' data goes, on a disk; else the system's temporary directory
   --json            print everything measured as JSON on standard output, the table on standard error`;

@@ -8,6 +8,7 @@ import { MembershipReport } from '../../src/cli/membership/report.ts';
 import { printJson, printLine, printMessage } from '../../src/cli/output.ts';
 import { askYesNo, canAsk } from '../../src/cli/prompt.ts';
 import type { KvClient } from '../../src/client/client.ts';
+import { KvError } from '../../src/client/errors.ts';
 import { InputError } from '../../src/cluster/input-error.ts';
 import { parseNodeId } from '../../src/cluster/node-list.ts';
 
@@ -72,8 +73,18 @@ async function rebuild(
   }
   const { configurationId } = await client.rebuild(nodeId, { timeoutMs });
   await awaitRebuilt(client, { configurationId, newcomers: [nodeId], timeoutMs: waitTimeoutMs });
-  const { appliedIndex } = await client.statusOf(member.address, { timeoutMs });
-  return { node: nodeId, configurationId, appliedIndex };
+  return { node: nodeId, configurationId, appliedIndex: await appliedIndexOf(client, nodeId, member.address) };
+}
+
+/** Whatever becomes of this question, the change stands: that it failed must not read as if nothing had happened. */
+async function appliedIndexOf(client: KvClient, nodeId: number, address: string): Promise<number> {
+  try {
+    return (await client.statusOf(address)).appliedIndex;
+  } catch (error) {
+    if (!(error instanceof KvError)) throw error;
+    const message = `node ${nodeId} was whole and voted, but does not answer any more (${error.message}): see its log`;
+    throw new CommandError('incomplete', 'incomplete', message, 'applied');
+  }
 }
 
 /** Shows on a terminal how far the node is. */

@@ -52,7 +52,7 @@ export type Command = CommandOrigin &
 export type ClientCommand = Exclude<Command, { readonly kind: 'reportSpace' }>;
 
 const empty = new Uint8Array(0);
-/** What is in front of a key takes less. */
+/** What is in front of a key takes less, and writing its numbers asks for no more. */
 const headBytesMax = 40;
 
 /** The bytes of a command. Limits are not checked here: see {@link commandProblem}. */
