@@ -1,10 +1,17 @@
-import { existsSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { InputError } from '../cluster/input-error.ts';
 
+/** A part that was not written to for so long, and whose process is gone, was cut off: a process of another machine that shares the disk writes. */
+const cutOffMs = 60_000;
+
+/** Files that this process began. */
+let begun = 0;
+
 /**
- * A file that comes into being whole or not at all: it is written beside its name, made durable, and only then given that name.
+ * A file that comes into being whole or not at all: it is written beside its name, made durable, and only then given that name. Each process
+ * writes a part of its own, so that what one leaves that was killed is in nobody's way; the next to write that file removes it.
  */
 export class NewFile {
   readonly path: string;
@@ -19,16 +26,17 @@ export class NewFile {
     this.#file = file;
   }
 
-  /** Begins it as `path` + `.part`. Throws {@link InputError} if one of the two is there, unless it may be replaced, or cannot be made. */
+  /** Begins it beside `path`. Throws {@link InputError} if `path` is there and may not be replaced, or cannot be made. */
   static async begin(path: string, mayReplace: boolean): Promise<NewFile> {
     const full = targetOf(resolve(path));
-    const part = `${full}.part`;
+    const part = `${full}.${process.pid}-${begun++}.part`;
     if (!mayReplace) refuseTaken(full);
-    if (mayReplace) rmSync(part, { force: true });
     try {
-      return new NewFile(full, part, mayReplace, await open(part, 'wx', 0o600));
+      removeCutOff(full);
+      return new NewFile(full, part, mayReplace, await open(part, 'w', 0o600));
     } catch (error) {
-      throw beginProblem(part, error as NodeJS.ErrnoException);
+      const { message } = error as Error;
+      throw new InputError(`${part} cannot be written (${message}): give a file in a directory that may be written to`);
     }
   }
 
@@ -83,15 +91,26 @@ function refuseTaken(path: string): void {
   if (existsSync(path)) throw new InputError(`${path} is there already: give another name, or --force to replace it`);
 }
 
-function beginProblem(part: string, error: NodeJS.ErrnoException): Error {
-  if (error.code === 'EEXIST') {
-    return new InputError(
-      `${part} is there: another save is writing it, or one was cut off; remove it if none is, or give --force`,
-    );
+/** Removes what processes left that were killed while they wrote `path`. */
+function removeCutOff(path: string): void {
+  const folder = dirname(path);
+  const start = `${basename(path)}.`;
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith(start)) continue;
+    const pid = /^(\d+)-\d+\.part$/.exec(name.slice(start.length))?.[1];
+    if (pid === undefined || isRunning(Number(pid))) continue;
+    const part = join(folder, name);
+    if (Date.now() - (statSync(part, { throwIfNoEntry: false })?.mtimeMs ?? 0) > cutOffMs)
+      rmSync(part, { force: true });
   }
-  return new InputError(
-    `${part} cannot be written (${error.message}): give a file in a directory that may be written to`,
-  );
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 /** Makes the name durable. */

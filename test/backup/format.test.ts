@@ -1,6 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -183,30 +184,46 @@ describe('a backup file', () => {
 
 describe('a new file', () => {
   const content = new Uint8Array([1, 2, 3]);
+  const partOf = (path: string, pid: number) => `${path}.${pid}-0.part`;
+  const partsOf = (path: string) => readdirSync(folder).filter((name) => name.startsWith(`${basename(path)}.`));
 
   it('has its name only when it is whole', async () => {
     const path = join(folder, 'new');
     await expect(
       intoNewFile(path, false, async (write) => {
         await write(content);
-        expect(readFileSync(`${path}.part`)).toEqual(Buffer.from(content));
+        expect(partsOf(path).map((name) => readFileSync(join(folder, name)))).toEqual([Buffer.from(content)]);
         throw new Error('cut off');
       }),
     ).rejects.toThrow('cut off');
     expect(() => readFileSync(path)).toThrow('ENOENT');
-    expect(() => readFileSync(`${path}.part`)).toThrow('ENOENT');
+    expect(partsOf(path)).toEqual([]);
     await intoNewFile(path, false, (write) => write(content));
     expect(readFileSync(path)).toEqual(Buffer.from(content));
   });
 
-  it('replaces another only if it may, and a save under way is left alone', async () => {
+  it('replaces another only if it may', async () => {
     const path = fileOf(content);
     await expect(intoNewFile(path, false, async () => {})).rejects.toThrow('--force');
     await intoNewFile(path, true, (write) => write(new Uint8Array([9])));
     expect(readFileSync(path)).toEqual(Buffer.from([9]));
-    const started = join(folder, 'started');
-    writeFileSync(`${started}.part`, content);
-    await expect(intoNewFile(started, false, async () => {})).rejects.toThrow('another save');
-    expect(readFileSync(`${started}.part`)).toEqual(Buffer.from(content));
+  });
+
+  it('removes what a process left that was killed, and leaves alone what another is writing or has just written', async () => {
+    const path = join(folder, 'saved');
+    const gone = spawnSync(process.execPath, ['-e', '0']).pid;
+    const longAgo = new Date(Date.now() - 120_000);
+    writeFileSync(partOf(path, process.ppid), content);
+    utimesSync(partOf(path, process.ppid), longAgo, longAgo);
+    writeFileSync(partOf(path, gone), content);
+    await intoNewFile(path, false, (write) => write(content));
+    expect(existsSync(partOf(path, gone))).toBe(true);
+    utimesSync(partOf(path, gone), longAgo, longAgo);
+    const other = join(folder, 'other');
+    await intoNewFile(other, false, (write) => write(content));
+    expect(existsSync(partOf(path, gone))).toBe(true);
+    await intoNewFile(path, true, (write) => write(content));
+    expect(existsSync(partOf(path, gone))).toBe(false);
+    expect(existsSync(partOf(path, process.ppid))).toBe(true);
   });
 });

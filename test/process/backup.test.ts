@@ -302,7 +302,7 @@ test('a save that ends early leaves no file: its node is lost, or it is told to 
   const file = join(cluster.directory, 'stopped');
   const child = spawn(process.execPath, [resolve('bin/kv.js'), 'backup', 'save', file], { cwd: cluster.directory });
   const exited = new Promise<number | null>((settle) => child.once('exit', settle));
-  await until(() => existsSync(`${file}.part`));
+  await until(() => existsSync(`${file}.${child.pid}-0.part`));
   child.kill('SIGTERM');
   expect(await exited).toBe(143);
   expect(readdirSync(cluster.directory).filter((name) => name.startsWith('stopped'))).toEqual([]);
