@@ -55,7 +55,8 @@ export default class Recover extends BaseCommand {
       const salvage = planSalvage(readings);
       const clusterId = salvage?.base.clusterId;
       if (salvage === undefined || clusterId === undefined) {
-        throw new CommandError('internal', 'nothingLeft', 'none of the directories can be used: give others');
+        const exit = lost.every(({ isMistaken }) => isMistaken) ? 'usage' : 'internal';
+        throw new CommandError(exit, 'nothingLeft', 'none of the directories can be used: give others');
       }
       const risk = quorumLeft(readings) ?? outsidersProblem(readings);
       const problem = survivorsProblem(readings) ?? (flags.force ? undefined : risk);

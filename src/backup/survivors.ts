@@ -6,6 +6,8 @@ import { type DirectoryReading, readDataDirectory } from '../storage/read-direct
 export interface LostDirectory {
   readonly path: string;
   readonly problem: string;
+  /** Another one was meant: nothing of a node's is there, or may not be read. */
+  readonly isMistaken: boolean;
 }
 
 /** What is left of a cluster. */
@@ -44,14 +46,14 @@ export async function readSurvivors(paths: readonly string[]): Promise<Survivors
       if (reading.clusterId !== undefined) readings.push(reading);
       else {
         await reading.close();
-        lost.push({ path, problem: 'it belongs to no cluster yet' });
+        lost.push({ path, problem: 'it belongs to no cluster yet', isMistaken: false });
       }
     } catch (error) {
       if (!(error instanceof DataDirectoryError) || error.code === 'inUse') {
         await close();
         throw error;
       }
-      lost.push({ path, problem: error.message });
+      lost.push({ path, problem: error.message, isMistaken: error.code === 'notWritable' });
     }
   }
   return { readings, lost, close };

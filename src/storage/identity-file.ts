@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { NodeId } from '../omnipaxos/ballot.ts';
@@ -61,6 +61,12 @@ export function inspectIdentity(path: string): DirectoryIdentity | undefined {
   return existsSync(join(path, fileName)) ? readFile(path) : undefined;
 }
 
+/** Refuses what is no data directory, with code `notWritable`: nothing of one is there, not even what a crash left while it was being made. */
+export function assertDataDirectory(path: string): void {
+  if (existsSync(path) && statSync(path).isDirectory() && hasData(path)) return;
+  throw new DataDirectoryError('notWritable', `${path} is no data directory: give the one that kv start names`);
+}
+
 /** True if `path` holds data, or what a crash left while it was being made. */
 export function hasData(path: string): boolean {
   return [fileName, creatingName, ...dataNames].some((name) => existsSync(join(path, name)));
@@ -85,10 +91,7 @@ function checkUser(path: string, identity: DirectoryIdentity, { nodeId, clusterN
 export function readOwnIdentity(path: string): DirectoryIdentity {
   const identity = inspectIdentity(path);
   if (identity !== undefined) return identity;
-  throw new DataDirectoryError(
-    'damaged',
-    `${path} has no file '${fileName}': it is no data directory, or a damaged one`,
-  );
+  throw new DataDirectoryError('damaged', `${path} is damaged: it has no file '${fileName}'`);
 }
 
 /** Begins to make a new directory, dropping what an earlier attempt left, and gives the identity it is to have. */

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Configuration } from '../cluster/configuration.ts';
 import type { StateStore } from '../kv/state-store.ts';
@@ -10,7 +10,7 @@ import { DataDirectoryError } from './data-directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { DiskRoom } from './disk-room.ts';
 import { FileLog } from './file-log.ts';
-import { type DirectoryIdentity, readOwnIdentity } from './identity-file.ts';
+import { assertDataDirectory, type DirectoryIdentity, readOwnIdentity } from './identity-file.ts';
 import { dataFileName } from './lmdb-environment.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
 import type { LogHead } from './log-head.ts';
@@ -40,15 +40,13 @@ const tailLimits = { entriesMax: 1024, bytesMax: 1024 * 1024 };
 
 /**
  * Reads the data directory at `path`, whoever's it is, and changes nothing in its log, its state and its identity. Rejects with a
- * {@link DataDirectoryError}: `inUse`, `newerFormat`, `damaged`, or `notWritable` where it cannot even be locked.
+ * {@link DataDirectoryError}: `inUse`, `newerFormat`, `damaged`, or `notWritable` where it is no data directory or cannot even be locked.
  */
 export async function readDataDirectory(path: string): Promise<DirectoryReading> {
   const full = resolve(path);
   try {
-    if (!existsSync(full) || !statSync(full).isDirectory()) {
-      throw new DataDirectoryError('damaged', `${full} is no directory: give the data directory of a node`);
-    }
     assertReadable(full);
+    assertDataDirectory(full);
     const lock = await lockDirectory(full, 'keep');
     try {
       return await readLocked(full, () => lock.release());

@@ -1,11 +1,11 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { VerifyProblem, VerifyReport } from '../cluster/verify-report.ts';
 import { assertReadable } from './access.ts';
 import { checkLogEnd, closeVerdict } from './clean-close.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
-import { type DirectoryIdentity, hasData, inspectIdentity } from './identity-file.ts';
+import { assertDataDirectory, type DirectoryIdentity, inspectIdentity } from './identity-file.ts';
 import { dataFileName } from './lmdb-environment.ts';
 import { inspectLog, type LogInspection } from './log-inspection.ts';
 import { olderCopyReason } from './older-copy.ts';
@@ -26,11 +26,9 @@ export type VerifyProgress = (line: string) => void;
  */
 export async function verifyDirectory(directory: string, onProgress: VerifyProgress = () => {}): Promise<VerifyReport> {
   const path = resolve(directory);
-  if (!existsSync(path) || !statSync(path).isDirectory() || !hasData(path)) {
-    throw new DataDirectoryError('notWritable', `${path} is no data directory: give the one that kv start names`);
-  }
-  const problems: VerifyProblem[] = [];
   assertReadable(path);
+  assertDataDirectory(path);
+  const problems: VerifyProblem[] = [];
   refuseUnfinishedSeed(path);
   // Before the lock: a newer version may lock in another way.
   const identity = readOwnIdentity(path, problems);

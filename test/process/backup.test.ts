@@ -422,6 +422,8 @@ describe('recovery of a lost majority', () => {
     const both = [cluster.dataDirectory(1), cluster.dataDirectory(2)];
     const alone = await cluster.kv('recover', both[0] as string, '--out', out, '--yes');
     expect(alone).toMatchObject({ code: 1, stderr: expect.stringContaining('none of the directories can be used') });
+    const empty = await cluster.kv('recover', cluster.directory, '--out', out, '--yes');
+    expect(empty).toMatchObject({ code: 2, stderr: expect.stringContaining('is no data directory') });
     const result = await cluster.kv('recover', ...both, '--out', out, '--yes');
     expect(result).toMatchObject({
       code: 0,
