@@ -53,7 +53,7 @@ function setErrorListener(stream: NodeJS.WriteStream, listener: (error: Error) =
 
 function exitOnOutputError(error: Error): void {
   if (isReaderGone(error)) process.exit(exitCodes.done.code);
-  printMessage(`kv: the output cannot be written: ${error.message}`);
+  printMessage(`kv: the output cannot be written: ${error.message}; a change that was asked for may have been made`);
   process.exit(exitCodes.internal.code);
 }
 
