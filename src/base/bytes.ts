@@ -1,3 +1,5 @@
+import { crc32, joinCrc32, rememberedCrc32 } from './crc32.ts';
+
 /**
  * Reading and writing of bytes without any platform's own types, so that the pure rooms can use it.
  *
@@ -16,6 +18,8 @@ const initialCapacity = 256;
 export class ByteWriter {
   #bytes: Uint8Array;
   #length = 0;
+  /** Where bytes lie whose checksum is remembered: start, end and checksum of each. */
+  #known: number[] | undefined;
 
   /** Begins with room for that many bytes, or writes over `buffer` as long as that has room. */
   constructor(buffer: number | Uint8Array = initialCapacity) {
@@ -70,8 +74,13 @@ export class ByteWriter {
   /** The bytes as they are, without a length. */
   raw(bytes: Uint8Array): this {
     this.#reserve(bytes.length);
-    this.#bytes.set(bytes, this.#length);
-    this.#length += bytes.length;
+    const start = this.#length;
+    this.#bytes.set(bytes, start);
+    this.#length = start + bytes.length;
+    const checksum = rememberedCrc32(bytes);
+    if (checksum === undefined) return this;
+    this.#known ??= [];
+    this.#known.push(start, this.#length, checksum);
     return this;
   }
 
@@ -94,6 +103,23 @@ export class ByteWriter {
   /** UTF-8 text, length first. */
   text(text: string): this {
     return this.bytes(textEncoder.encode(text));
+  }
+
+  /**
+   * CRC-32 of what was written from `start` to `end`, going on from `seed`. Bytes that were given whole, and whose checksum is remembered
+   * (`crc32OfFixed`), are not read again: {@link patchU32} must have left them alone.
+   */
+  crc32(seed: number, start: number, end = this.#length): number {
+    const known = this.#known ?? [];
+    let checksum = seed;
+    let at = start;
+    for (let n = 0; n < known.length; n += 3) {
+      const [from, to, own] = [known[n], known[n + 1], known[n + 2]] as [number, number, number];
+      if (from < at || to > end) continue;
+      checksum = joinCrc32(crc32(this.#bytes, checksum, at, from), own, to - from);
+      at = to;
+    }
+    return crc32(this.#bytes, checksum, at, end);
   }
 
   /** What was written, without a copy; the writer must not be used afterwards. */

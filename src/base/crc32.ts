@@ -1,3 +1,6 @@
+/** CRC-32's polynomial (IEEE 802.3), its highest power in the lowest bit. */
+const polynomial = 0xedb88320;
+
 /** `tables[n][b]`: what byte `b` does to the checksum `n` bytes further on. */
 const tables = makeTables();
 const [table0, table1, table2, table3, table4, table5, table6, table7] = tables as [
@@ -9,7 +12,7 @@ function makeTables(): Uint32Array[] {
   const first = new Uint32Array(256);
   for (let byte = 0; byte < 256; byte++) {
     let value = byte;
-    for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
+    for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ polynomial : value >>> 1;
     first[byte] = value;
   }
   const made = [first];
@@ -63,4 +66,79 @@ export function crc32OfShortAscii(text: string): number | undefined {
     crc = (crc >>> 8) ^ (table0[(crc ^ code) & 0xff] as number);
   }
   return ~crc >>> 0;
+}
+
+/** Of fewer bytes the checksum is made again sooner than it is remembered: what V8 collects for a WeakMap costs more than the two. */
+export const rememberedBytesMin = 8 * 1024;
+const remembered = new WeakMap<Uint8Array, number>();
+
+/**
+ * {@link crc32} of bytes that never change: of many of them it is remembered as long as this very array lives, so that what carries them on need
+ * not read them again. What changes them all the same is found by the next to read them.
+ */
+export function crc32OfFixed(bytes: Uint8Array, seed = 0): number {
+  if (bytes.length < rememberedBytesMin) return crc32(bytes, seed);
+  let checksum = remembered.get(bytes);
+  if (checksum === undefined) {
+    checksum = crc32(bytes);
+    remembered.set(bytes, checksum);
+  }
+  return joinCrc32(seed, checksum, bytes.length);
+}
+
+/** The checksum of `bytes`, which are as many as are remembered, is `checksum`, which was just made or proven. */
+export function rememberCrc32(bytes: Uint8Array, checksum: number): void {
+  remembered.set(bytes, checksum);
+}
+
+/** What is remembered of {@link crc32OfFixed} for this very array. */
+export function rememberedCrc32(bytes: Uint8Array): number | undefined {
+  return bytes.length < rememberedBytesMin ? undefined : remembered.get(bytes);
+}
+
+const one = 0x8000_0000;
+/** x to the power of 2 to the power of n. */
+const squares = makeSquares();
+/** The powers of x that were asked for last, by how many bytes they stand for. */
+const powerLengths = new Float64Array(64).fill(-1);
+const powers = new Uint32Array(64);
+
+function makeSquares(): Uint32Array {
+  const made = new Uint32Array(32);
+  made[0] = one >>> 1;
+  for (let n = 1; n < 32; n++) made[n] = product(made[n - 1] as number, made[n - 1] as number);
+  return made;
+}
+
+/**
+ * The checksum of bytes whose first part has checksum `first` (or which go on from it), and whose second, of `secondBytes` bytes, has `second`:
+ * neither is read. A checksum is the remainder of a polynomial, and bytes behind it multiply that by a power of x (M. Adler: `crc32_combine` of zlib).
+ */
+export function joinCrc32(first: number, second: number, secondBytes: number): number {
+  if (first === 0) return second;
+  return (product(powerOf(secondBytes), first) ^ second) >>> 0;
+}
+
+/** x to the power of the bits in so many bytes. */
+function powerOf(bytes: number): number {
+  const slot = bytes % powers.length;
+  if (powerLengths[slot] === bytes) return powers[slot] as number;
+  let power = one;
+  // Of eight bits each: from the fourth square on. Those repeat after the 32nd.
+  for (let rest = bytes, n = 3; rest > 0; rest = Math.floor(rest / 2), n++) {
+    if (rest % 2 === 1) power = product(squares[n % 32] as number, power);
+  }
+  powerLengths[slot] = bytes;
+  powers[slot] = power;
+  return power;
+}
+
+/** The remainder of a product of two polynomials whose highest power is in the lowest bit. */
+function product(a: number, b: number): number {
+  let sum = 0;
+  for (let rest = a, multiple = b; rest !== 0; rest <<= 1) {
+    if (rest < 0 || rest >= one) sum ^= multiple;
+    multiple = multiple & 1 ? (multiple >>> 1) ^ polynomial : multiple >>> 1;
+  }
+  return sum >>> 0;
 }

@@ -1,6 +1,6 @@
 import { takeExact } from '../base/buffer-pool.ts';
 import { ByteReader, ByteWriter, DecodeError, putU32, u32At } from '../base/bytes.ts';
-import { crc32 } from '../base/crc32.ts';
+import { crc32, joinCrc32, rememberCrc32, rememberedBytesMin } from '../base/crc32.ts';
 
 /*
  * A command as it travels: encoded once by the client, carried as these bytes through gateway, log and network,
@@ -105,7 +105,9 @@ function decodeReport(bytes: Uint8Array): SpaceReport {
 
 function sealCommand(writer: ByteWriter): Uint8Array {
   const bytes = writer.finish();
-  putU32(bytes, 0, crc32(bytes, 0, 4));
+  const checksum = crc32(bytes, 0, 4);
+  putU32(bytes, 0, checksum);
+  rememberWhole(bytes, checksum);
   return bytes;
 }
 
@@ -144,7 +146,17 @@ export function decodeCommand(bytes: Uint8Array): Command {
 
 /** True if the checksum in front of the command fits its bytes. */
 export function isCommandIntact(bytes: Uint8Array): boolean {
-  return bytes.length > 4 && u32At(bytes, 0) === crc32(bytes, 0, 4);
+  if (bytes.length <= 4) return false;
+  const checksum = crc32(bytes, 0, 4);
+  if (u32At(bytes, 0) !== checksum) return false;
+  rememberWhole(bytes, checksum);
+  return true;
+}
+
+/** Frames and the log need the checksum of the command with its own, `checksum`, in front. */
+function rememberWhole(bytes: Uint8Array, checksum: number): void {
+  if (bytes.length >= rememberedBytesMin)
+    rememberCrc32(bytes, joinCrc32(crc32(bytes, 0, 0, 4), checksum, bytes.length - 4));
 }
 
 /** What is wrong with a key or a value. */

@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { crc32 } from '../base/crc32.ts';
+import { crc32, crc32OfFixed } from '../base/crc32.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 import { decodeEntry, encodeEntry, entryBytesMax } from '../wire/entry-codec.ts';
 
@@ -48,8 +48,10 @@ export function encodeBlock(
   writer.varuint(to - from);
   for (let at = from; at < to; at++) {
     const entry = entries[at] as Entry<Uint8Array>;
+    // First, so that it is remembered where the checksum of the whole record is made.
+    const checksum = entryChecksum(entry, firstIndex + at - from);
     encodeEntry(writer, entry);
-    writer.u32(entryChecksum(entry, firstIndex + at - from));
+    writer.u32(checksum);
   }
 }
 
@@ -97,7 +99,7 @@ function decodeChecked(reader: ByteReader, index: number): Entry<Uint8Array> {
 
 function entryChecksum(entry: Entry<Uint8Array>, index: number): number {
   // An index is told from others by its lower 32 bits: the record and the order of the blocks say the rest.
-  if (entry.type === 'Normal') return crc32(entry.entry, index >>> 0);
+  if (entry.type === 'Normal') return crc32OfFixed(entry.entry, index >>> 0);
   const writer = new ByteWriter();
   encodeEntry(writer, entry);
   return crc32(writer.finish(), index >>> 0);

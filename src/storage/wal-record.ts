@@ -190,9 +190,8 @@ function beginRecord({ lineage, segment, number, incarnation }: RecordId, buffer
 
 function finishRecord(writer: ByteWriter): Uint8Array {
   writer.patchU32(lengthAt, writer.length - recordHeaderBytes);
-  const bytes = writer.finish();
-  writer.patchU32(checksumAt, recordChecksum(bytes));
-  return bytes;
+  writer.patchU32(checksumAt, writer.crc32(writer.crc32(0, 0, checksumAt), recordHeaderBytes));
+  return writer.finish();
 }
 
 function recordChecksum(record: Uint8Array): number {

@@ -1,5 +1,5 @@
 import { takeBuffer } from '../base/buffer-pool.ts';
-import { ByteReader, ByteWriter, DecodeError, putU32 } from '../base/bytes.ts';
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
 import { crc32 } from '../base/crc32.ts';
 import { type Codec, OverLimitError } from './codec.ts';
 import { protocolVersion } from './limits.ts';
@@ -47,12 +47,12 @@ export function encodeFrames<Header, Item>(
     shape.item.encode(writer, item);
     count++;
     if (writer.length <= shape.frameBytesMax && count <= shape.itemsMax) continue;
+    if (count > 1) frames.push(seal(writer, start));
     const written = writer.finish();
-    if (count > 1) frames.push(sealed(written.subarray(0, start)));
     writer = moveToNextFrame(shape, header, written.subarray(start));
     count = 1;
   }
-  if (count > 0) frames.push(sealed(writer.finish()));
+  if (count > 0) frames.push(seal(writer, writer.length));
   return frames;
 }
 
@@ -68,10 +68,10 @@ function startFrame<Header, Item>(shape: FrameShape<Header, Item>, header: Heade
   return writer;
 }
 
-/** The frame with the checksum that fits what is in it. */
-export function sealed(frame: Uint8Array): Uint8Array {
-  putU32(frame, checksumAt, crc32(frame, 0, checkedFrom));
-  return frame;
+/** The frame that ends at `end`, with the checksum that fits what is in it. */
+function seal(writer: ByteWriter, end: number): Uint8Array {
+  writer.patchU32(checksumAt, writer.crc32(0, checkedFrom, end));
+  return writer.finish().subarray(0, end);
 }
 
 function moveToNextFrame<Header, Item>(shape: FrameShape<Header, Item>, header: Header, item: Uint8Array): ByteWriter {

@@ -6,8 +6,8 @@ import type { ClientConnection } from '../../src/network/client-connection.ts';
 import { AddressInUseError, CannotListenError } from '../../src/network/listen-errors.ts';
 import { decodeResponses, encodeRequests } from '../../src/wire/client-frame.ts';
 import type { ClientRequest, ClientResponse } from '../../src/wire/client-message.ts';
-import { sealed } from '../../src/wire/frame.ts';
 import { clientPath, decodeClientHello } from '../../src/wire/handshake.ts';
+import { sealed } from '../wire/sealed.ts';
 import { clusterId, type RawSocket, rawSocket, TestNode, until } from './test-node.ts';
 
 /** Answers a `get` with its key as the value. */

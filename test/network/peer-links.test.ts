@@ -1,9 +1,9 @@
 import { createServer } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
-import { sealed } from '../../src/wire/frame.ts';
 import { encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
 import type { PeerHello } from '../../src/wire/peer-message.ts';
+import { sealed } from '../wire/sealed.ts';
 import { bulk, heartbeat, helloOf, RawSocket, rawPeer, rawSocket, TestNode, until } from './test-node.ts';
 
 async function linkedPair(): Promise<[TestNode, TestNode]> {

@@ -9,9 +9,9 @@ import {
   encodeResponses,
 } from '../../src/wire/client-frame.ts';
 import type { ClientRequest, ClientResponse } from '../../src/wire/client-message.ts';
-import { sealed } from '../../src/wire/frame.ts';
 import { clientFrameBytesMax, requestsPerFrameMax } from '../../src/wire/limits.ts';
 import { request, response } from './arbitraries.ts';
+import { sealed } from './sealed.ts';
 import { expectNoPrefixDecodes, expectTotal } from './total-decoder.ts';
 
 function write(id: number, commandBytes: number): ClientRequest {

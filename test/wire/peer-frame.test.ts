@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteWriter, DecodeError } from '../../src/base/bytes.ts';
-import { sealed } from '../../src/wire/frame.ts';
 import { entriesPerMessageMax, messagesPerFrameMax, peerFrameBytesMax } from '../../src/wire/limits.ts';
 import { decodePeerFrame, encodePeerFrame, encodePeerFrames } from '../../src/wire/peer-frame.ts';
 import type { PeerMessage, PeerPayload } from '../../src/wire/peer-message.ts';
 import { clusterId, payloadFields, peerMessage } from './arbitraries.ts';
+import { sealed } from './sealed.ts';
 import { expectNoPrefixDecodes, expectTotal } from './total-decoder.ts';
 
 const boundTo = '00112233445566ff';

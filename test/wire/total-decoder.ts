@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { DecodeError } from '../../src/base/bytes.ts';
-import { sealed } from '../../src/wire/frame.ts';
+import { sealed } from './sealed.ts';
 
 /** Bytes of the version and the checksum. */
 const headBytes = 5;
