@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { syncDirectory, writeFileDurably } from './durable-file.ts';
+import { checksumText, openSealedText, sealText } from './sealed-text.ts';
 import { DamagedError, diskFailure, isFullDisk } from './storage-error.ts';
 
 /*
@@ -12,7 +13,7 @@ import { DamagedError, diskFailure, isFullDisk } from './storage-error.ts';
  */
 
 const fileName = 'closed';
-const wholeFile = /^((state \d+ bytes crc32 [0-9a-f]{8}\n)(?:log (\d+) records\n)?)crc32 ([0-9a-f]{8})\n$/;
+const wholeBody = /^(state \d+ bytes crc32 [0-9a-f]{8}\n)(?:log (\d+) records\n)?$/;
 const chunkBytes = 1024 * 1024;
 
 /** - `asClosed`: the file is what it was when it was closed. - `changed`: it is not. - `unknown`: it was not closed in good order. */
@@ -25,7 +26,7 @@ export type CloseVerdict = 'asClosed' | 'changed' | 'unknown';
 export async function markClosed(directory: string, file: string, logRecords: number): Promise<void> {
   const text = `state ${await fingerprint(file)}\nlog ${logRecords} records\n`;
   try {
-    writeFileDurably(directory, fileName, `${text}crc32 ${hex(crc32(text))}\n`);
+    writeFileDurably(directory, fileName, sealText(text));
   } catch (error) {
     if (!isFullDisk(error)) throw error;
   }
@@ -49,9 +50,10 @@ export function checkLogEnd(directory: string, logDirectory: string, records: nu
 function readNote(directory: string): { readonly state: string; readonly logRecords: number | undefined } | undefined {
   const note = join(directory, fileName);
   if (!existsSync(note)) return undefined;
-  const match = wholeFile.exec(readFileSync(note, 'latin1'));
-  if (match === null || hex(crc32(match[1] as string)) !== match[4]) return undefined;
-  return { state: match[2] as string, logRecords: match[3] === undefined ? undefined : Number(match[3]) };
+  const { body, isIntact } = openSealedText(readFileSync(note, 'latin1'));
+  const match = wholeBody.exec(body);
+  if (!isIntact || match === null) return undefined;
+  return { state: match[1] as string, logRecords: match[2] === undefined ? undefined : Number(match[2]) };
 }
 
 /** To be called before the file is opened. */
@@ -65,7 +67,7 @@ async function fingerprint(path: string): Promise<string> {
     const file = await open(path, 'r');
     try {
       const { bytes, checksum } = await sum(file);
-      return `${bytes} bytes crc32 ${hex(checksum)}`;
+      return `${bytes} bytes crc32 ${checksumText(checksum)}`;
     } finally {
       await file.close();
     }
@@ -84,8 +86,4 @@ async function sum(file: FileHandle): Promise<{ bytes: number; checksum: number 
     checksum = crc32(chunk.subarray(0, bytesRead), checksum);
     bytes += bytesRead;
   }
-}
-
-function hex(checksum: number): string {
-  return checksum.toString(16).padStart(8, '0');
 }

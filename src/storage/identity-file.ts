@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { syncDirectory, writeFileDurably } from './durable-file.ts';
+import { openSealedText, sealText } from './sealed-text.ts';
 import { onDisk } from './storage-error.ts';
 
 /*
- * The file that says whose a data directory is: three lines of text, the last of which checks the first two.
+ * The file that says whose a data directory is (sealed-text.ts):
  *
  *   omnikv data format 1
  *   node 3 storage 00112233aabbccdd of "default"
@@ -20,7 +20,7 @@ const dataFormat = 1;
 
 const fileName = 'identity';
 const formatLine = /^omnikv data format (\d+)\n/;
-const wholeFile = /^(omnikv data format \d+\nnode (\d+) storage ([0-9a-f]{16}) of (".*")\n)crc32 ([0-9a-f]{8})\n$/;
+const wholeBody = /^omnikv data format \d+\nnode (\d+) storage ([0-9a-f]{16}) of (".*")\n$/;
 
 /** There while a new directory is being made: until the identity is written, nothing in it counts. */
 const creatingName = 'creating';
@@ -111,7 +111,7 @@ export function removeIdentity(path: string): void {
 export function finishCreation(path: string, { nodeId, storageId, clusterName }: DirectoryIdentity): void {
   for (const name of dataNames) syncDirectory(join(path, name));
   const text = `omnikv data format ${dataFormat}\nnode ${nodeId} storage ${storageId} of ${JSON.stringify(clusterName)}\n`;
-  writeFileDurably(path, fileName, `${text}crc32 ${checksum(text)}\n`);
+  writeFileDurably(path, fileName, sealText(text));
   rmSync(join(path, creatingName), { force: true });
 }
 
@@ -124,8 +124,8 @@ function readFile(path: string): DirectoryIdentity {
 }
 
 function parseIdentity(path: string, text: string): DirectoryIdentity {
-  const match = wholeFile.exec(text);
-  const isIntact = match !== null && checksum(match[1] as string) === match[5];
+  const { body, isIntact } = openSealedText(text);
+  const match = wholeBody.exec(body);
   const format = Number(formatLine.exec(text)?.[1]);
   // Of a newer format only the first line is known; one that looks like this format and has another checksum is damaged.
   if (format > dataFormat && (isIntact || match === null)) {
@@ -134,18 +134,14 @@ function parseIdentity(path: string, text: string): DirectoryIdentity {
       `data directory ${path} has format ${format}, this version knows formats up to ${dataFormat}: use the version that wrote it, or a newer one`,
     );
   }
-  if (!isIntact) throw damaged(`${join(path, fileName)} is damaged: it is not as it was written`);
+  if (!isIntact || match === null) throw damaged(`${join(path, fileName)} is damaged: it is not as it was written`);
   return {
-    nodeId: Number(match[2]),
-    storageId: match[3] as string,
-    clusterName: JSON.parse(match[4] as string) as string,
+    nodeId: Number(match[1]),
+    storageId: match[2] as string,
+    clusterName: JSON.parse(match[3] as string) as string,
   };
 }
 
 function damaged(message: string): DataDirectoryError {
   return new DataDirectoryError('damaged', message);
-}
-
-function checksum(text: string): string {
-  return crc32(text).toString(16).padStart(8, '0');
 }

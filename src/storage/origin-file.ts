@@ -1,13 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import type { Origin } from '../cluster/origin.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { writeFileDurably } from './durable-file.ts';
+import { openSealedText, sealText } from './sealed-text.ts';
 
 /*
- * The file that says what a data directory was made with, in those that were not made empty: three lines of text, the last of
- * which checks the first two.
+ * The file that says what a data directory was made with, in those that were not made empty (sealed-text.ts):
  *
  *   omnikv data origin 1
  *   {"kind":"restored","clusterId":"…","index":…,"fingerprint":"…","madeAt":"…"}
@@ -17,13 +16,13 @@ import { writeFileDurably } from './durable-file.ts';
 const originFormat = 1;
 const fileName = 'origin';
 const formatLine = /^omnikv data origin (\d+)\n/;
-const wholeFile = /^(omnikv data origin \d+\n(\{.*\})\n)crc32 ([0-9a-f]{8})\n$/;
+const wholeBody = /^omnikv data origin \d+\n(\{.*\})\n$/;
 
 /** Writes the origin of the directory at `path`, durably. */
 export function writeOrigin(path: string, { kind, clusterId, index, fingerprint, madeAt }: Origin): void {
   const fields = JSON.stringify({ kind, clusterId, index, fingerprint, madeAt });
   const text = `omnikv data origin ${originFormat}\n${fields}\n`;
-  writeFileDurably(path, fileName, `${text}crc32 ${checksum(text)}\n`);
+  writeFileDurably(path, fileName, sealText(text));
 }
 
 /** The origin of the directory at `path`; undefined if it was made empty. Throws a {@link DataDirectoryError}. */
@@ -39,8 +38,9 @@ export function readOrigin(path: string): Origin | undefined {
       `${file} has format ${format}, ${known}: use the version that wrote it, or a newer one`,
     );
   }
-  const match = wholeFile.exec(text);
-  if (match !== null && checksum(match[1] as string) === match[3]) return JSON.parse(match[2] as string) as Origin;
+  const { body, isIntact } = openSealedText(text);
+  const fields = wholeBody.exec(body)?.[1];
+  if (isIntact && fields !== undefined) return JSON.parse(fields) as Origin;
   throw originDamage(path, 'is not as it was written');
 }
 
@@ -50,8 +50,4 @@ export function originDamage(path: string, problem: string): DataDirectoryError 
     'damaged',
     `file '${fileName}' in ${path} ${problem}: make the directory anew, from its backup or with kv recover`,
   );
-}
-
-function checksum(text: string): string {
-  return crc32(text).toString(16).padStart(8, '0');
 }
