@@ -2,6 +2,7 @@ import { existsSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { InputError } from '../cluster/input-error.ts';
+import { isPidTaken } from '../storage/process-identity.ts';
 
 /** A part that was not written to for so long, and whose process is gone, was cut off: a process of another machine that shares the disk writes. */
 const cutOffMs = 60_000;
@@ -98,18 +99,10 @@ function removeCutOff(path: string): void {
   for (const name of readdirSync(folder)) {
     if (!name.startsWith(start)) continue;
     const pid = /^(\d+)-\d+\.part$/.exec(name.slice(start.length))?.[1];
-    if (pid === undefined || isRunning(Number(pid))) continue;
+    if (pid === undefined || isPidTaken(Number(pid))) continue;
     const part = join(folder, name);
     if (Date.now() - (statSync(part, { throwIfNoEntry: false })?.mtimeMs ?? 0) > cutOffMs)
       rmSync(part, { force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

@@ -2,10 +2,9 @@ import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
 import type { Configuration, Member } from '../cluster/configuration.ts';
 import type { StopSign } from '../omnipaxos/entry.ts';
 import type { QuorumSizes } from '../omnipaxos/quorum.ts';
-import { addressBytesMax, membersMax } from '../wire/limits.ts';
+import { addressBytesMax, membersMax, storageIdBytesMax } from '../wire/limits.ts';
 
 const formatVersion = 1;
-const storageIdBytesMax = 64;
 
 /** What the StopSign carries for the next configuration: who is reached where, bound to which data directory. */
 export function encodeMembers(members: readonly Member[], quorum?: QuorumSizes): Uint8Array {

@@ -59,6 +59,11 @@ function readOrUndefined(path: string): string | undefined {
   }
 }
 
+/** True if there is a process with that pid, whichever it is. */
+export function isPidTaken(pid: number): boolean {
+  return signalProblem(pid) !== 'ESRCH';
+}
+
 /** Why process `pid` cannot be signalled: `ESRCH` there is none, `EPERM` it is another user's; `undefined`: it can. */
 function signalProblem(pid: number): unknown {
   try {

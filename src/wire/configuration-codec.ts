@@ -4,10 +4,7 @@ import type { Origin } from '../cluster/origin.ts';
 import { type QuorumSizes, quorumProblem } from '../omnipaxos/quorum.ts';
 import { decodeBoundClusterId, encodeClusterId } from './cluster-id-codec.ts';
 import { type Codec, listCodec, optionalCodec, wordCodec } from './codec.ts';
-import { addressBytesMax, membersMax, pastConfigurationsMax } from './limits.ts';
-
-/** Most bytes of the id of a data directory. */
-export const storageIdBytesMax = 64;
+import { addressBytesMax, membersMax, pastConfigurationsMax, storageIdBytesMax } from './limits.ts';
 
 const membersCodec: Codec<readonly Member[]> = listCodec(
   {

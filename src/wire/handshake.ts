@@ -3,9 +3,9 @@ import type { Opening } from '../cluster/configuration.ts';
 import type { Origin } from '../cluster/origin.ts';
 import type { Ballot } from '../omnipaxos/ballot.ts';
 import { clusterIdPattern } from './cluster-id-codec.ts';
-import { storageIdBytesMax, timeBytesMax } from './configuration-codec.ts';
+import { timeBytesMax } from './configuration-codec.ts';
 import { JsonFields } from './json-fields.ts';
-import { addressBytesMax, ballotNumberMax, membersMax, protocolVersion } from './limits.ts';
+import { addressBytesMax, ballotNumberMax, membersMax, protocolVersion, storageIdBytesMax } from './limits.ts';
 import type { OpenedWith, PeerHello } from './peer-message.ts';
 
 /*

@@ -23,6 +23,8 @@ export const pairsPerAnswerMax = 10_000;
 export const answerBytesMax = 4 * 1024 * 1024;
 /** Most bytes of an address ("host:port"). */
 export const addressBytesMax = 300;
+/** Most bytes of the id of a data directory. */
+export const storageIdBytesMax = 64;
 /** Longest deadline of a request, milliseconds. */
 export const timeoutMsMax = 3_600_000;
 /** Most pairs in one answer of a backup. */

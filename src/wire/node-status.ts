@@ -8,9 +8,8 @@ import type {
   NodeSpace,
   NodeStatus,
 } from './client-message.ts';
-import { storageIdBytesMax } from './configuration-codec.ts';
 import { JsonFields } from './json-fields.ts';
-import { addressBytesMax, membersMax, pastConfigurationsMax } from './limits.ts';
+import { addressBytesMax, membersMax, pastConfigurationsMax, storageIdBytesMax } from './limits.ts';
 
 const statusTextMax = 64 * 1024;
 const clusterIdTextMax = 64;
