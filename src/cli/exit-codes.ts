@@ -35,6 +35,7 @@ const exitOfCode = {
   notKvNode: 'notReached',
   noSpace: 'overLimit',
   closed: 'notReached',
+  aborted: 'notReached',
   internal: 'internal',
 } as const satisfies Record<KvErrorCode, ExitName>;
 

@@ -29,9 +29,10 @@ export function verdictOn(failure: Failure): Verdict {
   }
 }
 
-/** The call's time is over. `problems`: why which endpoint is not reached, if any is not. */
+/** The call is over, see {@link Call.isOver}. `problems`: why which endpoint is not reached, if any is not. */
 export function overdueError(call: Call, problems: string | undefined): KvError {
-  const { outcome, lastFailure } = call;
+  const { outcome, lastFailure, signal } = call;
+  if (signal?.aborted) return abortedError(signal, outcome);
   const timeoutMs = Math.ceil(call.timeoutMs);
   const why = lastFailure?.message ?? problems;
   const because = why === undefined ? '' : `: ${why}`;
@@ -46,6 +47,12 @@ export function overdueError(call: Call, problems: string | undefined): KvError 
     return new KvError('timeout', `no answer within ${timeoutMs} ms${because}`, outcome);
   const what = problems === undefined ? 'no node took the request' : 'no node could be reached';
   return new KvError('noMajority', `${what} within ${timeoutMs} ms${because}`, outcome);
+}
+
+/** The caller gave the call up. */
+export function abortedError(signal: AbortSignal, outcome: KvError['outcome']): KvError {
+  const fate = outcome === 'unknown' ? 'while the command was on its way' : 'before it had an effect';
+  return new KvError('aborted', `the call was aborted ${fate}`, outcome, { cause: signal.reason });
 }
 
 export function failureError(call: Call, code: KvErrorCode, failure: Failure): KvError {

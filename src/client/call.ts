@@ -41,6 +41,8 @@ export abstract class Call {
   readonly timeoutMs: number;
   /** On the clock of `performance.now()`. */
   readonly deadlineMs: number;
+  /** The caller's: once it is aborted the call ends as if its time were over. */
+  signal: AbortSignal | undefined;
   isDone = false;
   /** True while it waits to be sent. */
   isQueued = false;
@@ -62,6 +64,11 @@ export abstract class Call {
   /** True for what is proposed to the cluster as it is: it may go to the leader straight. */
   get isWrite(): boolean {
     return this.request?.type === 'write';
+  }
+
+  /** True: the caller waits no longer. */
+  isOver(nowMs: number): boolean {
+    return nowMs >= this.deadlineMs || this.signal?.aborted === true;
   }
 
   /** What is true of the command if we stop now. */

@@ -15,9 +15,11 @@ import { type ClusterStatus, gatherClusterStatus } from './cluster-status.ts';
 import { checkedEndpoint, Endpoints } from './endpoints.ts';
 import { KvError } from './errors.ts';
 import { fillNewcomers } from './fill-newcomers.ts';
-import { GetCall, type KvValue } from './get-call.ts';
+import { GetCall, type KvValue, type OwnBytes } from './get-call.ts';
 import {
   type Bytes,
+  checkCallOptions,
+  checkedConfigurationId,
   checkedConsistency,
   checkedCount,
   checkedKey,
@@ -26,7 +28,7 @@ import {
   checkedPrefix,
   checkedTimeoutMs,
   checkedValue,
-  timeoutMsIn,
+  signalIn,
 } from './input.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
@@ -42,6 +44,8 @@ const outstandingWritesDefault = 1024;
 const queuedWritesDefault = 65_536;
 /** How long a node may take to tell its status when the whole cluster is asked. */
 const probeTimeoutMsMax = 1000;
+/** Several round trips of a long way; others are tried meanwhile, and a call ends when its own time is over. */
+const connectTimeoutMsMin = 500;
 const connectTimeoutMsMax = 1000;
 /** Pairs asked for at a time: an answer is bounded in bytes as well. */
 const pagePairs = pairsPerAnswerMax;
@@ -60,6 +64,8 @@ export interface KvClientOptions {
 export interface CallOptions {
   /** How long this call may take, milliseconds. */
   readonly timeoutMs?: number;
+  /** Aborted, it ends the call with the error `aborted`, within some 20 ms. A write that is on its way may be applied all the same: see `outcome`. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ReadOptions extends CallOptions {
@@ -83,11 +89,19 @@ export interface ReconfigureOptions extends FillOptions {
 export interface ListOptions extends ReadOptions {
   /** Most pairs, at most 100,000. */
   readonly limit?: number;
+  /** Only keys behind this one, in byte order: the last of the page before. */
+  readonly after?: Bytes;
+}
+
+/** When a call ends without an answer. */
+interface CallLimits {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** A key with its value and the revision of its last change. */
 export interface KvListing extends KvValue {
-  readonly key: Uint8Array;
+  readonly key: OwnBytes;
 }
 
 /**
@@ -97,13 +111,15 @@ export interface KvListing extends KvValue {
  * refuses or is silent, the client goes to another and retries within the call's time, so that each command is applied once.
  * Where several endpoints are given, writes get a connection of their own after a moment, straight to the leader; while that
  * one is not known or not to be reached, any node takes them. Writes that are not waited for arrive in the order in which they
- * were called, unless a connection breaks or a node refuses a write meanwhile.
+ * were called, unless a connection breaks or a node refuses a write meanwhile. A read does not wait for them: it sees those whose promise
+ * was fulfilled.
  *
  * Every failure is a {@link KvError}, and its `outcome` says whether the command may have been applied. Bytes handed over
- * must not be changed until the call is settled. An open client keeps the process alive: {@link close} it.
+ * must not be changed until the call is settled. A client keeps the process alive while it has a connection or calls: {@link close} it.
  */
 export class KvClient {
   readonly #timeoutMs: number;
+  readonly #usualLimits: CallLimits;
   readonly #endpoints: Endpoints;
   readonly #requests: Requests;
   readonly #writes: Writes;
@@ -112,6 +128,7 @@ export class KvClient {
 
   private constructor(options: KvClientOptions) {
     this.#timeoutMs = checkedTimeoutMs(options.timeoutMs ?? timeoutMsDefault);
+    this.#usualLimits = { timeoutMs: this.#timeoutMs, signal: undefined };
     const outstandingMax = options.outstandingWritesMax ?? outstandingWritesDefault;
     const queuedMax = options.queuedWritesMax ?? queuedWritesDefault;
     checkedCount(outstandingMax, sessionWindowMax, 'outstandingWritesMax');
@@ -119,7 +136,7 @@ export class KvClient {
     this.#endpoints = new Endpoints(options.endpoints);
     this.#requests = new Requests({
       endpoints: this.#endpoints,
-      connectTimeoutMs: Math.min(this.#timeoutMs / 3, connectTimeoutMsMax),
+      connectTimeoutMs: Math.max(connectTimeoutMsMin, Math.min(this.#timeoutMs / 3, connectTimeoutMsMax)),
       isPinned: false,
       wake: () => this.#sweeper.wake(),
     });
@@ -134,7 +151,7 @@ export class KvClient {
   static async connect(options: KvClientOptions): Promise<KvClient> {
     const client = new KvClient(checkedOptions(options, optionNames));
     try {
-      await client.#ask(undefined, traits.localRead, client.#timeoutMs, (answer) => answer);
+      await client.#ask(undefined, traits.localRead, client.#usualLimits, (answer) => answer);
       return client;
     } catch (error) {
       await client.close();
@@ -145,26 +162,33 @@ export class KvClient {
   /** Sets a key. Key: 1 to 1,024 bytes; value: at most 1 MiB. The revision grows with every change of any key. */
   put(key: Bytes, value: Bytes, options?: CallOptions): Promise<PutResult> {
     return new Promise((resolve, reject) => {
-      const timeoutMs = this.#timeoutOf(options);
+      const { timeoutMs, signal } = this.#limitsOf(options);
       const promised = { resolve, reject };
-      this.#writes.submit(WriteCall.put(this.#writes, checkedKey(key), checkedValue(value), timeoutMs, promised));
+      const call = WriteCall.put(this.#writes, checkedKey(key), checkedValue(value), timeoutMs, promised);
+      call.signal = signal;
+      this.#writes.submit(call);
     });
   }
 
   /** Removes a key, which may not exist. */
   delete(key: Bytes, options?: CallOptions): Promise<DeleteResult> {
     return new Promise((resolve, reject) => {
-      const timeoutMs = this.#timeoutOf(options);
-      this.#writes.submit(WriteCall.delete(this.#writes, checkedKey(key), timeoutMs, { resolve, reject }));
+      const { timeoutMs, signal } = this.#limitsOf(options);
+      const call = WriteCall.delete(this.#writes, checkedKey(key), timeoutMs, { resolve, reject });
+      call.signal = signal;
+      this.#writes.submit(call);
     });
   }
 
   /** The value of a key, a copy of the caller's own; `undefined` if there is no such key. */
   get(key: Bytes, options?: ReadOptions): Promise<KvValue | undefined> {
     return new Promise((resolve, reject) => {
+      const { timeoutMs, signal } = this.#limitsOf(options, readNames);
       const consistency = checkedConsistency(options?.consistency);
       const request = outgoing({ type: 'get', consistency, key: checkedKey(key) });
-      this.#requests.submit(new GetCall(traitsOf(consistency), this.#timeoutOf(options), request, resolve, reject));
+      const call = new GetCall(traitsOf(consistency), timeoutMs, request, resolve, reject);
+      call.signal = signal;
+      this.#requests.submit(call);
     });
   }
 
@@ -174,16 +198,17 @@ export class KvClient {
    * pairs and no `limit` is given: see {@link scan}.
    */
   async list(prefix: Bytes = '', options?: ListOptions): Promise<KvListing[]> {
+    const limitsLeft = this.#limitsLeft(options, listNames);
     const limit = checkedCount(options?.limit ?? listPairsMax, listPairsMax, 'limit');
-    const timeLeftMs = this.#timeLeft(options);
     const found: KvListing[] = [];
-    let page = await this.#page(prefix, undefined, limit, options, timeLeftMs());
+    const after = options?.after === undefined ? undefined : checkedKey(options.after);
+    let page = await this.#page(prefix, after, limit, options, limitsLeft());
     for (;;) {
       for (const pair of page.pairs) found.push(pair);
       const left = limit - found.length;
       if (!page.more || (left <= 0 && typeof options?.limit === 'number')) return found;
       if (left <= 0) throw new KvError('tooLarge', listTooLong, 'notApplied');
-      page = await this.#page(prefix, found.at(-1)?.key, left, options, timeLeftMs());
+      page = await this.#page(prefix, found.at(-1)?.key, left, options, limitsLeft());
     }
   }
 
@@ -191,7 +216,7 @@ export class KvClient {
   async *scan(prefix: Bytes = '', options?: ReadOptions): AsyncGenerator<KvListing> {
     let after: Uint8Array | undefined;
     for (;;) {
-      const { pairs, more } = await this.#page(prefix, after, pagePairs, options, this.#timeoutOf(options));
+      const { pairs, more } = await this.#page(prefix, after, pagePairs, options, this.#limitsOf(options, readNames));
       yield* pairs;
       after = pairs.at(-1)?.key;
       if (!more) return;
@@ -210,13 +235,14 @@ export class KvClient {
     nodes: readonly (number | TargetNode)[],
     options?: ReconfigureOptions,
   ): Promise<{ readonly configurationId: number }> {
+    this.#limitsOf(options, reconfigureNames);
     const { fillTimeoutMs = fillTimeoutMsDefault } = options ?? {};
-    const targets = checkedNodes(nodes);
-    if (fillTimeoutMs > 0) {
-      await fillNewcomers(this, { ...options, nodes: targets, fillTimeoutMs: checkedTimeoutMs(fillTimeoutMs) });
+    const body: RequestBody = { type: 'reconfigure', nodes: checkedNodes(nodes), ...conditionOf(options) };
+    if (fillTimeoutMs !== 0) {
+      checkedTimeoutMs(fillTimeoutMs, 'fillTimeoutMs');
+      await fillNewcomers(this, { ...options, nodes: body.nodes, fillTimeoutMs });
     }
-    const body: RequestBody = { type: 'reconfigure', nodes: targets, ...conditionOf(options) };
-    return this.#ask(body, traits.reconfiguration, this.#timeoutOf(options), (answer) =>
+    return this.#ask(body, traits.reconfiguration, this.#limitsOf(options, reconfigureNames), (answer) =>
       answer.type === 'reconfigured' ? { configurationId: answer.configurationId } : undefined,
     );
   }
@@ -227,7 +253,7 @@ export class KvClient {
    */
   async fill(nodes: readonly (number | TargetNode)[], options?: FillOptions): Promise<readonly NewcomerFilling[]> {
     const body: RequestBody = { type: 'fill', nodes: checkedNodes(nodes), ...conditionOf(options) };
-    return this.#ask(body, traits.linearizableRead, this.#timeoutOf(options), (answer) =>
+    return this.#ask(body, traits.linearizableRead, this.#limitsOf(options, fillNames), (answer) =>
       answer.type === 'filling' ? answer.newcomers : undefined,
     );
   }
@@ -237,9 +263,9 @@ export class KvClient {
    * it is open. Close it; the client's own {@link close} does that, too. Its pages may each take the time of this call.
    */
   async openBackup(options?: CallOptions): Promise<KvBackup> {
-    const timeoutMs = this.#timeoutOf(options);
-    return this.#ask({ type: 'backupOpen' }, traits.linearizableRead, timeoutMs, (answer, endpoint) =>
-      answer.type === 'backupOpened' ? this.#backupOf(answer, endpoint, timeoutMs) : undefined,
+    const limits = this.#limitsOf(options);
+    return this.#ask({ type: 'backupOpen' }, traits.linearizableRead, limits, (answer, endpoint) =>
+      answer.type === 'backupOpened' ? this.#backupOf(answer, endpoint, limits.timeoutMs) : undefined,
     );
   }
 
@@ -268,18 +294,18 @@ export class KvClient {
 
   /** How the node that this client is connected to sees itself and the cluster. */
   async status(options?: CallOptions): Promise<NodeStatus> {
-    return this.#ask({ type: 'status' }, traits.localRead, this.#timeoutOf(options), statusIn);
+    return this.#ask({ type: 'status' }, traits.localRead, this.#limitsOf(options), statusIn);
   }
 
   /** The status of the node at `endpoint`, tried once. Errors: `unreachable`, `notKvNode`, `timeout`. */
   async statusOf(endpoint: string, options?: CallOptions): Promise<NodeStatus> {
-    const timeoutMs = this.#timeoutOf(options);
+    const limits = this.#limitsOf(options);
     const endpoints = new Endpoints([checkedEndpoint(endpoint)]);
     const wake = () => sweeper.wake();
-    const requests = new Requests({ endpoints, connectTimeoutMs: timeoutMs * 0.8, isPinned: true, wake });
+    const requests = new Requests({ endpoints, connectTimeoutMs: limits.timeoutMs * 0.8, isPinned: true, wake });
     const sweeper = new Sweeper([requests]);
     try {
-      return await ask(requests, { type: 'status' }, traits.localRead, timeoutMs, statusIn);
+      return await ask(requests, { type: 'status' }, traits.localRead, limits, statusIn);
     } finally {
       sweeper.close();
       await requests.close();
@@ -288,14 +314,16 @@ export class KvClient {
 
   /** The whole cluster: asks one node for the members, then every member and endpoint, at most a second each. */
   async clusterStatus(options?: CallOptions): Promise<ClusterStatus> {
-    const timeLeftMs = this.#timeLeft(options);
+    const limitsLeft = this.#limitsLeft(options);
     const first = await this.status(options);
     return gatherClusterStatus(first, this.#endpoints.addresses, async (address) => {
+      const { timeoutMs, signal } = limitsLeft();
+      const timeout = { timeoutMs: Math.min(timeoutMs, probeTimeoutMsMax) };
       try {
-        return await this.statusOf(address, { timeoutMs: Math.min(timeLeftMs(), probeTimeoutMsMax) });
+        return await this.statusOf(address, signal === undefined ? timeout : { ...timeout, signal });
       } catch (error) {
         // A node that does not answer is part of the picture.
-        if (error instanceof KvError) return undefined;
+        if (error instanceof KvError && error.code !== 'aborted') return undefined;
         throw error;
       }
     });
@@ -313,7 +341,7 @@ export class KvClient {
     after: Uint8Array | undefined,
     limit: number,
     options: ReadOptions | undefined,
-    timeoutMs: number,
+    limits: CallLimits,
   ): Promise<{ readonly pairs: KvListing[]; readonly more: boolean }> {
     const consistency = checkedConsistency(options?.consistency);
     const body: RequestBody = {
@@ -323,7 +351,7 @@ export class KvClient {
       after,
       limit: Math.min(limit, pagePairs),
     };
-    const page = await this.#ask(body, traitsOf(consistency), timeoutMs, (answer) =>
+    const page = await this.#ask(body, traitsOf(consistency), limits, (answer) =>
       answer.type === 'pairs' ? answer : undefined,
     );
     return { pairs: page.pairs.map(copyOf), more: page.more && page.pairs.length > 0 };
@@ -332,23 +360,33 @@ export class KvClient {
   #ask<Result>(
     body: RequestBody | undefined,
     callTraits: CallTraits,
-    timeoutMs: number,
+    limits: CallLimits,
     read: (answer: Answer, endpoint: string) => Result | undefined,
   ): Promise<Result> {
-    return ask(this.#requests, body, callTraits, timeoutMs, read);
+    return ask(this.#requests, body, callTraits, limits, read);
   }
 
-  #timeoutOf(options: CallOptions | undefined): number {
-    return timeoutMsIn(options) ?? this.#timeoutMs;
+  /** Throws if the options are wrong, or the signal is aborted already. */
+  #limitsOf(options: CallOptions | undefined, names: readonly string[] = callNames): CallLimits {
+    if (options === undefined || options === null) return this.#usualLimits;
+    checkCallOptions(options, names);
+    const timeoutMs = options.timeoutMs === undefined ? this.#timeoutMs : checkedTimeoutMs(options.timeoutMs);
+    return { timeoutMs, signal: signalIn(options) };
   }
 
-  /** Milliseconds left of a call's time, at least 1: for calls that take several requests. */
-  #timeLeft(options: CallOptions | undefined): () => number {
-    const deadlineMs = performance.now() + this.#timeoutOf(options);
-    return () => Math.max(1, deadlineMs - performance.now());
+  /** What is left of a call's limits, at least 1 ms: for calls that take several requests. */
+  #limitsLeft(options: CallOptions | undefined, names?: readonly string[]): () => CallLimits {
+    const { timeoutMs, signal } = this.#limitsOf(options, names);
+    const deadlineMs = performance.now() + timeoutMs;
+    return () => ({ timeoutMs: Math.max(1, deadlineMs - performance.now()), signal });
   }
 }
 
+const callNames: readonly (keyof CallOptions)[] = ['timeoutMs', 'signal'];
+const readNames: readonly (keyof ReadOptions)[] = [...callNames, 'consistency'];
+const listNames: readonly (keyof ListOptions)[] = [...readNames, 'limit', 'after'];
+const fillNames: readonly (keyof FillOptions)[] = [...callNames, 'ifConfigurationId'];
+const reconfigureNames: readonly (keyof ReconfigureOptions)[] = [...fillNames, 'fillTimeoutMs'];
 const optionNames = ['endpoints', 'timeoutMs', 'outstandingWritesMax', 'queuedWritesMax'] as const;
 const listTooLong = `there are over ${listPairsMax} pairs: give a limit or a longer prefix, or use scan`;
 
@@ -356,17 +394,19 @@ function ask<Result>(
   requests: Requests,
   body: RequestBody | undefined,
   callTraits: CallTraits,
-  timeoutMs: number,
+  { timeoutMs, signal }: CallLimits,
   read: (answer: Answer, endpoint: string) => Result | undefined,
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     const request = body === undefined ? undefined : outgoing(body);
-    requests.submit(new PromiseCall(callTraits, timeoutMs, performance.now(), request, { read, resolve, reject }));
+    const call = new PromiseCall(callTraits, timeoutMs, performance.now(), request, { read, resolve, reject });
+    call.signal = signal;
+    requests.submit(call);
   });
 }
 
 function conditionOf(options: FillOptions | undefined): { readonly ifConfigurationId?: number } {
-  const ifConfigurationId = options?.ifConfigurationId;
+  const ifConfigurationId = checkedConfigurationId(options?.ifConfigurationId);
   return ifConfigurationId === undefined ? {} : { ifConfigurationId };
 }
 

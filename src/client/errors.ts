@@ -12,6 +12,7 @@
  * - `noSpace`: a node has no space, and the cluster takes no puts; deletes go through, and later puts may. Of `reconfigure`: a newcomer
  *   has no room for all data, and the members are what they were.
  * - `closed`: the client was closed.
+ * - `aborted`: the caller's signal was aborted; `cause` is its reason.
  * - `internal`: a node answered what it should not.
  */
 export type KvErrorCode =
@@ -26,6 +27,7 @@ export type KvErrorCode =
   | 'notKvNode'
   | 'noSpace'
   | 'closed'
+  | 'aborted'
   | 'internal';
 
 /** A request that failed. */
@@ -35,8 +37,8 @@ export class KvError extends Error {
   /** `notApplied`: it has no effect and never will. `unknown`: it may have been applied, or may yet be. */
   readonly outcome: 'notApplied' | 'unknown';
 
-  constructor(code: KvErrorCode, message: string, outcome: 'notApplied' | 'unknown') {
-    super(message);
+  constructor(code: KvErrorCode, message: string, outcome: 'notApplied' | 'unknown', options?: ErrorOptions) {
+    super(message, options);
     this.code = code;
     this.outcome = outcome;
   }

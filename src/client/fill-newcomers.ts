@@ -19,7 +19,7 @@ export interface FillingClient {
   /** One step, see `KvClient.fill`. */
   fill(
     nodes: readonly TargetNode[],
-    options: { readonly timeoutMs?: number; readonly ifConfigurationId?: number },
+    options: Pick<Filling, 'timeoutMs' | 'signal' | 'ifConfigurationId'>,
   ): Promise<readonly NewcomerFilling[]>;
   statusOf(endpoint: string, options: { readonly timeoutMs: number }): Promise<NodeStatus>;
 }
@@ -32,6 +32,8 @@ export interface Filling {
   readonly ifConfigurationId?: number;
   /** Of each step, milliseconds; undefined: the client's own. */
   readonly timeoutMs?: number;
+  /** Aborted, it ends the filling. */
+  readonly signal?: AbortSignal;
   /** Until all newcomers have all data, milliseconds. */
   readonly fillTimeoutMs: number;
   /** Called each time the newcomers were asked, with the answers of those that did. */
@@ -44,9 +46,10 @@ export interface Filling {
  * room for it; `reconfiguring`, if somebody else has changed the members; what a step throws.
  */
 export async function fillNewcomers(client: FillingClient, filling: Filling): Promise<void> {
-  const { nodes, ifConfigurationId, timeoutMs, fillTimeoutMs } = filling;
+  const { nodes, ifConfigurationId, timeoutMs, signal, fillTimeoutMs } = filling;
   const options = {
     ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(signal !== undefined && { signal }),
     ...(ifConfigurationId !== undefined && { ifConfigurationId }),
   };
   const deadlineMs = performance.now() + fillTimeoutMs;

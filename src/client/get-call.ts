@@ -1,9 +1,12 @@
 import { type Answer, Call, type CallTraits, type OutgoingRequest, unexpectedAnswer } from './call.ts';
 import type { KvError } from './errors.ts';
 
+/** Bytes in memory of their own, which web interfaces ask for: from TypeScript 5.7 on `Uint8Array<ArrayBuffer>`. */
+export type OwnBytes = ReturnType<Uint8Array['slice']>;
+
 /** A key's value and the revision of its last change. */
 export interface KvValue {
-  readonly value: Uint8Array;
+  readonly value: OwnBytes;
   readonly revision: number;
 }
 

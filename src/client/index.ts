@@ -28,6 +28,6 @@ export {
 } from './client.ts';
 export type { ClusterStatus, MemberStatus, Stranger } from './cluster-status.ts';
 export { KvError, type KvErrorCode } from './errors.ts';
-export type { KvValue } from './get-call.ts';
+export type { KvValue, OwnBytes } from './get-call.ts';
 export type { Bytes } from './input.ts';
 export type { DeleteResult, PutResult } from './write-call.ts';

@@ -4,6 +4,7 @@ import { nodeIdMax } from '../cluster/node-list.ts';
 import { keyBytesMax, keyProblem, valueProblem } from '../kv/command.ts';
 import type { Consistency, TargetNode } from '../wire/client-message.ts';
 import { membersMax, timeoutMsMax } from '../wire/limits.ts';
+import { abortedError } from './call-errors.ts';
 import { KvError } from './errors.ts';
 
 /*
@@ -25,6 +26,19 @@ export function checkedOptions<Options>(options: Options, known: readonly (keyof
   const unknown = Object.keys(options).find((name) => !(known as readonly string[]).includes(name));
   if (unknown === undefined) return options;
   throw notApplied('invalid', `the options have ${unknown}: there are ${known.join(', ')}`);
+}
+
+/**
+ * Those of a call. A name that is none of `known` is refused: who writes it means something by it, such as a condition on a write.
+ * A bare number would be passed over in silence, too.
+ */
+export function checkCallOptions(options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    throw notApplied('invalid', `the options are ${shown(options)}: give an object, such as { timeoutMs: 500 }`);
+  }
+  for (const name in options) {
+    if (!known.includes(name)) throw notApplied('invalid', `the options have ${name}: there are ${known.join(', ')}`);
+  }
 }
 
 /** Undefined: linearizable. */
@@ -55,26 +69,32 @@ export function checkedPrefix(prefix: Bytes): Uint8Array {
   throw notApplied('tooLarge', `the prefix has ${bytes.length} bytes: at most ${keyBytesMax} are allowed`);
 }
 
+/** The id of a configuration, if there is one. */
+export function checkedConfigurationId(id: number | undefined): number | undefined {
+  if (id === undefined || (Number.isSafeInteger(id) && id >= 0)) return id;
+  throw notApplied('invalid', `ifConfigurationId is ${shown(id)}: give a whole number, as clusterStatus() tells it`);
+}
+
 /** A whole number from 1 to `max`. */
 export function checkedCount(count: number, max: number, what: string): number {
   if (Number.isInteger(count) && count >= 1 && count <= max) return count;
-  throw notApplied('invalid', `${what} is ${count}: give a whole number from 1 to ${max}`);
+  throw notApplied('invalid', `${what} is ${shown(count)}: give a whole number from 1 to ${max}`);
 }
 
-/** How long a call that was given these options may take, if they say. A bare number would otherwise be passed over in silence. */
-export function timeoutMsIn(options: { readonly timeoutMs?: number } | undefined): number | undefined {
-  if (options === undefined || options === null) return undefined;
-  if (typeof options !== 'object') {
-    throw notApplied('invalid', `the options are ${String(options)}: give an object, such as { timeoutMs: 500 }`);
-  }
-  return options.timeoutMs === undefined ? undefined : checkedTimeoutMs(options.timeoutMs);
-}
-
-export function checkedTimeoutMs(timeoutMs: number): number {
+export function checkedTimeoutMs(timeoutMs: number, what = 'timeoutMs'): number {
   // A text of digits would pass for a number, and be added as a text.
   if (typeof timeoutMs === 'number' && timeoutMs >= 1 && timeoutMs <= timeoutMsMax) return timeoutMs;
-  const given = typeof timeoutMs === 'string' ? `'${timeoutMs}', a text` : String(timeoutMs);
-  throw notApplied('invalid', `timeoutMs is ${given}: give 1 to ${timeoutMsMax} milliseconds`);
+  throw notApplied('invalid', `${what} is ${shown(timeoutMs)}: give 1 to ${timeoutMsMax} milliseconds`);
+}
+
+/** The signal among these options, if there is one. Throws `aborted` if that is what it is already. */
+export function signalIn({ signal }: { readonly signal?: AbortSignal }): AbortSignal | undefined {
+  if (signal === undefined) return undefined;
+  if (!(signal instanceof AbortSignal)) {
+    throw notApplied('invalid', `signal is ${String(signal)}: give the signal of an AbortController`);
+  }
+  if (signal.aborted) throw abortedError(signal, 'notApplied');
+  return signal;
 }
 
 /** The members of a next configuration, each once, ascending. */
@@ -98,9 +118,14 @@ function checkedNode(target: TargetNode): TargetNode {
     throw notApplied('invalid', `a node is ${String(target)}: give its id, or { id, address }`);
   }
   const { id, address, isRebuilt } = target;
+  const unknown = Object.keys(target).find((name) => !['id', 'address', 'isRebuilt'].includes(name));
+  if (unknown !== undefined) throw notApplied('invalid', `a node has ${unknown}: there are id and address`);
   checkedCount(id, nodeIdMax, 'node id');
   const node = { id, ...(isRebuilt === true && { isRebuilt }) };
   if (address === undefined) return node;
+  if (typeof address !== 'string') {
+    throw notApplied('invalid', `the address of node ${id} is ${shown(address)}: give host:port`);
+  }
   try {
     return { ...node, address: memberAddress(address, `the address of node ${id},`) };
   } catch (error) {
@@ -112,7 +137,16 @@ function checkedNode(target: TargetNode): TargetNode {
 function bytesOf(bytes: Bytes, what: string): Uint8Array {
   if (typeof bytes === 'string') return encodedText(bytes, what);
   if (bytes instanceof Uint8Array) return bytes;
-  throw notApplied('invalid', `the ${what} is ${typeof bytes}: give a string or a Uint8Array`);
+  throw notApplied('invalid', `the ${what} is ${kindOf(bytes)}: give a string or a Uint8Array`);
+}
+
+function kindOf(value: unknown): string {
+  return typeof value === 'object' && value !== null ? `an object (${value.constructor?.name})` : String(value);
+}
+
+/** A text would else look like the number that it is not. */
+function shown(value: unknown): string {
+  return typeof value === 'string' ? `'${value}', a text` : String(value);
 }
 
 /** The platform would put the same character for each half of a pair that lacks the other: two keys would be one. */

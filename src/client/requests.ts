@@ -105,7 +105,7 @@ export class Requests implements Sweepable {
 
   sweep(nowMs: number): boolean {
     if (this.#isClosed) return false;
-    for (const call of this.#liveCallsFound()) if (nowMs >= call.deadlineMs) this.#expire(call);
+    for (const call of this.#liveCallsFound()) if (call.isOver(nowMs)) this.#expire(call);
     this.#dropDone();
     this.#router.sweep(nowMs);
     this.#leaderRoute.sweep(this.#router.current, nowMs, this.#patienceMs());

@@ -76,6 +76,7 @@ export class WriteCall extends Call {
     const startedMs = this.deadlineMs - this.timeoutMs;
     const again = new WriteCall(this.#owner, this.key, this.value, this.timeoutMs, this.#promised, startedMs);
     again.order = this.order;
+    again.signal = this.signal;
     return again;
   }
 

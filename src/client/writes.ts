@@ -1,6 +1,7 @@
 import { encodeCommand } from '../kv/command.ts';
 import type { RefusalReason } from '../kv/outcome.ts';
 import { type Answer, outgoing, PromiseCall, traits, unexpectedAnswer } from './call.ts';
+import { abortedError } from './call-errors.ts';
 import { CallQueue } from './call-queue.ts';
 import { KvError } from './errors.ts';
 import type { Requests } from './requests.ts';
@@ -66,7 +67,11 @@ export class Writes implements WriteOwner, Sweepable {
 
   sweep(nowMs: number): boolean {
     for (const call of this.#queue) {
-      if (nowMs < call.deadlineMs || call.isDone) continue;
+      if (call.isDone || !call.isOver(nowMs)) continue;
+      if (call.signal?.aborted) {
+        this.#rejectQueued(call, abortedError(call.signal, 'notApplied'));
+        continue;
+      }
       const message = `no majority let the write begin within ${Math.ceil(call.timeoutMs)} ms`;
       this.#rejectQueued(call, new KvError('noMajority', message, 'notApplied'));
     }

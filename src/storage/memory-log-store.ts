@@ -11,7 +11,7 @@ import { otherClusterError } from './data-directory-error.ts';
  * For tests, examples and simulation.
  */
 export class MemoryLogStore implements LogStore {
-  readonly sequence = new MemorySequence<Uint8Array>();
+  readonly sequence: MemorySequence<Uint8Array> = new MemorySequence();
   readonly state: PaxosState = { promise: bottomBallot, acceptedRound: bottomBallot, decidedIndex: 0 };
   readonly incarnation: number;
   readonly nonce = randomBytes(8).toString('hex');

@@ -111,6 +111,8 @@ describe('calls', () => {
     expect(first.requests.filter((request) => request.type === 'list').length).toBeGreaterThan(1);
     expect(all[3]?.value.length).toBe(value.length);
     expect((await client.list('a', { limit: 7 })).map((pair) => text(pair.key))).toHaveLength(7);
+    const behind = await client.list('a', { after: 'a6', limit: 2 });
+    expect(behind.map((pair) => text(pair.key))).toEqual(['a7', 'a8']);
     const scanned: (string | undefined)[] = [];
     for await (const pair of client.scan()) scanned.push(text(pair.key));
     expect(scanned).toHaveLength(11);
@@ -159,7 +161,18 @@ describe('bad input is refused before anything is sent', () => {
     ['a long key', (c) => c.get('k'.repeat(1025)), 'tooLarge', 'the key has 1025 bytes'],
     ['a key that is long in UTF-8', (c) => c.delete('é'.repeat(513)), 'tooLarge', 'the key has 1026 bytes'],
     ['a large value', (c) => c.put('k', new Uint8Array(1024 * 1024 + 1)), 'tooLarge', 'the value has 1048577 bytes'],
-    ['a key of another type', (c) => c.get(5 as never), 'invalid', 'the key is number'],
+    ['a key of another type', (c) => c.get(5 as never), 'invalid', 'the key is 5: give'],
+    ['a list for a key', (c) => c.put(['k'] as never, 'v'), 'invalid', 'the key is an object (Array)'],
+    ['an ArrayBuffer', (c) => c.put('k', new ArrayBuffer(1) as never), 'invalid', 'an object (ArrayBuffer)'],
+    ['an option that a put has not', (c) => c.put('k', 'v', { ifRevision: 0 } as never), 'invalid', 'have ifRevision'],
+    ['nor a read', (c) => c.list('k', { prefix: 'l' } as never), 'invalid', 'there are timeoutMs, signal, consistency'],
+    ['nor a node', (c) => c.reconfigure([{ id: 1, adress: 'h:1' } as never]), 'invalid', 'a node has adress'],
+    ['an address that is no text', (c) => c.reconfigure([{ id: 1, address: 5 as never }]), 'invalid', 'node 1 is 5'],
+    ['a signal that is none', (c) => c.get('k', { signal: 'x' as never }), 'invalid', 'signal is x: give'],
+    ['no configuration', (c) => c.fill([1], { ifConfigurationId: Number.NaN }), 'invalid', 'ifConfigurationId is NaN'],
+    ['nor that', (c) => c.reconfigure([1], { ifConfigurationId: '1' as never }), 'invalid', "is '1', a text"],
+    ['no time to fill', (c) => c.reconfigure([1], { fillTimeoutMs: Number.NaN }), 'invalid', 'fillTimeoutMs is NaN'],
+    ['a limit that is a text', (c) => c.list('', { limit: '5' as never }), 'invalid', "limit is '5', a text"],
     ['a long prefix', (c) => c.list('p'.repeat(1025)), 'tooLarge', 'the prefix has 1025 bytes'],
     ['half a character', (c) => c.put('\ud800', 'v'), 'invalid', 'the key has half of a surrogate pair'],
     ['a value with half a character', (c) => c.put('k', 'a\udc00'), 'invalid', 'the value has half of a surrogate'],
@@ -724,6 +737,36 @@ describe('the window', () => {
       code: 'noMajority',
       outcome: 'notApplied',
     });
+  });
+});
+
+describe('a signal', () => {
+  const aborted = (outcome: string) => ({ code: 'aborted', outcome, cause: 'enough' });
+
+  it('that is aborted already sends nothing', async () => {
+    const { client, first } = await start(1);
+    const signal = AbortSignal.abort('enough');
+    const calls = [client.put('k', 'v', { signal }), client.get('k', { signal }), client.list('', { signal })];
+    for (const call of calls) expect(await errorOf(call)).toMatchObject(aborted('notApplied'));
+    expect(first.requests).toEqual([]);
+  });
+
+  it('ends calls long before their time, with what is known of them, and no others', async () => {
+    const { client, first } = await start(1, { outstandingWritesMax: 1, timeoutMs: 60_000 });
+    await client.put('k', 'v');
+    first.script = () => 'ignore';
+    const controller = new AbortController();
+    const { signal } = controller;
+    const calls = [client.put('a', 'v', { signal }), client.put('b', 'v', { signal }), client.get('k', { signal })];
+    calls.push(client.list('', { signal }) as never, client.clusterStatus({ signal }) as never);
+    const other = client.get('k', { timeoutMs: 1000 });
+    await vi.waitFor(() => expect(first.requests.some((request) => request.type === 'get')).toBe(true));
+    const begunMs = performance.now();
+    controller.abort('enough');
+    const errors = await Promise.all(calls.map(errorOf));
+    expect(performance.now() - begunMs).toBeLessThan(500);
+    expect(errors).toMatchObject(['unknown', ...Array(4).fill('notApplied')].map(aborted));
+    expect(await errorOf(other)).toMatchObject({ code: 'timeout' });
   });
 });
 
