@@ -484,6 +484,7 @@ class Node implements RunningNode {
   #fail(error: unknown): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
+    this.#log('error', 'the node ends', { reason: error instanceof Error ? error.message : String(error) });
     clearInterval(this.#timer);
     clearTimeout(this.#measuring);
     this.#links.close();

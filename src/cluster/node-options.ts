@@ -13,7 +13,15 @@ export interface CheckedNodeOptions {
   readonly address: string;
   readonly insecure?: boolean;
   readonly settings?: ClusterSettings;
+  readonly standsBy?: boolean;
+  readonly ownProcess?: unknown;
+  readonly log?: unknown;
 }
+
+const optionNames: readonly (keyof CheckedNodeOptions)[] = [
+  ...(['nodeId', 'dataDirectory', 'clusterName', 'nodes', 'address', 'insecure'] as const),
+  ...(['settings', 'standsBy', 'log', 'ownProcess'] as const),
+];
 
 /** Throws an {@link InputError} that names the first option that is wrong, and what would be right. */
 export function checkNodeOptions(options: CheckedNodeOptions): void {
@@ -23,14 +31,21 @@ export function checkNodeOptions(options: CheckedNodeOptions): void {
     );
   }
   const { nodeId, dataDirectory, clusterName, nodes, address, insecure = false, settings = {} } = options;
+  const unknown = Object.keys(options).find((name) => !(optionNames as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new InputError(`the options have ${unknown}: there are ${optionNames.join(', ')}`);
+  checkFlag(insecure, 'insecure');
+  checkFlag(options.standsBy, 'standsBy');
+  if (options.log !== undefined && typeof options.log !== 'function') {
+    throw new InputError(`log is ${String(options.log)}: give a function, or leave it out`);
+  }
   checkNodeId(nodeId, 'nodeId');
-  if (typeof dataDirectory !== 'string' || dataDirectory === '') {
-    throw new InputError(`dataDirectory is ${String(dataDirectory) || 'empty'}: give the path of a directory`);
+  if (typeof dataDirectory !== 'string' || dataDirectory === '' || dataDirectory.includes('\0')) {
+    throw new InputError(`dataDirectory is ${shown(dataDirectory)}: give the path of a directory`);
   }
   checkClusterName(checkText(clusterName, 'clusterName'));
   checkNodes(nodes);
   canonicalAddress(checkText(address, 'address'), 'address');
-  if (insecure !== true && !isLoopback(parseAddress(address).host)) {
+  if (!insecure && !isLoopback(parseAddress(address).host)) {
     throw new InputError(
       `address ${address} can be reached from other machines, and there is no authentication or encryption yet: ` +
         'listen on 127.0.0.1, or give insecure: true if the network is yours alone',
@@ -62,6 +77,18 @@ function checkNodes(nodes: ReadonlyMap<number, string>): void {
   refuseTwice(listed);
 }
 
+/** Anything but true would be taken for false, and a node that was to stand by would form a cluster. */
+function checkFlag(flag: unknown, what: string): void {
+  if (flag === undefined || typeof flag === 'boolean') return;
+  throw new InputError(`${what} is ${shown(flag)}: give true or false`);
+}
+
+/** A text would else look like what it is not. */
+function shown(value: unknown): string {
+  if (value === '') return 'empty';
+  return typeof value === 'string' ? `${JSON.stringify(value)}, a text` : String(value);
+}
+
 function checkText(text: unknown, what: string): string {
   if (typeof text === 'string') return text;
   throw new InputError(`${what} is ${String(text)}: give a text`);
@@ -69,7 +96,7 @@ function checkText(text: unknown, what: string): string {
 
 function checkNodeId(id: number, what: string): void {
   if (Number.isInteger(id) && id >= 1 && id <= nodeIdMax) return;
-  throw new InputError(`${what} is ${id}: give a whole number from 1 to ${nodeIdMax}`);
+  throw new InputError(`${what} is ${shown(id)}: give a whole number from 1 to ${nodeIdMax}`);
 }
 
 function checkSettings(settings: ClusterSettings): void {

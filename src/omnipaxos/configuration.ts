@@ -49,24 +49,28 @@ export function resolveOptions<T>(options: OmniPaxosOptions<T>): ResolvedOptions
   const quorum = options.quorum ?? majority(nodes.length);
   const wrongQuorum = quorumProblem(quorum, nodes.length);
   if (wrongQuorum) throw new RangeError(wrongQuorum);
-  const resolved = {
-    store: new MemoryStore<T>(),
-    startIndex: 0,
-    resendTicks: 5,
-    sizeOf: () => 1,
-    messageSizeMax: 4096,
-    syncSizeMax: Number.POSITIVE_INFINITY,
-    syncEntriesMax: Number.POSITIVE_INFINITY,
-    undecidedSizeMax: 1_000_000,
-    firstReadId: 1,
-    ...options,
+  // Each by itself: one that is given as undefined has its default, too.
+  const resolved: ResolvedOptions<T> = {
+    configurationId: options.configurationId,
+    pid,
+    peers,
     quorum,
+    store: options.store ?? new MemoryStore<T>(),
+    startIndex: options.startIndex ?? 0,
+    resendTicks: options.resendTicks ?? 5,
+    sizeOf: options.sizeOf ?? (() => 1),
+    messageSizeMax: options.messageSizeMax ?? 4096,
+    syncSizeMax: options.syncSizeMax ?? Number.POSITIVE_INFINITY,
+    syncEntriesMax: options.syncEntriesMax ?? Number.POSITIVE_INFINITY,
+    undecidedSizeMax: options.undecidedSizeMax ?? 1_000_000,
+    firstReadId: options.firstReadId ?? 1,
   };
+  if (typeof resolved.sizeOf !== 'function') throw new RangeError('sizeOf is no function of an entry');
   checkWhole('configurationId', resolved.configurationId, 0);
   checkWhole('startIndex', resolved.startIndex, 0);
   checkWhole('resendTicks', resolved.resendTicks, 1);
   checkWhole('firstReadId', resolved.firstReadId, 1);
-  for (const name of ['messageSizeMax', 'syncEntriesMax', 'undecidedSizeMax'] as const) {
+  for (const name of ['messageSizeMax', 'syncSizeMax', 'syncEntriesMax', 'undecidedSizeMax'] as const) {
     if (!(resolved[name] >= 1)) throw new RangeError(`${name} is ${resolved[name]}, it must be at least 1`);
   }
   if (resolved.syncSizeMax < Number.POSITIVE_INFINITY && resolved.syncSizeMax <= resolved.undecidedSizeMax) {

@@ -269,9 +269,10 @@ export class OmniPaxos<T> {
 
   /**
    * Takes over entries known to be decided (from catch-up), the first at `from`, which must not be past the decided index.
-   * What follows a StopSign is of the next configuration and left out. Throws a RangeError if `from` leaves a gap.
+   * What follows a StopSign is of the next configuration and left out. Throws a RangeError if `from` leaves a gap, or is no index.
    */
   installDecided(from: number, entries: readonly Entry<T>[]): void {
+    checkWhole('the index of decided entries', from, 0);
     if (from > this.#log.decidedIndex) {
       throw new RangeError(`decided entries from ${from}: only ${this.#log.decidedIndex} are decided here`);
     }

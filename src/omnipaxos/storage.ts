@@ -1,15 +1,6 @@
 import type { Ballot } from './ballot.ts';
 import type { Entry } from './entry.ts';
 
-/*
- * The two storage seams, and the store that makes what was staged through both durable in one step.
- *
- * Writes are *staged*: they are visible to reads at once, and durable only when `Store.durableWrite()` says so.
- * An implementation may make several transitions durable together, but never a part of one, with two exceptions: of entries that are appended
- * in the round accepted before, and nothing else, the first may be durable alone, since each might have come in a transition of its own; and a
- * trim may be durable before what was staged earlier.
- */
-
 /** The log. Indexes count from 0 over the whole life of the log, across configurations; they never restart. */
 export interface Sequence<T> {
   /** Index of the first entry that is still here; all below was trimmed. */
@@ -37,7 +28,12 @@ export interface PaxosState {
 }
 
 /**
- * Both seams behind one gate.
+ * The two storage seams behind one gate, which makes what was staged through both durable in one step.
+ *
+ * Writes are *staged*: they are visible to reads at once, and durable only when `durableWrite()` says so.
+ * An implementation may make several transitions durable together, but never a part of one, with two exceptions: of entries that are appended
+ * in the round accepted before, and nothing else, the first may be durable alone, since each might have come in a transition of its own; and a
+ * trim may be durable before what was staged earlier.
  *
  * The core stages writes, then calls `commit()` once for each transition and remembers the number.
  * What depends on the write leaves only when `durableWrite()` has reached it.
