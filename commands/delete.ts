@@ -13,6 +13,8 @@ export default class Delete extends ClientCommand {
     key: Args.string({ required: true, ignoreStdin: true, description: 'key, 1 to 1024 bytes' }),
   };
 
+  protected override readonly outputHint = ': the change was made all the same';
+
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Delete);
     const key = checkedKey(argumentBytes(args.key, 'KEY'));

@@ -25,6 +25,8 @@ export default class Put extends ClientCommand {
     file: Flags.string({ helpValue: 'FILE', description: 'take the value from a file' }),
   };
 
+  protected override readonly outputHint = ': the change was made all the same';
+
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Put);
     const key = checkedKey(argumentBytes(args.key, 'KEY'));

@@ -5,9 +5,11 @@ import { CommandError } from '../../src/cli/exit-codes.ts';
 import { awaitComplete } from '../../src/cli/membership/await-complete.ts';
 import { waitTimeoutFlag, waitTimeoutMsOf } from '../../src/cli/membership/membership-command.ts';
 import { MembershipReport } from '../../src/cli/membership/report.ts';
+import { statusWithLeader } from '../../src/cli/membership/status-with-leader.ts';
 import { printJson, printLine, printMessage } from '../../src/cli/output.ts';
 import { askYesNo, canAsk } from '../../src/cli/prompt.ts';
 import type { KvClient } from '../../src/client/client.ts';
+import type { ClusterStatus } from '../../src/client/cluster-status.ts';
 import { KvError } from '../../src/client/errors.ts';
 import { InputError } from '../../src/cluster/input-error.ts';
 import { parseNodeId } from '../../src/cluster/node-list.ts';
@@ -50,7 +52,7 @@ async function rebuild(
   nodeId: number,
   { isSure, waitTimeoutMs }: RebuildOptions,
 ): Promise<{ readonly node: number; readonly configurationId: number; readonly appliedIndex: number }> {
-  const status = await client.clusterStatus({ timeoutMs });
+  const status = await statusWithLeader(client, timeoutMs);
   const member = status.members.find(({ id }) => id === nodeId);
   if (!member?.isMember) {
     const ids = status.members.filter(({ isMember }) => isMember).map(({ id }) => id);
@@ -64,8 +66,9 @@ async function rebuild(
         `stop the node and start it with kv start --id ${nodeId} --rebuild`,
     );
   }
+  refuseWithoutOthers(status, nodeId);
   printMessage(
-    `configuration ${status.configurationId} ends: the former data directory of node ${nodeId} loses its vote`,
+    `configuration ${status.configurationId} is to end: the former data directory of node ${nodeId} loses its vote`,
   );
   printMessage(`  the next one has the same members: node ${nodeId} gets everything from the others and votes then`);
   if (!isSure && canAsk() && !(await askYesNo(`Rebuild node ${nodeId}?`))) {
@@ -74,6 +77,19 @@ async function rebuild(
   const { configurationId } = await client.rebuild(nodeId, { timeoutMs });
   await awaitRebuilt(client, { configurationId, newcomers: [nodeId], timeoutMs: waitTimeoutMs });
   return { node: nodeId, configurationId, appliedIndex: await appliedIndexOf(client, nodeId, member.address) };
+}
+
+/** The data comes from the others, and a majority of the members decides on it. */
+function refuseWithoutOthers({ members, leader, configurationId }: ClusterStatus, nodeId: number): void {
+  if (members.filter(({ isMember }) => isMember).length === 1) {
+    const message = `node ${nodeId} is the only member, nobody else has its data: make a new cluster of a backup with kv backup restore`;
+    throw new CommandError('conditionFailed', 'onlyMember', message);
+  }
+  if (leader !== undefined) return;
+  const message =
+    `configuration ${configurationId} has no leader with a majority in reach: start the members that are left; where too few are, ` +
+    'kv recover makes a new cluster of what they hold';
+  throw new CommandError('notReached', 'noMajority', message);
 }
 
 /** Whatever becomes of this question, the change stands: that it failed must not read as if nothing had happened. */

@@ -32,6 +32,8 @@ export class NewFile {
     const full = targetOf(resolve(path));
     const part = `${full}.${process.pid}-${begun++}.part`;
     if (!mayReplace) refuseTaken(full);
+    if (!existsSync(dirname(full)))
+      throw new InputError(`${full} cannot be written: there is no folder ${dirname(full)}`);
     try {
       removeCutOff(full);
       return new NewFile(full, part, mayReplace, await open(part, 'w', 0o600));

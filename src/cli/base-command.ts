@@ -27,9 +27,12 @@ export abstract class BaseCommand extends Command {
   /** What becomes of the command when its output cannot be written. */
   protected readonly onOutputError: 'exit' | 'ignore' = 'exit';
 
+  /** What to say then of a change that was asked for. */
+  protected readonly outputHint: string = '';
+
   protected override async init(): Promise<void> {
     await super.init();
-    handleOutputErrors(this.onOutputError);
+    handleOutputErrors(this.onOutputError, this.outputHint);
   }
 
   /** Parses as oclif does, and refuses what a command without arguments was given. Throws {@link InputError}. */

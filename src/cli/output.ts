@@ -37,10 +37,11 @@ export function isTerminalOutput(): boolean {
  * Settles what becomes of the process when its output cannot be written. Calling it again changes nothing.
  *
  * `exit`: whoever reads it may leave before its end, as in `kv list | head -1`: that is no failure, and ends the command.
- * Anything else, such as a full disk, is one. `ignore`: a node does not stop for its log.
+ * Anything else, such as a full disk, is one, told with `hint`. `ignore`: a node does not stop for its log.
  */
-export function handleOutputErrors(mode: 'exit' | 'ignore'): void {
-  setErrorListener(process.stdout, mode === 'exit' ? exitOnOutputError : ignoreOutputError);
+export function handleOutputErrors(mode: 'exit' | 'ignore', hint = ''): void {
+  const listener = mode === 'exit' ? (error: Error) => exitOnOutputError(error, hint) : ignoreOutputError;
+  setErrorListener(process.stdout, listener);
   // Whatever becomes of the messages, the exit code still tells.
   setErrorListener(process.stderr, ignoreOutputError);
 }
@@ -51,9 +52,9 @@ function setErrorListener(stream: NodeJS.WriteStream, listener: (error: Error) =
   stream.on('error', listener);
 }
 
-function exitOnOutputError(error: Error): void {
+function exitOnOutputError(error: Error, hint: string): void {
   if (isReaderGone(error)) process.exit(exitCodes.done.code);
-  printMessage(`kv: the output cannot be written: ${error.message}; a change that was asked for may have been made`);
+  printMessage(`kv: the output cannot be written: ${error.message}${hint}`);
   process.exit(exitCodes.internal.code);
 }
 

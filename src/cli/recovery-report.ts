@@ -86,7 +86,7 @@ export function quorumLeft(readings: readonly SurvivorView[]): string | undefine
   if (left.length < enough) return undefined;
   const ids = left.map(({ id }) => id).join(', ');
   return (
-    `nodes ${ids} are left of ${members.length} members, and that is enough: start them, nothing is lost then ` +
+    `nodes ${ids} are left of ${members.length} members, and that is enough: start them, nothing is lost then unless one is an older copy ` +
     '(--force makes a new cluster all the same)'
   );
 }

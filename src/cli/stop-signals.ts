@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { isatty } from 'node:tty';
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export type StopSignal = (typeof stopSignals)[number];
@@ -6,11 +7,18 @@ export type StopSignal = (typeof stopSignals)[number];
 /**
  * Resolves with the first signal that asks the process to stop. A second one ends it at once, with the exit code that shells
  * expect (128 + its number). Call before anything starts, so that no signal gets lost.
+ *
+ * A terminal that is closed stops what it shows, or takes words from. Who has none, as under `nohup`, goes on: Node does not keep what `nohup`
+ * settled for that signal.
  */
 export function stopRequested(onFirst: (signal: StopSignal) => void): Promise<StopSignal> {
   return new Promise((resolve) => {
     let isStopping = false;
     for (const signal of stopSignals) {
+      if (signal === 'SIGHUP' && !hasTerminal()) {
+        process.on(signal, () => {});
+        continue;
+      }
       process.on(signal, () => {
         if (isStopping) process.exit(128 + constants.signals[signal]);
         isStopping = true;
@@ -19,6 +27,10 @@ export function stopRequested(onFirst: (signal: StopSignal) => void): Promise<St
       });
     }
   });
+}
+
+function hasTerminal(): boolean {
+  return isatty(0) || isatty(1) || isatty(2);
 }
 
 /** Resolves when standard input ends: whoever started this process with a pipe to it is gone, however it went. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { lstatSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type ClusterDescription, clusterFileName, defaultCluster, parseClusterFile } from './cluster-file.ts';
 import { InputError } from './input-error.ts';
@@ -35,7 +35,8 @@ export function findUpward(directory: string): string | undefined {
   let current = resolve(directory);
   for (;;) {
     const path = join(current, clusterFileName);
-    if (existsSync(path)) return path;
+    // A link that leads nowhere, too: whoever made it did not mean the next file above.
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return path;
     const parent = dirname(current);
     if (parent === current) return undefined;
     current = parent;
@@ -47,15 +48,19 @@ function readClusterFile(path: string, nodesMax: number, origin: string): Cluste
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new InputError(`${path}, named by ${origin}, cannot be read: ${reasonOf(error)}`, { cause: error });
+    throw new InputError(`${path}, named by ${origin}, cannot be read: ${reasonOf(error, path)}`, { cause: error });
   }
   return parseClusterFile(text, path, nodesMax);
 }
 
-function reasonOf(error: unknown): string {
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+}
+
+function reasonOf(error: unknown, path: string): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT':
-      return 'there is no such file (kv init writes one)';
+      return isLink(path) ? 'it is a link to a file that is not there' : 'there is no such file (kv init writes one)';
     case 'EISDIR':
       return 'it is a directory';
     case 'EACCES':

@@ -87,8 +87,8 @@ export interface Self {
   readonly configuration: Configuration | undefined;
 }
 
-/** Why the node that says `hello` is not to be linked with, or undefined. */
-export function peerProblem(hello: PeerHello, self: Self): string | undefined {
+/** Why the node that says `hello`, with whatever directory, has no place here, or undefined. */
+export function strangerProblem(hello: PeerHello, self: Self): string | undefined {
   const { nodeId, clusterId } = self.identity;
   if (hello.nodeId === nodeId) return `it says that it is node ${nodeId}, which is this node`;
   if (hello.clusterName !== self.clusterName) {
@@ -98,9 +98,12 @@ export function peerProblem(hello: PeerHello, self: Self): string | undefined {
     const former = formerClusterProblem({ nodeId, clusterId, origin: self.configuration?.origin }, hello);
     return former ?? `its data is of cluster ${hello.clusterId}, this node's of ${clusterId}`;
   }
-  const foreign = originProblem(hello, self);
-  if (foreign !== undefined) return foreign;
-  const member = self.configuration?.members.find(({ id }) => id === hello.nodeId);
+  return originProblem(hello, self);
+}
+
+/** Why the member that says `hello` is not to be linked with: it votes with another directory. */
+export function otherDirectoryProblem(hello: PeerHello, configuration: Configuration | undefined): string | undefined {
+  const member = configuration?.members.find(({ id }) => id === hello.nodeId);
   if (!member || member.storageId === hello.storageId) return undefined;
   return (
     // It has to fit into the last word on a connection.

@@ -195,6 +195,8 @@ export class Reconfigurations {
     const [first] = this.#missing(nodes);
     if (first === undefined) return undefined;
     const { id, isRebuilt } = first;
+    const refused = this.#unreached.get(id);
+    if (isRebuilt && refused?.isRefusal) return `node ${id} cannot vote with what it runs with: ${refused.reason}`;
     if (isRebuilt)
       return `node ${id} does not run with another data directory: start it with \`kv start --id ${id} --rebuild\``;
     const reason = this.#unreached.get(id)?.reason;
@@ -329,7 +331,7 @@ export function cameFirst(configuration: Configuration, outcome: Failure['outcom
   return failure('reconfiguring', outcome, message);
 }
 
-/** The link has seen to it that it is of this cluster or of none: see `peerProblem`. */
+/** The link has seen to it that it is of this cluster or of none: see `strangerProblem`. */
 function newcomerProblem(hello: PeerHello, configuration: Configuration): string | undefined {
   const { nodeId, storageId } = hello;
   if (hello.protocolVersion !== protocolVersion) {

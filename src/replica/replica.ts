@@ -26,7 +26,7 @@ import { whyNoLeader } from './mode.ts';
 import { nodeStatus } from './node-status.ts';
 import { Openings, openedWith } from './openings.ts';
 import { failure, Output } from './output.ts';
-import { Peers, peerProblem } from './peers.ts';
+import { otherDirectoryProblem, Peers, strangerProblem } from './peers.ts';
 import { PeersToDial } from './peers-to-dial.ts';
 import { Reconfigurations } from './reconfigurations.ts';
 import type { ReplicaSettings } from './settings.ts';
@@ -466,10 +466,12 @@ export class Replica {
 
   #onPeerConnected(hello: PeerHello): void {
     const { identity, configuration } = this.#store;
-    const refusal = peerProblem(hello, { identity, configuration, clusterName: this.#options.initial.name });
-    if (refusal) {
+    const stranger = strangerProblem(hello, { identity, configuration, clusterName: this.#options.initial.name });
+    if (stranger) return this.#refuse(hello, 'stranger', stranger);
+    const otherDirectory = otherDirectoryProblem(hello, configuration);
+    if (otherDirectory) {
       this.#peers.refuse(hello, configuration, this.#nowMs);
-      return this.#refuse(hello, 'stranger', refusal);
+      return this.#refuse(hello, 'stranger', otherDirectory);
     }
     const olderCopy = this.#openings.olderCopyProblem(hello);
     if (olderCopy) return this.#refuse(hello, 'olderCopy', olderCopy);

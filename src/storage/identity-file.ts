@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
@@ -28,6 +28,11 @@ const creatingName = 'creating';
 /** Names in a data directory that do not exist without an identity. */
 const dataNames = ['log', 'state'];
 
+/** Whatever may be in a data directory, or in one that was just made, or is where a file system was mounted. */
+const ownNames =
+  /^(\..*|lost\+found|lock-.*|(identity|creating|closed|origin|older-copy|seeding|reserve)(\.new)?|log|state|trial)$/;
+const ownDataNames = /^(\..*|\d{20}\.wal(\.new)?|data\.mdb|lock\.mdb|trial)$/;
+
 /** What the identity file says. */
 export interface DirectoryIdentity {
   readonly nodeId: NodeId;
@@ -47,6 +52,7 @@ export function readIdentity(path: string, { nodeId, clusterName }: DirectoryUse
   const file = join(path, fileName);
   if (!existsSync(file)) {
     if (existsSync(join(path, creatingName))) return undefined;
+    refuseForeign(path);
     const data = dataNames.find((name) => existsSync(join(path, name)));
     if (data === undefined) return undefined;
     throw damaged(`${path} is damaged: it has data ('${data}') but no file '${fileName}'`);
@@ -70,6 +76,29 @@ export function assertDataDirectory(path: string): void {
 /** True if `path` holds data, or what a crash left while it was being made. */
 export function hasData(path: string): boolean {
   return [fileName, creatingName, ...dataNames].some((name) => existsSync(join(path, name)));
+}
+
+/** Refuses a directory without an identity in which something is that no node put there: it is somebody else's. */
+function refuseForeign(path: string): void {
+  const found = namesIn(path).find((name) => !ownNames.test(name)) ?? foreignIn(path);
+  if (found === undefined) return;
+  throw new DataDirectoryError(
+    'notEmpty',
+    `${path} is no data directory, and not empty ('${found}' is in it): give another one, which is made if it is absent`,
+  );
+}
+
+/** Other programs have folders of these names, too. */
+function foreignIn(path: string): string | undefined {
+  for (const folder of dataNames) {
+    const name = namesIn(join(path, folder)).find((each) => !ownDataNames.test(each));
+    if (name !== undefined) return join(folder, name);
+  }
+  return undefined;
+}
+
+function namesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
 }
 
 function checkUser(path: string, identity: DirectoryIdentity, { nodeId, clusterName }: DirectoryUser): void {

@@ -14,6 +14,7 @@ import { assertDataDirectory, type DirectoryIdentity, readOwnIdentity } from './
 import { dataFileName } from './lmdb-environment.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
 import type { LogHead } from './log-head.ts';
+import { olderCopyReason } from './older-copy.ts';
 import { refuseUnfinishedSeed } from './seeding-mark.ts';
 import { checkState } from './state-check.ts';
 import { DamagedError } from './storage-error.ts';
@@ -26,6 +27,8 @@ export interface DirectoryReading {
   readonly identity: DirectoryIdentity;
   readonly clusterId: string | undefined;
   readonly configuration: Configuration | undefined;
+  /** Another node has recognized it as an older copy of what its node voted with, and why. */
+  readonly olderCopy: string | undefined;
   /** Bounds of the log, promise and accepted round. */
   readonly head: LogHead;
   /** Entries of the log. Throws a DamagedError. */
@@ -73,6 +76,7 @@ async function readLocked(path: string, release: () => void): Promise<DirectoryR
     identity,
     clusterId: owner.clusterId,
     configuration: owner.configuration,
+    olderCopy: olderCopyReason(path),
     head,
     readLog: (from, to) => log.read(from, to),
     state,

@@ -1,10 +1,13 @@
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync, lstatSync, realpathSync, renameSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { VerifyReport } from '../cluster/verify-report.ts';
+import { assertReadable } from './access.ts';
+import { makeDirectory } from './data-directory.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { syncDirectory } from './durable-file.ts';
 import { type DirectoryUser, hasData, readIdentity } from './identity-file.ts';
+import { messageOf } from './storage-error.ts';
 import { type VerifyProgress, verifyDirectory } from './verify.ts';
 
 /** - `absent`: there is no data yet. - `sound`: nothing is wrong with it, and it stays. - `setAside`: it was renamed. */
@@ -23,8 +26,9 @@ export async function setAsideIfDamaged(
   user: DirectoryUser,
   onProgress?: VerifyProgress,
 ): Promise<SetAside> {
-  const path = resolve(directory);
+  const path = targetOf(directory);
   if (!existsSync(path) || !hasData(path)) return { type: 'absent' };
+  assertReadable(path);
   refuseStranger(path, user);
   const report = await verifyDirectory(path, onProgress);
   if (report.isSound) return { type: 'sound' };
@@ -34,11 +38,27 @@ export async function setAsideIfDamaged(
     renameSync(path, to);
   } catch (error) {
     lock.release();
-    throw error;
+    throw unmovable(path, error);
   }
   lock.release(to);
   syncDirectory(dirname(path));
+  // A link to it must lead somewhere.
+  if (path !== resolve(directory)) makeDirectory(path);
   return { type: 'setAside', to, report };
+}
+
+/** What is renamed is the directory, on its own disk, and not a link to it. */
+function targetOf(directory: string): string {
+  const path = resolve(directory);
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() && existsSync(path) ? realpathSync(path) : path;
+}
+
+/** A disk is mounted there, or the folder above is another user's. */
+function unmovable(path: string, error: unknown): unknown {
+  const code = String((error as NodeJS.ErrnoException).code);
+  if (!['EBUSY', 'EXDEV', 'EACCES', 'EPERM', 'EROFS'].includes(code)) return error;
+  const message = `${path} cannot be set aside (${messageOf(error)}): move all that is in it elsewhere, then start again with --rebuild`;
+  return new DataDirectoryError('notWritable', message, error);
 }
 
 /** What belongs to another is not this node's to move; what cannot be told any more is. */
@@ -52,7 +72,7 @@ function refuseStranger(path: string, user: DirectoryUser): void {
 
 /** The first that was set aside of those in the place of `directory`, and is there still; none if that was made with data since. */
 export function setAsideBeside(directory: string): string | undefined {
-  const path = resolve(directory);
+  const path = targetOf(directory);
   const first = asideName(path, 1);
   return existsSync(first) && !existsSync(join(path, 'origin')) ? first : undefined;
 }

@@ -20,6 +20,7 @@ function reading(disk: SimulatedDisk): DirectoryReading {
     identity: { nodeId: disk.nodeId, storageId: disk.storageId, clusterName: 'story' },
     clusterId,
     configuration,
+    olderCopy: undefined,
     head: { trimmedIndex, endIndex, ...paxos },
     readLog: (from, to) => sequence.read(from, to),
     state: new MemoryStateStore(disk.state),

@@ -30,6 +30,7 @@ function reading({
     identity: { nodeId: node, storageId: `${node}`, clusterName: 'c' },
     clusterId: '0123456789abcdef',
     configuration: { configurationId: configuration, startIndex, members: [] },
+    olderCopy: undefined,
     head: { trimmedIndex: 0, endIndex: accepted, decidedIndex: decided, promise: ballot, acceptedRound: ballot },
     readLog: () => [],
     state: new MemoryStateStore(disk),

@@ -19,11 +19,9 @@ import { findProblems, pauseNote, stopAt } from './checks.ts';
 import { fillNewcomers } from './fill-newcomers.ts';
 import type { MembershipChange } from './membership-change.ts';
 import { MembershipReport, type OutputMode } from './report.ts';
+import { statusWithLeader } from './status-with-leader.ts';
 import type { Target } from './target.ts';
 
-/** How long the election of a leader may take. */
-const leaderPatienceMs = 5000;
-const pollMs = 100;
 /** How long a node may take to start again, in the moment at which its cluster is to be changed: less than newcomers go on filling themselves. */
 const restartPatienceMs = 5_000;
 const restartPollMs = 500;
@@ -86,16 +84,6 @@ export async function changeMembers(
   await report.decided(decided);
   await wait(client, decided, options.waitTimeoutMs, report);
   await report.done(decided, true);
-}
-
-/** Right after a leader has gone there is none for a moment: that is no reason to give up. */
-async function statusWithLeader(client: MembershipSession['client'], timeoutMs: number): Promise<ClusterStatus> {
-  const deadlineMs = performance.now() + Math.min(timeoutMs, leaderPatienceMs);
-  for (;;) {
-    const status = await client.clusterStatus({ timeoutMs });
-    if (status.leader !== undefined || performance.now() >= deadlineMs) return status;
-    await delay(pollMs);
-  }
 }
 
 /** Throws if the change is not sound; gives the warnings that are left, shown to people. */
