@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { usePlatformByteStrings } from './base/bytes.ts';
@@ -10,6 +11,7 @@ import type { OwnProcess } from './host/own-process.ts';
 import { calmLog } from './network/calm-log.ts';
 import type { ClientConnection } from './network/client-connection.ts';
 import { Gateway, limitsFor } from './network/gateway.ts';
+import { tryListening } from './network/listen-errors.ts';
 import type { Log } from './network/log.ts';
 import { isDialAddress, type PeerHandle, PeerLinks } from './network/peer-links.ts';
 import type { NodeId } from './omnipaxos/ballot.ts';
@@ -19,6 +21,7 @@ import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts';
 import { olderCopyError } from './storage/data-directory-error.ts';
 import { FlushTimer } from './storage/flush-timer.ts';
+import { hasData } from './storage/identity-file.ts';
 import { isFullDisk } from './storage/storage-error.ts';
 import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
@@ -93,6 +96,8 @@ const writeBytesMin = 2 * 1024 * 1024;
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   checkNodeOptions(options);
+  // No directory is made for a node that cannot run.
+  if (!hasData(resolve(options.dataDirectory))) await tryListening(parseAddress(options.address));
   const directory = await openDataDirectory({
     path: options.dataDirectory,
     nodeId: options.nodeId,

@@ -52,6 +52,7 @@ async function rebuild(
   nodeId: number,
   { isSure, waitTimeoutMs }: RebuildOptions,
 ): Promise<{ readonly node: number; readonly configurationId: number; readonly appliedIndex: number }> {
+  refuseOnlyMember(await client.clusterStatus({ timeoutMs }), nodeId);
   const status = await statusWithLeader(client, timeoutMs);
   const member = status.members.find(({ id }) => id === nodeId);
   if (!member?.isMember) {
@@ -66,7 +67,7 @@ async function rebuild(
         `stop the node and start it with kv start --id ${nodeId} --rebuild`,
     );
   }
-  refuseWithoutOthers(status, nodeId);
+  refuseWithoutLeader(status);
   printMessage(
     `configuration ${status.configurationId} is to end: the former data directory of node ${nodeId} loses its vote`,
   );
@@ -79,12 +80,16 @@ async function rebuild(
   return { node: nodeId, configurationId, appliedIndex: await appliedIndexOf(client, nodeId, member.address) };
 }
 
-/** The data comes from the others, and a majority of the members decides on it. */
-function refuseWithoutOthers({ members, leader, configurationId }: ClusterStatus, nodeId: number): void {
-  if (members.filter(({ isMember }) => isMember).length === 1) {
-    const message = `node ${nodeId} is the only member, nobody else has its data: make a new cluster of a backup with kv backup restore`;
-    throw new CommandError('conditionFailed', 'onlyMember', message);
-  }
+/** The data comes from the others. */
+function refuseOnlyMember({ members }: ClusterStatus, nodeId: number): void {
+  const ids = members.filter(({ isMember }) => isMember).map(({ id }) => id);
+  if (ids.length > 1 || !ids.includes(nodeId)) return;
+  const message = `node ${nodeId} is the only member, nobody else has its data: make a new cluster of a backup with kv backup restore`;
+  throw new CommandError('conditionFailed', 'onlyMember', message);
+}
+
+/** A majority of the members decides on it. */
+function refuseWithoutLeader({ leader, configurationId }: ClusterStatus): void {
   if (leader !== undefined) return;
   const message =
     `configuration ${configurationId} has no leader with a majority in reach: start the members that are left; where too few are, ` +

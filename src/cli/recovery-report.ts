@@ -8,6 +8,7 @@ interface SurvivorView {
   readonly identity: { readonly nodeId: number; readonly storageId: string };
   readonly clusterId: string | undefined;
   readonly configuration: Configuration | undefined;
+  readonly olderCopy: string | undefined;
   readonly head: {
     readonly decidedIndex: number;
     readonly endIndex: number;
@@ -31,7 +32,12 @@ export function describeSurvivors(readings: readonly SurvivorView[], lost: reado
     String(state.durableIndex),
   ]);
   const table = rows.length === 0 ? [] : formatTable([columns, ...rows], [1, 3, 4, 5, 6, 7]);
-  return [...table, ...lost.map(({ path, problem }) => `not usable: ${path}: ${problem}`)];
+  const older = readings.filter(({ olderCopy }) => olderCopy !== undefined);
+  return [
+    ...table,
+    ...older.map(({ path, olderCopy }) => `older copy: ${path}: it lacks what its node voted for since (${olderCopy})`),
+    ...lost.map(({ path, problem }) => `not usable: ${path}: ${problem}`),
+  ];
 }
 
 /** What is kept, and what may be lost. */
@@ -73,20 +79,23 @@ export function outsidersProblem(readings: readonly SurvivorView[]): string | un
   );
 }
 
-/** Says so if enough members are left: then nothing needs to be lost. */
+/** Says so if enough members are left: then nothing needs to be lost. One that was rolled back is not left: it forgot what it voted for. */
 export function quorumLeft(readings: readonly SurvivorView[]): string | undefined {
   const byId = (a: Configuration, b: Configuration) => b.configurationId - a.configurationId;
   const [latest] = readings.flatMap(({ configuration }) => configuration ?? []).sort(byId);
   if (latest === undefined) return undefined;
   const { members, quorum } = latest;
   const left = members.filter(({ id, storageId }) =>
-    readings.some(({ identity }) => identity.nodeId === id && identity.storageId === storageId),
+    readings.some(
+      ({ identity, olderCopy }) =>
+        identity.nodeId === id && identity.storageId === storageId && olderCopy === undefined,
+    ),
   );
   const enough = quorum ? Math.max(quorum.prepare, quorum.accept) : Math.floor(members.length / 2) + 1;
   if (left.length < enough) return undefined;
   const ids = left.map(({ id }) => id).join(', ');
   return (
-    `nodes ${ids} are left of ${members.length} members, and that is enough: start them, nothing is lost then unless one is an older copy ` +
+    `nodes ${ids} are left of ${members.length} members, and that is enough: start them, nothing is lost then, unless one is an older copy ` +
     '(--force makes a new cluster all the same)'
   );
 }

@@ -6,7 +6,7 @@ import type { ClientRequest } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, peerPath } from '../wire/handshake.ts';
 import { clientFrameBytesMax, peerFrameBytesMax } from '../wire/limits.ts';
 import { ClientConnection } from './client-connection.ts';
-import { AddressInUseError, CannotListenError } from './listen-errors.ts';
+import { listenError } from './listen-errors.ts';
 import type { Log } from './log.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { socketOptions } from './sockets.ts';
@@ -97,7 +97,7 @@ export class Gateway {
 
   /**
    * Starts to listen; port 0 takes any free one. Gives the address it listens at.
-   * Rejects with {@link AddressInUseError} or {@link CannotListenError}.
+   * Rejects with an AddressInUseError or a CannotListenError.
    */
   listen({ host, port }: { readonly host: string; readonly port: number }): Promise<{ host: string; port: number }> {
     const server = this.#server;
@@ -214,17 +214,4 @@ function answerJson(response: ServerResponse, status: number, body: object): voi
 function refuseUpgrade(tcp: Duplex, status: string, reason: string): void {
   tcp.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n${reason}\n`);
   tcp.once('finish', () => tcp.destroy());
-}
-
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
-  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  if (error.code === 'EADDRINUSE') {
-    return new AddressInUseError(
-      `${address} is in use: is this node running already? Stop what listens there, or give the node another address`,
-      { cause: error },
-    );
-  }
-  return new CannotListenError(`cannot listen at ${address} (${error.message}): give an address of this machine`, {
-    cause: error,
-  });
 }

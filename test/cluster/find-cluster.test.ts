@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -32,6 +32,12 @@ describe('findCluster', () => {
     expect(find({}).name).toBe('far');
     write('a/kv.json', 'near');
     expect(find({})).toMatchObject({ name: 'near', path: join(directory, 'a/kv.json'), home: join(directory, 'a') });
+  });
+
+  test('a link that leads nowhere is not passed over for a file above', () => {
+    write('kv.json', 'far');
+    symlinkSync(join(directory, 'gone.json'), join(directory, 'a/kv.json'));
+    expect(() => find({})).toThrow(/a\/kv\.json, .* cannot be read: it is a link to a file that is not there/);
   });
 
   test('the flag wins over the variable, and the variable over the file upward', () => {

@@ -10,7 +10,7 @@ it('a node that a peer refuses before it has begun says why, and does not close 
   onTestFinished(() => scratch.remove());
   const dataDirectory = scratch.fresh();
   // Measuring its space, the last step before it begins, takes it longer than the peer needs to find it.
-  const many = join(dataDirectory, 'many');
+  const many = join(dataDirectory, '.many');
   mkdirSync(many, { recursive: true });
   for (let file = 0; file < 3000; file++) writeFileSync(join(many, String(file)), '');
   const one = await TestNode.start(1, { olderCopies: [3], limits: { redialMaxMs: 50 } });
@@ -30,4 +30,16 @@ it('a node that a peer refuses before it has begun says why, and does not close 
   await expect(ended).rejects.toThrow('(node 1 says: an older copy)');
   await until(() => expect(one.accepted.size).toBe(0));
   expect(existsSync(join(dataDirectory, 'closed'))).toBe(false);
+});
+
+it('a node that cannot listen leaves no directory behind', async () => {
+  const scratch = new Scratch();
+  onTestFinished(() => scratch.remove());
+  const taken = await TestNode.start(1);
+  const dataDirectory = join(scratch.fresh(), 'data');
+  const { address } = taken;
+  const started = startNode({ nodeId: 1, dataDirectory, clusterName: 'test', nodes: new Map([[1, address]]), address });
+  await expect(started).rejects.toMatchObject({ name: 'AddressInUseError' });
+  expect(existsSync(dataDirectory)).toBe(false);
+  await taken.stop();
 });

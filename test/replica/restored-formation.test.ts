@@ -200,3 +200,23 @@ function expectFormed(cluster: Cluster): void {
   cluster.converge(1, 2, 3);
   expect(cluster.localValue(3, 'key-007')).toBe('value 7');
 }
+
+it('a member is not rebuilt with a directory that was made for a cluster that is yet to form', () => {
+  const cluster = new Cluster([1, 2, 3]);
+  const leader = cluster.elect();
+  const victim = [1, 2, 3].find((id) => id !== leader) as NodeId;
+  cluster.crash(victim);
+  cluster.wipe(victim);
+  seed(cluster.disk(victim), backup);
+  cluster.start(victim);
+  cluster.tick(5);
+  const nodes = [1, 2, 3].map((id) => (id === victim ? { id, isRebuilt: true } : { id }));
+  const ask = cluster.ask(leader, { type: 'reconfigure', nodes }, 60_000);
+  cluster.until('the rebuild is answered', () => ask.answer !== undefined);
+  expect(ask.answer).toMatchObject({
+    type: 'failed',
+    outcome: 'notApplied',
+    message: expect.stringContaining(`start node ${victim} with an empty one`),
+  });
+  expect(cluster.log(leader).configuration?.configurationId).toBe(1);
+});

@@ -8,7 +8,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openDataDirectory } from '../../src/storage/data-directory.ts';
 import type { DataDirectoryError } from '../../src/storage/data-directory-error.ts';
@@ -90,6 +90,13 @@ describe('a new directory', () => {
     await second.close();
   });
 
+  it('may be one where a file system is mounted', async () => {
+    mkdirSync(join(path, 'lost+found'), { recursive: true });
+    writeFileSync(join(path, '.keep'), '');
+    await make();
+    expect(existsSync(join(path, 'identity'))).toBe(true);
+  });
+
   it('gets another storage id than any before', async () => {
     await make();
     const before = readFileSync(join(path, 'identity'), 'latin1');
@@ -108,6 +115,23 @@ describe('a new directory', () => {
 });
 
 describe('a directory is refused, unchanged,', () => {
+  it.each([
+    ['another program', ['precious']],
+    ['another program with a folder log', ['log/syslog']],
+    ['several nodes', ['node-1/identity', 'node-2/identity']],
+  ])('of %s', async (_name, files) => {
+    for (const file of files) {
+      mkdirSync(dirname(join(path, file)), { recursive: true });
+      writeFileSync(join(path, file), '');
+    }
+    const refused = await refusalOf({ path, nodeId: 1 });
+    expect(refused.code).toBe('notEmpty');
+    expect(refused.message).toContain(
+      `is no data directory, and not empty ('${files[0]?.replace(/\/identity$/, '')}' is in it)`,
+    );
+    expect(existsSync(join(path, 'identity'))).toBe(false);
+  });
+
   it('for another node', async () => {
     await make();
     const before = contents();

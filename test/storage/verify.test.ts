@@ -1,10 +1,19 @@
-import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { spaceRowId } from '../../src/kv/space-register.ts';
 import { openDataDirectory } from '../../src/storage/data-directory.ts';
 import { markOlderCopy } from '../../src/storage/older-copy.ts';
-import { setAsideIfDamaged } from '../../src/storage/set-aside.ts';
+import { setAsideBeside, setAsideIfDamaged } from '../../src/storage/set-aside.ts';
 import { verifyDirectory } from '../../src/storage/verify.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { BundledChild } from './bundled-child.ts';
@@ -225,6 +234,27 @@ it('refuses what is in use, what is newer and what is no data directory, unchang
   const before = everything();
   await expect(verifyDirectory(path)).rejects.toMatchObject({ code: 'newerFormat' });
   expect(everything()).toEqual(before);
+});
+
+it('does not set aside what is no data directory, whatever names are in it', async () => {
+  mkdirSync(join(path, 'log'), { recursive: true });
+  writeFileSync(join(path, 'log', 'syslog'), 'precious');
+  await expect(setAsideIfDamaged(path, user)).rejects.toMatchObject({
+    code: 'notEmpty',
+    message: expect.stringContaining("'log/syslog' is in it"),
+  });
+  expect(readFileSync(join(path, 'log', 'syslog'), 'utf8')).toBe('precious');
+});
+
+it('sets aside what a link leads to, on its own disk, and the link leads to an empty one then', async () => {
+  await make();
+  const target = path;
+  const link = `${path}-link`;
+  symlinkSync(target, link);
+  rmSync(join(path, 'state', 'data.mdb'));
+  expect(await setAsideIfDamaged(link, user)).toMatchObject({ type: 'setAside', to: `${target}.damaged-1` });
+  expect(readdirSync(link)).toEqual([]);
+  expect(setAsideBeside(link)).toBe(`${target}.damaged-1`);
 });
 
 it('sets aside what is damaged, and nothing else', async () => {
