@@ -94,7 +94,7 @@ function describeSpace(space: NodeSpace | undefined): string {
 
 function describeReadOnly(full: readonly number[]): string {
   const have = full.length === 1 ? 'has' : 'have';
-  return `no puts: ${nodes(full)} ${have} no space; delete keys, make room, or replace it with kv member replace`;
+  return `no puts: ${nodes(full)} ${have} no space; delete keys, make room, or replace ${full.length > 1 ? 'them' : 'it'} with kv member replace`;
 }
 
 function remarksOn(node: StatusOfNode, report: StatusReport): string[] {

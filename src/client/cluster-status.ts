@@ -115,7 +115,9 @@ function summary(found: ReadonlyMap<number, NodeStatus>): ClusterStatus {
   const view = newest(found);
   const leader = leaderOf(found, view);
   const memberIds = new Set(view.members.map((member) => member.id));
-  const decidedIndex = Math.max(...[...found.values()].map((status) => status.decidedIndex));
+  // One that begins with the data of another cluster counts from far above.
+  const own = [...found.values()].filter((status) => status.clusterId === view.clusterId);
+  const decidedIndex = Math.max(...own.map((status) => status.decidedIndex));
   const members = [...view.members]
     .sort((a, b) => a.id - b.id)
     .map(({ id, address, storageId }) => {
@@ -156,7 +158,7 @@ function memberStatus(
     isMember: false,
     state: status?.state,
     configurationId: status?.configurationId,
-    lag: status && decidedIndex - status.decidedIndex,
+    lag: status && Math.max(0, decidedIndex - status.decidedIndex),
     hasOtherDirectory: false,
     trimmedIndex: status?.trimmedIndex,
     connected: status?.connected,
