@@ -73,7 +73,8 @@ export class Alignment {
 
   #tryNext(): void {
     const highest = Math.max(...this.#applied.values());
-    const ahead = this.#highest === 0 ? 0 : 2 * (highest - this.#highest);
+    // A donor that was started again may have fallen back behind the last time.
+    const ahead = this.#highest === 0 ? 0 : Math.max(0, 2 * (highest - this.#highest));
     const first = this.#first.shift();
     if (first === undefined) this.#highest = highest;
     this.#index = first ?? highest + ahead;

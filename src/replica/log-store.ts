@@ -24,6 +24,8 @@ export interface LogStore extends Store<Uint8Array> {
    * at the bottom (a fresh ballot space); the log and the decided index go on.
    */
   setConfiguration(configuration: Configuration): void;
+  /** Stages the decided index as it is: a flush is worth it for that alone, too. */
+  stageDecided(): void;
   /**
    * True when a flush would write something. A change of the decided index alone does not count: it rides along with
    * the next flush, and its commit is durable as soon as everything before it is.

@@ -122,8 +122,15 @@ export class PendingWrites {
       }
     }
     for (const write of expired) this.remove(write);
+    this.#forgetRemoved();
     for (const [session, numbers] of this.#sessions) if (numbers.size === 0) this.#sessions.delete(session);
     return expired;
+  }
+
+  /** Without a leader in reach nothing is proposed, and what is over its time would be held for ever. */
+  #forgetRemoved(): void {
+    if (this.#held.length <= 2 * this.#count) return;
+    this.#held = this.#held.filter((write) => this.find(write.session, write.number) === write);
   }
 
   takeAll(): PendingWrite[] {

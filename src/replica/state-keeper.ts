@@ -29,6 +29,10 @@ export class StateKeeper {
   #logSurplusIndex = 0;
   /** The write that made the present configuration so. */
   #configurationWrite = 0;
+  /** The write that tells that all below the last sealed state is decided. */
+  #decidedWrite = 0;
+  /** A write of the log waits for room on a full disk. */
+  #isLogWaiting = false;
 
   constructor(machine: KvStateMachine, state: StateStore, store: LogStore, donor: Donor, settings: ReplicaSettings) {
     this.#machine = machine;
@@ -62,6 +66,7 @@ export class StateKeeper {
 
   onSpace(measured: SpaceMeasured): void {
     this.#logSurplusIndex = measured.logSurplusIndex;
+    this.#isLogWaiting = measured.isWaiting;
     this.#schedule.onSpace(measured);
   }
 
@@ -93,8 +98,8 @@ export class StateKeeper {
       return;
     }
     if (this.#schedule.isSealDue(tick, isUnhurried, this.#isCheckpointing)) this.#seal(tick);
-    if (!this.#isCheckpointing && this.#schedule.isCheckpointDue(tick, isUnhurried))
-      this.#startCheckpoint(tick, output);
+    if (this.#isCheckpointing || !this.#isDecidedDurable) return;
+    if (this.#schedule.isCheckpointDue(tick, isUnhurried)) this.#startCheckpoint(tick, output);
   }
 
   onCheckpointed(): void {
@@ -134,6 +139,15 @@ export class StateKeeper {
     return this.#store.durableWrite() >= this.#configurationWrite;
   }
 
+  /**
+   * True once the log, too, knows all of what is sealed to be decided. A node whose state is ahead of that lets go of its log when it starts
+   * again: were it elected, the others would need its whole state for a last few entries that all of them have. Where the log waits
+   * for room it may be the checkpoint that makes some.
+   */
+  get #isDecidedDurable(): boolean {
+    return this.#isLogWaiting || this.#store.durableWrite() >= this.#decidedWrite;
+  }
+
   #findRank(): void {
     const { identity, configuration } = this.#store;
     const members = (configuration?.members ?? []).map(({ id }) => id).sort((a, b) => a - b);
@@ -148,6 +162,8 @@ export class StateKeeper {
   #seal(tick: number): void {
     const { appliedIndex, sessions } = this.#machine.takeCheckpoint();
     this.#state.seal(appliedIndex, sessions);
+    this.#store.stageDecided();
+    this.#decidedWrite = this.#store.commit();
     this.#schedule.onSealed(tick, appliedIndex);
   }
 

@@ -206,6 +206,11 @@ export class FileLogStore implements LogStore {
     this.#stageOwner({ configuration });
   }
 
+  stageDecided(): void {
+    this.#assertUsable();
+    this.#ledger.stage();
+  }
+
   commit(): number {
     this.#assertUsable();
     return this.#ledger.commit();

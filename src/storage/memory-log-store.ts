@@ -63,6 +63,8 @@ export class MemoryLogStore implements LogStore {
     this.#configuration = configuration;
   }
 
+  stageDecided(): void {}
+
   commit(): number {
     return ++this.#writes;
   }

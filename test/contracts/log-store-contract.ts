@@ -255,6 +255,19 @@ export function describeLogStore(name: string, kind: LogStoreKind): void {
       expect(await store.flush()).toBe(lone);
     });
 
+    it.runIf(kind.needsFlush)('makes a decided index durable by itself where that is asked for', async () => {
+      store.sequence.append(entries(0, 5));
+      await makeDurable(store);
+      store.state.decidedIndex = 4;
+      store.stageDecided();
+      const write = store.commit();
+      expect(store.hasStagedWrites).toBe(true);
+      expect(store.durableWrite()).toBeLessThan(write);
+      await store.flush();
+      expect(store.durableWrite()).toBe(write);
+      expect((await subject.crash()).state.decidedIndex).toBe(4);
+    });
+
     it.runIf(kind.needsFlush)('lets a moved decided index wait for the writes before it, and ride along', async () => {
       store.sequence.append(entries(0, 5));
       const write = store.commit();

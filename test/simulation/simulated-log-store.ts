@@ -105,6 +105,10 @@ export class SimulatedLogStore implements LogStore {
     this.#hasChangedRecords = true;
   }
 
+  stageDecided(): void {
+    this.#hasChangedRecords = true;
+  }
+
   commit(): number {
     const write = ++this.#writes;
     const before = this.#committed;
