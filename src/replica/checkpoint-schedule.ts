@@ -151,7 +151,8 @@ export class CheckpointSchedule {
   /** True if what is staged is to be sealed now. `isUnhurried`: nobody waits for this node. */
   isSealDue(tick: number, isUnhurried: boolean, isWriting: boolean): boolean {
     if (this.#machine.appliedIndex === Math.max(this.#sealedIndex, this.#state.durableIndex)) return false;
-    const { sealedLayers } = this.#state;
+    // Without the one whose checkpoint has begun, though that may wait for the log.
+    const sealedLayers = this.#waiting.length;
     if (sealedLayers < layersMax && !this.#isWaiting) this.#hasManyLayers = false;
     if (isWriting && this.#hasManyLayers) return this.#isLarge && sealedLayers < layersWhileWaitingMax;
     // Until the next checkpoint may begin, more can be staged for it; but one of the usual size is to come of what is put off.

@@ -29,8 +29,8 @@ export class StateKeeper {
   #logSurplusIndex = 0;
   /** The write that made the present configuration so. */
   #configurationWrite = 0;
-  /** The write that tells that all below the last sealed state is decided. */
-  #decidedWrite = 0;
+  /** A checkpoint has begun, and waits for this write, which tells the log that all in it is decided. */
+  #decidedWrite: number | undefined;
   /** A write of the log waits for room on a full disk. */
   #isLogWaiting = false;
 
@@ -90,6 +90,7 @@ export class StateKeeper {
   /** Asks for the jobs that are due. `isUnhurried`: nobody waits for this node. */
   advance(tick: number, isUnhurried: boolean, output: Output): void {
     if (!this.#isConfigurationDurable) return;
+    this.#writeCheckpoint(output);
     if (this.#isCheckpointing && (this.#isInstalling || this.#schedule.isWaitedFor(tick, isUnhurried))) {
       this.#state.hurryCheckpoint();
     }
@@ -98,8 +99,8 @@ export class StateKeeper {
       return;
     }
     if (this.#schedule.isSealDue(tick, isUnhurried, this.#isCheckpointing)) this.#seal(tick);
-    if (this.#isCheckpointing || !this.#isDecidedDurable) return;
-    if (this.#schedule.isCheckpointDue(tick, isUnhurried)) this.#startCheckpoint(tick, output);
+    if (!this.#isCheckpointing && this.#schedule.isCheckpointDue(tick, isUnhurried))
+      this.#startCheckpoint(tick, output);
   }
 
   onCheckpointed(): void {
@@ -139,15 +140,6 @@ export class StateKeeper {
     return this.#store.durableWrite() >= this.#configurationWrite;
   }
 
-  /**
-   * True once the log, too, knows all of what is sealed to be decided. A node whose state is ahead of that lets go of its log when it starts
-   * again: were it elected, the others would need its whole state for a last few entries that all of them have. Where the log waits
-   * for room it may be the checkpoint that makes some.
-   */
-  get #isDecidedDurable(): boolean {
-    return this.#isLogWaiting || this.#store.durableWrite() >= this.#decidedWrite;
-  }
-
   #findRank(): void {
     const { identity, configuration } = this.#store;
     const members = (configuration?.members ?? []).map(({ id }) => id).sort((a, b) => a - b);
@@ -162,14 +154,26 @@ export class StateKeeper {
   #seal(tick: number): void {
     const { appliedIndex, sessions } = this.#machine.takeCheckpoint();
     this.#state.seal(appliedIndex, sessions);
-    this.#store.stageDecided();
-    this.#decidedWrite = this.#store.commit();
     this.#schedule.onSealed(tick, appliedIndex);
   }
 
   #startCheckpoint(tick: number, output: Output): void {
     this.#isCheckpointing = true;
     this.#schedule.onCheckpointBegun(tick);
+    this.#store.stageDecided();
+    this.#decidedWrite = this.#store.commit();
+    this.#writeCheckpoint(output);
+  }
+
+  /**
+   * Not before the log, too, knows all of it to be decided. A node whose state is ahead of that lets go of its log when it starts again:
+   * were it elected, the others would need its whole state for a last few entries that all of them have. Where the log waits for room it
+   * may be the checkpoint that makes some.
+   */
+  #writeCheckpoint(output: Output): void {
+    if (this.#decidedWrite === undefined) return;
+    if (!this.#isLogWaiting && this.#store.durableWrite() < this.#decidedWrite) return;
+    this.#decidedWrite = undefined;
     output.job({ type: 'checkpoint', run: () => this.#state.checkpoint() });
   }
 }
