@@ -36,7 +36,7 @@ const proposed: ProposeResult = { ok: true };
  * `handle` with what the network brings, `tick` as time goes by, and sends what `getOutgoingMsgs` returns.
  *
  * Every event is handled synchronously and whole, and the invariants are checked after each.
- * Source: PROTOCOL rules in README.md; OmniPaxos, EuroSys 2023, §4–6.
+ * Source: PROTOCOL (docs/PROTOCOL.md); OmniPaxos, EuroSys 2023, §4–6.
  */
 export class OmniPaxos<T> {
   readonly #options: ResolvedOptions<T>;
