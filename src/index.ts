@@ -7,7 +7,7 @@ export type { ClusterSettings } from './cluster/cluster-file.ts';
 export { InputError } from './cluster/input-error.ts';
 /** For those who drive a replica themselves, in tests or in a world of their own. */
 export { MemoryStateStore } from './kv/memory-state-store.ts';
-export { AddressInUseError, CannotListenError } from './network/listen-errors.ts';
+export { AddressInUseError, CannotListenError } from './network/listening.ts';
 export type { Log } from './network/log.ts';
 export type { ReplicaEvent, TurnOutput } from './replica/events.ts';
 export { Replica, type ReplicaOptions } from './replica/replica.ts';

@@ -11,7 +11,7 @@ import type { OwnProcess } from './host/own-process.ts';
 import { calmLog } from './network/calm-log.ts';
 import type { ClientConnection } from './network/client-connection.ts';
 import { Gateway, limitsFor } from './network/gateway.ts';
-import { tryListening } from './network/listen-errors.ts';
+import { tryListening } from './network/listening.ts';
 import type { Log } from './network/log.ts';
 import { isDialAddress, type PeerHandle, PeerLinks } from './network/peer-links.ts';
 import type { NodeId } from './omnipaxos/ballot.ts';

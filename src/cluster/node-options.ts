@@ -30,14 +30,8 @@ export function checkNodeOptions(options: CheckedNodeOptions): void {
       `the options are ${String(options)}: give { nodeId, dataDirectory, clusterName, nodes, address }`,
     );
   }
+  checkKinds(options);
   const { nodeId, dataDirectory, clusterName, nodes, address, insecure = false, settings = {} } = options;
-  const unknown = Object.keys(options).find((name) => !(optionNames as readonly string[]).includes(name));
-  if (unknown !== undefined) throw new InputError(`the options have ${unknown}: there are ${optionNames.join(', ')}`);
-  checkFlag(insecure, 'insecure');
-  checkFlag(options.standsBy, 'standsBy');
-  if (options.log !== undefined && typeof options.log !== 'function') {
-    throw new InputError(`log is ${String(options.log)}: give a function, or leave it out`);
-  }
   checkNodeId(nodeId, 'nodeId');
   if (typeof dataDirectory !== 'string' || dataDirectory === '' || dataDirectory.includes('\0')) {
     throw new InputError(`dataDirectory is ${shown(dataDirectory)}: give the path of a directory`);
@@ -55,6 +49,16 @@ export function checkNodeOptions(options: CheckedNodeOptions): void {
     throw new InputError(`settings is ${String(settings)}: give an object, or leave it out`);
   }
   checkSettings(settings);
+}
+
+/** What would be passed over in silence, or fail later. */
+function checkKinds(options: CheckedNodeOptions): void {
+  const unknown = Object.keys(options).find((name) => !(optionNames as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new InputError(`the options have ${unknown}: there are ${optionNames.join(', ')}`);
+  checkFlag(options.insecure, 'insecure');
+  checkFlag(options.standsBy, 'standsBy');
+  if (options.log === undefined || typeof options.log === 'function') return;
+  throw new InputError(`log is ${String(options.log)}: give a function, or leave it out`);
 }
 
 function checkNodes(nodes: ReadonlyMap<number, string>): void {

@@ -6,7 +6,7 @@ import type { ClientRequest } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, peerPath } from '../wire/handshake.ts';
 import { clientFrameBytesMax, peerFrameBytesMax } from '../wire/limits.ts';
 import { ClientConnection } from './client-connection.ts';
-import { listenError } from './listen-errors.ts';
+import { listenError } from './listening.ts';
 import type { Log } from './log.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { socketOptions } from './sockets.ts';

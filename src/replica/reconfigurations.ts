@@ -195,12 +195,11 @@ export class Reconfigurations {
     const [first] = this.#missing(nodes);
     if (first === undefined) return undefined;
     const { id, isRebuilt } = first;
-    const refused = this.#unreached.get(id);
-    if (isRebuilt && refused?.isRefusal) return `node ${id} cannot vote with what it runs with: ${refused.reason}`;
+    const unreached = this.#unreached.get(id);
+    if (isRebuilt && unreached?.isRefusal) return `node ${id} cannot vote with what it runs with: ${unreached.reason}`;
     if (isRebuilt)
       return `node ${id} does not run with another data directory: start it with \`kv start --id ${id} --rebuild\``;
-    const reason = this.#unreached.get(id)?.reason;
-    const why = reason === undefined ? '' : ` (${reason})`;
+    const why = unreached === undefined ? '' : ` (${unreached.reason})`;
     return `node ${id} does not answer at ${this.#addressOf(first) ?? 'any known address'}${why}: start it with \`kv start --id ${id}\``;
   }
 

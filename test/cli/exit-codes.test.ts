@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { CommandError, exitCodes, reportOf } from '../../src/cli/exit-codes.ts';
 import { KvError, type KvErrorCode } from '../../src/client/errors.ts';
 import { InputError } from '../../src/cluster/input-error.ts';
-import { AddressInUseError, CannotListenError } from '../../src/network/listen-errors.ts';
+import { AddressInUseError, CannotListenError } from '../../src/network/listening.ts';
 import { DataDirectoryError, type DataDirectoryErrorCode } from '../../src/storage/data-directory-error.ts';
 import { DamagedError, DiskFailedError } from '../../src/storage/storage-error.ts';
 

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { ClientConnection } from '../../src/network/client-connection.ts';
-import { AddressInUseError, CannotListenError } from '../../src/network/listen-errors.ts';
+import { AddressInUseError, CannotListenError } from '../../src/network/listening.ts';
 import { decodeResponses, encodeRequests } from '../../src/wire/client-frame.ts';
 import type { ClientRequest, ClientResponse } from '../../src/wire/client-message.ts';
 import { clientPath, decodeClientHello } from '../../src/wire/handshake.ts';
