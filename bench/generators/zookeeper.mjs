@@ -3,10 +3,11 @@
 //
 // put: setData of a node that exists. get: sync, then getData, sent together: the linearizable read. localGet: getData.
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { ClosedLoop, EachKey, Outgoing, randomKey, report, task, writeDigits } from './task.mjs';
 
-const opcodes = { create: 1, getData: 4, setData: 5, sync: 9 };
+const opcodes = { create: 1, getData: 4, setData: 5, sync: 9, closeSession: -11 };
 const sessionTimeoutMs = 30_000;
 const parent = '/bench';
 const keyPrefix = `${parent}/`;
@@ -101,9 +102,12 @@ class Session {
     writeDigits(this.#outgoing.buffer, at + digitsFrom, at + digitsTo, keyNumber);
   }
 
-  close() {
+  /** The server would else end the session by itself half a minute later, by a write in the middle of another measurement. */
+  async close() {
     this.#socket.removeAllListeners('close');
-    this.#socket.destroy();
+    const closed = once(this.#socket, 'close');
+    this.#send(request(opcodes.closeSession), passed);
+    await closed;
   }
 
   #send(template, slot) {
@@ -166,4 +170,4 @@ if (task.operation === 'fill') {
   });
 }
 report(await load.run());
-for (const session of sessions) session.close();
+await Promise.all(sessions.map((session) => session.close()));
