@@ -26,6 +26,11 @@ export class SpaceRegister {
   #full: readonly FullNode[] = [];
   #isChanged = false;
 
+  /** The configuration that the replicated state is of; 1 before the first StopSign. */
+  get configurationId(): number {
+    return this.#configurationId;
+  }
+
   /** Ascending by node id. */
   get fullNodes(): readonly FullNode[] {
     return this.#full;

@@ -74,6 +74,11 @@ export class KvStateMachine {
     this.#space.begin(configurationId, memberIds);
   }
 
+  /** The newest configuration whose StopSign was applied; 1 before the first. */
+  get configurationId(): number {
+    return this.#space.configurationId;
+  }
+
   /** Members without space, ascending by id: while there are any, puts are refused. */
   get fullNodes(): readonly FullNode[] {
     return this.#space.fullNodes;

@@ -162,6 +162,14 @@ export class BallotLeaderElection {
    */
   takeOver(): Ballot | undefined {
     if (this.#answered && !this.#isQuorumConnected) return undefined;
+    return this.leadAgain();
+  }
+
+  /**
+   * The same, whoever is in reach, for a node that leads: until a quorum has promised the new ballot it is in office no more, and its log
+   * may change. Give the ballot to `OmniPaxos.handleLeader`.
+   */
+  leadAgain(): Ballot {
     const promised = this.#log ? [{ leader: this.#log.promise }] : [];
     this.#leadAbove(promised);
     return this.#leader;

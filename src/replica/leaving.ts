@@ -5,8 +5,8 @@ import { majority } from '../omnipaxos/quorum.ts';
 import type { Peers } from './peers.ts';
 import { stopSignOf } from './stop-sign.ts';
 
-/** Election timeouts in which the members of a sealed configuration may decide its StopSign once more. */
-const timeoutsToDecideAgain = 20;
+/** Election timeouts in which a leader in office that has the StopSign and a quorum has surely decided it once more. */
+const timeoutsToDecideAgain = 4;
 
 /**
  * When a voter that was told of a later configuration, and has not reached its StopSign in the log, gives up its vote in its own. As
@@ -20,7 +20,8 @@ export class Leaving {
   readonly #peers: Peers;
   readonly #patienceTicks: number;
   #announced: Configuration | undefined;
-  #announcedTick = 0;
+  /** Since when it may be deciding the StopSign once more as a leader in office. */
+  #sinceTick = 0;
 
   /** `present`: the configuration in which node `nodeId` votes. */
   constructor(present: Configuration, nodeId: NodeId, peers: Peers, electionTimeoutTicks: number) {
@@ -39,7 +40,7 @@ export class Leaving {
   onAnnounce(configuration: Configuration, tick: number): void {
     if ((this.#announced?.configurationId ?? 0) >= configuration.configurationId) return;
     this.#announced = configuration;
-    this.#announcedTick = tick;
+    this.#sinceTick = tick;
   }
 
   /**
@@ -52,14 +53,20 @@ export class Leaving {
     return isNext && announced.startIndex === decidedIndex + 1 ? stopSignOf(announced) : undefined;
   }
 
+  /** The configuration to take up now as a leader in office, whose log must not change under its ballot: no quorum is left to need it. */
+  get toEnterAsLeader(): Configuration | undefined {
+    return this.#mayDecideAgain ? undefined : this.#announced;
+  }
+
   /**
-   * The configuration to take up now as a leader in office: one of the past, whose log must not change under its ballot. But as long as
-   * a quorum of its own may be left it gets some time: it may be about to decide the StopSign once more, or others that have it may need
-   * its vote to do so.
+   * True, once in a while, for a leader in office that did not get as far as to decide the StopSign once more: it may be one of the past,
+   * which has other entries in its place, and its followers have left. It is to ask for its lead again. Then a quorum, if there is one, gives it
+   * the StopSign; else it has left its office, and may take over what is decided elsewhere. What it accepted it keeps: others may need that.
    */
-  toEnterAsLeader(tick: number): Configuration | undefined {
-    const isOverdue = tick - this.#announcedTick > this.#patienceTicks;
-    return isOverdue || !this.#mayDecideAgain ? this.#announced : undefined;
+  mustLeadAgain(tick: number): boolean {
+    if (tick - this.#sinceTick <= this.#patienceTicks) return false;
+    this.#sinceTick = tick;
+    return true;
   }
 
   /**
@@ -73,10 +80,10 @@ export class Leaving {
   }
 
   /**
-   * The configuration to take up before the state at `index` becomes this node's own, if that is from behind the StopSign of the one that it
-   * votes in: such a state must not become a voter's. To be asked only when all of that state is here.
+   * The configuration to take up with the state at `index`, if that is from behind the StopSign of the one that it votes in: such a state
+   * must not be a voter's. To be asked only when all of that state is here and durable: until then others may need this vote.
    */
-  toEnterBefore(index: number): Configuration | undefined {
+  toEnterWith(index: number): Configuration | undefined {
     if (this.#announced === undefined) return undefined;
     const nextId = this.#present.configurationId + 1;
     const next = historyOf(this.#announced).find(({ configurationId }) => configurationId === nextId);
@@ -84,7 +91,10 @@ export class Leaving {
     return next === undefined || index >= next.startIndex ? this.#announced : undefined;
   }
 
-  /** A quorum of the present configuration, with this node, was not heard in a later one yet. */
+  /**
+   * A quorum of the present configuration, with this node, was not heard in a later one yet. Who was heard has the later one on its disk,
+   * and all that was decided before: nobody says a word of a configuration before that, and the first to leave leave with all of it.
+   */
   get #mayDecideAgain(): boolean {
     const { configurationId, members, quorum } = this.#present;
     const hasLeft = (id: NodeId) => id !== this.#nodeId && this.#peers.knows(id, configurationId + 1);

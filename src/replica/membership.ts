@@ -31,6 +31,8 @@ export interface MembershipOptions {
   /** A new directory stands by until it is taken in, also that of a node of the first configuration: it is to be rebuilt. */
   readonly standsBy: boolean;
   readonly settings: ReplicaSettings;
+  /** The configuration that the state is of, as found in the stores. */
+  readonly stateConfigurationId: number;
   /** Called when a configuration was taken up, before that is told to anybody. */
   readonly onEntered: () => void;
   /** Called when this node is, or turns out to be, no member: it takes no requests. */
@@ -101,6 +103,15 @@ export class Membership {
     return Math.max(this.configurationId, announced ?? 0);
   }
 
+  /**
+   * The state is from behind the StopSign of the newest configuration known here: this node ended right after it had caught up, before
+   * it could note where it was. It must not vote, nor pass that state on as one of this configuration, until it is told of the present one.
+   */
+  get isBehindState(): boolean {
+    const { stateConfigurationId } = this.#options;
+    return this.#configuration !== undefined && this.configurationId < stateConfigurationId;
+  }
+
   tick(): void {
     this.#tick++;
     if (this.#mode.name === 'forming') this.#form(this.#mode.formation);
@@ -143,6 +154,12 @@ export class Membership {
     this.#options.onEntered();
     this.#describe(next);
     for (const member of newcomersOf(next, before)) this.announce(member.id);
+  }
+
+  /** The state at `index` is this node's own. If it is from behind the StopSign of the configuration that it votes in, that is over for it. */
+  onStateInstalled(index: number): void {
+    const later = this.#mode.name === 'member' ? this.#mode.leaving.toEnterWith(index) : undefined;
+    if (later) this.enter(later);
   }
 
   /** A node is linked with this one. */
@@ -237,7 +254,7 @@ export class Membership {
   }
 
   #modeIn(configuration: Configuration, isIncumbent: boolean): Mode {
-    if (!this.#isMemberOf(configuration)) return { name: 'standby', filling: undefined };
+    if (this.isBehindState || !this.#isMemberOf(configuration)) return { name: 'standby', filling: undefined };
     if (this.#store.state.decidedIndex >= configuration.startIndex) return this.#votingIn(configuration, isIncumbent);
     return { name: 'joining', configuration, catchUp: this.#catchUpControl.upTo(configuration.startIndex) };
   }
@@ -281,7 +298,7 @@ export class Membership {
     this.#toldFoundersOf = configurationId;
     const founders = this.#peers.hellos().filter((hello) => hello.clusterId === undefined);
     for (const { nodeId } of founders) {
-      this.#output.send(nodeId, configurationId, { type: 'Announce', clusterId, configuration });
+      this.#output.send(nodeId, this.configurationId, { type: 'Announce', clusterId, configuration });
     }
   }
 
@@ -341,8 +358,10 @@ export class Membership {
   /** A later configuration means that a StopSign is decided that this voter has not reached: it catches up to it, see {@link Leaving}. */
   #onAnnounceToVoter({ voter, leaving }: Mode & { name: 'member' }, configuration: Configuration): void {
     leaving.onAnnounce(configuration, this.#tick);
-    const later = voter.paxos.isLeaderInAcceptPhase ? leaving.toEnterAsLeader(this.#tick) : undefined;
+    if (!voter.paxos.isLeaderInAcceptPhase) return;
+    const later = leaving.toEnterAsLeader;
     if (later) this.enter(later);
+    else if (leaving.mustLeadAgain(this.#tick)) voter.leadAgain();
   }
 
   /** Nobody asks any more: what is here stays, to be gone on with. */

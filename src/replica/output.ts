@@ -7,11 +7,14 @@ import {
   type ResponseBody,
   responseOf,
 } from '../wire/client-message.ts';
-import type { PeerPayload } from '../wire/peer-message.ts';
+import type { PeerMessage, PeerPayload } from '../wire/peer-message.ts';
 import type { ConnectionId, LogLevel, Notice, PeerOutput, Refusal, StorageJob, TurnOutput } from './events.ts';
 
 const none: ReadonlyMap<number, never[]> = new Map();
 const nothing: readonly never[] = [];
+
+/** Most messages to a peer that wait for the disk to have the configuration that they are of. */
+const heldMax = 64;
 
 /** Gathers what a turn gives out. All for one peer or one client ends up in one frame. */
 export class Output {
@@ -51,9 +54,13 @@ export class Output {
     this.#notices.push({ level, message });
   }
 
-  /** Drops messages to nodes without a link: they would be lost anyway, and resends mend that. */
-  take(isConnected: (nodeId: NodeId) => boolean, hasMore: boolean): TurnOutput {
-    const messages = this.#takeMessages(isConnected);
+  /**
+   * Drops messages to nodes without a link: they would be lost anyway, and resends mend that. Those of a later configuration than
+   * `durableConfigurationId` stay here, in their order, at most the last 64 to a node: whoever is heard in one counts as gone from all before
+   * it, with whatever had been accepted there, and so must be, even after a crash.
+   */
+  take(isConnected: (nodeId: NodeId) => boolean, durableConfigurationId: number, hasMore: boolean): TurnOutput {
+    const messages = this.#takeMessages(isConnected, durableConfigurationId);
     const taken = {
       messages,
       responses: this.#responses.size > 0 ? this.#responses : none,
@@ -70,11 +77,21 @@ export class Output {
     return taken;
   }
 
-  #takeMessages(isConnected: (nodeId: NodeId) => boolean): readonly PeerOutput[] {
+  #takeMessages(isConnected: (nodeId: NodeId) => boolean, durableConfigurationId: number): readonly PeerOutput[] {
     if (this.#messages.length === 0) return nothing;
     const messages = this.#messages;
     this.#messages = [];
-    return messages.every(({ to }) => isConnected(to)) ? messages : messages.filter(({ to }) => isConnected(to));
+    const isGiven = ({ configurationId }: PeerMessage) => configurationId <= durableConfigurationId;
+    if (messages.every((output) => isConnected(output.to) && output.messages.every(isGiven))) return messages;
+    const given: PeerOutput[] = [];
+    for (const { to, messages: all } of messages) {
+      if (!isConnected(to)) continue;
+      const leaving = all.filter(isGiven);
+      if (leaving.length > 0) given.push({ to, messages: leaving });
+      if (leaving.length === all.length) continue;
+      this.#messages.push({ to, messages: all.filter((message) => !isGiven(message)).slice(-heldMax) });
+    }
+    return given;
   }
 }
 

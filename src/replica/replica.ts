@@ -170,7 +170,7 @@ export class Replica {
     this.#clients.beginTurn();
     for (const event of events) this.#handle(event);
     this.#advance();
-    return this.#output.take(this.#isLinked, this.#hasMoreToDo);
+    return this.#output.take(this.#isLinked, this.#keeper.durableConfigurationId, this.#hasMoreToDo);
   }
 
   /** Nodes that this one wants a link with, and where they are. While nothing changes it is the same map: each tick asks for it. */
@@ -267,7 +267,7 @@ export class Replica {
     };
     const { initial, settings, standsBy = false } = this.#options;
     return new Membership(parts, {
-      ...{ initial, settings, standsBy },
+      ...{ initial, settings, standsBy, stateConfigurationId: this.#machine.configurationId },
       onEntered: () => {
         this.#clients.onConfigurationEnd();
         this.#reconfigurations.onConfiguration();
@@ -532,6 +532,8 @@ export class Replica {
    */
   #onDonorRequest(from: NodeId, configurationId: number, request: DonorRequest): void {
     if (configurationId < this.#membership.configurationId) this.#membership.announce(from);
+    // It would pass for a state of the configuration that this node knows.
+    if (this.#membership.isBehindState) return;
     this.#sendAnswer(this.#donorService.take(from, request, this.voter?.paxos.isLeader ?? false));
   }
 
@@ -567,15 +569,12 @@ export class Replica {
     const index = catchUp.onStateChunk(from, chunk);
     if (index === undefined) return;
     if (index <= this.#machine.appliedIndex) return catchUp.abandonState();
-    const later =
-      this.#membership.mode.name === 'member' ? this.#membership.mode.leaving.toEnterBefore(index) : undefined;
-    if (later) this.#membership.enter(later);
-    if (this.#membership.mode.name !== 'standby' || this.#membership.mode.filling === catchUp)
-      this.#keeper.install(index);
+    this.#keeper.install(index);
   }
 
   #onStateInstalled(index: number): void {
     this.#keeper.onInstalled();
+    this.#membership.onStateInstalled(index);
     const catchUp = this.#membership.catchUp;
     if (catchUp) catchUp.onInstalled(index);
     // Whoever asked for it has moved on meanwhile; the log must still begin where the state ends.

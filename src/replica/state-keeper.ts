@@ -29,6 +29,7 @@ export class StateKeeper {
   #logSurplusIndex = 0;
   /** The write that made the present configuration so. */
   #configurationWrite = 0;
+  #durableConfigurationId = 0;
   /** A checkpoint has begun, and waits for this write, which tells the log that all in it is decided. */
   #decidedWrite: number | undefined;
   /** A write of the log waits for room on a full disk. */
@@ -52,6 +53,12 @@ export class StateKeeper {
   /** True while no snapshot of the last checkpoint can be opened. */
   get isCheckpointing(): boolean {
     return this.#isCheckpointing;
+  }
+
+  /** The newest configuration that is on the disk; 0 while none is. */
+  get durableConfigurationId(): number {
+    if (this.#isConfigurationDurable) this.#durableConfigurationId = this.#store.configuration?.configurationId ?? 0;
+    return this.#durableConfigurationId;
   }
 
   /** See {@link CheckpointSchedule.isBehind}. */

@@ -92,6 +92,11 @@ export class Voter {
     if (leader) this.#paxos.handleLeader(leader);
   }
 
+  /** Asks for the lead that it has once more: until a quorum gives it, what was decided elsewhere may be taken over. */
+  leadAgain(): void {
+    this.#paxos.handleLeader(this.#election.leadAgain());
+  }
+
   /**
    * True if a proposal or read has a chance now: this node leads and reached a quorum in the last round, or it follows a
    * leader that `isConnected` and answers heartbeats. Else it is better held back, and reported as not applied when its time is over.

@@ -36,9 +36,9 @@ describe('a voter', () => {
     const { leaving, peers } = told([]);
     for (const id of [2, 3]) peers.heard(id, 4);
     expect(leaving.announced).toBeUndefined();
-    expect(leaving.toEnterAsLeader(10_000)).toBeUndefined();
+    expect(leaving.toEnterAsLeader).toBeUndefined();
     expect(leaving.toEnterWithoutState(10_000)).toBeUndefined();
-    expect(leaving.toEnterBefore(10_000)).toBeUndefined();
+    expect(leaving.toEnterWith(10_000)).toBeUndefined();
   });
 
   it('keeps the latest that it was told of', () => {
@@ -64,29 +64,30 @@ describe('a voter', () => {
     expect(told([afterNext]).leaving.toDecideAt(299), 'that is the StopSign of a later one').toBeUndefined();
   });
 
-  it('leaves before a state from behind the StopSign of its own configuration becomes its own', () => {
+  it('leaves with a state from behind the StopSign of its own configuration', () => {
     const { leaving } = told([afterNext]);
-    expect(leaving.toEnterBefore(199)).toBeUndefined();
-    expect(leaving.toEnterBefore(200)).toBe(afterNext);
+    expect(leaving.toEnterWith(199)).toBeUndefined();
+    expect(leaving.toEnterWith(200)).toBe(afterNext);
   });
 
-  it('leaves before any where nobody knows any more at which index its own ended', () => {
+  it('leaves with any where nobody knows any more at which index its own ended', () => {
     const { leaving } = told([{ ...afterNext, past: [] }]);
-    expect(leaving.toEnterBefore(1)).toBeDefined();
+    expect(leaving.toEnterWith(1)).toBeDefined();
   });
 });
 
 describe('a leader of the past', () => {
-  it('stays while a quorum of its own may be left, twenty election timeouts from the first word on', () => {
+  it('stays while a quorum of its own may be left, and asks for its lead again every four election timeouts', () => {
     const { leaving } = told([next]);
-    leaving.onAnnounce(next, 240);
-    expect(leaving.toEnterAsLeader(250)).toBeUndefined();
-    expect(leaving.toEnterAsLeader(251)).toBe(next);
+    leaving.onAnnounce(next, 80);
+    expect(leaving.toEnterAsLeader).toBeUndefined();
+    const asks = [60, 90, 91, 92, 131, 132].filter((tick) => leaving.mustLeadAgain(tick));
+    expect(asks).toEqual([91, 132]);
   });
 
   it('leaves at once where none is', () => {
     const { leaving, peers } = told([next]);
     for (const id of [2, 3]) peers.heard(id, 4);
-    expect(leaving.toEnterAsLeader(50)).toBe(next);
+    expect(leaving.toEnterAsLeader).toBe(next);
   });
 });

@@ -35,7 +35,7 @@ function begin(countMax = 1000) {
     reads.beginTurn();
     requests();
     const hasMore = reads.serve();
-    const { responses } = output.take(() => true, hasMore);
+    const { responses } = output.take(() => true, 0, hasMore);
     return { hasMore, answers: new Map([...responses].map(([id, list]) => [id, list as ClientResponse[]])) };
   };
   return { reads, view, congested, ask, turn };

@@ -58,6 +58,55 @@ describe('a voter that lacks a StopSign and can get no more by the log', () => {
     expectNext(cluster, [1, 2, 3, 4]);
   });
 
+  it('votes until that is its own, also should it crash while it is being made so', () => {
+    const { cluster, leader, straggler, companion } = withStraggler();
+    decideForItself(cluster, leader, companion, [1, 2, 3, 4]);
+    cluster.loses = ({ to, message }) => (to === companion && message.configurationId > 1) || to === 4;
+    cluster.heal();
+    cluster.cut([straggler, 4], [companion]);
+    cluster.holdsJob.add(straggler);
+    cluster.until('it has all rows', () => cluster.replica(straggler).status().catchUp?.stage === 'install');
+    cluster.timeouts(2);
+    cluster.crash(straggler);
+    // What the others need is lost for good with the only node that has it.
+    cluster.crash(leader);
+    cluster.holdsJob.clear();
+    cluster.loses = () => false;
+    cluster.heal();
+    cluster.start(straggler);
+    expectNext(cluster, [straggler, companion, 4]);
+    expect(cluster.localValue(straggler, 'last')).toBe('decided');
+  });
+
+  it('votes no more once it is, nor passes it on, should it crash before it has noted where it is', () => {
+    const { cluster, leader, straggler, companion } = withStraggler();
+    decideForItself(cluster, leader, companion, [1, 2, 3, 4]);
+    cluster.loses = ({ to, message }) => (to === companion && message.configurationId > 1) || to === 4;
+    cluster.heal();
+    cluster.cut([straggler, 4], [companion]);
+    cluster.until('it has all rows', () => cluster.replica(straggler).status().catchUp?.stage === 'install');
+    cluster.stallDisk(straggler);
+    cluster.until(
+      'it is its own',
+      () => cluster.replica(straggler).appliedIndex === cluster.replica(leader).appliedIndex,
+    );
+    cluster.crash(straggler);
+    cluster.cut([straggler], [leader]);
+    cluster.heal();
+    cluster.cut([straggler], [leader]);
+    cluster.start(straggler);
+    cluster.timeouts(10);
+    expect(cluster.replica(straggler).status()).toMatchObject({ state: 'standby', configurationId: 1 });
+    const query = { configurationId: 1, payload: { type: 'DonorQuery' } } as const;
+    cluster.replica(straggler).receive({ type: 'peerMessages', from: companion, messages: [query] });
+    cluster.tick();
+    expect(cluster.sentTo(companion, 'DonorStanding')).toEqual([]);
+    cluster.loses = () => false;
+    cluster.heal();
+    expectNext(cluster, [1, 2, 3, 4]);
+    expect(cluster.localValue(straggler, 'last')).toBe('decided');
+  });
+
   it('stands by without any of it where it is no member of the next one, once something is decided there', () => {
     const { cluster, leader, straggler, companion } = withStraggler();
     decideForItself(cluster, leader, companion, [leader, companion, 4]);

@@ -401,8 +401,8 @@ export const plantedBugs = [
       },
       {
         file: replica,
-        find: 'if (later) this.#membership.enter(later);\n    if (this.#membership.mode.name !== ',
-        replace: 'if (this.#membership.mode.name !== ',
+        find: 'this.#membership.onStateInstalled(index);',
+        replace: '',
       },
     ],
   },
