@@ -89,7 +89,9 @@ export class Output {
       const leaving = all.filter(isGiven);
       if (leaving.length > 0) given.push({ to, messages: leaving });
       if (leaving.length === all.length) continue;
-      this.#messages.push({ to, messages: all.filter((message) => !isGiven(message)).slice(-heldMax) });
+      // A request to take the lead over is meant for now, or not at all.
+      const held = all.filter((message) => !isGiven(message) && message.payload.type !== 'TakeOver');
+      if (held.length > 0) this.#messages.push({ to, messages: held.slice(-heldMax) });
     }
     return given;
   }
