@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { argumentBytes } from '../src/cli/argument-bytes.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
+import { ifRevisionFlag, parseRevision } from '../src/cli/condition.ts';
 import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';
 import { readValue } from '../src/cli/values.ts';
 import { checkedKey } from '../src/client/input.ts';
@@ -16,6 +17,8 @@ export default class Put extends ClientCommand {
     '<%= config.bin %> put -- -key -value',
     'gzip -c page.html | <%= config.bin %> put page -',
     '<%= config.bin %> put page --file page.html',
+    '<%= config.bin %> put leader "$(hostname)" --if-absent',
+    '<%= config.bin %> put greeting hi --if-revision 7',
   ];
   static override args = {
     key: Args.string({ required: true, ignoreStdin: true, description: 'key, 1 to 1024 bytes' }),
@@ -23,6 +26,11 @@ export default class Put extends ClientCommand {
   };
   static override flags = {
     file: Flags.string({ helpValue: 'FILE', description: 'take the value from a file' }),
+    'if-absent': Flags.boolean({
+      exclusive: ['if-revision'],
+      description: 'only if there is no such key; else exit code 4, and nothing is changed',
+    }),
+    'if-revision': ifRevisionFlag,
   };
 
   protected override readonly outputHint = ': the change was made all the same';
@@ -32,8 +40,9 @@ export default class Put extends ClientCommand {
     const key = checkedKey(argumentBytes(args.key, 'KEY'));
     const value = args.value === undefined ? undefined : argumentBytes(args.value, 'VALUE');
     const bytes = await readValue({ argument: value, file: flags.file, stdin: process.stdin });
+    const ifRevision = flags['if-absent'] ? 0 : parseRevision(flags['if-revision']);
     const { revision } = await this.withClient(flags, ({ client, timeLeftMs }) =>
-      client.put(key, bytes, { timeoutMs: timeLeftMs() }),
+      client.put(key, bytes, { timeoutMs: timeLeftMs(), ...(ifRevision !== undefined && { ifRevision }) }),
     );
     await (flags.json ? printJson({ ...jsonBytes('key', key), revision }) : printLine(`revision ${revision}`));
   }

@@ -11,7 +11,10 @@ export const exitCodes = {
   internal: { code: 1, meaning: 'internal: a node or a command broke down, or a data directory is damaged' },
   usage: { code: 2, meaning: 'usage: a flag, an argument, a file, an address or a data directory is not right' },
   notFound: { code: 3, meaning: 'key not found' },
-  conditionFailed: { code: 4, meaning: 'condition failed, such as no other reconfiguration being under way' },
+  conditionFailed: {
+    code: 4,
+    meaning: 'condition failed: the key is at another revision, or another reconfiguration is under way',
+  },
   notReached: { code: 5, meaning: 'no majority, or nobody reachable: not applied' },
   unknown: { code: 6, meaning: 'timed out: outcome unknown' },
   refused: { code: 7, meaning: 'refused (auth)' },
@@ -28,6 +31,7 @@ const exitOfCode = {
   tooLarge: 'overLimit',
   noMajority: 'notReached',
   timeout: 'unknown',
+  conflict: 'conditionFailed',
   busy: 'overLimit',
   sessionExpired: 'unknown',
   reconfiguring: 'conditionFailed',
@@ -88,6 +92,8 @@ export interface FailureReport {
   readonly code: string;
   readonly message: string;
   readonly outcome: CommandOutcome;
+  /** Of a condition that did not hold: the revision that the key has; 0: there is none. */
+  readonly revision?: number | undefined;
 }
 
 /** What to tell about `error`; `undefined` if nobody planned for it: a defect. */
@@ -95,7 +101,10 @@ export function reportOf(error: unknown): FailureReport | undefined {
   if (!(error instanceof Error)) return undefined;
   const { message } = error;
   if (error instanceof KvError)
-    return { exit: exitOfKvError(error), code: error.code, message, outcome: error.outcome };
+    return {
+      ...{ exit: exitOfKvError(error), code: error.code, message },
+      ...{ outcome: error.outcome, revision: error.revision },
+    };
   if (error instanceof CommandError) return { exit: error.exit, code: error.code, message, outcome: error.outcome };
   if (error instanceof InputError) return { exit: 'usage', code: error.code, message, outcome: 'notApplied' };
   const code = String((error as { code?: unknown }).code);

@@ -55,6 +55,13 @@ export function abortedError(signal: AbortSignal, outcome: KvError['outcome']): 
   return new KvError('aborted', `the call was aborted ${fate}`, outcome, { cause: signal.reason });
 }
 
+/** The condition of a write did not hold: the key was at `revision`. */
+export function conflictError(ifRevision: number, revision: number): KvError {
+  const at = revision === 0 ? 'there is no such key' : `the key is at revision ${revision}, not ${ifRevision}`;
+  const what = ifRevision === 0 ? `the key exists, at revision ${revision}` : at;
+  return new KvError('conflict', `${what}: nothing is changed`, 'notApplied', { revision });
+}
+
 export function failureError(call: Call, code: KvErrorCode, failure: Failure): KvError {
   return new KvError(code, failure.message, call.outcome);
 }

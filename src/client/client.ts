@@ -26,6 +26,7 @@ import {
   checkedNodes,
   checkedOptions,
   checkedPrefix,
+  checkedRevision,
   checkedTimeoutMs,
   checkedValue,
   signalIn,
@@ -66,6 +67,14 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** Aborted, it ends the call with the error `aborted`, within some 20 ms. A write that is on its way may be applied all the same: see `outcome`. */
   readonly signal?: AbortSignal;
+}
+
+export interface WriteOptions extends CallOptions {
+  /**
+   * Only if the key has this revision when the write is decided, as a get or a put told it; 0: only if there is no such key. Error `conflict` if
+   * not. A revision is given once: no key has it again, even if it is deleted and put anew.
+   */
+  readonly ifRevision?: number;
 }
 
 export interface ReadOptions extends CallOptions {
@@ -160,21 +169,23 @@ export class KvClient {
   }
 
   /** Sets a key. Key: 1 to 1,024 bytes; value: at most 1 MiB. The revision grows with every change of any key. */
-  put(key: Bytes, value: Bytes, options?: CallOptions): Promise<PutResult> {
+  put(key: Bytes, value: Bytes, options?: WriteOptions): Promise<PutResult> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options);
-      const promised = { resolve, reject };
-      const call = WriteCall.put(this.#writes, checkedKey(key), checkedValue(value), timeoutMs, promised);
+      const { timeoutMs, signal } = this.#limitsOf(options, writeNames);
+      const ifRevision = checkedRevision(options?.ifRevision);
+      const change = { key: checkedKey(key), value: checkedValue(value), ifRevision };
+      const call = WriteCall.put(this.#writes, change, timeoutMs, { resolve, reject });
       call.signal = signal;
       this.#writes.submit(call);
     });
   }
 
   /** Removes a key, which may not exist. */
-  delete(key: Bytes, options?: CallOptions): Promise<DeleteResult> {
+  delete(key: Bytes, options?: WriteOptions): Promise<DeleteResult> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options);
-      const call = WriteCall.delete(this.#writes, checkedKey(key), timeoutMs, { resolve, reject });
+      const { timeoutMs, signal } = this.#limitsOf(options, writeNames);
+      const change = { key: checkedKey(key), value: undefined, ifRevision: checkedRevision(options?.ifRevision) };
+      const call = WriteCall.delete(this.#writes, change, timeoutMs, { resolve, reject });
       call.signal = signal;
       this.#writes.submit(call);
     });
@@ -383,6 +394,7 @@ export class KvClient {
 }
 
 const callNames: readonly (keyof CallOptions)[] = ['timeoutMs', 'signal'];
+const writeNames: readonly (keyof WriteOptions)[] = [...callNames, 'ifRevision'];
 const readNames: readonly (keyof ReadOptions)[] = [...callNames, 'consistency'];
 const listNames: readonly (keyof ListOptions)[] = [...readNames, 'limit', 'after'];
 const fillNames: readonly (keyof FillOptions)[] = [...callNames, 'ifConfigurationId'];

@@ -4,6 +4,7 @@
  * - `invalid`, `tooLarge`: the request is wrong; the same one fails again.
  * - `noMajority`: no leader with a majority, or no node, answered in time.
  * - `timeout`: no answer in time though the command was on its way.
+ * - `conflict`: the write has a condition, and the key is at another revision: `revision` says at which, 0 for none.
  * - `busy`: a limit on outstanding work is reached; later it may go.
  * - `sessionExpired`: the session was dropped while a retried command was out.
  * - `reconfiguring`: another reconfiguration is under way, or was first.
@@ -20,6 +21,7 @@ export type KvErrorCode =
   | 'tooLarge'
   | 'noMajority'
   | 'timeout'
+  | 'conflict'
   | 'busy'
   | 'sessionExpired'
   | 'reconfiguring'
@@ -30,6 +32,11 @@ export type KvErrorCode =
   | 'aborted'
   | 'internal';
 
+/** What else there is to say of a failure. */
+interface KvErrorDetails extends ErrorOptions {
+  readonly revision?: number;
+}
+
 /** A request that failed. */
 export class KvError extends Error {
   override readonly name = 'KvError';
@@ -37,9 +44,13 @@ export class KvError extends Error {
   /** `notApplied`: it has no effect and never will. `unknown`: it may have been applied, or may yet be. */
   readonly outcome: 'notApplied' | 'unknown';
 
-  constructor(code: KvErrorCode, message: string, outcome: 'notApplied' | 'unknown', options?: ErrorOptions) {
-    super(message, options);
+  /** Of a `conflict`: the key's revision when the write was decided; 0: there was no such key. */
+  readonly revision: number | undefined;
+
+  constructor(code: KvErrorCode, message: string, outcome: 'notApplied' | 'unknown', details?: KvErrorDetails) {
+    super(message, details);
     this.code = code;
     this.outcome = outcome;
+    this.revision = details?.revision;
   }
 }

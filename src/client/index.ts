@@ -25,6 +25,7 @@ export {
   type ListOptions,
   type ReadOptions,
   type ReconfigureOptions,
+  type WriteOptions,
 } from './client.ts';
 export type { ClusterStatus, MemberStatus, Stranger } from './cluster-status.ts';
 export { KvError, type KvErrorCode } from './errors.ts';

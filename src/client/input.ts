@@ -75,6 +75,13 @@ export function checkedConfigurationId(id: number | undefined): number | undefin
   throw notApplied('invalid', `ifConfigurationId is ${shown(id)}: give a whole number, as clusterStatus() tells it`);
 }
 
+/** The revision that a write asks for, if it asks for one. */
+export function checkedRevision(ifRevision: number | undefined, what = 'ifRevision'): number | undefined {
+  if (ifRevision === undefined || (Number.isSafeInteger(ifRevision) && ifRevision >= 0)) return ifRevision;
+  const right = 'give the one that get() told, or 0 for a key that does not exist';
+  throw notApplied('invalid', `${what} is ${shown(ifRevision)}: ${right}`);
+}
+
 /** A whole number from 1 to `max`. */
 export function checkedCount(count: number, max: number, what: string): number {
   if (Number.isInteger(count) && count >= 1 && count <= max) return count;

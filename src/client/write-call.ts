@@ -1,6 +1,7 @@
 import { type Command, encodeCommand } from '../kv/command.ts';
 import type { Outcome } from '../kv/outcome.ts';
 import { type Answer, Call, outgoing, traits } from './call.ts';
+import { conflictError } from './call-errors.ts';
 import type { KvError } from './errors.ts';
 import type { SessionWindow } from './session-window.ts';
 
@@ -29,11 +30,18 @@ export interface Promised<Result> {
   readonly reject: (error: KvError) => void;
 }
 
-/** A put or a delete: encoded when it gets its number, and again only if it has to move to a new session. */
-export class WriteCall extends Call {
+/** What is to be written, and where. */
+export interface Change {
   readonly key: Uint8Array;
   /** `undefined`: a delete. */
   readonly value: Uint8Array | undefined;
+  /** `undefined`: whatever the key's revision is. */
+  readonly ifRevision: number | undefined;
+}
+
+/** A put or a delete: encoded when it gets its number, and again only if it has to move to a new session. */
+export class WriteCall extends Call {
+  readonly change: Change;
   /** Its place among all writes of the client, as they were called. */
   order = 0;
   /** The session that its number is of. */
@@ -44,37 +52,39 @@ export class WriteCall extends Call {
 
   private constructor(
     owner: WriteOwner,
-    key: Uint8Array,
-    value: Uint8Array | undefined,
+    change: Change,
     timeoutMs: number,
     promised: Promised<never>,
     startedMs = performance.now(),
   ) {
     super(traits.command, timeoutMs, startedMs);
     this.#owner = owner;
-    this.key = key;
-    this.value = value;
+    this.change = change;
     this.#promised = promised;
   }
 
   static put(
     owner: WriteOwner,
-    key: Uint8Array,
-    value: Uint8Array,
+    change: Change & { readonly value: Uint8Array },
     timeoutMs: number,
     promised: Promised<PutResult>,
   ): WriteCall {
-    return new WriteCall(owner, key, value, timeoutMs, promised);
+    return new WriteCall(owner, change, timeoutMs, promised);
   }
 
-  static delete(owner: WriteOwner, key: Uint8Array, timeoutMs: number, promised: Promised<DeleteResult>): WriteCall {
-    return new WriteCall(owner, key, undefined, timeoutMs, promised);
+  static delete(
+    owner: WriteOwner,
+    change: Change & { readonly value: undefined },
+    timeoutMs: number,
+    promised: Promised<DeleteResult>,
+  ): WriteCall {
+    return new WriteCall(owner, change, timeoutMs, promised);
   }
 
   /** The same write once more, for another session. Not the same object: that one may still wait to be sent, and is passed over as done. */
   afresh(): WriteCall {
     const startedMs = this.deadlineMs - this.timeoutMs;
-    const again = new WriteCall(this.#owner, this.key, this.value, this.timeoutMs, this.#promised, startedMs);
+    const again = new WriteCall(this.#owner, this.change, this.timeoutMs, this.#promised, startedMs);
     again.order = this.order;
     again.signal = this.signal;
     return again;
@@ -82,20 +92,21 @@ export class WriteCall extends Call {
 
   /** Bytes of key and value. */
   get bytes(): number {
-    return this.key.length + (this.value?.length ?? 0);
+    const { key, value } = this.change;
+    return key.length + (value?.length ?? 0);
   }
 
   /** Takes the next number of a session. */
   enter(window: SessionWindow): void {
     this.window = window;
     this.#number = window.take(this.bytes);
-    const { key, value } = this;
+    const { key, value, ifRevision } = this.change;
     const { id: session, acknowledgedBelow } = window;
     const number = this.#number;
     const command: Command =
       value === undefined
-        ? { kind: 'delete', session, number, acknowledgedBelow, key }
-        : { kind: 'put', session, number, acknowledgedBelow, key, value };
+        ? { kind: 'delete', session, number, acknowledgedBelow, key, ifRevision }
+        : { kind: 'put', session, number, acknowledgedBelow, key, value, ifRevision };
     this.request = outgoing({ type: 'write', command: encodeCommand(command) });
   }
 
@@ -117,9 +128,12 @@ export class WriteCall extends Call {
   /** Gives the caller the outcome; false if it is not one of this kind of command. */
   resolve(outcome: Outcome): boolean {
     const { resolve } = this.#promised as Promised<unknown>;
-    if (outcome.type === 'put' && this.value !== undefined) resolve({ revision: outcome.revision } satisfies PutResult);
-    else if (outcome.type === 'deleted' && this.value === undefined) {
+    const { value, ifRevision } = this.change;
+    if (outcome.type === 'put' && value !== undefined) resolve({ revision: outcome.revision } satisfies PutResult);
+    else if (outcome.type === 'deleted' && value === undefined) {
       resolve({ existed: outcome.existed, revision: outcome.revision } satisfies DeleteResult);
+    } else if (outcome.type === 'conflict' && ifRevision !== undefined) {
+      this.reject(conflictError(ifRevision, outcome.revision));
     } else return false;
     return true;
   }

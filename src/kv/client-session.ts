@@ -5,14 +5,14 @@ import type { Outcome } from './outcome.ts';
 /** How far a session's numbers may run ahead of what its client has acknowledged: bounds the outcomes kept. */
 export const sessionWindowMax = 4096;
 
-/** The outcomes that a session keeps: those of commands that were run, be it that there was no space for them. */
-type KeptOutcome = Extract<Outcome, { type: 'put' | 'deleted' }> | NoSpace;
+/** The outcomes that a session keeps: those of commands that were run, be it that there was no space for them, or that their condition did not hold. */
+type KeptOutcome = Extract<Outcome, { type: 'put' | 'deleted' | 'conflict' }> | NoSpace;
 
 type NoSpace = { readonly type: 'refused'; readonly reason: 'noSpace' };
 
 export const noSpace: NoSpace = { type: 'refused', reason: 'noSpace' };
 
-const outcomeCodes = { put: 0, deletedNothing: 1, deleted: 2, noSpace: 3 } as const;
+const outcomeCodes = { put: 0, deletedNothing: 1, deleted: 2, noSpace: 3, conflict: 4 } as const;
 
 /** What a session must have room for: thrown away are only answers that the client says it has. */
 const numberForgotten: Outcome = { type: 'refused', reason: 'numberForgotten' };
@@ -96,6 +96,7 @@ export class ClientSession {
 
 function codeOf(outcome: KeptOutcome): number {
   if (outcome.type === 'put') return outcomeCodes.put;
+  if (outcome.type === 'conflict') return outcomeCodes.conflict;
   if (outcome.type === 'refused') return outcomeCodes.noSpace;
   return outcome.existed ? outcomeCodes.deleted : outcomeCodes.deletedNothing;
 }
@@ -110,6 +111,8 @@ function outcomeOf(code: number, revision: number): KeptOutcome {
       return { type: 'deleted', revision, existed: true };
     case outcomeCodes.noSpace:
       return noSpace;
+    case outcomeCodes.conflict:
+      return { type: 'conflict', revision };
     default:
       throw new DecodeError(`unknown outcome ${code} in a session`);
   }

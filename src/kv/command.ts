@@ -6,11 +6,14 @@ import { crc32, joinCrc32, rememberCrc32, rememberedBytesMin } from '../base/crc
  * A command as it travels: encoded once by the client, carried as these bytes through gateway, log and network,
  * decoded only where it is applied. The checksum in front goes with it all the way.
  *
- *   crc32 (4) · kind (1) · session · number · acknowledgedBelow (varuints) · key (length first) · value (the rest)
+ *   crc32 (4) · kind (1) · session · number · acknowledgedBelow (varuints) · ifRevision (varuint, where the kind has one)
+ *     · key (length first) · value (the rest)
  */
 
-export const commandKinds = { openSession: 0, put: 1, delete: 2, reportSpace: 3 } as const;
-export type CommandKind = keyof typeof commandKinds;
+const kindCodes = { openSession: 0, put: 1, delete: 2, reportSpace: 3 } as const;
+/** The same with a condition. */
+const conditionalCodes = { put: 4, delete: 5 } as const;
+export type CommandKind = keyof typeof kindCodes;
 
 /** Most bytes of a key. */
 export const keyBytesMax = 1024;
@@ -39,11 +42,18 @@ export interface CommandOrigin {
   readonly acknowledgedBelow: number;
 }
 
+/** A change of a key. */
+interface Change {
+  readonly key: Uint8Array;
+  /** Only if this is the key's revision when the command is applied; 0: only if there is no such key. */
+  readonly ifRevision?: number | undefined;
+}
+
 export type Command = CommandOrigin &
   (
     | { readonly kind: 'openSession' }
-    | { readonly kind: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
-    | { readonly kind: 'delete'; readonly key: Uint8Array }
+    | ({ readonly kind: 'put'; readonly value: Uint8Array } & Change)
+    | ({ readonly kind: 'delete' } & Change)
     /** Of a node, not of a client: in no session, and harmless if it is applied again. */
     | { readonly kind: 'reportSpace'; readonly report: SpaceReport }
   );
@@ -53,21 +63,22 @@ export type ClientCommand = Exclude<Command, { readonly kind: 'reportSpace' }>;
 
 const empty = new Uint8Array(0);
 /** What is in front of a key takes less, and writing its numbers asks for no more. */
-const headBytesMax = 40;
+const headBytesMax = 48;
 
 /** The bytes of a command. Limits are not checked here: see {@link commandProblem}. */
 export function encodeCommand(command: Command): Uint8Array {
-  const key = command.kind === 'put' || command.kind === 'delete' ? command.key : empty;
+  const isChange = command.kind === 'put' || command.kind === 'delete';
+  const key = isChange ? command.key : empty;
+  const ifRevision = isChange ? command.ifRevision : undefined;
   const value = payloadOf(command);
   const writer = new ByteWriter(takeExact(headBytesMax + key.length + value.length))
     .u32(0)
-    .u8(commandKinds[command.kind])
+    .u8(isChange && ifRevision !== undefined ? conditionalCodes[command.kind] : kindCodes[command.kind])
     .varuint(command.session)
     .varuint(command.number)
-    .varuint(command.acknowledgedBelow)
-    .bytes(key)
-    .raw(value);
-  return sealCommand(writer);
+    .varuint(command.acknowledgedBelow);
+  if (ifRevision !== undefined) writer.varuint(ifRevision);
+  return sealCommand(writer.bytes(key).raw(value));
 }
 
 function payloadOf(command: Command): Uint8Array {
@@ -131,15 +142,18 @@ export function originOf(bytes: Uint8Array): CommandOrigin | undefined {
 /** The whole command; key and value are views into `bytes`. Throws {@link DecodeError}; the checksum is not looked at. */
 export function decodeCommand(bytes: Uint8Array): Command {
   const reader = new ByteReader(bytes, 4);
-  const kind = kindOf(reader.u8());
+  const code = reader.u8();
+  const kind = kindOf(code);
   const session = reader.varuint();
   const number = reader.varuint();
   const acknowledgedBelow = reader.varuint();
+  const isConditional = code === conditionalCodes.put || code === conditionalCodes.delete;
+  const ifRevision = isConditional ? reader.varuint() : undefined;
   const key = reader.bytes();
   const value = reader.rest();
   // Each by its name: to spread what they have in common takes several times as long.
-  if (kind === 'put') return { kind, session, number, acknowledgedBelow, key, value };
-  if (kind === 'delete') return { kind, session, number, acknowledgedBelow, key };
+  if (kind === 'put') return { kind, session, number, acknowledgedBelow, key, value, ifRevision };
+  if (kind === 'delete') return { kind, session, number, acknowledgedBelow, key, ifRevision };
   if (kind === 'reportSpace') return { kind, session, number, acknowledgedBelow, report: decodeReport(value) };
   return { kind, session, number, acknowledgedBelow };
 }
@@ -193,13 +207,15 @@ export function commandProblem(command: Command): CommandProblem | undefined {
 
 function kindOf(code: number): CommandKind {
   switch (code) {
-    case commandKinds.put:
+    case kindCodes.put:
+    case conditionalCodes.put:
       return 'put';
-    case commandKinds.delete:
+    case kindCodes.delete:
+    case conditionalCodes.delete:
       return 'delete';
-    case commandKinds.openSession:
+    case kindCodes.openSession:
       return 'openSession';
-    case commandKinds.reportSpace:
+    case kindCodes.reportSpace:
       return 'reportSpace';
     default:
       throw new DecodeError(`unknown command kind ${code}`);

@@ -3,6 +3,8 @@ export type Outcome =
   | { readonly type: 'put'; readonly revision: number }
   /** `existed` says whether there was anything to delete; `revision` is the log index of the command. */
   | { readonly type: 'deleted'; readonly revision: number; readonly existed: boolean }
+  /** The command was conditional, and the key has this other revision, or does not exist: 0. Nothing was changed. */
+  | { readonly type: 'conflict'; readonly revision: number }
   | { readonly type: 'sessionOpened'; readonly session: number }
   /** A node's report of its space. */
   | { readonly type: 'spaceNoted' }

@@ -157,6 +157,8 @@ export class KvStateMachine {
 
   #change(revision: number, command: ClientCommand & { readonly kind: 'put' | 'delete' }) {
     const key = toByteString(command.key);
+    const conflict = command.ifRevision === undefined ? undefined : this.#conflict(key, command.ifRevision);
+    if (conflict) return conflict;
     switch (command.kind) {
       case 'put':
         if (this.#space.fullNodes.length > 0) return noSpace;
@@ -170,6 +172,12 @@ export class KvStateMachine {
       default:
         return assertNever(command, 'command');
     }
+  }
+
+  /** What a command with this condition gives, if that does not hold. */
+  #conflict(key: ByteString, ifRevision: number) {
+    const revision = this.#store.get(key)?.revision ?? 0;
+    return revision === ifRevision ? undefined : ({ type: 'conflict', revision } as const);
   }
 
   *#allPairs(): Generator<KvPair> {

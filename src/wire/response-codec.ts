@@ -51,8 +51,14 @@ const failureOutcomeCodec = wordCodec<FailureOutcome>({ notApplied: 0, unknown: 
 
 /** What applying a command gave. */
 const outcomeCodec: Codec<Outcome> = unionCodec<Outcome>(
-  { put: 0, deleted: 1, sessionOpened: 2, refused: 3, spaceNoted: 4 },
+  { put: 0, deleted: 1, sessionOpened: 2, refused: 3, spaceNoted: 4, conflict: 5 },
   {
+    conflict: {
+      encode: (writer, outcome) => {
+        writer.varuint(outcome.revision);
+      },
+      decode: (reader) => ({ type: 'conflict', revision: reader.varuint() }),
+    },
     put: {
       encode: (writer, outcome) => {
         writer.varuint(outcome.revision);

@@ -13,6 +13,7 @@ class FakeClient {
   readonly records = new Map<string, { value: Uint8Array; revision: number }>();
   readonly connections: unknown[] = [];
   readonly reads: unknown[] = [];
+  readonly writes: unknown[] = [];
   revision = 0;
   closeCount = 0;
   failure: Error | undefined;
@@ -23,7 +24,8 @@ class FakeClient {
     return this;
   }
 
-  async put(key: Uint8Array, value: Uint8Array) {
+  async put(key: Uint8Array, value: Uint8Array, options?: { ifRevision?: number }) {
+    this.writes.push(options);
     this.records.set(text(key), { value, revision: ++this.revision });
     return { revision: this.revision };
   }
@@ -33,7 +35,8 @@ class FakeClient {
     return this.records.get(text(key));
   }
 
-  async delete(key: Uint8Array) {
+  async delete(key: Uint8Array, options?: { ifRevision?: number }) {
+    this.writes.push(options);
     return { existed: this.records.delete(text(key)), revision: ++this.revision };
   }
 
@@ -117,12 +120,40 @@ describe('put', () => {
     [['k', 'v', '--endpoints', 'h'], 2, '--endpoints: "h" has no port'],
     [['k', 'v', '--config', '/none/kv.json'], 2, '/none/kv.json, named by --config, cannot be read'],
     [['k', 'v', '--file', 'f'], 2, 'there is a VALUE and a --file: give one of them'],
+    [['k', 'v', '--if-revision', 'x'], 2, '--if-revision is "x": give a whole number, as kv get --json tells it'],
+    [['k', 'v', '--if-revision', '-1'], 2, '--if-revision is "-1": give a whole number'],
+    [['k', 'v', '--if-revision', '99999999999999999999'], 2, '--if-revision is 100000000000000000000: give'],
+    [
+      ['k', 'v', '--if-revision', '1', '--if-absent'],
+      2,
+      '--if-revision=1 cannot also be provided when using --if-absent',
+    ],
   ])('%j is refused in one line, and nobody is asked', async (argv, exitCode, message) => {
     const result = await put(...argv);
     expect(result).toMatchObject({ stdout: '', exitCode });
     expect(result.stderr).toContain(`kv put: ${message}`);
     expect(result.stderr).toMatch(/^[^\n]+\n$/);
     expect(fake.connections).toEqual([]);
+  });
+});
+
+describe('a condition', () => {
+  test('is handed on', async () => {
+    await put('k', 'v', '--if-absent');
+    await put('k', 'v', '--if-revision', '7');
+    await runCommand(Delete, 'delete', 'k', '--if-revision', '8');
+    await put('k', 'v');
+    expect(fake.writes).toMatchObject([{ ifRevision: 0 }, { ifRevision: 7 }, { ifRevision: 8 }, {}]);
+    expect(fake.writes[3]).not.toHaveProperty('ifRevision');
+  });
+
+  test('that does not hold exits with 4, and tells scripts the revision', async () => {
+    fake.failure = new KvError('conflict', 'the key is at revision 9', 'notApplied', { revision: 9 });
+    const { stdout, stderr, exitCode } = await put('k', 'v', '--if-absent', '--json');
+    expect({ stderr, exitCode }).toEqual({ stderr: 'kv put: the key is at revision 9\n', exitCode: 4 });
+    expect(JSON.parse(stdout)).toEqual({
+      error: { code: 'conflict', message: 'the key is at revision 9', outcome: 'notApplied', revision: 9 },
+    });
   });
 });
 

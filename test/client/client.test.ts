@@ -80,6 +80,47 @@ describe('calls', () => {
     expect(await client.get('k')).toBeUndefined();
   });
 
+  it('put and delete with a condition, and say what the key is at if that does not hold', async () => {
+    const { client } = await start();
+    const { revision } = await client.put('k', 'a', { ifRevision: 0 });
+    expect(await errorOf(client.put('k', 'b', { ifRevision: 0 }))).toMatchObject({
+      ...{ code: 'conflict', outcome: 'notApplied', revision },
+      message: `the key exists, at revision ${revision}: nothing is changed`,
+    });
+    expect(text((await client.get('k'))?.value)).toBe('a');
+    const second = await client.put('k', 'b', { ifRevision: revision });
+    expect(await errorOf(client.delete('k', { ifRevision: revision }))).toMatchObject({
+      ...{ code: 'conflict', outcome: 'notApplied', revision: second.revision },
+      message: `the key is at revision ${second.revision}, not ${revision}: nothing is changed`,
+    });
+    expect(await client.delete('k', { ifRevision: second.revision })).toMatchObject({ existed: true });
+    expect(await errorOf(client.put('k', 'c', { ifRevision: second.revision }))).toMatchObject({
+      ...{ code: 'conflict', revision: 0 },
+      message: 'there is no such key: nothing is changed',
+    });
+    expect(await client.put('k', 'd', { ifRevision: undefined } as object)).toMatchObject({});
+  });
+
+  it.each(['cutAfter', 'cutBefore', 'applyAndIgnore'] as const)(
+    'with a condition are no conflict with themselves when they are sent again (%s)',
+    async (reaction) => {
+      const { client, first, second } = await start();
+      first.script = firstly(isPut, reaction);
+      const { revision } = await client.put('k', 'a', { ifRevision: 0, timeoutMs: 6000 });
+      expect(await client.get('k')).toEqual({ value: bytes('a'), revision });
+      expect([...numbersOf(first), ...numbersOf(second)]).toEqual([1, 1]);
+    },
+  );
+
+  it.each([-1, 1.5, Number.NaN, '7', null])('refuse the revision %j, and nobody is asked', async (ifRevision) => {
+    const { client, first } = await start();
+    const options = { ifRevision } as unknown as { ifRevision: number };
+    const error = await errorOf(client.put('k', 'a', options));
+    expect(error).toMatchObject({ code: 'invalid', outcome: 'notApplied' });
+    expect(error.message).toContain('give the one that get() told, or 0 for a key that does not exist');
+    expect(first.requests.filter(({ type }) => type === 'write')).toEqual([]);
+  });
+
   it('carry empty values, any bytes, and the largest key and value', async () => {
     const { client } = await start();
     const key = new Uint8Array(1024).fill(0xff);
@@ -164,7 +205,7 @@ describe('bad input is refused before anything is sent', () => {
     ['a key of another type', (c) => c.get(5 as never), 'invalid', 'the key is 5: give'],
     ['a list for a key', (c) => c.put(['k'] as never, 'v'), 'invalid', 'the key is an object (Array)'],
     ['an ArrayBuffer', (c) => c.put('k', new ArrayBuffer(1) as never), 'invalid', 'an object (ArrayBuffer)'],
-    ['an option that a put has not', (c) => c.put('k', 'v', { ifRevision: 0 } as never), 'invalid', 'have ifRevision'],
+    ['an option that a put has not', (c) => c.put('k', 'v', { ifValue: 'u' } as never), 'invalid', 'have ifValue'],
     ['nor a read', (c) => c.list('k', { prefix: 'l' } as never), 'invalid', 'there are timeoutMs, signal, consistency'],
     ['nor a node', (c) => c.reconfigure([{ id: 1, adress: 'h:1' } as never]), 'invalid', 'a node has adress'],
     ['an address that is no text', (c) => c.reconfigure([{ id: 1, address: 5 as never }]), 'invalid', 'node 1 is 5'],

@@ -19,6 +19,7 @@ const full = (nodeId: number, isFull: boolean, configurationId = 1) =>
 const noSpace = { type: 'refused', reason: 'noSpace' };
 const put = (session: number, number: number, key: string, value: string, acknowledgedBelow = 0) =>
   encodeCommand({ kind: 'put', session, number, acknowledgedBelow, key: bytes(key), value: bytes(value) });
+const origin = (number: number) => ({ session: 1, number, acknowledgedBelow: 0 });
 const remove = (session: number, number: number, key: string) =>
   encodeCommand({ kind: 'delete', session, number, acknowledgedBelow: 0, key: bytes(key) });
 
@@ -44,6 +45,39 @@ describe('the state machine', () => {
     expect(machine.apply(3, put(1, 0, 'k', 'a'))).toEqual({ type: 'put', revision: 2 });
     expect(machine.get('k')).toEqual({ value: bytes('b'), revision: 3 });
     expect(machine.answerOf(1, 0)).toEqual({ type: 'put', revision: 2 });
+  });
+
+  it('does a conditional command only if the key has that revision, 0 being that of a key that does not exist', () => {
+    machine.apply(0, open);
+    const putIf = (number: number, ifRevision: number, value: string) =>
+      encodeCommand({ kind: 'put', ...origin(number), key: bytes('k'), value: bytes(value), ifRevision });
+    const removeIf = (number: number, ifRevision: number) =>
+      encodeCommand({ kind: 'delete', ...origin(number), key: bytes('k'), ifRevision });
+    expect(machine.apply(1, putIf(0, 1, 'a'))).toEqual({ type: 'conflict', revision: 0 });
+    expect(machine.get('k')).toBeUndefined();
+    expect(machine.apply(2, putIf(1, 0, 'b'))).toEqual({ type: 'put', revision: 3 });
+    expect(machine.apply(3, putIf(2, 0, 'c'))).toEqual({ type: 'conflict', revision: 3 });
+    expect(machine.apply(4, removeIf(3, 2))).toEqual({ type: 'conflict', revision: 3 });
+    expect(machine.get('k')).toEqual({ value: bytes('b'), revision: 3 });
+    expect(machine.apply(5, putIf(4, 3, 'd'))).toEqual({ type: 'put', revision: 6 });
+    expect(machine.apply(6, removeIf(5, 6))).toEqual({ type: 'deleted', revision: 7, existed: true });
+    expect(machine.apply(7, removeIf(6, 6))).toEqual({ type: 'conflict', revision: 0 });
+    expect(machine.apply(8, removeIf(7, 0))).toEqual({ type: 'deleted', revision: 9, existed: false });
+  });
+
+  it('gives a retried conditional command its first outcome, whatever the key is now, and after a restart', async () => {
+    const disk = new MemoryStateDisk();
+    const store = new MemoryStateStore(disk);
+    machine = new KvStateMachine(store);
+    const conditional = { kind: 'put', ...origin(1), key: bytes('k'), value: bytes('b'), ifRevision: 7 } as const;
+    applyAll(machine, [open, put(1, 0, 'k', 'a')]);
+    const conflict = { type: 'conflict', revision: 2 };
+    expect(machine.apply(2, encodeCommand(conditional))).toEqual(conflict);
+    machine.apply(3, put(1, 2, 'k', 'c'));
+    expect(machine.apply(4, encodeCommand({ ...conditional, ifRevision: 4 })), 'the number counts').toEqual(conflict);
+    const { appliedIndex, sessions } = machine.takeCheckpoint();
+    await checkpointAt(store, appliedIndex, sessions);
+    expect(new KvStateMachine(new MemoryStateStore(disk)).answerOf(1, 1)).toEqual(conflict);
   });
 
   it('lists by prefix in byte order', () => {
@@ -236,32 +270,43 @@ describe('the state hash', () => {
   });
 });
 
+interface Pick {
+  readonly kind: boolean;
+  readonly number: number;
+  readonly key: string;
+  readonly value: string;
+  readonly ifRevision: number | undefined;
+}
+
 it('decides the same as a dumb twin for any run of commands, retries and reordering', () => {
-  const commandOf = (pick: { kind: boolean; number: number; key: string; value: string }): Command => {
-    const origin = { session: 1, number: pick.number, acknowledgedBelow: 0, key: bytes(pick.key) };
-    return pick.kind ? { kind: 'put', ...origin, value: bytes(pick.value) } : { kind: 'delete', ...origin };
+  const commandOf = (pick: Pick): Command => {
+    const change = { ...origin(pick.number), key: bytes(pick.key), ifRevision: pick.ifRevision };
+    return pick.kind ? { kind: 'put', ...change, value: bytes(pick.value) } : { kind: 'delete', ...change };
   };
   const anyPick = fc.record({
     kind: fc.boolean(),
     number: fc.nat(15),
     key: fc.constantFrom('a', 'b', 'c'),
     value: fc.constantFrom('1', '2'),
+    ifRevision: fc.option(fc.nat(8), { nil: undefined }),
   });
   fc.assert(
     fc.property(fc.array(anyPick, { maxLength: 40 }), (picks) => {
       const machine = new KvStateMachine(new MemoryStateStore());
       machine.apply(0, open);
-      const state = new Map<string, string>();
+      const state = new Map<string, { value: string; revision: number }>();
       const seen = new Set<number>();
       picks.forEach((pick, at) => {
         machine.apply(1 + at, encodeCommand(commandOf(pick)));
         if (seen.has(pick.number)) return;
         seen.add(pick.number);
-        if (pick.kind) state.set(pick.key, pick.value);
-        else state.delete(pick.key);
+        const isMet = [undefined, state.get(pick.key)?.revision ?? 0].includes(pick.ifRevision);
+        if (isMet && pick.kind) state.set(pick.key, { value: pick.value, revision: at + 2 });
+        else if (isMet) state.delete(pick.key);
       });
       for (const key of ['a', 'b', 'c']) {
-        expect(machine.get(key)?.value).toEqual(state.has(key) ? bytes(state.get(key) ?? '') : undefined);
+        const twin = state.get(key);
+        expect(machine.get(key)).toEqual(twin && { ...twin, value: bytes(twin.value) });
       }
     }),
   );

@@ -180,6 +180,8 @@ function outcomeInWords(outcome: Outcome): string {
       return `${outcome.existed ? 'deleted' : 'was not there'}, revision ${outcome.revision}`;
     case 'sessionOpened':
       return `session ${outcome.session}`;
+    case 'conflict':
+      return `is at revision ${outcome.revision}`;
     case 'spaceNoted':
       return 'noted';
     default:

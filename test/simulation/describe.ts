@@ -24,7 +24,10 @@ export function describeEntry(entry: Entry<Uint8Array>): string {
     return `reportSpace(c${configurationId} node ${nodeId} ${isFull ? 'full' : 'ok'})`;
   }
   const key = text(command.key);
-  return command.kind === 'put' ? `put(${origin} ${key}=${text(command.value)})` : `delete(${origin} ${key})`;
+  const condition = command.ifRevision === undefined ? '' : ` if at ${command.ifRevision}`;
+  return command.kind === 'put'
+    ? `put(${origin} ${key}=${text(command.value)}${condition})`
+    : `delete(${origin} ${key}${condition})`;
 }
 
 /** Undefined for what is no command, which some clients send. */

@@ -390,6 +390,12 @@ export const plantedBugs = [
     ],
   },
   {
+    name: 'a condition is passed over',
+    rule: 'a conditional write changes a key only at the revision that it names',
+    seeds: 20,
+    edits: [{ file: stateMachine, find: 'if (conflict) return conflict;', replace: '' }],
+  },
+  {
     name: 'a voter takes state from behind a StopSign',
     rule: 'a voter leaves its configuration before a state from behind its StopSign becomes its own',
     seeds: 2000,

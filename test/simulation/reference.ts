@@ -1,5 +1,5 @@
 import { toByteString } from '../../src/base/bytes.ts';
-import { decodeCommand } from '../../src/kv/command.ts';
+import { type Command, decodeCommand } from '../../src/kv/command.ts';
 import type { Outcome } from '../../src/kv/outcome.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
 
@@ -94,13 +94,19 @@ export class Reference {
     if (command.number < session.acknowledgedBelow) return { type: 'refused', reason: 'numberForgotten' };
     const known = session.outcomes.get(command.number);
     if (known) return known;
-    const value = command.kind === 'put' ? command.value : undefined;
-    const isRefused = value !== undefined && this.#full.size > 0;
-    const outcome: Outcome = isRefused
-      ? { type: 'refused', reason: 'noSpace' }
-      : this.#change(toByteString(command.key), index + 1, value);
+    const outcome = this.#firstOutcome(index, command);
     session.outcomes.set(command.number, outcome);
     return outcome;
+  }
+
+  #firstOutcome(index: number, command: Command & { readonly kind: 'put' | 'delete' }): Outcome {
+    const key = toByteString(command.key);
+    const value = command.kind === 'put' ? command.value : undefined;
+    const now = this.#versions.get(key)?.at(-1);
+    const revision = now?.value === undefined ? 0 : now.revision;
+    if (command.ifRevision !== undefined && command.ifRevision !== revision) return { type: 'conflict', revision };
+    if (value !== undefined && this.#full.size > 0) return { type: 'refused', reason: 'noSpace' };
+    return this.#change(key, index + 1, value);
   }
 
   #change(key: string, revision: number, value: Uint8Array | undefined): Outcome {

@@ -49,6 +49,8 @@ export class SimulatedClient {
   readonly #calls = new Map<number, Call>();
   readonly #live = new Set<Call>();
   readonly #outstanding = new Set<number>();
+  /** The revision of each key as it was last told to this client; 0: there was none. */
+  readonly #revisions = new Map<string, number>();
   #session: number | undefined;
   #nextNumber = 1;
   #nextRequest = 1;
@@ -94,11 +96,6 @@ export class SimulatedClient {
     });
   }
 
-  /** One put that is asked for until it is answered. */
-  put(key: string, value: string, then: () => void): void {
-    this.#write('put', key, value, 1_000_000, then);
-  }
-
   respond(from: SimulatedNode, response: ClientResponse): void {
     const call = this.#calls.get(response.id);
     this.#calls.delete(response.id);
@@ -114,7 +111,8 @@ export class SimulatedClient {
     switch (response.type) {
       case 'outcome':
         this.#world.oracle.checkOutcome(commandOf(call), response.outcome, from.id);
-        if (response.outcome.type === 'refused' && response.outcome.reason === 'noSpace') return this.#refused(call);
+        if (response.outcome.type === 'refused' && response.outcome.reason === 'noSpace')
+          return this.#withoutEffect(call, 'put refused for lack of space');
         if (response.outcome.type === 'refused') {
           throw new Violation(
             'a live session is answered',
@@ -122,11 +120,17 @@ export class SimulatedClient {
           );
         }
         if (response.outcome.type === 'sessionOpened') this.#session = response.outcome.session;
-        else if (response.outcome.type !== 'spaceNoted') this.#acknowledge(response.outcome.revision);
+        else if (response.outcome.type !== 'spaceNoted') {
+          const { type, revision } = response.outcome;
+          this.#acknowledge(revision);
+          this.#revisions.set(call.key, type === 'deleted' ? 0 : revision);
+          if (type === 'conflict') return this.#withoutEffect(call, 'condition that did not hold');
+        }
         return this.#answered(call, from);
       case 'record': {
         const found = response.record;
         this.#acknowledge(this.#world.oracle.checkGet(call.key, found, call.floor, from.id));
+        this.#revisions.set(call.key, found?.revision ?? 0);
         return this.#answered(call, from, found && toByteString(found.value));
       }
       case 'pairs':
@@ -169,11 +173,10 @@ export class SimulatedClient {
     const number = this.#nextNumber++;
     this.#outstanding.add(number);
     const origin = { session: this.#session ?? 0, number, acknowledgedBelow: Math.min(...this.#outstanding) };
-    const bytes = fromByteString(key);
+    const ifRevision = this.#random.chance(25) ? (this.#revisions.get(key) ?? 0) : undefined;
+    const change = { ...origin, key: fromByteString(key), ifRevision };
     const command: Command =
-      kind === 'put'
-        ? { kind, ...origin, key: bytes, value: fromByteString(value ?? '') }
-        : { kind, ...origin, key: bytes };
+      kind === 'put' ? { kind, ...change, value: fromByteString(value ?? '') } : { kind, ...change };
     const encoded = encodeCommand(command);
     this.#world.oracle.propose(encoded);
     this.#begin({ type: 'write', command: encoded }, kind, key, value, number, attemptsMax, () => {
@@ -273,8 +276,8 @@ export class SimulatedClient {
   }
 
   /** Decided as without effect, whatever became of other requests for it. */
-  #refused(call: Call): void {
-    this.#world.counts.add('put refused for lack of space');
+  #withoutEffect(call: Call, what: string): void {
+    this.#world.counts.add(what);
     call.isDone = true;
     this.#live.delete(call);
     this.#record.failed++;

@@ -244,6 +244,7 @@ const outcome = union<Outcome>({
     reason: fc.constantFrom('sessionExpired', 'numberForgotten', 'windowExceeded', 'malformed', 'noSpace'),
   }),
   spaceNoted: fc.record({}),
+  conflict: fc.record({ revision: integer }),
 });
 
 const duration = fc.option(fc.double({ min: 0, max: 1e9, noNaN: true }).map(Math.abs), { nil: undefined });
