@@ -263,12 +263,17 @@ class Simulation {
     const { configurations } = this.#oracle;
     const core = new Set<SimulatedNode>();
     const newest = configurations.at(-1);
-    if (!newest) return [...this.#nodes].filter((node) => this.#plan.members.includes(node.id));
+    if (!newest || !this.#isFormed) return [...this.#nodes].filter((node) => this.#plan.members.includes(node.id));
     this.#addQuorum(core, newest);
     for (const id of this.#nemesis.openTargets()) core.add(this.#byId.get(id) as SimulatedNode);
     if (!this.#areAllIn([...core]))
       for (const configuration of configurations.slice(-3, -1)) this.#addQuorum(core, configuration);
     return [...core];
+  }
+
+  /** False for a cluster of which nobody knows: whoever formed it crashed before it was on a disk, or told (seed 35602). */
+  get #isFormed(): boolean {
+    return this.#nodes.some(({ disk, log }) => (log ?? disk.log).configuration !== undefined);
   }
 
   /** All of them vote in the newest configuration, and no other is under way. */
