@@ -287,16 +287,22 @@ export class SimulatedNode {
     return this.#settings.handoverPauseTicks * this.#world.plan.tickUs;
   }
 
-  /** How much of the time since `sinceUs` the log's disk spent on flushes of at least `slowUs` each. */
-  slowFlushUs(sinceUs: number, slowUs: number): number {
+  /** How much of the `windowUs` before `untilUs` the log's disk spent on flushes of at least `slowUs` each. */
+  slowFlushUs(windowUs: number, slowUs: number, untilUs = this.nowUs): number {
     let totalUs = 0;
     for (let at = this.#flushes.length - 1; at >= 0; at--) {
       const { begunUs, durationUs } = this.#flushes[at] as { begunUs: number; durationUs: number };
-      const endUs = Math.min(begunUs + durationUs, this.#world.queue.nowUs);
-      if (endUs <= sinceUs) break;
-      if (durationUs >= slowUs) totalUs += endUs - Math.max(begunUs, sinceUs);
+      const endUs = Math.min(begunUs + durationUs, untilUs);
+      if (endUs <= untilUs - windowUs) break;
+      if (durationUs >= slowUs) totalUs += Math.max(0, endUs - Math.max(begunUs, untilUs - windowUs));
     }
     return totalUs;
+  }
+
+  /** The most that this came to at any moment until now. */
+  mostSlowFlushUs(windowUs: number, slowUs: number): number {
+    const ends = this.#flushes.map(({ begunUs, durationUs }) => Math.min(begunUs + durationUs, this.nowUs));
+    return Math.max(0, ...ends.map((endUs) => this.slowFlushUs(windowUs, slowUs, endUs)));
   }
 
   /** Somebody else fills the disk to the last byte, for longer than the process may live. */
