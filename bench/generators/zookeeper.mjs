@@ -5,10 +5,12 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ClosedLoop, EachKey, Outgoing, randomKey, report, task, writeDigits } from './task.mjs';
 
 const opcodes = { create: 1, getData: 4, setData: 5, sync: 9, closeSession: -11 };
 const sessionTimeoutMs = 30_000;
+const settleMs = 500;
 const parent = '/bench';
 const keyPrefix = `${parent}/`;
 const nodeExists = -110;
@@ -156,6 +158,8 @@ const sessions = Array.from({ length: Math.min(task.clients, task.outstanding) }
   return new Session((slot, error, bytes) => load.done(slot, isGood(error, bytes)));
 });
 await Promise.all(sessions.map((session, at) => session.open(task.endpoints[at % task.endpoints.length])));
+// The first sync was seen to hang for 8 to 31 s, until some other write it seems: so not while the one that opens the session may be under way.
+await delay(settleMs);
 const sessionOf = (slot) => sessions[slot % sessions.length];
 
 if (task.operation === 'fill') {
