@@ -80,7 +80,7 @@ function applyEntry(machine: KvStateMachine, entry: Entry<Uint8Array>): readonly
     return undefined;
   }
   const { configId, nodes } = entry.stopSign;
-  machine.beginConfiguration(index, configId, nodes);
+  machine.beginConfiguration(index, configId);
   return nodes;
 }
 

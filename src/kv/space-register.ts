@@ -17,7 +17,8 @@ export interface FullNode {
 
 /**
  * Which members have no space. Replicated state: it changes only by entries of the log, so every replica refuses the same
- * puts. A report from an older configuration is passed over, and whoever is no member any more holds nobody up.
+ * puts. A report from an older configuration is passed over: with each that begins the members say anew what is so, and whoever is no member
+ * any more, or votes with another directory now, or is down, holds nobody up.
  */
 export class SpaceRegister {
   /** The newest configuration whose StopSign was applied; 1 before the first. */
@@ -47,10 +48,10 @@ export class SpaceRegister {
     this.#isChanged = true;
   }
 
-  /** A configuration begins, and these are its members. */
-  begin(configurationId: number, memberIds: readonly number[]): void {
+  /** A configuration begins. */
+  begin(configurationId: number): void {
     this.#configurationId = configurationId;
-    this.#full = this.#full.filter((node) => memberIds.includes(node.nodeId));
+    this.#full = [];
     this.#isChanged = true;
   }
 

@@ -68,10 +68,10 @@ export class KvStateMachine {
     }
   }
 
-  /** Applies the StopSign at `index`, which opens the configuration with these members. */
-  beginConfiguration(index: number, configurationId: number, memberIds: readonly number[]): void {
+  /** Applies the StopSign at `index`, which opens this configuration. */
+  beginConfiguration(index: number, configurationId: number): void {
     this.#advance(index);
-    this.#space.begin(configurationId, memberIds);
+    this.#space.begin(configurationId);
   }
 
   /** The newest configuration whose StopSign was applied; 1 before the first. */

@@ -455,8 +455,7 @@ export class Replica {
   #onStopSign(stopSign: StopSign, index: number): boolean {
     const before = this.#configuration;
     const next = configurationOf(stopSign, index);
-    const memberIds = next.members.map((member) => member.id);
-    this.#machine.beginConfiguration(index, next.configurationId, memberIds);
+    this.#machine.beginConfiguration(index, next.configurationId);
     if (next.configurationId <= this.#membership.configurationId) return false;
     // All who pass here hold the same state: newcomers pull it from all of them.
     if (newcomersOf(next, before).length > 0) this.#donor.holdHere();

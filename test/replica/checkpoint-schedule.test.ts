@@ -20,7 +20,7 @@ function standBy(valueBytes: number, ticks: number): { layers: number; bytes: nu
   for (let tick = 1; tick <= ticks; tick++) {
     if (!schedule.isBehind) {
       state.put(`key ${tick}`, new Uint8Array(valueBytes), tick);
-      machine.beginConfiguration(machine.appliedIndex, tick, [3]);
+      machine.beginConfiguration(machine.appliedIndex, tick);
     }
     if (schedule.isSealDue(tick, true, false)) {
       const { appliedIndex, sessions } = machine.takeCheckpoint();
@@ -65,7 +65,7 @@ function sizes(rank: number, ticks: number, keyOf: (index: number) => number = (
   let index = 0;
   for (let tick = 1; tick <= ticks; tick++) {
     state.put(`key ${keyOf(index)}`, new Uint8Array(8), index);
-    machine.beginConfiguration(machine.appliedIndex, ++index, [1, 2, 3]);
+    machine.beginConfiguration(machine.appliedIndex, ++index);
     if (!schedule.isSealDue(tick, false, false)) continue;
     found.push(state.stagedChanges);
     const { appliedIndex, sessions } = machine.takeCheckpoint();
@@ -105,7 +105,7 @@ function member() {
   let index = 0;
   const change = () => {
     state.put(`key ${index}`, new Uint8Array(8), index);
-    machine.beginConfiguration(machine.appliedIndex, ++index, [3]);
+    machine.beginConfiguration(machine.appliedIndex, ++index);
   };
   const seal = (tick: number) => {
     const { appliedIndex, sessions } = machine.takeCheckpoint();

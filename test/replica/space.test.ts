@@ -51,6 +51,34 @@ describe('the space of a node', () => {
     expect(new Set([1, 2, 3].map((id) => cluster.replica(id).stateHash())).size).toBe(1);
   });
 
+  it('is said anew in each configuration, so that one who is rebuilt on a disk with room keeps nobody from putting', () => {
+    const { cluster, leader, follower, client } = start();
+    const other = [1, 2, 3].find((id) => id !== leader && id !== follower) as NodeId;
+    cluster.measureSpace(follower, full);
+    cluster.measureSpace(other, full);
+    cluster.until('both are known', () => fullNodes(cluster, leader).length === 2);
+    cluster.crash(follower);
+    cluster.wipe(follower);
+    cluster.start(follower);
+    cluster.measureSpace(follower, ok);
+    cluster.tick(5);
+    // It takes as long as it takes until it has all data.
+    cluster.loses = ({ to, message: { payload } }) =>
+      to === follower && (payload.type === 'LogSegment' || payload.type === 'StateChunk');
+    const nodes = [1, 2, 3].map((id) => ({
+      ...{ id, address: `node-${id}:7000` },
+      ...(id === follower && { isRebuilt: true }),
+    }));
+    const ask = cluster.ask(leader, { type: 'reconfigure', nodes }, 60_000);
+    cluster.until('it is rebuilt', () => ask.answer !== undefined);
+    expect(ask.answer?.type).toBe('reconfigured');
+    cluster.until('the other one has said so again', () => `${fullNodes(cluster, leader)}` === `${other}`);
+    cluster.measureSpace(other, ok);
+    cluster.until('nobody is full', () => fullNodes(cluster, leader).length === 0);
+    expect(cluster.replica(follower).status().state).toBe('joining');
+    client.putAcknowledged(leader, 'k', 'b');
+  });
+
   it('is reported again until it is known: a report that is lost with its leader does not stay lost', () => {
     const { cluster, leader, follower } = start();
     cluster.isolate(leader);

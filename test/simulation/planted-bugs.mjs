@@ -213,8 +213,8 @@ export const plantedBugs = [
     edits: [
       {
         file: 'src/kv/space-register.ts',
-        find: 'this.#full.filter((node) => memberIds.includes(node.nodeId));',
-        replace: '[...this.#full];',
+        find: 'this.#configurationId = configurationId;\n    this.#full = [];',
+        replace: 'this.#configurationId = configurationId;',
       },
     ],
   },

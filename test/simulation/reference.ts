@@ -43,7 +43,7 @@ export class Reference {
     const index = this.#appliedIndex++;
     if (entry.type === 'StopSign') {
       this.#configurationId = entry.stopSign.configId;
-      for (const id of this.#full) if (!entry.stopSign.nodes.includes(id)) this.#full.delete(id);
+      this.#full.clear();
       return;
     }
     const id = toByteString(entry.entry);
