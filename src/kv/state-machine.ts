@@ -2,10 +2,10 @@ import { assert, assertNever } from '../base/assert.ts';
 import { type ByteString, ByteWriter, DecodeError, toByteString } from '../base/bytes.ts';
 import { crc32 } from '../base/crc32.ts';
 import { noSpace } from './client-session.ts';
+import { ClusterRegister, type FullNode, registerRowId, type StateConfiguration } from './cluster-register.ts';
 import { type ClientCommand, type Command, commandProblem, decodeCommand } from './command.ts';
 import type { Outcome } from './outcome.ts';
 import { SessionTable, type SessionTableOptions } from './session-table.ts';
-import { type FullNode, SpaceRegister, spaceRowId } from './space-register.ts';
 import type { KvPair, KvRange, KvRecord, SessionChange, StateSnapshot, StateStore } from './state-store.ts';
 
 export type KvStateMachineOptions = SessionTableOptions;
@@ -32,7 +32,7 @@ const hashPageBytes = 1024 * 1024;
 export class KvStateMachine {
   readonly #store: StateStore;
   readonly #sessions: SessionTable;
-  readonly #space = new SpaceRegister();
+  readonly #cluster = new ClusterRegister();
   #appliedIndex = 0;
 
   /** Goes on from the last durable checkpoint of `store`. Throws DecodeError if its sessions cannot be read. */
@@ -61,27 +61,27 @@ export class KvStateMachine {
       case 'openSession':
         return this.#openSession(index, decoded);
       case 'reportSpace':
-        this.#space.note(decoded.report);
+        this.#cluster.note(decoded.report);
         return { type: 'spaceNoted' };
       default:
         return this.#applyOnce(index, decoded);
     }
   }
 
-  /** Applies the StopSign at `index`, which opens this configuration. */
-  beginConfiguration(index: number, configurationId: number): void {
+  /** Applies the StopSign at `index`, which opens this configuration and carries `metadata`. */
+  beginConfiguration(index: number, configurationId: number, metadata: Uint8Array = new Uint8Array(0)): void {
     this.#advance(index);
-    this.#space.begin(configurationId);
+    this.#cluster.begin({ configurationId, stopSignIndex: index, metadata });
   }
 
-  /** The newest configuration whose StopSign was applied; 1 before the first. */
-  get configurationId(): number {
-    return this.#space.configurationId;
+  /** The newest configuration whose StopSign was applied, here or where the state came from; undefined before the first. */
+  get configuration(): StateConfiguration | undefined {
+    return this.#cluster.configuration;
   }
 
   /** Members without space, ascending by id: while there are any, puts are refused. */
   get fullNodes(): readonly FullNode[] {
-    return this.#space.fullNodes;
+    return this.#cluster.fullNodes;
   }
 
   /** A key's value and revision, as of {@link appliedIndex}. */
@@ -101,21 +101,21 @@ export class KvStateMachine {
 
   /** The arguments of `StateStore.seal` for all that was applied so far. Call it exactly once for each layer that is sealed. */
   takeCheckpoint(): Checkpoint {
-    const sessions = [...this.#space.takeChanges(), ...this.#sessions.takeChanges()];
+    const sessions = [...this.#cluster.takeChanges(), ...this.#sessions.takeChanges()];
     return { appliedIndex: this.#appliedIndex, sessions };
   }
 
   /** A stable view of the state as it is now, at {@link appliedIndex}, for a node that catches up. */
   openSnapshot(): StateSnapshot {
-    const sessions = [...this.#space.changes(), ...this.#sessions.changes()];
+    const sessions = [...this.#cluster.changes(), ...this.#sessions.changes()];
     return this.#store.openSnapshotAt(this.#appliedIndex, sessions);
   }
 
   /** Takes the state from the store again: after an installed snapshot. What was applied but is not in there is gone. */
   reload(): void {
     const rows = [...this.#store.sessions()];
-    this.#space.load(rows.find((row) => row.id === spaceRowId)?.bytes);
-    this.#sessions.load(rows.filter((row) => row.id !== spaceRowId));
+    this.#cluster.load(rows.find((row) => row.id === registerRowId)?.bytes);
+    this.#sessions.load(rows.filter((row) => row.id !== registerRowId));
     this.#appliedIndex = this.#store.durableIndex;
   }
 
@@ -125,7 +125,7 @@ export class KvStateMachine {
     for (const pair of this.#allPairs()) {
       hash.add(new ByteWriter().text(pair.key).varuint(pair.revision).bytes(pair.value).finish());
     }
-    const rows = [...this.#space.rows(), ...this.#sessions.rows()];
+    const rows = [...this.#cluster.rows(), ...this.#sessions.rows()];
     for (const row of rows) hash.add(new ByteWriter().varuint(row.id).bytes(row.bytes).finish());
     return hash.digest();
   }
@@ -161,7 +161,7 @@ export class KvStateMachine {
     if (conflict) return conflict;
     switch (command.kind) {
       case 'put':
-        if (this.#space.fullNodes.length > 0) return noSpace;
+        if (this.#cluster.fullNodes.length > 0) return noSpace;
         this.#store.put(key, command.value, revision);
         return { type: 'put', revision } as const;
       case 'delete': {

@@ -7,6 +7,8 @@ import { stopSignOf } from './stop-sign.ts';
 
 /** Election timeouts in which a leader in office that has the StopSign and a quorum has surely decided it once more. */
 const timeoutsToDecideAgain = 4;
+/** Election timeouts that it is out of office after that: to catch up takes rounds to nodes of which some may not answer. */
+const timeoutsAway = 16;
 
 /**
  * When a voter that was told of a later configuration, and has not reached its StopSign in the log, gives up its vote in its own. As
@@ -18,17 +20,18 @@ export class Leaving {
   readonly #present: Configuration;
   readonly #nodeId: NodeId;
   readonly #peers: Peers;
-  readonly #patienceTicks: number;
+  readonly #electionTimeoutTicks: number;
   #announced: Configuration | undefined;
   /** Since when it may be deciding the StopSign once more as a leader in office. */
   #sinceTick = 0;
+  #awayUntilTick = 0;
 
   /** `present`: the configuration in which node `nodeId` votes. */
   constructor(present: Configuration, nodeId: NodeId, peers: Peers, electionTimeoutTicks: number) {
     this.#present = present;
     this.#nodeId = nodeId;
     this.#peers = peers;
-    this.#patienceTicks = electionTimeoutTicks * timeoutsToDecideAgain;
+    this.#electionTimeoutTicks = electionTimeoutTicks;
   }
 
   /** The latest configuration that this node was told of. */
@@ -58,15 +61,25 @@ export class Leaving {
     return this.#mayDecideAgain ? undefined : this.#announced;
   }
 
+  /** To be called on every tick. */
+  tick(isInOffice: boolean, tick: number): void {
+    if (!isInOffice) this.#sinceTick = tick;
+  }
+
   /**
-   * True, once in a while, for a leader in office that did not get as far as to decide the StopSign once more: it may be one of the past,
-   * which has other entries in its place, and its followers have left. It is to ask for its lead again. Then a quorum, if there is one, gives it
-   * the StopSign; else it has left its office, and may take over what is decided elsewhere. What it accepted it keeps: others may need that.
+   * True for a leader in office that did not get as far as to decide the StopSign once more: it may be one of the past, which has other entries in
+   * its place, and whose followers have left, or one whose followers promise and have no room to accept. It is to go out of office for a
+   * while, so that it may take over what is decided elsewhere. What it accepted it keeps: others may need that.
    */
-  mustLeadAgain(tick: number): boolean {
-    if (tick - this.#sinceTick <= this.#patienceTicks) return false;
-    this.#sinceTick = tick;
+  mustGoAway(tick: number): boolean {
+    if (tick - this.#sinceTick <= this.#electionTimeoutTicks * timeoutsToDecideAgain) return false;
+    this.#awayUntilTick = tick + this.#electionTimeoutTicks * timeoutsAway;
     return true;
+  }
+
+  /** True for that while. After it this node may lead once more: the one who knows more may be gone. */
+  isAway(tick: number): boolean {
+    return tick < this.#awayUntilTick;
   }
 
   /**

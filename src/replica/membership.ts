@@ -31,8 +31,6 @@ export interface MembershipOptions {
   /** A new directory stands by until it is taken in, also that of a node of the first configuration: it is to be rebuilt. */
   readonly standsBy: boolean;
   readonly settings: ReplicaSettings;
-  /** The configuration that the state is of, as found in the stores. */
-  readonly stateConfigurationId: number;
   /** Called when a configuration was taken up, before that is told to anybody. */
   readonly onEntered: () => void;
   /** Called when this node is, or turns out to be, no member: it takes no requests. */
@@ -103,21 +101,13 @@ export class Membership {
     return Math.max(this.configurationId, announced ?? 0);
   }
 
-  /**
-   * The state is from behind the StopSign of the newest configuration known here: this node ended right after it had caught up, before
-   * it could note where it was. It must not vote, nor pass that state on as one of this configuration, until it is told of the present one.
-   */
-  get isBehindState(): boolean {
-    const { stateConfigurationId } = this.#options;
-    return this.#configuration !== undefined && this.configurationId < stateConfigurationId;
-  }
-
   tick(): void {
     this.#tick++;
     if (this.#mode.name === 'forming') this.#form(this.#mode.formation);
     if (this.#mode.name === 'forming' && this.#tick === 1) this.#output.notice('info', whyNoLeader(this.#mode));
     this.catchUp?.tick();
     if (this.#mode.name === 'standby') this.#tickFilling(this.#mode);
+    if (this.#mode.name === 'member') this.#tickLeaving(this.#mode);
   }
 
   /** Goes on where something of a configuration is complete. True if there is more to do at once. */
@@ -254,7 +244,7 @@ export class Membership {
   }
 
   #modeIn(configuration: Configuration, isIncumbent: boolean): Mode {
-    if (this.isBehindState || !this.#isMemberOf(configuration)) return { name: 'standby', filling: undefined };
+    if (!this.#isMemberOf(configuration)) return { name: 'standby', filling: undefined };
     if (this.#store.state.decidedIndex >= configuration.startIndex) return this.#votingIn(configuration, isIncumbent);
     return { name: 'joining', configuration, catchUp: this.#catchUpControl.upTo(configuration.startIndex) };
   }
@@ -361,7 +351,13 @@ export class Membership {
     if (!voter.paxos.isLeaderInAcceptPhase) return;
     const later = leaving.toEnterAsLeader;
     if (later) this.enter(later);
-    else if (leaving.mustLeadAgain(this.#tick)) voter.leadAgain();
+    else if (leaving.mustGoAway(this.#tick)) voter.goAway();
+  }
+
+  /** A leader that was sent away may come back into office once it had the time to catch up. */
+  #tickLeaving({ voter, leaving }: Mode & { name: 'member' }): void {
+    leaving.tick(voter.paxos.isLeaderInAcceptPhase, this.#tick);
+    voter.isAway = leaving.isAway(this.#tick);
   }
 
   /** Nobody asks any more: what is here stays, to be gone on with. */

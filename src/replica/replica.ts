@@ -125,6 +125,7 @@ export class Replica {
     this.#fillings = new Fillings(this.#output, view, fillLag * this.#settings.voteLagEntries);
     this.#leadKeeper = new LeadKeeper(this.#output, view);
     this.#membership = this.#makeMembership();
+    this.#enterConfigurationOfState();
     const stale = staleAddresses(options.initial, this.#configuration);
     if (stale !== undefined) this.#output.notice('warn', stale);
   }
@@ -260,6 +261,15 @@ export class Replica {
     if (durableIndex > state.decidedIndex) new Log(this.#store, 0).installState(durableIndex);
   }
 
+  /** This node ended right after a state from behind its configuration was its own, before it could note where that is. */
+  #enterConfigurationOfState(): void {
+    const { configuration } = this.#machine;
+    if (!configuration || !this.#configuration) return;
+    const { configurationId, stopSignIndex, metadata } = configuration;
+    if (configurationId <= this.#configuration.configurationId) return;
+    this.#membership.enter(configurationOf({ configId: configurationId, nodes: [], metadata }, stopSignIndex));
+  }
+
   #makeMembership(): Membership {
     const parts = {
       ...{ store: this.#store, keeper: this.#keeper, catchUpControl: this.#catchUpControl },
@@ -267,7 +277,7 @@ export class Replica {
     };
     const { initial, settings, standsBy = false } = this.#options;
     return new Membership(parts, {
-      ...{ initial, settings, standsBy, stateConfigurationId: this.#machine.configurationId },
+      ...{ initial, settings, standsBy },
       onEntered: () => {
         this.#clients.onConfigurationEnd();
         this.#reconfigurations.onConfiguration();
@@ -455,7 +465,7 @@ export class Replica {
   #onStopSign(stopSign: StopSign, index: number): boolean {
     const before = this.#configuration;
     const next = configurationOf(stopSign, index);
-    this.#machine.beginConfiguration(index, next.configurationId);
+    this.#machine.beginConfiguration(index, next.configurationId, stopSign.metadata);
     if (next.configurationId <= this.#membership.configurationId) return false;
     // All who pass here hold the same state: newcomers pull it from all of them.
     if (newcomersOf(next, before).length > 0) this.#donor.holdHere();
@@ -531,8 +541,6 @@ export class Replica {
    */
   #onDonorRequest(from: NodeId, configurationId: number, request: DonorRequest): void {
     if (configurationId < this.#membership.configurationId) this.#membership.announce(from);
-    // It would pass for a state of the configuration that this node knows.
-    if (this.#membership.isBehindState) return;
     this.#sendAnswer(this.#donorService.take(from, request, this.voter?.paxos.isLeader ?? false));
   }
 

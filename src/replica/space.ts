@@ -1,6 +1,6 @@
 import { formatBytes } from '../base/byte-size.ts';
+import type { FullNode } from '../kv/cluster-register.ts';
 import { reportSpace } from '../kv/command.ts';
-import type { FullNode } from '../kv/space-register.ts';
 import type { KvStateMachine } from '../kv/state-machine.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { Failure } from '../wire/client-message.ts';

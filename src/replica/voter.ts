@@ -16,6 +16,8 @@ export class Voter {
   readonly configuration: Configuration;
   readonly #paxos: OmniPaxos<Uint8Array>;
   readonly #election: BallotLeaderElection;
+  /** True: it asks nobody for a promise. */
+  isAway = false;
 
   /** `isIncumbent`: this node led the configuration before and starts in office. */
   constructor(
@@ -92,8 +94,9 @@ export class Voter {
     if (leader) this.#paxos.handleLeader(leader);
   }
 
-  /** Asks for the lead that it has once more: until a quorum gives it, what was decided elsewhere may be taken over. */
-  leadAgain(): void {
+  /** As a leader it goes out of office, by a new ballot that it asks nobody to promise while it {@link isAway}. */
+  goAway(): void {
+    this.isAway = true;
     this.#paxos.handleLeader(this.#election.leadAgain());
   }
 
@@ -113,7 +116,8 @@ export class Voter {
   }
 
   outgoing(): (PaxosMessage<Uint8Array> | BallotMessage)[] {
-    const messages: (PaxosMessage<Uint8Array> | BallotMessage)[] = this.#paxos.getOutgoingMsgs();
+    let messages: (PaxosMessage<Uint8Array> | BallotMessage)[] = this.#paxos.getOutgoingMsgs();
+    if (this.isAway) messages = messages.filter(({ payload }) => payload.type !== 'Prepare');
     const heartbeats: { readonly payload: BallotPayload }[] = this.#election.getOutgoingMsgs();
     return heartbeats.length === 0 ? messages : messages.concat(heartbeats as BallotMessage[]);
   }

@@ -47,6 +47,60 @@ describe('a leader of a configuration that is over, which has on its disk what w
   });
 });
 
+it.each([true, false])(
+  'a leader of the past whose only companion promises, and has no room to accept, comes to the next one, which needs it (a node hangs: %s)',
+  (hangs) => {
+    const { cluster, client, decider, past, full } = withFullCompanion();
+    const isOfHanging = ({ from, to }: Sent) => from === 4 || to === 4;
+    if (hangs) cluster.cut([4], [decider]);
+    else cluster.crash(4);
+    cluster.loses = (sent) => hangs && isOfHanging(sent);
+    cluster.healLink(past, full);
+    cluster.until('it leads', () => cluster.leaders.includes(past));
+    cluster.heal();
+    for (let tick = 0; tick < 1000 && configurationIn(cluster, past) === 1; tick++) {
+      cluster.tick();
+      // Flushes take a tick.
+      if (hangs) for (const id of [past, full]) cluster.freeDisk(id);
+      if (hangs) for (const id of [past, full]) cluster.stallDisk(id);
+    }
+    for (const id of [past, full]) cluster.freeDisk(id);
+    expect(configurationIn(cluster, past)).toBe(2);
+    client.putAcknowledged(decider, 'goes', 'on');
+  },
+);
+
+/**
+ * Node `full` lacks what others have trimmed, and has no room for a state. Nodes `decider` and `past` have put "last" and the StopSign on their
+ * disks, which makes `decider`, `past` and 4 the members, and only `decider` knows.
+ */
+function withFullCompanion() {
+  const littleLog = { checkpointTicks: 5, logTailEntries: 1, catchUpBytesMax: 100, voteLagEntries: 0 };
+  const cluster = new Cluster([1, 2, 3], littleLog);
+  const decider = cluster.elect();
+  const [past, full] = cluster.running.filter((id) => id !== decider) as [NodeId, NodeId];
+  const client = new Client(cluster, decider);
+  cluster.start(4);
+  cluster.tick();
+  cluster.isolate(full);
+  const { endIndex } = cluster.log(full).sequence;
+  const isTrimmed = (id: NodeId) => cluster.log(id).sequence.trimmedIndex > endIndex;
+  for (let at = 0; at < 30 || !isTrimmed(decider) || !isTrimmed(past); at++) {
+    expect(at).toBeLessThan(500);
+    client.putAcknowledged(decider, `k${at % 30}`, `later ${at}`);
+  }
+  cluster.converge(decider, past);
+  cluster.loses = (sent) => sent.to === past && isNews(sent);
+  const put = client.put(decider, 'last', 'decided', 60_000);
+  cluster.reconfigure(decider, [decider, past, 4], 60_000);
+  cluster.until('the StopSign is decided', () => configurationIn(cluster, decider) === 2);
+  expect(put.answer).toMatchObject({ type: 'outcome', outcome: { type: 'put' } });
+  cluster.isolate(decider);
+  const log = { isWaiting: false, logSurplusIndex: 0, logAmpleIndex: 0, stateRoomBytes: 0 } as const;
+  cluster.measureSpace(full, { level: 'ok', usedBytes: 90, capacityBytes: 100, ...log });
+  return { cluster, client, decider, past, full };
+}
+
 /**
  * Nodes `decider` and `leader` have put "last" and the StopSign on their disks, which only `decider` knows. Then `leader` leads, with
  * the promise of `companion`, to which the log does not get.

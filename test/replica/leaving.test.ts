@@ -77,12 +77,16 @@ describe('a voter', () => {
 });
 
 describe('a leader of the past', () => {
-  it('stays while a quorum of its own may be left, and asks for its lead again every four election timeouts', () => {
+  it('stays while a quorum of its own may be left; but once it was in office for four election timeouts it goes away for sixteen', () => {
     const { leaving } = told([next]);
-    leaving.onAnnounce(next, 80);
     expect(leaving.toEnterAsLeader).toBeUndefined();
-    const asks = [60, 90, 91, 92, 131, 132].filter((tick) => leaving.mustLeadAgain(tick));
-    expect(asks).toEqual([91, 132]);
+    const goes = [60, 90, 91].filter((tick) => leaving.mustGoAway(tick));
+    expect(goes).toEqual([91]);
+    expect([91, 250, 251].map((tick) => leaving.isAway(tick))).toEqual([true, true, false]);
+    // What it takes to come into office again does not count.
+    leaving.tick(false, 300);
+    leaving.tick(true, 301);
+    expect([340, 341].filter((tick) => leaving.mustGoAway(tick))).toEqual([341]);
   });
 
   it('leaves at once where none is', () => {

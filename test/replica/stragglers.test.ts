@@ -78,34 +78,29 @@ describe('a voter that lacks a StopSign and can get no more by the log', () => {
     expect(cluster.localValue(straggler, 'last')).toBe('decided');
   });
 
-  it('votes no more once it is, nor passes it on, should it crash before it has noted where it is', () => {
-    const { cluster, leader, straggler, companion } = withStraggler();
-    decideForItself(cluster, leader, companion, [1, 2, 3, 4]);
-    cluster.loses = ({ to, message }) => (to === companion && message.configurationId > 1) || to === 4;
-    cluster.heal();
-    cluster.cut([straggler, 4], [companion]);
-    cluster.until('it has all rows', () => cluster.replica(straggler).status().catchUp?.stage === 'install');
-    cluster.stallDisk(straggler);
-    cluster.until(
-      'it is its own',
-      () => cluster.replica(straggler).appliedIndex === cluster.replica(leader).appliedIndex,
-    );
-    cluster.crash(straggler);
-    cluster.cut([straggler], [leader]);
-    cluster.heal();
-    cluster.cut([straggler], [leader]);
-    cluster.start(straggler);
-    cluster.timeouts(10);
-    expect(cluster.replica(straggler).status()).toMatchObject({ state: 'standby', configurationId: 1 });
-    const query = { configurationId: 1, payload: { type: 'DonorQuery' } } as const;
-    cluster.replica(straggler).receive({ type: 'peerMessages', from: companion, messages: [query] });
-    cluster.tick();
-    expect(cluster.sentTo(companion, 'DonorStanding')).toEqual([]);
-    cluster.loses = () => false;
-    cluster.heal();
-    expectNext(cluster, [1, 2, 3, 4]);
-    expect(cluster.localValue(straggler, 'last')).toBe('decided');
-  });
+  it.each([true, false])(
+    'knows by that state where it belongs, should it crash before it has noted that, and can tell others (the newcomer knows: %s)',
+    (isTold) => {
+      const { cluster, leader, straggler, companion } = withStraggler();
+      decideForItself(cluster, leader, companion, [1, 2, 3, 4], (sent) => !isTold && sent.to === 4);
+      cluster.loses = ({ to, message }) => (to === companion && message.configurationId > 1) || to === 4;
+      cluster.heal();
+      cluster.cut([straggler, 4], [companion]);
+      cluster.until('it has all rows', () => cluster.replica(straggler).status().catchUp?.stage === 'install');
+      cluster.stallDisk(straggler);
+      const { appliedIndex } = cluster.replica(leader);
+      cluster.until('it is its own', () => cluster.replica(straggler).appliedIndex === appliedIndex);
+      cluster.crash(straggler);
+      expect(cluster.disk(straggler).log.configuration?.configurationId, 'on its disk').toBe(1);
+      // The only other one who knows is lost for good.
+      cluster.crash(leader);
+      cluster.loses = () => false;
+      cluster.heal();
+      cluster.start(straggler);
+      expectNext(cluster, [straggler, companion, 4]);
+      expect(cluster.localValue(straggler, 'last')).toBe('decided');
+    },
+  );
 
   it('stands by without any of it where it is no member of the next one, once something is decided there', () => {
     const { cluster, leader, straggler, companion } = withStraggler();
@@ -173,11 +168,20 @@ function withStraggler() {
 }
 
 /** The companion has accepted the StopSign of a reconfiguration, and only the leader knows that it is decided. */
-function decideForItself(cluster: Cluster, leader: NodeId, companion: NodeId, members: readonly NodeId[]): void {
+function decideForItself(
+  cluster: Cluster,
+  leader: NodeId,
+  companion: NodeId,
+  members: readonly NodeId[],
+  losesToo: (sent: Sent) => boolean = () => false,
+): void {
   const isNews = ({ message: { configurationId, payload } }: Sent) =>
     configurationId > 1 || payload.type === 'Decide' || payload.type === 'LogSegment';
   cluster.loses = (sent) =>
-    isRow(sent) || sent.message.payload.type === 'LogSegment' || (sent.to === companion && isNews(sent));
+    isRow(sent) ||
+    sent.message.payload.type === 'LogSegment' ||
+    (sent.to === companion && isNews(sent)) ||
+    (sent.message.configurationId > 1 && losesToo(sent));
   cluster.reconfigure(leader, members, 60_000);
   cluster.until('it is decided', () => cluster.replica(leader).status().configurationId === 2);
 }

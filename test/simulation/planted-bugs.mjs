@@ -201,7 +201,7 @@ export const plantedBugs = [
     edits: [
       {
         file: stateMachine,
-        find: 'this.#space.load(rows.find((row) => row.id === spaceRowId)?.bytes);',
+        find: 'this.#cluster.load(rows.find((row) => row.id === registerRowId)?.bytes);',
         replace: 'this.#space.load(undefined);',
       },
     ],
@@ -212,9 +212,9 @@ export const plantedBugs = [
     seeds: 500,
     edits: [
       {
-        file: 'src/kv/space-register.ts',
-        find: 'this.#configurationId = configurationId;\n    this.#full = [];',
-        replace: 'this.#configurationId = configurationId;',
+        file: 'src/kv/cluster-register.ts',
+        find: 'metadata: configuration.metadata.slice() };\n    this.#full = [];',
+        replace: 'metadata: configuration.metadata.slice() };',
       },
     ],
   },

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { spaceRowId } from '../../src/kv/space-register.ts';
+import { registerRowId } from '../../src/kv/cluster-register.ts';
 import { openDataDirectory } from '../../src/storage/data-directory.ts';
 import { markOlderCopy } from '../../src/storage/older-copy.ts';
 import { setAsideBeside, setAsideIfDamaged } from '../../src/storage/set-aside.ts';
@@ -62,7 +62,7 @@ async function make(): Promise<void> {
   stateStore.put('k', bytes, 1);
   stateStore.put('l', new Uint8Array([2]), 2);
   await checkpointAt(stateStore, 2, [
-    { id: spaceRowId, bytes: new Uint8Array([1, 0]) },
+    { id: registerRowId, bytes: new Uint8Array([1, 0]) },
     { id: 7, bytes: new Uint8Array([3]) },
   ]);
   await close();

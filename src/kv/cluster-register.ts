@@ -3,7 +3,7 @@ import type { SpaceReport } from './command.ts';
 import type { SessionChange, SessionRow } from './state-store.ts';
 
 /** Where the register is stored: among the sessions, whose ids begin at 1. */
-export const spaceRowId = 0;
+export const registerRowId = 0;
 
 /** Most nodes in the register; far above what a configuration has. */
 const fullNodesMax = 1024;
@@ -15,21 +15,30 @@ export interface FullNode {
   readonly capacityBytes: number;
 }
 
+/** The configuration that a state is of, as the StopSign said that opened it. */
+export interface StateConfiguration {
+  readonly configurationId: number;
+  /** Where that StopSign is in the log. */
+  readonly stopSignIndex: number;
+  /** What it carries: of no meaning here. */
+  readonly metadata: Uint8Array;
+}
+
 /**
- * Which members have no space. Replicated state: it changes only by entries of the log, so every replica refuses the same
- * puts. A report from an older configuration is passed over: with each that begins the members say anew what is so, and whoever is no member
- * any more, or votes with another directory now, or is down, holds nobody up.
+ * What the state knows of the cluster: the configuration that it is of, so that a node that has a state knows where it belongs; and which members
+ * have no space. Replicated state: it changes only by entries of the log, so every replica refuses the same puts. A report from an older
+ * configuration is passed over: with each that begins the members say anew what is so, and whoever is no member any more, or votes with another
+ * directory now, or is down, holds nobody up.
  */
-export class SpaceRegister {
-  /** The newest configuration whose StopSign was applied; 1 before the first. */
-  #configurationId = 1;
+export class ClusterRegister {
+  #configuration: StateConfiguration | undefined;
   /** Ascending by node id. */
   #full: readonly FullNode[] = [];
   #isChanged = false;
 
-  /** The configuration that the replicated state is of; 1 before the first StopSign. */
-  get configurationId(): number {
-    return this.#configurationId;
+  /** Undefined before the first StopSign. */
+  get configuration(): StateConfiguration | undefined {
+    return this.#configuration;
   }
 
   /** Ascending by node id. */
@@ -48,9 +57,9 @@ export class SpaceRegister {
     this.#isChanged = true;
   }
 
-  /** A configuration begins. */
-  begin(configurationId: number): void {
-    this.#configurationId = configurationId;
+  begin(configuration: StateConfiguration): void {
+    // A copy: what it came with may be part of something larger.
+    this.#configuration = { ...configuration, metadata: configuration.metadata.slice() };
     this.#full = [];
     this.#isChanged = true;
   }
@@ -69,28 +78,36 @@ export class SpaceRegister {
 
   /** Becomes what was stored; `undefined`: nothing was. */
   load(bytes: Uint8Array | undefined): void {
-    this.#configurationId = 1;
+    this.#configuration = undefined;
     this.#full = [];
     this.#isChanged = false;
     if (bytes === undefined) return;
     const reader = new ByteReader(bytes);
-    this.#configurationId = reader.varuint();
+    const configurationId = reader.varuint();
     const full: FullNode[] = [];
     for (let left = reader.count(fullNodesMax); left > 0; left--) {
       full.push({ nodeId: reader.varuint(), usedBytes: reader.varuint(), capacityBytes: reader.varuint() });
     }
-    reader.end();
     this.#full = full;
+    if (reader.remaining === 0) return;
+    this.#configuration = { configurationId, stopSignIndex: reader.varuint(), metadata: reader.bytes().slice() };
+    reader.end();
   }
 
   /** The same on every replica at the same applied index. */
   rows(): SessionRow[] {
-    return [{ id: spaceRowId, bytes: this.#encode() }];
+    return [{ id: registerRowId, bytes: this.#encode() }];
+  }
+
+  get #configurationId(): number {
+    return this.#configuration?.configurationId ?? 1;
   }
 
   #encode(): Uint8Array {
     const writer = new ByteWriter().varuint(this.#configurationId).varuint(this.#full.length);
     for (const node of this.#full) writer.varuint(node.nodeId).varuint(node.usedBytes).varuint(node.capacityBytes);
+    const configuration = this.#configuration;
+    if (configuration) writer.varuint(configuration.stopSignIndex).bytes(configuration.metadata);
     return writer.finish();
   }
 }
