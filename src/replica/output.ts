@@ -81,20 +81,31 @@ export class Output {
     if (this.#messages.length === 0) return nothing;
     const messages = this.#messages;
     this.#messages = [];
-    const isGiven = ({ configurationId }: PeerMessage) => configurationId <= durableConfigurationId;
-    if (messages.every((output) => isConnected(output.to) && output.messages.every(isGiven))) return messages;
-    const given: PeerOutput[] = [];
+    let areAllGiven = true;
     for (const { to, messages: all } of messages) {
-      if (!isConnected(to)) continue;
-      const leaving = all.filter(isGiven);
-      if (leaving.length > 0) given.push({ to, messages: leaving });
-      if (leaving.length === all.length) continue;
-      // A request to take the lead over is meant for now, or not at all.
-      const held = all.filter((message) => !isGiven(message) && message.payload.type !== 'TakeOver');
-      if (held.length > 0) this.#messages.push({ to, messages: held.slice(-heldMax) });
+      areAllGiven &&= isConnected(to) && countGiven(all, durableConfigurationId) === all.length;
     }
-    return given;
+    if (areAllGiven) return messages;
+    return messages
+      .filter(({ to }) => isConnected(to))
+      .flatMap((output) => this.#split(output, durableConfigurationId));
   }
+
+  /** What leaves now of the messages to a node, if any does. The rest stays. */
+  #split({ to, messages }: PeerOutput, durableConfigurationId: number): PeerOutput[] {
+    const count = countGiven(messages, durableConfigurationId);
+    // A request to take the lead over is meant for now, or not at all.
+    const held = messages.slice(count).filter(({ payload }) => payload.type !== 'TakeOver');
+    if (held.length > 0) this.#messages.push({ to, messages: held.slice(-heldMax) });
+    return count > 0 ? [{ to, messages: messages.slice(0, count) }] : [];
+  }
+}
+
+/** How many of the messages, from the first on, are of no later configuration than this. A node's configurations only grow. */
+function countGiven(messages: readonly PeerMessage[], durableConfigurationId: number): number {
+  let count = 0;
+  while (count < messages.length && (messages[count] as PeerMessage).configurationId <= durableConfigurationId) count++;
+  return count;
 }
 
 /** A failed request's answer. */

@@ -189,7 +189,7 @@ export const plantedBugs = [
       },
       {
         file: stateMachine,
-        find: 'if (this.#space.fullNodes.length > 0) return noSpace;',
+        find: 'if (this.#cluster.fullNodes.length > 0) return noSpace;',
         replace: 'if (this.isFullHere) return noSpace;',
       },
     ],
@@ -202,7 +202,7 @@ export const plantedBugs = [
       {
         file: stateMachine,
         find: 'this.#cluster.load(rows.find((row) => row.id === registerRowId)?.bytes);',
-        replace: 'this.#space.load(undefined);',
+        replace: 'this.#cluster.load(undefined);',
       },
     ],
   },
@@ -355,15 +355,9 @@ export const plantedBugs = [
   },
   {
     name: 'a state outlives its configuration',
-    rule: 'every member persists the configuration that a StopSign opens before anything that lies behind it',
+    rule: 'a node whose state is from behind its StopSign takes up the configuration that this is of',
     seeds: 2000,
-    edits: [
-      {
-        file: stateKeeper,
-        find: 'if (!this.#isConfigurationDurable) return;',
-        replace: '',
-      },
-    ],
+    edits: [{ file: replica, find: 'this.#enterConfigurationOfState();', replace: '' }],
   },
   {
     name: 'the newest layer becomes durable first',
