@@ -8,6 +8,8 @@ export const registerRowId = 0;
 /** Most nodes in the register; far above what a configuration has. */
 const fullNodesMax = 1024;
 
+const nothing = new Uint8Array(0);
+
 /** A node without space, as of its report. */
 export interface FullNode {
   readonly nodeId: number;
@@ -89,8 +91,11 @@ export class ClusterRegister {
       full.push({ nodeId: reader.varuint(), usedBytes: reader.varuint(), capacityBytes: reader.varuint() });
     }
     this.#full = full;
-    if (reader.remaining === 0) return;
-    this.#configuration = { configurationId, stopSignIndex: reader.varuint(), metadata: reader.bytes().slice() };
+    if (configurationId === 1) return reader.end();
+    // A row that an earlier version wrote has the id alone.
+    const isWhole = reader.remaining > 0;
+    const stopSignIndex = isWhole ? reader.varuint() : 0;
+    this.#configuration = { configurationId, stopSignIndex, metadata: isWhole ? reader.bytes().slice() : nothing };
     reader.end();
   }
 

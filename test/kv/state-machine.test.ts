@@ -143,7 +143,7 @@ describe('the state machine', () => {
     const store = new MemoryStateStore(disk);
     const before = new KvStateMachine(store);
     applyAll(before, [open]);
-    before.beginConfiguration(1, 7);
+    before.beginConfiguration(1, 7, bytes('members'));
     applyAll(before, [full(2, true, 7), put(1, 0, 'k', 'a')]);
     const { appliedIndex, sessions } = before.takeCheckpoint();
     await checkpointAt(store, appliedIndex, sessions);
@@ -153,6 +153,7 @@ describe('the state machine', () => {
     expect(after.answerOf(1, 0)).toEqual(noSpace);
     after.apply(4, full(2, false, 6));
     expect(after.fullNodes, 'the configuration is remembered, too').toHaveLength(1);
+    expect(after.configuration).toEqual({ configurationId: 7, stopSignIndex: 1, metadata: bytes('members') });
   });
 
   it('stops when entries come out of order or twice', () => {
