@@ -26,9 +26,9 @@ import {
   checkedNodes,
   checkedOptions,
   checkedPrefix,
-  checkedRevision,
   checkedTimeoutMs,
   checkedValue,
+  ifRevisionIn,
   signalIn,
 } from './input.ts';
 import { Requests } from './requests.ts';
@@ -72,7 +72,8 @@ export interface CallOptions {
 export interface WriteOptions extends CallOptions {
   /**
    * Only if the key has this revision when the write is decided, as a get or a put told it; 0: only if there is no such key. Error `conflict` if
-   * not. A revision is given once: no key has it again, even if it is deleted and put anew.
+   * not. A revision is given once: no key has it again, even if it is deleted and put anew. After `found = await get(key)` it is
+   * `found?.revision ?? 0`; `undefined` is refused.
    */
   readonly ifRevision?: number;
 }
@@ -172,8 +173,7 @@ export class KvClient {
   put(key: Bytes, value: Bytes, options?: WriteOptions): Promise<PutResult> {
     return new Promise((resolve, reject) => {
       const { timeoutMs, signal } = this.#limitsOf(options, writeNames);
-      const ifRevision = checkedRevision(options?.ifRevision);
-      const change = { key: checkedKey(key), value: checkedValue(value), ifRevision };
+      const change = { key: checkedKey(key), value: checkedValue(value), ifRevision: ifRevisionIn(options) };
       const call = WriteCall.put(this.#writes, change, timeoutMs, { resolve, reject });
       call.signal = signal;
       this.#writes.submit(call);
@@ -184,7 +184,7 @@ export class KvClient {
   delete(key: Bytes, options?: WriteOptions): Promise<DeleteResult> {
     return new Promise((resolve, reject) => {
       const { timeoutMs, signal } = this.#limitsOf(options, writeNames);
-      const change = { key: checkedKey(key), value: undefined, ifRevision: checkedRevision(options?.ifRevision) };
+      const change = { key: checkedKey(key), value: undefined, ifRevision: ifRevisionIn(options) };
       const call = WriteCall.delete(this.#writes, change, timeoutMs, { resolve, reject });
       call.signal = signal;
       this.#writes.submit(call);

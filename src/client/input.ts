@@ -75,11 +75,19 @@ export function checkedConfigurationId(id: number | undefined): number | undefin
   throw notApplied('invalid', `ifConfigurationId is ${shown(id)}: give a whole number, as clusterStatus() tells it`);
 }
 
-/** The revision that a write asks for, if it asks for one. */
-export function checkedRevision(ifRevision: number | undefined, what = 'ifRevision'): number | undefined {
-  if (ifRevision === undefined || (Number.isSafeInteger(ifRevision) && ifRevision >= 0)) return ifRevision;
+/**
+ * The revision that a write asks for, if it asks for one. One that is there and undefined, as of a key that was not found, is refused: the write
+ * would be unconditional.
+ */
+export function ifRevisionIn(options: { readonly ifRevision?: number } | undefined): number | undefined {
+  return options === undefined || !('ifRevision' in options) ? undefined : checkedRevision(options.ifRevision);
+}
+
+/** 0: that of a key that does not exist. */
+export function checkedRevision(revision: number | undefined, what = 'ifRevision'): number {
+  if (typeof revision === 'number' && Number.isSafeInteger(revision) && revision >= 0) return revision;
   const right = 'give the one that get() told, or 0 for a key that does not exist';
-  throw notApplied('invalid', `${what} is ${shown(ifRevision)}: ${right}`);
+  throw notApplied('invalid', `${what} is ${shown(revision)}: ${right}`);
 }
 
 /** A whole number from 1 to `max`. */
