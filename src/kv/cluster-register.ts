@@ -92,8 +92,9 @@ export class ClusterRegister {
     }
     this.#full = full;
     if (configurationId === 1) return reader.end();
-    // A row that an earlier version wrote has the id alone.
+    // A row that an earlier version wrote has the id alone; and who had no space before it was still full then.
     const isWhole = reader.remaining > 0;
+    if (!isWhole) this.#full = [];
     const stopSignIndex = isWhole ? reader.varuint() : 0;
     this.#configuration = { configurationId, stopSignIndex, metadata: isWhole ? reader.bytes().slice() : nothing };
     reader.end();

@@ -1,10 +1,10 @@
 import { DecodeError } from '../base/bytes.ts';
 import { nodeIdMax } from '../cluster/node-list.ts';
+import { configurationOf } from '../cluster/stop-sign.ts';
 import { commandBytesMax, isCommandIntact } from '../kv/command.ts';
 import { nodesProblem } from '../omnipaxos/configuration.ts';
 import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { quorumProblem } from '../omnipaxos/quorum.ts';
-import { configurationOf } from './stop-sign.ts';
 
 /**
  * Those of the proposals that another node forwarded to which this one may give a place in the log, where they are for good: what no node

@@ -1,9 +1,9 @@
 import { type Configuration, historyOf } from '../cluster/configuration.ts';
+import { stopSignOf } from '../cluster/stop-sign.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { StopSign } from '../omnipaxos/entry.ts';
 import { majority } from '../omnipaxos/quorum.ts';
 import type { Peers } from './peers.ts';
-import { stopSignOf } from './stop-sign.ts';
 
 /** Election timeouts in which a leader in office that has the StopSign and a quorum has surely decided it once more. */
 const timeoutsToDecideAgain = 4;
@@ -75,6 +75,12 @@ export class Leaving {
     if (tick - this.#sinceTick <= this.#electionTimeoutTicks * timeoutsToDecideAgain) return false;
     this.#awayUntilTick = tick + this.#electionTimeoutTicks * timeoutsAway;
     return true;
+  }
+
+  /** True if it would be back in office at once, as nobody else is asked for a promise: then there is nobody who needs it there either. */
+  get isAlone(): boolean {
+    const { members, quorum } = this.#present;
+    return (quorum ?? majority(members.length)).prepare === 1;
   }
 
   /** True for that while. After it this node may lead once more: the one who knows more may be gone. */

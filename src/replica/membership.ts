@@ -350,8 +350,10 @@ export class Membership {
     leaving.onAnnounce(configuration, this.#tick);
     if (!voter.paxos.isLeaderInAcceptPhase) return;
     const later = leaving.toEnterAsLeader;
-    if (later) this.enter(later);
-    else if (leaving.mustGoAway(this.#tick)) voter.goAway();
+    if (later) return this.enter(later);
+    if (!leaving.mustGoAway(this.#tick)) return;
+    if (leaving.isAlone) this.enter(leaving.announced ?? configuration);
+    else voter.goAway();
   }
 
   /** A leader that was sent away may come back into office once it had the time to catch up. */

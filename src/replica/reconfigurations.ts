@@ -1,11 +1,11 @@
 import { type Configuration, historyOf, type Member } from '../cluster/configuration.ts';
+import { configurationOf, encodeMembers } from '../cluster/stop-sign.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { ClientRequest, Failure, ResponseBody, TargetNode } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
 import type { ConnectionId } from './events.ts';
 import { failure, type Output } from './output.ts';
-import { configurationOf, encodeMembers } from './stop-sign.ts';
 import { checkedTargets } from './target-nodes.ts';
 import type { Voter } from './voter.ts';
 

@@ -1,6 +1,8 @@
 import { assert, assertNever } from '../base/assert.ts';
 import type { Configuration } from '../cluster/configuration.ts';
 import type { Origin } from '../cluster/origin.ts';
+import { laterConfigurationOf } from '../cluster/state-configuration.ts';
+import { configurationOf } from '../cluster/stop-sign.ts';
 import { KvStateMachine } from '../kv/state-machine.ts';
 import type { StateStore } from '../kv/state-store.ts';
 import type { Ballot, NodeId } from '../omnipaxos/ballot.ts';
@@ -32,7 +34,6 @@ import { Reconfigurations } from './reconfigurations.ts';
 import type { ReplicaSettings } from './settings.ts';
 import { Space } from './space.ts';
 import { StateKeeper } from './state-keeper.ts';
-import { configurationOf } from './stop-sign.ts';
 import type { Voter } from './voter.ts';
 
 export interface ReplicaOptions {
@@ -261,13 +262,9 @@ export class Replica {
     if (durableIndex > state.decidedIndex) new Log(this.#store, 0).installState(durableIndex);
   }
 
-  /** This node ended right after a state from behind its configuration was its own, before it could note where that is. */
   #enterConfigurationOfState(): void {
-    const { configuration } = this.#machine;
-    if (!configuration || !this.#configuration) return;
-    const { configurationId, stopSignIndex, metadata } = configuration;
-    if (configurationId <= this.#configuration.configurationId) return;
-    this.#membership.enter(configurationOf({ configId: configurationId, nodes: [], metadata }, stopSignIndex));
+    const later = laterConfigurationOf(this.#machine.configuration, this.#configuration);
+    if (later) this.#membership.enter(later);
   }
 
   #makeMembership(): Membership {

@@ -57,8 +57,7 @@ export class StateKeeper {
 
   /** The newest configuration that is on the disk; 0 while none is. */
   get durableConfigurationId(): number {
-    const isDurable = this.#store.durableWrite() >= this.#configurationWrite;
-    if (isDurable) this.#durableConfigurationId = this.#store.configuration?.configurationId ?? 0;
+    if (this.#isConfigurationDurable) this.#durableConfigurationId = this.#store.configuration?.configurationId ?? 0;
     return this.#durableConfigurationId;
   }
 
@@ -97,6 +96,7 @@ export class StateKeeper {
 
   /** Asks for the jobs that are due. `isUnhurried`: nobody waits for this node. */
   advance(tick: number, isUnhurried: boolean, output: Output): void {
+    if (!this.#isConfigurationDurable) return;
     this.#writeCheckpoint(output);
     if (this.#isCheckpointing && (this.#isInstalling || this.#schedule.isWaitedFor(tick, isUnhurried))) {
       this.#state.hurryCheckpoint();
@@ -122,13 +122,12 @@ export class StateKeeper {
 
   /**
    * Drops log that the durable state covers, but for a tail for those who are a little behind. Not until something is decided
-   * in the present configuration: members of the one before may need all of the log to reach it. But a write that waits for room may be
-   * the very one of that configuration.
+   * in the present configuration: members of the one before may need all of the log to reach it.
    */
   trimLog(configuration: Configuration): void {
     const { sequence, state } = this.#store;
     // The state may be far ahead of the log until it is told that it begins there.
-    if (this.#isInstalling || (state.decidedIndex <= configuration.startIndex && !this.#isLogWaiting)) return;
+    if (this.#isInstalling || state.decidedIndex <= configuration.startIndex) return;
     const tailFrom = this.#state.durableIndex - this.#settings.logTailEntries;
     const surplusTo = Math.min(this.#state.durableIndex, this.#logSurplusIndex);
     // A leader may have come by a state that is ahead of what it knows to be decided.
@@ -138,6 +137,11 @@ export class StateKeeper {
     if (keepFrom - sequence.trimmedIndex < entriesMin) return;
     sequence.trim(keepFrom);
     this.#store.commit();
+  }
+
+  /** Before it is, no checkpoint from behind its StopSign is made: whoever reads the directory goes by the configuration in the log. */
+  get #isConfigurationDurable(): boolean {
+    return this.#store.durableWrite() >= this.#configurationWrite;
   }
 
   #findRank(): void {

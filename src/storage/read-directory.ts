@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Configuration } from '../cluster/configuration.ts';
+import { laterConfigurationOf } from '../cluster/state-configuration.ts';
+import { KvStateMachine } from '../kv/state-machine.ts';
 import type { StateStore } from '../kv/state-store.ts';
+import { bottomBallot } from '../omnipaxos/ballot.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 import { assertReadable } from './access.ts';
 import type { BlockIndex } from './block-index.ts';
@@ -71,13 +74,14 @@ async function readLocked(path: string, release: () => void): Promise<DirectoryR
   const state = await readState(join(path, 'state'), head.trimmedIndex);
   const wal = new Wal(join(path, 'log'), recovered, 0, new DiskRoom(path));
   const log = await openLog(wal, blocks, head, state);
+  const later = laterConfigurationOf(new KvStateMachine(state).configuration, owner.configuration);
   return {
     path,
     identity,
     clusterId: owner.clusterId,
-    configuration: owner.configuration,
+    configuration: later ?? owner.configuration,
     olderCopy: olderCopyReason(path),
-    head,
+    head: later ? headBehind(state.durableIndex) : head,
     readLog: (from, to) => log.read(from, to),
     state,
     close: async () => {
@@ -88,6 +92,14 @@ async function readLocked(path: string, release: () => void): Promise<DirectoryR
         release();
       }
     },
+  };
+}
+
+/** Of a log that its node would begin anew behind the state. */
+function headBehind(index: number): LogHead {
+  return {
+    ...{ trimmedIndex: index, endIndex: index, decidedIndex: index },
+    ...{ promise: bottomBallot, acceptedRound: bottomBallot },
   };
 }
 

@@ -47,6 +47,24 @@ describe('a leader of a configuration that is over, which has on its disk what w
   });
 });
 
+it('the only member of the past, on an older copy that nobody has found out, goes over', () => {
+  const cluster = new Cluster([1]);
+  cluster.elect();
+  const client = new Client(cluster, 1);
+  client.putAcknowledged(1, 'first', 'decided');
+  const image = cluster.disk(1).image();
+  cluster.start(2);
+  cluster.tick(3);
+  cluster.reconfigureTo(1, [1, 2]);
+  client.putAcknowledged(1, 'last', 'decided');
+  cluster.converge(1, 2);
+  for (const id of [1, 2]) cluster.crash(id);
+  cluster.rollBack(1, image);
+  for (const id of [2, 1]) cluster.start(id);
+  cluster.until('it goes over', () => cluster.localValue(1, 'last') === 'decided');
+  expect(configurationIn(cluster, 1)).toBe(2);
+});
+
 it.each([true, false])(
   'a leader of the past whose only companion promises, and has no room to accept, comes to the next one, which needs it (a node hangs: %s)',
   (hangs) => {

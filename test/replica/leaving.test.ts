@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Configuration } from '../../src/cluster/configuration.ts';
+import { configurationOf as opens } from '../../src/cluster/stop-sign.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
 import { Leaving } from '../../src/replica/leaving.ts';
 import { Peers } from '../../src/replica/peers.ts';
-import { configurationOf as opens } from '../../src/replica/stop-sign.ts';
 
 const memberOf = (id: NodeId) => ({ id, address: `127.0.0.1:${7000 + id}`, storageId: String(id).padStart(16, '0') });
 const configurationOf = (configurationId: number, startIndex: number, ids: readonly NodeId[]): Configuration => ({
@@ -87,6 +87,13 @@ describe('a leader of the past', () => {
     leaving.tick(false, 300);
     leaving.tick(true, 301);
     expect([340, 341].filter((tick) => leaving.mustGoAway(tick))).toEqual([341]);
+  });
+
+  it('that asks nobody for a promise would be back at once', () => {
+    const isAlone = (configuration: Configuration) => new Leaving(configuration, 1, new Peers(), 10).isAlone;
+    expect(isAlone(present)).toBe(false);
+    expect(isAlone({ ...present, quorum: { prepare: 1, accept: 3 } })).toBe(true);
+    expect(isAlone(configurationOf(1, 0, [1]))).toBe(true);
   });
 
   it('leaves at once where none is', () => {

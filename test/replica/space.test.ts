@@ -51,31 +51,6 @@ describe('the space of a node', () => {
     expect(new Set([1, 2, 3].map((id) => cluster.replica(id).stateHash())).size).toBe(1);
   });
 
-  it('lets a write of the log that waits for room have it, by a checkpoint and a trim, though a configuration is part of it', () => {
-    const { cluster, leader, follower, client } = start({ checkpointTicks: 1_000_000, logTailEntries: 0 });
-    cluster.start(4);
-    cluster.tick(3);
-    cluster.stallDisk(follower);
-    const ask = cluster.reconfigure(leader, [1, 2, 3, 4], 60_000);
-    cluster.until('it is decided', () => ask.answer !== undefined);
-    cluster.until('it is in the next one', () => cluster.replica(follower).status().configurationId === 2);
-    client.putAcknowledged(leader, 'k', 'b');
-    const all = Number.MAX_SAFE_INTEGER;
-    cluster.measureSpace(follower, { ...full, isWaiting: true, logSurplusIndex: all, logAmpleIndex: all });
-    cluster.timeouts(20);
-    expect(cluster.disk(follower).log.configuration?.configurationId, 'on its disk').toBe(1);
-    expect(cluster.state(follower).durableIndex).toBeGreaterThanOrEqual(
-      cluster.log(leader).configuration?.startIndex ?? 0,
-    );
-    expect(cluster.log(follower).sequence.trimmedIndex, 'what can go').toBeGreaterThan(0);
-    // Should it end right now, it knows where it belongs.
-    cluster.crash(follower);
-    cluster.start(follower);
-    expect(cluster.replica(follower).status()).toMatchObject({ state: 'member', configurationId: 2 });
-    cluster.measureSpace(follower, ok);
-    cluster.converge(1, 2, 3, 4);
-  });
-
   it('is said anew in each configuration, so that one who is rebuilt on a disk with room keeps nobody from putting', () => {
     const { cluster, leader, follower, client } = start();
     const other = [1, 2, 3].find((id) => id !== leader && id !== follower) as NodeId;

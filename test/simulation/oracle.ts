@@ -1,12 +1,12 @@
 import { toByteString } from '../../src/base/bytes.ts';
 import type { Configuration } from '../../src/cluster/configuration.ts';
+import { configurationOf } from '../../src/cluster/stop-sign.ts';
 import { decodeOrigin } from '../../src/kv/command.ts';
 import type { Outcome } from '../../src/kv/outcome.ts';
 import { type Ballot, compareBallots, type NodeId } from '../../src/omnipaxos/ballot.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
 import { majority } from '../../src/omnipaxos/quorum.ts';
 import type { PaxosState } from '../../src/omnipaxos/storage.ts';
-import { configurationOf } from '../../src/replica/stop-sign.ts';
 import type { PeerMessage } from '../../src/wire/peer-message.ts';
 import { describeBallot, describeEntry } from './describe.ts';
 import { HandoverCheck } from './handover-check.ts';

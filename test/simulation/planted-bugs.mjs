@@ -357,7 +357,10 @@ export const plantedBugs = [
     name: 'a state outlives its configuration',
     rule: 'a node whose state is from behind its StopSign takes up the configuration that this is of',
     seeds: 2000,
-    edits: [{ file: replica, find: 'this.#enterConfigurationOfState();', replace: '' }],
+    edits: [
+      { file: replica, find: 'this.#enterConfigurationOfState();', replace: '' },
+      { file: stateKeeper, find: 'if (!this.#isConfigurationDurable) return;', replace: '' },
+    ],
   },
   {
     name: 'the newest layer becomes durable first',

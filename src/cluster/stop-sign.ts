@@ -1,8 +1,8 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
-import type { Configuration, Member } from '../cluster/configuration.ts';
 import type { StopSign } from '../omnipaxos/entry.ts';
 import type { QuorumSizes } from '../omnipaxos/quorum.ts';
 import { addressBytesMax, membersMax, storageIdBytesMax } from '../wire/limits.ts';
+import type { Configuration, Member } from './configuration.ts';
 
 const formatVersion = 1;
 
