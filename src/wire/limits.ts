@@ -1,5 +1,8 @@
-/** Version of the frames between nodes and with clients. Another version is refused at the handshake. */
-export const protocolVersion = 1;
+/**
+ * Version of the frames between nodes and with clients, and of what entries of the log do: nodes that make other things of them must not
+ * share one. Another version is refused at the handshake. 2: conditional writes.
+ */
+export const protocolVersion = 2;
 
 /** Most bytes of one frame between nodes. */
 export const peerFrameBytesMax = 64 * 1024 * 1024;

@@ -169,7 +169,7 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.record({
 
 export const peerHello: fc.Arbitrary<PeerHello> = fc.record(
   {
-    protocolVersion: fc.constant(1),
+    protocolVersion: fc.constant(2),
     clusterName: fc.string({ maxLength: 20 }),
     clusterId: fc.option(clusterId, { nil: undefined }),
     nodeId: id,

@@ -9,7 +9,7 @@ import {
   encodeResponses,
 } from '../../src/wire/client-frame.ts';
 import type { ClientRequest, ClientResponse } from '../../src/wire/client-message.ts';
-import { clientFrameBytesMax, requestsPerFrameMax } from '../../src/wire/limits.ts';
+import { clientFrameBytesMax, protocolVersion, requestsPerFrameMax } from '../../src/wire/limits.ts';
 import { request, response } from './arbitraries.ts';
 import { sealed } from './sealed.ts';
 import { expectNoPrefixDecodes, expectTotal } from './total-decoder.ts';
@@ -61,7 +61,7 @@ describe('requests', () => {
   it('over the count of a frame are refused', () => {
     const one = encodeRequests([{ id: 0, timeoutMs: 0, type: 'status' }]);
     const frame = new Uint8Array(5 + (requestsPerFrameMax + 1) * 3);
-    frame[0] = 1;
+    frame[0] = protocolVersion;
     for (let at = 5; at < frame.length; at += 3) frame.set(one.subarray(5), at);
     expect(decodeRequests(sealed(frame.slice(0, -3)))).toHaveLength(requestsPerFrameMax);
     expect(() => decodeRequests(sealed(frame))).toThrow(/over 16384 items/);

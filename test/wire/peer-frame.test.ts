@@ -108,8 +108,8 @@ describe('a frame between nodes', () => {
 
   it('refuses another protocol version by name', () => {
     const frame = encodePeerFrame(boundTo, [heartbeat(1)]);
-    frame[0] = 2;
-    expect(() => decodePeerFrame(frame)).toThrow(/protocol version 2: 1 is due/);
+    frame[0] = 3;
+    expect(() => decodePeerFrame(frame)).toThrow(/protocol version 3: 2 is due/);
   });
 
   it('refuses a frame over the limit without looking into it', () => {
@@ -118,7 +118,7 @@ describe('a frame between nodes', () => {
 
   it('allocates nothing for a count that the bytes cannot hold', () => {
     // Type 13 is ForwardProposals; the count says a quarter of a million entries, and none follows.
-    const frame = new ByteWriter().u8(1).u32(0).u32(0).u32(1).varuint(1).u8(13).varuint(entriesPerMessageMax);
+    const frame = new ByteWriter().u8(2).u32(0).u32(0).u32(1).varuint(1).u8(13).varuint(entriesPerMessageMax);
     expect(() => decodePeerFrame(sealed(frame.finish()))).toThrow(/items where at most/);
   });
 
