@@ -8,7 +8,8 @@ import { checkedKey } from '../src/client/input.ts';
 
 export default class Delete extends ClientCommand {
   static override summary = 'Delete a key.';
-  static override description = 'Exits with 3 if there was no such key.';
+  static override description =
+    'Exits with 3 if there was no such key, and with 4 if it is not at the revision that was asked for.';
   static override examples = ['<%= config.bin %> delete greeting', '<%= config.bin %> delete leader --if-revision 7'];
   static override args = {
     key: Args.string({ required: true, ignoreStdin: true, description: 'key, 1 to 1024 bytes' }),

@@ -79,8 +79,8 @@ function applyEntry(machine: KvStateMachine, entry: Entry<Uint8Array>): readonly
     machine.apply(index, entry.entry);
     return undefined;
   }
-  const { configId, nodes } = entry.stopSign;
-  machine.beginConfiguration(index, configId);
+  const { configId, nodes, metadata } = entry.stopSign;
+  machine.beginConfiguration(index, configId, metadata);
   return nodes;
 }
 

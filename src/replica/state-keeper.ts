@@ -55,7 +55,7 @@ export class StateKeeper {
     return this.#isCheckpointing;
   }
 
-  /** The newest configuration that is on the disk; 0 while none is. */
+  /** The newest configuration that is on the disk; 0 while none is. Noted when it is asked for, which each turn does. */
   get durableConfigurationId(): number {
     if (this.#isConfigurationDurable) this.#durableConfigurationId = this.#store.configuration?.configurationId ?? 0;
     return this.#durableConfigurationId;

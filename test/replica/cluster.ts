@@ -63,6 +63,8 @@ interface Node {
 
 const tickMs = 10;
 const turnsMax = 100_000;
+/** Keys of a state that is to come in many pieces. */
+const keysMin = 30;
 const clusterSettings: ReplicaSettings = {
   ...defaultReplicaSettings,
   electionTimeoutTicks: 5,
@@ -555,6 +557,19 @@ export class Client {
     const { answer } = ask;
     if (answer?.type !== 'outcome' || !('revision' in answer.outcome)) throw new Error(JSON.stringify(answer));
     return answer.outcome.revision;
+  }
+}
+
+/** So that little has to be written until logs are trimmed, and state comes in many pieces. */
+export const littleLog = { checkpointTicks: 5, logTailEntries: 1, catchUpBytesMax: 100, voteLagEntries: 0 };
+
+/** Writes, through `leader`, until it and `companion` have trimmed what node `behind`, which is cut off, lacks; and so much that it is a state of many pieces. */
+export function leaveBehind(cluster: Cluster, client: Client, behind: NodeId, leader: NodeId, companion: NodeId): void {
+  const { endIndex } = cluster.log(behind).sequence;
+  const isTrimmed = (id: NodeId) => cluster.log(id).sequence.trimmedIndex > endIndex;
+  for (let at = 0; at < keysMin || !isTrimmed(leader) || !isTrimmed(companion); at++) {
+    if (at === 500) throw new Error(`nodes ${leader} and ${companion} do not trim their logs`);
+    client.putAcknowledged(leader, `k${at % keysMin}`, `later ${at}`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
-import { Client, Cluster, type Sent } from './cluster.ts';
+import { Client, Cluster, leaveBehind, littleLog, type Sent } from './cluster.ts';
 
 const configurationIn = (cluster: Cluster, id: NodeId) => cluster.replica(id).status().configurationId;
 const isSegment = ({ message }: Sent) => message.payload.type === 'LogSegment';
@@ -93,7 +93,6 @@ it.each([true, false])(
  * disks, which makes `decider`, `past` and 4 the members, and only `decider` knows.
  */
 function withFullCompanion() {
-  const littleLog = { checkpointTicks: 5, logTailEntries: 1, catchUpBytesMax: 100, voteLagEntries: 0 };
   const cluster = new Cluster([1, 2, 3], littleLog);
   const decider = cluster.elect();
   const [past, full] = cluster.running.filter((id) => id !== decider) as [NodeId, NodeId];
@@ -101,12 +100,7 @@ function withFullCompanion() {
   cluster.start(4);
   cluster.tick();
   cluster.isolate(full);
-  const { endIndex } = cluster.log(full).sequence;
-  const isTrimmed = (id: NodeId) => cluster.log(id).sequence.trimmedIndex > endIndex;
-  for (let at = 0; at < 30 || !isTrimmed(decider) || !isTrimmed(past); at++) {
-    expect(at).toBeLessThan(500);
-    client.putAcknowledged(decider, `k${at % 30}`, `later ${at}`);
-  }
+  leaveBehind(cluster, client, full, decider, past);
   cluster.converge(decider, past);
   cluster.loses = (sent) => sent.to === past && isNews(sent);
   const put = client.put(decider, 'last', 'decided', 60_000);

@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
-import { Client, Cluster, type Sent } from './cluster.ts';
-
-/** So that little has to be written until logs are trimmed, and state comes in many pieces. */
-const littleLog = { checkpointTicks: 5, logTailEntries: 1, catchUpBytesMax: 100, voteLagEntries: 0 };
-
-const keys = 30;
+import { Client, Cluster, leaveBehind, littleLog, type Sent } from './cluster.ts';
 
 const isRow = ({ message }: Sent) => message.payload.type === 'StateChunk';
 const votesIn = (cluster: Cluster, id: NodeId) => cluster.replica(id).voter?.configurationId;
@@ -157,12 +152,7 @@ function withStraggler() {
   cluster.start(4);
   cluster.tick();
   cluster.isolate(straggler);
-  const { endIndex } = cluster.log(straggler).sequence;
-  const isTrimmed = (id: NodeId) => cluster.log(id).sequence.trimmedIndex > endIndex;
-  for (let at = 0; at < keys || !isTrimmed(leader) || !isTrimmed(companion); at++) {
-    expect(at).toBeLessThan(500);
-    client.putAcknowledged(leader, `k${at % keys}`, `later ${at}`);
-  }
+  leaveBehind(cluster, client, straggler, leader, companion);
   client.putAcknowledged(leader, 'last', 'decided');
   return { cluster, leader, straggler, companion };
 }

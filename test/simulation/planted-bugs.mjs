@@ -208,7 +208,7 @@ export const plantedBugs = [
   },
   {
     name: 'a full node is remembered after it left',
-    rule: 'who is no member holds nobody up',
+    rule: 'with each configuration it is said anew who is full: who is no member holds nobody up',
     seeds: 500,
     edits: [
       {
