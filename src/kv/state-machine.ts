@@ -16,6 +16,14 @@ export interface Checkpoint {
   readonly sessions: readonly SessionChange[];
 }
 
+/** Somebody who wants to know what changes. */
+export interface ChangeObserver {
+  /** A command changed, or removed, this key; `revision` is that of the change. */
+  onChange(key: ByteString, revision: number): void;
+  /** The state is another one as a whole: that of {@link KvStateMachine.appliedIndex}. */
+  onReload(): void;
+}
+
 const malformed: Outcome = { type: 'refused', reason: 'malformed' };
 const sessionExpired: Outcome = { type: 'refused', reason: 'sessionExpired' };
 const hashPagePairs = 1000;
@@ -33,6 +41,8 @@ export class KvStateMachine {
   readonly #store: StateStore;
   readonly #sessions: SessionTable;
   readonly #cluster = new ClusterRegister();
+  /** Told of all that changes from now on; undefined: nobody is. */
+  observer: ChangeObserver | undefined;
   #appliedIndex = 0;
 
   /** Goes on from the last durable checkpoint of `store`. Throws DecodeError if its sessions cannot be read. */
@@ -117,6 +127,7 @@ export class KvStateMachine {
     this.#cluster.load(rows.find((row) => row.id === registerRowId)?.bytes);
     this.#sessions.load(rows.filter((row) => row.id !== registerRowId));
     this.#appliedIndex = this.#store.durableIndex;
+    this.observer?.onReload();
   }
 
   /** The same on replicas with the same pairs and sessions, and almost surely different otherwise. Reads everything: slow. */
@@ -163,10 +174,14 @@ export class KvStateMachine {
       case 'put':
         if (this.#cluster.fullNodes.length > 0) return noSpace;
         this.#store.put(key, command.value, revision);
+        this.observer?.onChange(key, revision);
         return { type: 'put', revision } as const;
       case 'delete': {
         const existed = this.#store.get(key) !== undefined;
-        if (existed) this.#store.delete(key);
+        if (existed) {
+          this.#store.delete(key);
+          this.observer?.onChange(key, revision);
+        }
         return { type: 'deleted', revision, existed } as const;
       }
       default:

@@ -50,7 +50,7 @@ export class Clients {
     this.#output = output;
     this.#view = view;
     this.#writes = new PendingWrites(settings.pendingWritesMax, settings.pendingBytesMax);
-    this.#reads = new Reads(machine, backups, settings.pendingReadsMax, output, view);
+    this.#reads = new Reads(machine, backups, settings, output, view);
   }
 
   /** True while a write waits for its answer. */
@@ -137,13 +137,13 @@ export class Clients {
 
   /** Answers requests whose time is over, and proposes again what may have been lost on the way. */
   sweep(): void {
-    const { nowMs, tick, voter, whyNoLeader } = this.#view;
+    const { nowMs, tick, voter, whyNoLeader, isConnected } = this.#view;
     const leads = voter?.paxos.isLeader ?? false;
     // A leader's own log loses nothing while it leads: no second proposal there.
     for (const write of this.#writes.sweep(nowMs, tick, !leads)) {
       this.#output.respond(write.connection, write.requestId, writeTimeout(write.proposals, whyNoLeader));
     }
-    this.#reads.sweep(voter, whyNoLeader);
+    this.#reads.sweep(voter, whyNoLeader, voter?.canReachLeader(isConnected) ?? false);
   }
 
   #receiveWrite(connection: ConnectionId, request: WriteRequest): void {

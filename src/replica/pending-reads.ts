@@ -1,6 +1,17 @@
 import type { ByteString } from '../base/bytes.ts';
 import type { ConnectionId } from './events.ts';
 
+/** The changes of a key, or of all with a prefix, behind a revision; see `watch` in wire/client-message.ts. */
+export interface WatchQuery {
+  readonly type: 'watch';
+  readonly key: ByteString;
+  readonly isPrefix: boolean;
+  readonly since: number | undefined;
+  readonly after: ByteString | undefined;
+  /** On the owner's clock: it waits no longer for a change. */
+  readonly untilMs: number;
+}
+
 /**
  * What is asked for; a get, of which there are many, is its key alone. Keys are no views into the frame that brought them: that would stay
  * as long as the read waits.
@@ -13,6 +24,7 @@ export type ReadQuery =
       readonly after: ByteString | undefined;
       readonly limit: number;
     }
+  | WatchQuery
   | { readonly type: 'status' }
   | { readonly type: 'backupOpen' }
   | { readonly type: 'backupRead'; readonly backup: string; readonly after: ByteString | undefined };

@@ -2,14 +2,16 @@ import { assertNever } from '../base/assert.ts';
 import { type ByteString, fromByteString, toByteString } from '../base/bytes.ts';
 import { type CommandProblem, keyBytesMax, keyProblem } from '../kv/command.ts';
 import type { KvStateMachine } from '../kv/state-machine.ts';
-import type { ClientRequest, Failure, NodeStatus, ResponseBody } from '../wire/client-message.ts';
+import type { ClientRequest, Failure, NodeStatus, ResponseBody, WireChange } from '../wire/client-message.ts';
 import { answerBytesMax, pairsPerAnswerMax } from '../wire/limits.ts';
 import type { Backups } from './backups.ts';
 import type { ConnectionId } from './events.ts';
 import { failure, type Output } from './output.ts';
-import { type PendingRead, PendingReads, type ReadQuery } from './pending-reads.ts';
+import { type PendingRead, PendingReads, type ReadQuery, type WatchQuery } from './pending-reads.ts';
 import { PostponedReads } from './postponed-reads.ts';
+import type { ReplicaSettings } from './settings.ts';
 import type { Voter } from './voter.ts';
+import { Watches, type WatchLimits } from './watches.ts';
 
 /**
  * Bytes of answers that a turn gives, about. The rest waits for the next turn, and for its client to take what it was given: one frame may
@@ -26,7 +28,7 @@ const statusBytes = 4096;
 
 /** Requests that change nothing. */
 export type ReadRequest = ClientRequest & {
-  readonly type: 'get' | 'list' | 'status' | 'backupOpen' | 'backupRead';
+  readonly type: 'get' | 'list' | 'watch' | 'status' | 'backupOpen' | 'backupRead';
 };
 
 type OtherRequest = Exclude<ReadRequest, { readonly type: 'get' }>;
@@ -42,7 +44,10 @@ export interface ReadsView {
   status(): NodeStatus;
 }
 
-/** The reads of this node's own clients: linearizable ones wait for a read index, all for room for their answers. */
+/** See {@link ReplicaSettings}. */
+export type ReadLimits = WatchLimits & Pick<ReplicaSettings, 'pendingReadsMax'>;
+
+/** The reads of this node's own clients: linearizable ones wait for a read index, watches for a change, all for room for their answers. */
 export class Reads {
   readonly #machine: KvStateMachine;
   readonly #backups: Backups;
@@ -51,15 +56,17 @@ export class Reads {
   readonly #view: ReadsView;
   readonly #pending = new PendingReads();
   readonly #postponed = new PostponedReads();
+  readonly #watches: Watches;
   readonly #hasRoom = (): boolean => this.#answeredBytes < answerBytesPerTurn;
   readonly #mayTake = (connection: ConnectionId): boolean => !this.#view.isCongested(connection);
   /** Of this turn. */
   #answeredBytes = 0;
 
-  constructor(machine: KvStateMachine, backups: Backups, countMax: number, output: Output, view: ReadsView) {
+  constructor(machine: KvStateMachine, backups: Backups, limits: ReadLimits, output: Output, view: ReadsView) {
     this.#machine = machine;
     this.#backups = backups;
-    this.#countMax = countMax;
+    this.#countMax = limits.pendingReadsMax;
+    this.#watches = new Watches(machine, limits);
     this.#output = output;
     this.#view = view;
   }
@@ -75,8 +82,11 @@ export class Reads {
     const problem = (isOfState ? this.#view.refusal : undefined) ?? problemOf(request);
     if (problem) return this.#output.respond(connection, request.id, problem);
     if (this.#isFull && request.type !== 'status') return this.#output.respond(connection, request.id, tooMany);
-    const deadlineMs = this.#view.nowMs + request.timeoutMs;
-    const read = { connection, requestId: request.id, query: queryOf(request), deadlineMs };
+    if (request.type === 'watch' && this.#watches.isFull)
+      return this.#output.respond(connection, request.id, tooManyWatches);
+    const { nowMs } = this.#view;
+    const deadlineMs = nowMs + request.timeoutMs;
+    const read = { connection, requestId: request.id, query: queryOf(request, nowMs), deadlineMs };
     if (needsIndex(request)) this.#pending.add(read);
     else this.#serveOrPostpone(read);
   }
@@ -114,6 +124,7 @@ export class Reads {
   serve(): boolean {
     const isLeft =
       this.#postponed.count > 0 && this.#postponed.serve(this.#hasRoom, this.#mayTake, (read) => this.#serve(read));
+    for (const read of this.#watches.takeDue()) this.#serveOrPostpone(read);
     for (const read of this.#pending.takeServable(this.#machine.appliedIndex)) this.#serveOrPostpone(read);
     return isLeft || (this.#postponed.count > 0 && !this.#hasRoom());
   }
@@ -123,33 +134,35 @@ export class Reads {
     this.#pending.askAgain();
   }
 
-  /** Answers those whose time is over. */
-  sweep(voter: Voter | undefined, whyNoLeader: string): void {
+  /** Answers those whose time is over. `isLed`: a leader is in reach, so that "nothing has changed" is of use. */
+  sweep(voter: Voter | undefined, whyNoLeader: string, isLed: boolean): void {
     const { nowMs } = this.#view;
+    const nothingNew: ResponseBody = { type: 'changes', changes: [], revision: this.#machine.appliedIndex };
+    const noLeader = failure('noMajority', 'notApplied', whyNoLeader);
+    this.#answerEach(this.#watches.takeOverdue(nowMs), isLed ? nothingNew : noLeader);
     const isOver = (read: PendingRead): boolean => read.deadlineMs <= nowMs;
     const { out, abandoned } = this.#pending.takeOut(isOver);
-    this.#failEach(out, failure('noMajority', 'notApplied', whyNoLeader));
+    this.#answerEach(out, noLeader);
     for (const readId of abandoned) voter?.paxos.cancelRead(readId);
-    if (this.#postponed.count > 0) this.#failEach(this.#postponed.takeOut(isOver), notTaken);
+    if (this.#postponed.count > 0) this.#answerEach(this.#postponed.takeOut(isOver), notTaken);
   }
 
   /** The client is gone: nobody takes the answers any more. */
   forget(connection: ConnectionId, voter: Voter | undefined): void {
     const isOut = (read: PendingRead): boolean => read.connection === connection;
     if (this.#postponed.count > 0) this.#postponed.takeOut(isOut);
+    this.#watches.takeOut(isOut);
     if (this.#pending.count === 0) return;
     for (const readId of this.#pending.takeOut(isOut).abandoned) voter?.paxos.cancelRead(readId);
   }
 
   failAll(refusal: Failure): void {
-    this.#failEach(this.#pending.takeAll(), refusal);
-    this.#failEach(
-      this.#postponed.takeOut(() => true),
-      refusal,
-    );
+    const isOut = (): boolean => true;
+    const all = [...this.#pending.takeAll(), ...this.#postponed.takeOut(isOut), ...this.#watches.takeOut(isOut)];
+    this.#answerEach(all, refusal);
   }
 
-  #failEach(reads: readonly PendingRead[], body: Failure): void {
+  #answerEach(reads: readonly PendingRead[], body: ResponseBody): void {
     for (const { connection, requestId } of reads) this.#output.respond(connection, requestId, body);
   }
 
@@ -166,10 +179,13 @@ export class Reads {
     return this.#answeredBytes < answerBytesPerTurn && this.#mayTake(connection);
   }
 
-  #serve({ connection, requestId, query, deadlineMs }: PendingRead): void {
+  #serve(read: PendingRead): void {
+    const { connection, requestId, query, deadlineMs } = read;
     if (typeof query === 'string') return this.#serveGet(connection, requestId, query);
     if (query.type === 'backupOpen') return this.#backups.open(connection, requestId, deadlineMs);
-    const body = this.#answer(query);
+    const body =
+      query.type === 'watch' ? this.#watches.answer({ ...read, query }, this.#view.nowMs) : this.#answer(query);
+    if (body === undefined) return;
     this.#answeredBytes += bytesOf(body);
     this.#output.respond(connection, requestId, body);
   }
@@ -180,7 +196,7 @@ export class Reads {
     this.#output.respond(connection, requestId, { type: 'record', record });
   }
 
-  #answer(query: Exclude<ReadQuery, ByteString | { readonly type: 'backupOpen' }>): ResponseBody {
+  #answer(query: Exclude<ReadQuery, ByteString | WatchQuery | { readonly type: 'backupOpen' }>): ResponseBody {
     switch (query.type) {
       case 'list':
         return this.#page(query);
@@ -207,11 +223,16 @@ export class Reads {
 
 function needsIndex(request: OtherRequest): boolean {
   if (request.type === 'list') return request.consistency === 'linearizable';
-  return request.type === 'backupOpen';
+  return request.type === 'backupOpen' || request.type === 'watch';
 }
 
-function queryOf(request: OtherRequest): ReadQuery {
+function queryOf(request: OtherRequest, nowMs: number): ReadQuery {
   switch (request.type) {
+    case 'watch': {
+      const { key, isPrefix, since, after, waitMs, timeoutMs } = request;
+      const keys = { key: toByteString(key), isPrefix, after: after && toByteString(after) };
+      return { type: 'watch', ...keys, since, untilMs: nowMs + Math.min(waitMs, timeoutMs) };
+    }
     case 'list': {
       const { prefix, after, limit } = request;
       return { type: 'list', prefix: toByteString(prefix), after: after && toByteString(after), limit };
@@ -231,6 +252,8 @@ function problemOf(request: OtherRequest): Failure | undefined {
 
 function keysProblem(request: OtherRequest): CommandProblem | undefined {
   if (request.type === 'list') return lengthProblem('prefix', request.prefix) ?? lengthProblem('key', request.after);
+  if (request.type === 'watch' && !request.isPrefix) return keyProblem(request.key);
+  if (request.type === 'watch') return lengthProblem('prefix', request.key) ?? lengthProblem('key', request.after);
   return request.type === 'backupRead' ? lengthProblem('key', request.after) : undefined;
 }
 
@@ -242,12 +265,25 @@ function lengthProblem(what: string, bytes: Uint8Array | undefined): CommandProb
 /** About how many bytes an answer takes. */
 function bytesOf(body: ResponseBody): number {
   if (body.type === 'status') return statusBytes;
-  if (body.type !== 'pairs' && body.type !== 'backupPairs') return overheadBytes;
   let bytes = overheadBytes;
-  for (const { key, value } of body.pairs) bytes += overheadBytes + key.length + value.length;
+  for (const { key, value } of pairsOf(body)) bytes += overheadBytes + key.length + (value?.length ?? 0);
   return bytes;
 }
 
+function pairsOf(body: ResponseBody): readonly Pick<WireChange, 'key' | 'value'>[] {
+  switch (body.type) {
+    case 'pairs':
+    case 'backupPairs':
+    case 'snapshot':
+      return body.pairs;
+    case 'changes':
+      return body.changes;
+    default:
+      return [];
+  }
+}
+
+const tooManyWatches = failure('busy', 'notApplied', 'too many watches wait on this node: ask another node');
 const tooMany = failure(
   'busy',
   'notApplied',

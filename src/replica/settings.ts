@@ -30,6 +30,10 @@ export interface ReplicaSettings {
   readonly pendingBytesMax: number;
   /** Most reads of own clients without an answer. */
   readonly pendingReadsMax: number;
+  /** Most watches of own clients that wait for a change. */
+  readonly watchesMax: number;
+  /** Changes remembered for them: who asks for more than that gets the state anew. */
+  readonly rememberedChangesMax: number;
   /** Most bytes of proposals accepted by a leader and not yet decided. */
   readonly undecidedBytesMax: number;
   /** Most bytes of entries in one AcceptDecide. */
@@ -73,6 +77,8 @@ export const defaultReplicaSettings: ReplicaSettings = {
   pendingWritesMax: 65_536,
   pendingBytesMax: 64 * mebibyte,
   pendingReadsMax: 65_536,
+  watchesMax: 16_384,
+  rememberedChangesMax: 16_384,
   undecidedBytesMax: 16 * mebibyte,
   messageBytesMax: 4 * mebibyte,
   syncBytesMax: 32 * mebibyte,

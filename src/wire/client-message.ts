@@ -33,6 +33,20 @@ export type RequestBody =
       readonly after: Uint8Array | undefined;
       readonly limit: number;
     }
+  /**
+   * What changed of a key, or of all with a prefix, behind revision `since`: answered by `changes` as soon as there is something, after `waitMs` at
+   * the latest. Where `since` is not given, or longer ago than the node remembers, it is answered by `snapshot` at once.
+   */
+  | {
+      readonly type: 'watch';
+      readonly key: Uint8Array;
+      /** The key stands for all that begin with it. */
+      readonly isPrefix: boolean;
+      readonly since: number | undefined;
+      /** Without `since`: go on with the keys after this one. */
+      readonly after: Uint8Array | undefined;
+      readonly waitMs: number;
+    }
   | { readonly type: 'status' }
   | {
       readonly type: 'reconfigure';
@@ -106,6 +120,15 @@ export interface WirePair {
   readonly revision: number;
 }
 
+/** A key that changed: what it is now. */
+export interface WireChange {
+  readonly key: Uint8Array;
+  /** Undefined: there is no such key any more. */
+  readonly value: Uint8Array | undefined;
+  /** Of its last change. */
+  readonly revision: number;
+}
+
 /** An open backup, and what it is of. */
 export interface BackupOpened {
   readonly type: 'backupOpened';
@@ -133,6 +156,15 @@ export type ResponseBody =
   | { readonly type: 'outcome'; readonly outcome: Outcome }
   | { readonly type: 'record'; readonly record: { readonly value: Uint8Array; readonly revision: number } | undefined }
   | { readonly type: 'pairs'; readonly pairs: readonly WirePair[]; readonly more: boolean }
+  /** All that changed behind `since` up to `revision`, each key once, in the order of the revisions. */
+  | { readonly type: 'changes'; readonly changes: readonly WireChange[]; readonly revision: number }
+  /** The keys, or the next of them, as of `revision`. */
+  | {
+      readonly type: 'snapshot';
+      readonly pairs: readonly WirePair[];
+      readonly more: boolean;
+      readonly revision: number;
+    }
   | { readonly type: 'status'; readonly status: NodeStatus }
   | { readonly type: 'reconfigured'; readonly configurationId: number }
   | { readonly type: 'filling'; readonly newcomers: readonly NewcomerFilling[] }

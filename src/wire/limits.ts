@@ -1,8 +1,8 @@
 /**
  * Version of the frames between nodes and with clients, and of what entries of the log do: nodes that make other things of them must not
- * share one. Another version is refused at the handshake. 2: conditional writes.
+ * share one. Another version is refused at the handshake. 2: conditional writes. 3: watches.
  */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 /** Most bytes of one frame between nodes. */
 export const peerFrameBytesMax = 64 * 1024 * 1024;

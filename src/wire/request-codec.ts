@@ -36,9 +36,9 @@ const targetNodesCodec: Codec<readonly TargetNode[]> = listCodec(
   membersMax,
 );
 
-const optionalIdCodec: Codec<number | undefined> = optionalCodec({
-  encode: (writer: ByteWriter, id: number) => {
-    writer.varuint(id);
+const optionalNumberCodec: Codec<number | undefined> = optionalCodec({
+  encode: (writer: ByteWriter, number: number) => {
+    writer.varuint(number);
   },
   decode: (reader: ByteReader) => reader.varuint(),
 });
@@ -48,17 +48,28 @@ type Target = Omit<RequestBody & { readonly type: 'reconfigure' }, 'type'>;
 
 function encodeTarget(writer: ByteWriter, { nodes, ifConfigurationId }: Target): void {
   targetNodesCodec.encode(writer, nodes);
-  optionalIdCodec.encode(writer, ifConfigurationId);
+  optionalNumberCodec.encode(writer, ifConfigurationId);
 }
 
 function decodeTarget(reader: ByteReader): Target {
   const nodes = targetNodesCodec.decode(reader);
-  const ifConfigurationId = optionalIdCodec.decode(reader);
+  const ifConfigurationId = optionalNumberCodec.decode(reader);
   return { nodes, ...(ifConfigurationId !== undefined && { ifConfigurationId }) };
 }
 
 const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
-  { write: 0, get: 1, list: 2, status: 3, reconfigure: 4, backupOpen: 5, backupRead: 6, backupClose: 7, fill: 8 },
+  {
+    write: 0,
+    get: 1,
+    list: 2,
+    status: 3,
+    reconfigure: 4,
+    backupOpen: 5,
+    backupRead: 6,
+    backupClose: 7,
+    fill: 8,
+    watch: 9,
+  },
   {
     write: {
       encode: (writer, body) => {
@@ -86,6 +97,23 @@ const bodyCodec: Codec<RequestBody> = unionCodec<RequestBody>(
         prefix: reader.bytes(),
         after: optionalBytesCodec.decode(reader),
         limit: reader.varuint(),
+      }),
+    },
+    watch: {
+      encode: (writer, body) => {
+        writer.bytes(body.key);
+        writeFlag(writer, body.isPrefix);
+        optionalNumberCodec.encode(writer, body.since);
+        optionalBytesCodec.encode(writer, body.after);
+        writer.varuint(body.waitMs);
+      },
+      decode: (reader) => ({
+        type: 'watch',
+        key: reader.bytes(),
+        isPrefix: readFlag(reader),
+        since: optionalNumberCodec.decode(reader),
+        after: optionalBytesCodec.decode(reader),
+        waitMs: reader.varuint(),
       }),
     },
     status: { encode: () => {}, decode: () => ({ type: 'status' }) },

@@ -9,6 +9,7 @@ import {
   type NewcomerFilling,
   type ResponseBody,
   responseOf,
+  type WireChange,
   type WirePair,
 } from './client-message.ts';
 import { decodeBoundClusterId, encodeClusterId } from './cluster-id-codec.ts';
@@ -100,6 +101,26 @@ const pairCodec: Codec<WirePair> = {
   decode: (reader) => ({ key: reader.bytes(keyBytesMax), value: reader.bytes(), revision: reader.varuint() }),
 };
 const pairsCodec = listCodec(pairCodec, pairsPerAnswerMax);
+const optionalValueCodec = optionalCodec<Uint8Array>({
+  encode: (writer, value) => {
+    writer.bytes(value);
+  },
+  decode: (reader) => reader.bytes(),
+});
+const changesCodec: Codec<readonly WireChange[]> = listCodec(
+  {
+    encode: (writer, change) => {
+      writer.bytes(change.key).varuint(change.revision);
+      optionalValueCodec.encode(writer, change.value);
+    },
+    decode: (reader) => {
+      const key = reader.bytes(keyBytesMax);
+      const revision = reader.varuint();
+      return { key, value: optionalValueCodec.decode(reader), revision };
+    },
+  },
+  pairsPerAnswerMax,
+);
 const backupPairsCodec = listCodec(pairCodec, pairsPerBackupAnswerMax);
 
 const optionalMembersCodec: Codec<readonly string[] | undefined> = optionalCodec(listCodec(addressCodec, membersMax));
@@ -133,6 +154,8 @@ const bodyCodec: Codec<ResponseBody> = unionCodec<ResponseBody>(
     backupPairs: 7,
     backupClosed: 8,
     filling: 9,
+    changes: 10,
+    snapshot: 11,
   },
   {
     outcome: {
@@ -149,6 +172,26 @@ const bodyCodec: Codec<ResponseBody> = unionCodec<ResponseBody>(
         writeFlag(writer, body.more);
       },
       decode: (reader) => ({ type: 'pairs', pairs: pairsCodec.decode(reader), more: readFlag(reader) }),
+    },
+    changes: {
+      encode: (writer, body) => {
+        changesCodec.encode(writer, body.changes);
+        writer.varuint(body.revision);
+      },
+      decode: (reader) => ({ type: 'changes', changes: changesCodec.decode(reader), revision: reader.varuint() }),
+    },
+    snapshot: {
+      encode: (writer, body) => {
+        pairsCodec.encode(writer, body.pairs);
+        writeFlag(writer, body.more);
+        writer.varuint(body.revision);
+      },
+      decode: (reader) => ({
+        type: 'snapshot',
+        pairs: pairsCodec.decode(reader),
+        more: readFlag(reader),
+        revision: reader.varuint(),
+      }),
     },
     status: {
       encode: (writer, body) => encodeNodeStatus(writer, body.status),

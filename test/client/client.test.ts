@@ -306,7 +306,7 @@ describe('connecting', () => {
       'a node of another version',
       () => {
         const http = createHttpServer();
-        const hello = '{"protocolVersion":3,"kv":true,"nodeId":1}';
+        const hello = '{"protocolVersion":4,"kv":true,"nodeId":1}';
         new WebSocketServer({ server: http }).on('connection', (socket) => socket.send(hello));
         return http;
       },

@@ -2,8 +2,11 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { fromByteString, toByteString } from '../../src/base/bytes.ts';
+import { type Command, encodeCommand } from '../../src/kv/command.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
+import type { WatchQuery } from '../../src/replica/pending-reads.ts';
+import { Watches } from '../../src/replica/watches.ts';
 import { decodeRequests, encodeResponseFrames } from '../../src/wire/client-frame.ts';
 import type { ClientRequest, ClientResponse, Failure, NodeStatus } from '../../src/wire/client-message.ts';
 import { clientPath, encodeClientHello } from '../../src/wire/handshake.ts';
@@ -33,6 +36,10 @@ export class FakeCluster {
   machine = new KvStateMachine(new MemoryStateStore());
   readonly nodes: FakeNode[] = [];
   configurationId = 1;
+  #watches = this.#newWatches();
+  readonly #watchers = new Map<number, WebSocket>();
+  #lastWatcher = 0;
+  #session: number | undefined;
 
   static async start(count: number): Promise<FakeCluster> {
     const cluster = new FakeCluster();
@@ -48,6 +55,68 @@ export class FakeCluster {
 
   get addresses(): string[] {
     return this.nodes.map((node) => node.address);
+  }
+
+  /** A write, by nobody's client. */
+  change(key: string, value?: string): number {
+    const index = this.machine.appliedIndex;
+    const session = this.#session ?? 0;
+    if (session === 0) {
+      const outcome = this.machine.apply(
+        index,
+        encodeCommand({ kind: 'openSession', session, number: 1, acknowledgedBelow: 0 }),
+      );
+      this.#session = outcome.type === 'sessionOpened' ? outcome.session : undefined;
+      return this.change(key, value);
+    }
+    const change = { session, number: index, acknowledgedBelow: index, key: fromByteString(key) };
+    const command: Command =
+      value === undefined ? { kind: 'delete', ...change } : { kind: 'put', ...change, value: fromByteString(value) };
+    this.machine.apply(index, encodeCommand(command));
+    this.tellWatchers();
+    return index + 1;
+  }
+
+  /** As if another node were asked from now on, which remembers nothing. */
+  forgetChanges(): void {
+    this.#watches = this.#newWatches();
+  }
+
+  /** An answer now, or undefined and one later. */
+  watch({ id, ...request }: ClientRequest & { readonly type: 'watch' }, socket: WebSocket): ClientResponse | undefined {
+    const connection = ++this.#lastWatcher;
+    this.#watchers.set(connection, socket);
+    const untilMs = performance.now() + request.waitMs;
+    const after = request.after && toByteString(request.after);
+    const query = { ...request, key: toByteString(request.key), after, untilMs };
+    const body = this.#watches.answer({ connection, requestId: id, query, deadlineMs: untilMs }, performance.now());
+    if (body !== undefined) return { id, ...body };
+    setTimeout(() => this.#tellOverdue(), request.waitMs + 1);
+    return undefined;
+  }
+
+  tellWatchers(): void {
+    for (const { connection, requestId, query, deadlineMs } of this.#watches.takeDue()) {
+      const read = { connection, requestId, query: query as WatchQuery, deadlineMs };
+      const body = this.#watches.answer(read, performance.now());
+      if (body !== undefined) this.#tell(connection, { id: requestId, ...body });
+    }
+  }
+
+  #tellOverdue(): void {
+    const nothing = { type: 'changes', changes: [], revision: this.machine.appliedIndex } as const;
+    for (const { connection, requestId } of this.#watches.takeOverdue(performance.now())) {
+      this.#tell(connection, { id: requestId, ...nothing });
+    }
+  }
+
+  #tell(connection: number, answer: ClientResponse): void {
+    const socket = this.#watchers.get(connection);
+    if (socket) send(socket, [answer]);
+  }
+
+  #newWatches(): Watches {
+    return new Watches(this.machine, { watchesMax: 1000, rememberedChangesMax: 1000 });
   }
 
   /** All sessions are forgotten, the keys stay: as if so many others had been opened. */
@@ -154,24 +223,27 @@ export class FakeNode {
   }
 
   #react(socket: WebSocket, request: ClientRequest, reaction: Reaction): ClientResponse | undefined {
-    if (reaction === 'serve') return this.#serve(request);
-    if (reaction === 'cutAfter' || reaction === 'applyAndIgnore') this.#serve(request);
+    if (reaction === 'serve') return this.#serve(request, socket);
+    if (reaction === 'cutAfter' || reaction === 'applyAndIgnore') this.#serve(request, socket);
     if (reaction === 'cutAfter' || reaction === 'cutBefore') socket.terminate();
     if (typeof reaction === 'string') return undefined;
     if ('code' in reaction) return { id: request.id, type: 'failed', ...reaction };
     const { refusal } = reaction;
-    const answer: ClientResponse =
-      refusal === undefined ? this.#serve(request) : { id: request.id, type: 'failed', ...refusal };
-    void reaction.hold.then(() => send(socket, [answer]));
+    const answer =
+      refusal === undefined ? this.#serve(request, socket) : ({ id: request.id, type: 'failed', ...refusal } as const);
+    void reaction.hold.then(() => send(socket, answer === undefined ? [] : [answer]));
     return undefined;
   }
 
-  #serve(request: ClientRequest): ClientResponse {
+  #serve(request: ClientRequest, socket: WebSocket): ClientResponse | undefined {
     const { id } = request;
     const { machine } = this.#cluster;
     switch (request.type) {
-      case 'write':
-        return { id, type: 'outcome', outcome: machine.apply(machine.appliedIndex, request.command) };
+      case 'write': {
+        const outcome = machine.apply(machine.appliedIndex, request.command);
+        this.#cluster.tellWatchers();
+        return { id, type: 'outcome', outcome };
+      }
       case 'get':
         return { id, type: 'record', record: machine.get(toByteString(request.key)) };
       case 'list': {
@@ -186,10 +258,12 @@ export class FakeNode {
         return { id, type: 'reconfigured', configurationId: ++this.#cluster.configurationId };
       case 'fill':
         return { id, type: 'filling', newcomers: [] };
+      case 'watch':
+        return this.#cluster.watch(request, socket);
       case 'backupOpen':
       case 'backupRead':
       case 'backupClose':
-        throw new Error(`the fake cluster makes no backups: ${request.type}`);
+        throw new Error(`the fake cluster serves no ${request.type}`);
     }
   }
 

@@ -45,7 +45,7 @@ describe('a client connection', () => {
     const node = await TestNode.start(2);
     const client = await rawSocket(node.address, clientPath);
     await until(() => expect(client.texts).toHaveLength(1));
-    const hello = { protocolVersion: 2, kv: true, nodeId: 2, clusterId };
+    const hello = { protocolVersion: 3, kv: true, nodeId: 2, clusterId };
     expect(decodeClientHello(client.texts[0] ?? '')).toEqual(hello);
   });
 
@@ -161,7 +161,7 @@ describe('the port', () => {
     const node = await TestNode.start(3);
     const response = await fetch(`http://${node.address}/health`);
     expect(response.status).toBe(200);
-    expect(await response.json()).toEqual({ protocolVersion: 2, kv: true, nodeId: 3, clusterId });
+    expect(await response.json()).toEqual({ protocolVersion: 3, kv: true, nodeId: 3, clusterId });
   });
 
   it.each([

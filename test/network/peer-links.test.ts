@@ -330,8 +330,8 @@ describe('a handshake', () => {
     ['of the same node id', { nodeId: 2 }, 'both ends say that they are node 2'],
     [
       'of another protocol version',
-      { protocolVersion: 3 },
-      'malformed: the other side speaks protocol version 3, this one 2: run the same release of kv on both',
+      { protocolVersion: 4 },
+      'malformed: the other side speaks protocol version 4, this one 3: run the same release of kv on both',
     ],
   ])('%s is refused', async (_, changes, reason) => {
     const two = await TestNode.start(2);
@@ -345,7 +345,7 @@ describe('a handshake', () => {
     ['is of another cluster', { clusterId: 'ffffffffffffffff' }, /different clusters, ffffffffffffffff and/],
     ['is of another cluster name', { clusterName: 'other' }, /cluster "other"/],
     ['is another node', { nodeId: 5 }, /node 2 was expected at this address, node 5 is there/],
-    ['speaks another version', { protocolVersion: 3 }, /speaks protocol version 3, this one 2/],
+    ['speaks another version', { protocolVersion: 4 }, /speaks protocol version 4, this one 3/],
   ])('with a node that is dialled and %s is told to the owner as a refusal', async (_, hello, reason) => {
     const [one, two] = [await TestNode.start(1), await TestNode.start(2, { hello })];
     one.dial(two);

@@ -16,7 +16,7 @@ export function helloOf(nodeId: number, changes: Partial<PeerHello> = {}): PeerH
   const storageId = nodeId.toString(16).padStart(16, '0');
   const address = '127.0.0.1:1';
   const base = {
-    protocolVersion: 2,
+    protocolVersion: 3,
     clusterName: 'test',
     clusterId,
     nodeId,
@@ -109,7 +109,7 @@ export class TestNode {
       limits: options.limits ?? {},
     });
     this.gateway = new Gateway({
-      hello: () => ({ protocolVersion: 2, kv: true, nodeId: id, clusterId: this.hello.clusterId }),
+      hello: () => ({ protocolVersion: 3, kv: true, nodeId: id, clusterId: this.hello.clusterId }),
       onRequests: options.onRequests ?? (() => {}),
       onClosed: (connection) => this.closedClients.push(connection.id),
       onPeer: (socket, request) => {

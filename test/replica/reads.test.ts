@@ -24,7 +24,13 @@ function begin(countMax = 1000) {
     isCongested: (connection: ConnectionId) => congested.has(connection),
     status: () => ({ nodeId: 1 }) as never,
   };
-  const reads = new Reads(new KvStateMachine(state), {} as never, countMax, output, view);
+  const reads = new Reads(
+    new KvStateMachine(state),
+    {} as never,
+    { pendingReadsMax: countMax, watchesMax: 10, rememberedChangesMax: 10 },
+    output,
+    view,
+  );
   const ask = (connection: ConnectionId, ids: readonly number[], wanted = key) => {
     for (const id of ids) {
       reads.receive(connection, { type: 'get', id, timeoutMs: 1000, consistency: 'local', key: wanted });
@@ -90,7 +96,7 @@ describe('answers that take much room', () => {
     congested.add(one).add(other);
     reads.forget(other, undefined);
     view.nowMs = 1000;
-    const { answers } = turn(() => reads.sweep(undefined, 'no leader'));
+    const { answers } = turn(() => reads.sweep(undefined, 'no leader', false));
     expect(answers.get(one)).toMatchObject([
       { id: 4, type: 'failed', code: 'busy', outcome: 'notApplied' },
       { id: 5, type: 'failed', code: 'busy' },

@@ -7,6 +7,7 @@ import { type Ballot, compareBallots, type NodeId } from '../../src/omnipaxos/ba
 import type { Entry } from '../../src/omnipaxos/entry.ts';
 import { majority } from '../../src/omnipaxos/quorum.ts';
 import type { PaxosState } from '../../src/omnipaxos/storage.ts';
+import type { ResponseBody } from '../../src/wire/client-message.ts';
 import type { PeerMessage } from '../../src/wire/peer-message.ts';
 import { describeBallot, describeEntry } from './describe.ts';
 import { HandoverCheck } from './handover-check.ts';
@@ -256,6 +257,53 @@ export class Oracle {
     );
   }
 
+  /** What changed, of the keys that `isWatched` names, behind `since`: all of it, up to the revision that the answer says. */
+  checkChanges(
+    { changes, revision }: ResponseBody & { readonly type: 'changes' },
+    since: number,
+    isWatched: (key: string) => boolean,
+    floor: number,
+    nodeId: NodeId,
+  ): number {
+    const expected = this.reference.keys
+      .filter(isWatched)
+      .map((key) => ({ key, ...this.reference.at(key, revision) }))
+      .filter((change) => change.revision > since)
+      .sort((a, b) => a.revision - b.revision);
+    const said = changes.map((change) => ({ ...change, key: toByteString(change.key) }));
+    this.#requireWatched(described(said), described(expected), {
+      revision,
+      floor,
+      nodeId,
+      what: `changes behind ${since}`,
+    });
+    return revision;
+  }
+
+  /** All of the keys that `isWatched` names, as of the revision that the answer says. */
+  checkSnapshot(
+    { pairs, revision }: ResponseBody & { readonly type: 'snapshot' },
+    isWatched: (key: string) => boolean,
+    floor: number,
+    nodeId: NodeId,
+  ): number {
+    const expected = this.reference.keys
+      .filter(isWatched)
+      .map((key) => ({ key, ...this.reference.at(key, revision) }))
+      .filter(({ value }) => value !== undefined);
+    const said = pairs.map((pair) => ({ ...pair, key: toByteString(pair.key) }));
+    this.#requireWatched(described(said), described(expected), { revision, floor, nodeId, what: 'a snapshot' });
+    return revision;
+  }
+
+  #requireWatched(said: string, expected: string, { revision, floor, nodeId, what }: WatchedAnswer): void {
+    require(revision >= floor &&
+      revision <= this.#decided.length, 'a watch sees every write acknowledged before it', () =>
+      `node ${nodeId} told ${what} up to ${revision}, began at ${floor}; ${this.#decided.length} entries are decided`);
+    require(said === expected, 'a watch misses nothing and makes nothing up', () =>
+      `node ${nodeId} told ${what} up to ${revision} as ${said}, it must be ${expected}`);
+  }
+
   /** The whole state of a node against the reference, and its hash against that of the others. */
   #checkState(node: SimulatedNode): void {
     const { replica, state } = node;
@@ -419,6 +467,20 @@ export class Oracle {
       return `node ${node.id} with disk ${node.disk.storageId} sends ${what} in configuration ${configurationId}, whose member has ${member?.storageId}`;
     });
   }
+}
+
+/** Which answer to a watch is looked at. */
+interface WatchedAnswer {
+  readonly revision: number;
+  readonly floor: number;
+  readonly nodeId: NodeId;
+  readonly what: string;
+}
+
+function described(
+  changes: readonly { readonly key: string; readonly value: Uint8Array | undefined; readonly revision: number }[],
+): string {
+  return JSON.stringify(changes.map(({ key, value, revision }) => [key, revision, value && toByteString(value)]));
 }
 
 function sameEntry(a: Entry<Uint8Array>, b: Entry<Uint8Array>): boolean {

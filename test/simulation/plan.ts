@@ -164,6 +164,7 @@ function settingsOf(random: Random, electionTimeoutTicks: number): ReplicaSettin
     checkpointPagesMax: random.pick([1, 5, 8192]),
     smallCheckpointBytes: random.pick([8192, 20_000, 262_144]),
     logTailEntries: random.pick([0, 1, 5, 30, 200]),
+    rememberedChangesMax: random.pick([5, 100, 16_384]),
     inboxMax: random.pick([100_000, 100_000, 100_000, 64]),
     undecidedBytesMax,
     messageBytesMax: random.pick([60, 300, 4000]),

@@ -14,6 +14,7 @@ const leadHandover = 'src/replica/lead-handover.ts';
 const stateKeeper = 'src/replica/state-keeper.ts';
 const peers = 'src/replica/peers.ts';
 const clients = 'src/replica/clients.ts';
+const watches = 'src/replica/watches.ts';
 const session = 'src/kv/client-session.ts';
 const stateMachine = 'src/kv/state-machine.ts';
 const stagedChanges = 'src/kv/staged-changes.ts';
@@ -356,7 +357,7 @@ export const plantedBugs = [
   {
     name: 'a state outlives its configuration',
     rule: 'a node whose state is from behind its StopSign takes up the configuration that this is of',
-    seeds: 2000,
+    seeds: 4000,
     edits: [
       { file: replica, find: 'this.#enterConfigurationOfState();', replace: '' },
       { file: stateKeeper, find: 'if (!this.#isConfigurationDurable) return;', replace: '' },
@@ -391,6 +392,42 @@ export const plantedBugs = [
     rule: 'a conditional write changes a key only at the revision that it names',
     seeds: 20,
     edits: [{ file: stateMachine, find: 'if (conflict) return conflict;', replace: '' }],
+  },
+  {
+    name: 'a watch takes a new state for the old one',
+    rule: 'what changed while a state was installed is not passed over',
+    seeds: 1000,
+    edits: [{ file: watches, find: 'this.#recent?.restart(this.#machine.appliedIndex);', replace: '' }],
+  },
+  {
+    name: 'forgotten changes count as none',
+    rule: 'a watch is told all that changed behind the revision that it names',
+    seeds: 100,
+    edits: [
+      {
+        file: 'src/kv/recent-changes.ts',
+        find: 'this.#knownFrom = this.#revisions[this.#first] as number;',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'a change wakes no watch',
+    rule: 'a watch that waits is told of the next change',
+    seeds: 100,
+    edits: [{ file: watches, find: 'this.#makeDue(read, revision - 1);', replace: 'void read, revision;' }],
+  },
+  {
+    name: 'a watch asks nobody',
+    rule: 'a watch sees every write acknowledged before it',
+    seeds: 300,
+    edits: [
+      {
+        file: 'src/replica/reads.ts',
+        find: "request.type === 'backupOpen' || request.type === 'watch'",
+        replace: "request.type === 'backupOpen'",
+      },
+    ],
   },
   {
     name: 'a voter takes state from behind a StopSign',
@@ -465,7 +502,7 @@ export const plantedBugs = [
   {
     name: 'a donor holds a snapshot of another index',
     rule: 'a snapshot is of exactly the index that was asked for',
-    seeds: 300,
+    seeds: 1000,
     edits: [
       {
         file: 'src/replica/donor.ts',

@@ -1,6 +1,6 @@
 import { fromByteString, toByteString } from '../../src/base/bytes.ts';
 import { type Command, encodeCommand } from '../../src/kv/command.ts';
-import type { ClientResponse, RequestBody, WirePair } from '../../src/wire/client-message.ts';
+import type { ClientResponse, RequestBody, ResponseBody, WirePair } from '../../src/wire/client-message.ts';
 import type { Operation } from '../linearizability/checker.ts';
 import type { Random } from './random.ts';
 import type { SimulatedNode, World } from './simulated-node.ts';
@@ -9,7 +9,7 @@ import { require, Violation } from './violation.ts';
 /** One operation of a client, with all its requests. */
 interface Call {
   readonly body: RequestBody;
-  readonly type: 'open' | 'put' | 'delete' | 'get' | 'list';
+  readonly type: 'open' | 'put' | 'delete' | 'get' | 'list' | 'watch';
   readonly key: string;
   readonly value: string | undefined;
   /** Everything below was acknowledged to someone when it began. */
@@ -51,6 +51,8 @@ export class SimulatedClient {
   readonly #outstanding = new Set<number>();
   /** The revision of each key as it was last told to this client; 0: there was none. */
   readonly #revisions = new Map<string, number>();
+  /** What this client watches, by key or prefix: up to which revision it was told all. */
+  readonly #watched = new Map<string, number>();
   #session: number | undefined;
   #nextNumber = 1;
   #nextRequest = 1;
@@ -136,6 +138,10 @@ export class SimulatedClient {
       case 'pairs':
         this.#acknowledge(this.#world.oracle.checkList(response.pairs.map(toPair), call.floor, from.id));
         return this.#answered(call, from);
+      case 'changes':
+      case 'snapshot':
+        this.#acknowledge(this.#checkWatch(call, response, from.id));
+        return this.#answered(call, from);
       case 'failed':
         require(response.code !== 'invalid' && response.code !== 'tooLarge', 'sound requests are not refused', () =>
           response.message);
@@ -157,7 +163,8 @@ export class SimulatedClient {
       const then = (): void => this.#next();
       if (dice < 45) this.#write('put', key, this.#newValue(), this.#random.between(1, 8), then);
       else if (dice < 55) this.#write('delete', key, undefined, this.#random.between(1, 8), then);
-      else if (dice < 95) this.#read({ type: 'get', consistency: 'linearizable', key: fromByteString(key) }, key, then);
+      else if (dice < 90) this.#read({ type: 'get', consistency: 'linearizable', key: fromByteString(key) }, key, then);
+      else if (dice < 96) this.#watch(this.#random.chance(50) ? key : '', then);
       else {
         const everything = { prefix: new Uint8Array(0), after: undefined, limit: 1000 };
         this.#read({ type: 'list', consistency: 'linearizable', ...everything }, '', then);
@@ -183,6 +190,35 @@ export class SimulatedClient {
       this.#outstanding.delete(number);
       then();
     });
+  }
+
+  /** Of one key, or of all. Now and then from the beginning. */
+  #watch(key: string, then: () => void): void {
+    const isPrefix = key === '';
+    const since = this.#random.chance(90) ? this.#watched.get(key) : undefined;
+    const waitMs = this.#random.below(Math.max(20, Math.floor(this.#world.plan.electionTimeoutUs / 2000)));
+    const body = { type: 'watch' as const, key: fromByteString(key), isPrefix, since, after: undefined, waitMs };
+    this.#begin(body, 'watch', key, undefined, 0, this.#random.between(1, 8), then);
+  }
+
+  #checkWatch(call: Call, response: ResponseBody & { readonly type: 'changes' | 'snapshot' }, nodeId: number): number {
+    const { body, key, floor } = call;
+    if (body.type !== 'watch') throw new Violation('answers fit their requests', `changes for ${call.type}`);
+    const { oracle, counts } = this.#world;
+    const isWatched = (name: string): boolean => key === '' || name === key;
+    const isOfChanges = response.type === 'changes';
+    counts.add(
+      !isOfChanges
+        ? 'watch told a snapshot'
+        : response.changes.length > 0
+          ? 'watch told changes'
+          : 'watch told nothing',
+    );
+    const revision = isOfChanges
+      ? oracle.checkChanges(response, body.since ?? 0, isWatched, floor, nodeId)
+      : oracle.checkSnapshot(response, isWatched, floor, nodeId);
+    this.#watched.set(key, Math.max(revision, this.#watched.get(key) ?? 0));
+    return revision;
   }
 
   #read(body: RequestBody & { readonly type: 'get' | 'list' }, key: string, then: () => void): void {
@@ -299,7 +335,7 @@ export class SimulatedClient {
 
   #note(call: Call, returned: number | undefined, value: string | undefined): void {
     const { type, key, invokedUs: invoked } = call;
-    if (type === 'open' || type === 'list') return;
+    if (type === 'open' || type === 'list' || type === 'watch') return;
     this.#record.operations.push({ type, key, value, invoked, returned, client: this.index });
   }
 }

@@ -169,7 +169,7 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.record({
 
 export const peerHello: fc.Arbitrary<PeerHello> = fc.record(
   {
-    protocolVersion: fc.constant(2),
+    protocolVersion: fc.constant(3),
     clusterName: fc.string({ maxLength: 20 }),
     clusterId: fc.option(clusterId, { nil: undefined }),
     nodeId: id,
@@ -229,6 +229,13 @@ export const request: fc.Arbitrary<ClientRequest> = fc
         },
         { requiredKeys: ['nodes'] },
       ),
+      watch: fc.record({
+        key: bytes,
+        isPrefix: fc.boolean(),
+        since: fc.option(integer, { nil: undefined }),
+        after: fc.option(bytes, { nil: undefined }),
+        waitMs: integer,
+      }),
       backupOpen: fc.record({}),
       backupRead: fc.record({ backup: clusterId, after: fc.option(bytes, { nil: undefined }) }),
       backupClose: fc.record({ backup: clusterId }),
@@ -302,6 +309,17 @@ export const response: fc.Arbitrary<ClientResponse> = fc
       pairs: fc.record({
         pairs: fc.array(fc.record({ key: bytes, value: bytes, revision: integer }), { maxLength: 6 }),
         more: fc.boolean(),
+      }),
+      changes: fc.record({
+        changes: fc.array(fc.record({ key: bytes, value: fc.option(bytes, { nil: undefined }), revision: integer }), {
+          maxLength: 6,
+        }),
+        revision: integer,
+      }),
+      snapshot: fc.record({
+        pairs: fc.array(fc.record({ key: bytes, value: bytes, revision: integer }), { maxLength: 6 }),
+        more: fc.boolean(),
+        revision: integer,
       }),
       status: fc.record({ status }),
       reconfigured: fc.record({ configurationId: integer }),

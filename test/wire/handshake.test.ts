@@ -5,7 +5,7 @@ import { decodeClientHello, decodePeerHello, encodeClientHello, encodePeerHello 
 import { clusterId, peerHello } from './arbitraries.ts';
 
 const hello = {
-  protocolVersion: 2,
+  protocolVersion: 3,
   clusterName: 'default',
   clusterId: '00112233445566ff',
   nodeId: 2,
@@ -34,9 +34,9 @@ describe('the hello of a node', () => {
   });
 
   it('of another protocol version is refused with what to do, whatever else it holds', () => {
-    const text = JSON.stringify({ protocolVersion: 3, other: true });
+    const text = JSON.stringify({ protocolVersion: 4, other: true });
     expect(() => decodePeerHello(text)).toThrow(
-      'the other side speaks protocol version 3, this one 2: run the same release of kv on both',
+      'the other side speaks protocol version 4, this one 3: run the same release of kv on both',
     );
   });
 
@@ -90,14 +90,14 @@ describe('the hello to a client', () => {
   it('comes back as it was sent', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1 }), fc.option(clusterId, { nil: undefined }), (nodeId, id) => {
-        const sent = { protocolVersion: 2, kv: true as const, nodeId, clusterId: id };
+        const sent = { protocolVersion: 3, kv: true as const, nodeId, clusterId: id };
         expect(decodeClientHello(encodeClientHello(sent))).toEqual(sent);
       }),
     );
   });
 
   it('must say that it is from a kv node', () => {
-    expect(() => decodeClientHello('{"protocolVersion":2,"nodeId":1}')).toThrow(/lacks kv/);
+    expect(() => decodeClientHello('{"protocolVersion":3,"nodeId":1}')).toThrow(/lacks kv/);
   });
 
   it('of another protocol version is refused', () => {

@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteWriter, DecodeError } from '../../src/base/bytes.ts';
-import { entriesPerMessageMax, messagesPerFrameMax, peerFrameBytesMax } from '../../src/wire/limits.ts';
+import {
+  entriesPerMessageMax,
+  messagesPerFrameMax,
+  peerFrameBytesMax,
+  protocolVersion,
+} from '../../src/wire/limits.ts';
 import { decodePeerFrame, encodePeerFrame, encodePeerFrames } from '../../src/wire/peer-frame.ts';
 import type { PeerMessage, PeerPayload } from '../../src/wire/peer-message.ts';
 import { clusterId, payloadFields, peerMessage } from './arbitraries.ts';
@@ -108,8 +113,8 @@ describe('a frame between nodes', () => {
 
   it('refuses another protocol version by name', () => {
     const frame = encodePeerFrame(boundTo, [heartbeat(1)]);
-    frame[0] = 3;
-    expect(() => decodePeerFrame(frame)).toThrow(/protocol version 3: 2 is due/);
+    frame[0] = protocolVersion + 1;
+    expect(() => decodePeerFrame(frame)).toThrow(/protocol version 4: 3 is due/);
   });
 
   it('refuses a frame over the limit without looking into it', () => {
@@ -118,7 +123,14 @@ describe('a frame between nodes', () => {
 
   it('allocates nothing for a count that the bytes cannot hold', () => {
     // Type 13 is ForwardProposals; the count says a quarter of a million entries, and none follows.
-    const frame = new ByteWriter().u8(2).u32(0).u32(0).u32(1).varuint(1).u8(13).varuint(entriesPerMessageMax);
+    const frame = new ByteWriter()
+      .u8(protocolVersion)
+      .u32(0)
+      .u32(0)
+      .u32(1)
+      .varuint(1)
+      .u8(13)
+      .varuint(entriesPerMessageMax);
     expect(() => decodePeerFrame(sealed(frame.finish()))).toThrow(/items where at most/);
   });
 
