@@ -6,7 +6,6 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { hostname } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import { KvClient } from 'omnikv/client';
 
 const [lock, program, ...args] = process.argv.slice(2);
@@ -20,11 +19,15 @@ const prefix = `lock/${lock}/`;
 const key = prefix + randomUUID();
 try {
   const { revision } = await kv.put(key, `process ${process.pid} on ${hostname()}`);
-  for (;;) {
-    const revisions = (await kv.list(prefix)).map((contender) => contender.revision);
-    if (!revisions.includes(revision)) throw new Error(`somebody has deleted ${key}`);
-    if (Math.min(...revisions) === revision) break;
-    await delay(100);
+  const contenders = new Map();
+  for await (const changes of kv.watchPrefix(prefix)) {
+    for (const { type, key: bytes, revision } of changes) {
+      const name = new TextDecoder().decode(bytes);
+      if (type === 'put') contenders.set(name, revision);
+      else contenders.delete(name);
+    }
+    if (contenders.get(key) !== revision) throw new Error(`somebody has deleted ${key}`);
+    if (Math.min(...contenders.values()) === revision) break;
   }
   // What the command writes elsewhere can refuse an older holder by this number, which only grows.
   const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, LOCK_REVISION: `${revision}` } });

@@ -33,6 +33,7 @@ import {
 } from './input.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
+import { type KvChange, Watch, type WatchLimits } from './watch.ts';
 import { type DeleteResult, type PutResult, WriteCall } from './write-call.ts';
 import { Writes } from './writes.ts';
 
@@ -41,6 +42,7 @@ const listPairsMax = 100_000;
 
 const timeoutMsDefault = 5000;
 const fillTimeoutMsDefault = 600_000;
+const watchTimeoutMsDefault = 60_000;
 const outstandingWritesDefault = 1024;
 const queuedWritesDefault = 65_536;
 /** How long a node may take to tell its status when the whole cluster is asked. */
@@ -101,6 +103,13 @@ export interface ListOptions extends ReadOptions {
   readonly limit?: number;
   /** Only keys behind this one, in byte order: the last of the page before. */
   readonly after?: Bytes;
+}
+
+export interface WatchOptions {
+  /** How long the cluster may be out of reach before the watch ends with an error, milliseconds; a minute by default. */
+  readonly timeoutMs?: number;
+  /** Aborted, it ends the watch with the error `aborted`. */
+  readonly signal?: AbortSignal;
 }
 
 /** When a call ends without an answer. */
@@ -232,6 +241,31 @@ export class KvClient {
       after = pairs.at(-1)?.key;
       if (!more) return;
     }
+  }
+
+  /**
+   * The value of a key, as {@link get} gives it, now and each time it changes: for `for await`. What it is told is never older than what it
+   * was told before, and always the newest in the end; of values that follow each other quickly, or while no node is reached, some are passed over. It goes
+   * from node to node by itself, and may take some seconds to notice that one is cut off from the others. Errors: `noMajority`, `timeout` or `busy` once there was
+   * no answer for `timeoutMs`, `aborted`, `closed`. Leaving the loop ends it.
+   */
+  async *watch(key: Bytes, options?: WatchOptions): AsyncGenerator<KvValue | undefined> {
+    for await (const changes of this.#watchOf(checkedKey(key), false, options).batches()) {
+      const change = changes.at(-1);
+      yield change?.type === 'put' ? { value: change.value, revision: change.revision } : undefined;
+    }
+  }
+
+  /**
+   * All keys that begin with `prefix`, as {@link watch} does it for one: first all that there are, which may be none, then each time those that
+   * changed, at least one. Error `tooLarge` over 100,000 keys.
+   */
+  watchPrefix(prefix: Bytes, options?: WatchOptions): AsyncGenerator<KvChange[]> {
+    return this.#watchOf(checkedPrefix(prefix), true, options).batches();
+  }
+
+  #watchOf(key: Uint8Array, isPrefix: boolean, options: WatchOptions | undefined): Watch {
+    return new Watch(this.#requests, { key, isPrefix }, watchLimitsOf(options));
   }
 
   /**
@@ -401,6 +435,12 @@ const fillNames: readonly (keyof FillOptions)[] = [...callNames, 'ifConfiguratio
 const reconfigureNames: readonly (keyof ReconfigureOptions)[] = [...fillNames, 'fillTimeoutMs'];
 const optionNames = ['endpoints', 'timeoutMs', 'outstandingWritesMax', 'queuedWritesMax'] as const;
 const listTooLong = `there are over ${listPairsMax} pairs: give a limit or a longer prefix, or use scan`;
+
+function watchLimitsOf(options: WatchOptions | undefined): WatchLimits {
+  if (options === undefined) return { timeoutMs: watchTimeoutMsDefault, signal: undefined };
+  checkCallOptions(options, callNames);
+  return { timeoutMs: checkedTimeoutMs(options.timeoutMs ?? watchTimeoutMsDefault), signal: signalIn(options) };
+}
 
 function ask<Result>(
   requests: Requests,

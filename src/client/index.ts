@@ -25,10 +25,12 @@ export {
   type ListOptions,
   type ReadOptions,
   type ReconfigureOptions,
+  type WatchOptions,
   type WriteOptions,
 } from './client.ts';
 export type { ClusterStatus, MemberStatus, Stranger } from './cluster-status.ts';
 export { KvError, type KvErrorCode } from './errors.ts';
 export type { KvValue, OwnBytes } from './get-call.ts';
 export type { Bytes } from './input.ts';
+export type { KvChange } from './watch.ts';
 export type { DeleteResult, PutResult } from './write-call.ts';

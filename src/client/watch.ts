@@ -1,0 +1,188 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ByteString, fromByteString, toByteString } from '../base/bytes.ts';
+import type { WireChange, WirePair } from '../wire/client-message.ts';
+import { type Answer, type OutgoingRequest, outgoing, PromiseCall, traits } from './call.ts';
+import { KvError } from './errors.ts';
+import type { OwnBytes } from './get-call.ts';
+import type { Requests } from './requests.ts';
+
+/** How long a node waits for a change before it says that there was none. So long, and a bit, a watch may not know that its node is cut off. */
+const windowMsMax = 3000;
+/** Behind that a node has so long to answer before another is tried, and so long in all. */
+const hedgeMs = 1000;
+const answerMs = 5000;
+/** Before it asks again where nobody could answer. */
+const pauseMs = 100;
+/** Most keys below a prefix: each is remembered, so that it is noticed if it goes while nobody tells. */
+const watchedKeysMax = 100_000;
+
+/** A key below a watched prefix that changed: what it is now. */
+export type KvChange =
+  | { readonly type: 'put'; readonly key: OwnBytes; readonly value: OwnBytes; readonly revision: number }
+  /** `revision`: of the delete; if the watch was without a node meanwhile, one at or behind it. */
+  | { readonly type: 'delete'; readonly key: OwnBytes; readonly revision: number };
+
+export interface WatchLimits {
+  /** How long there may be no answer from the cluster. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+interface Watched {
+  readonly key: Uint8Array;
+  readonly isPrefix: boolean;
+}
+
+type WatchAnswer = Extract<Answer, { readonly type: 'changes' | 'snapshot' }>;
+
+/** A page of a snapshot: what it says of keys up to its last one, and of all behind it if it is the last page. */
+interface Page {
+  readonly lastKey: ByteString | undefined;
+  readonly revision: number;
+}
+
+/**
+ * Follows a key, or all with a prefix. It asks a node what changed behind the revision of the last answer, and the node answers once something
+ * has. Where that is longer ago than the node remembers, as after a while without a node, it gets the state instead, and tells what is different.
+ * So nothing is ever told that is older than what was told before, and what is true in the end is told, whatever happens on the way.
+ */
+export class Watch {
+  readonly #requests: Requests;
+  readonly #watched: Watched;
+  readonly #limits: WatchLimits;
+  /** Revisions of the keys that there are, as told. */
+  readonly #known = new Map<ByteString, number>();
+  /** Of the last snapshot, until changes have come as far as its last page. */
+  #pages: readonly Page[] = [];
+  #answeredMs = performance.now();
+
+  constructor(requests: Requests, watched: Watched, limits: WatchLimits) {
+    this.#requests = requests;
+    this.#watched = watched;
+    this.#limits = limits;
+  }
+
+  /** First all that there is, maybe nothing; then each time what is different, at least one change. */
+  async *batches(): AsyncGenerator<KvChange[]> {
+    let answer = await this.#ask(undefined, undefined);
+    for (let isFirst = true; ; isFirst = false) {
+      const changes = answer.type === 'snapshot' ? await this.#takeSnapshot(answer) : this.#takeChanges(answer);
+      const { revision } = answer;
+      if (isFirst || changes.length > 0) yield changes;
+      // Whoever took long to deal with that was not without an answer meanwhile.
+      this.#answeredMs = performance.now();
+      answer = await this.#ask(revision, undefined);
+    }
+  }
+
+  #takeChanges({ changes, revision }: WatchAnswer & { readonly type: 'changes' }): KvChange[] {
+    const news = changes.flatMap((change) => this.#news(change) ?? []);
+    if (revision >= (this.#pages.at(-1)?.revision ?? 0)) this.#pages = [];
+    return news;
+  }
+
+  #news({ key: bytes, value, revision }: WireChange): KvChange | undefined {
+    const key = toByteString(bytes);
+    if (revision <= Math.max(this.#known.get(key) ?? 0, this.#snapshotRevision(key))) return undefined;
+    if (value !== undefined) return this.#put({ key: bytes, value, revision });
+    if (!this.#known.delete(key)) return undefined;
+    return { type: 'delete', key: new Uint8Array(bytes), revision };
+  }
+
+  #put({ key, value, revision }: WirePair): KvChange {
+    this.#known.set(toByteString(key), revision);
+    if (this.#known.size > watchedKeysMax) throw new KvError('tooLarge', tooManyKeys, 'notApplied');
+    // Copies, since what a frame's views point to is the whole frame.
+    return { type: 'put', key: new Uint8Array(key), value: new Uint8Array(value), revision };
+  }
+
+  /** What changed up to here is in what the snapshot said of this key. */
+  #snapshotRevision(key: ByteString): number {
+    if (this.#pages.length === 0) return 0;
+    const page = this.#pages.find(({ lastKey }) => lastKey === undefined || key <= lastKey);
+    return page?.revision ?? 0;
+  }
+
+  /** Reads all pages of it. What changes meanwhile comes behind the first one's revision, once more where a later page has it already. */
+  async #takeSnapshot(first: WatchAnswer & { readonly type: 'snapshot' }): Promise<KvChange[]> {
+    const changes: KvChange[] = [];
+    const pages: Page[] = [];
+    const gone = new Set(this.#known.keys());
+    for (let page = first; ; ) {
+      for (const pair of page.pairs) {
+        const key = toByteString(pair.key);
+        gone.delete(key);
+        if (pair.revision > (this.#known.get(key) ?? 0)) changes.push(this.#put(pair));
+      }
+      const last = page.more ? page.pairs.at(-1)?.key : undefined;
+      pages.push({ lastKey: last && toByteString(last), revision: page.revision });
+      if (last === undefined) break;
+      page = await this.#page(last);
+    }
+    this.#pages = pages;
+    for (const key of gone) changes.push(this.#gone(key));
+    return changes;
+  }
+
+  #gone(key: ByteString): KvChange {
+    this.#known.delete(key);
+    return { type: 'delete', key: new Uint8Array(fromByteString(key)), revision: this.#snapshotRevision(key) };
+  }
+
+  async #page(after: Uint8Array): Promise<WatchAnswer & { readonly type: 'snapshot' }> {
+    const answer = await this.#ask(undefined, after);
+    if (answer.type === 'snapshot') return answer;
+    throw new KvError('internal', 'a node told changes where its state was asked for', 'notApplied');
+  }
+
+  /** Asks until there is an answer. */
+  async #ask(since: number | undefined, after: Uint8Array | undefined): Promise<WatchAnswer> {
+    for (;;) {
+      try {
+        const answer = await this.#askOnce(since, after);
+        this.#answeredMs = performance.now();
+        return answer;
+      } catch (error) {
+        if (!(error instanceof KvError) || !mayPass(error)) throw error;
+        if (this.#timeLeftMs <= 0) throw new KvError(error.code, `the watch ends: ${error.message}`, error.outcome);
+        await delay(Math.min(pauseMs, this.#timeLeftMs));
+      }
+    }
+  }
+
+  get #timeLeftMs(): number {
+    return this.#answeredMs + this.#limits.timeoutMs - performance.now();
+  }
+
+  #askOnce(since: number | undefined, after: Uint8Array | undefined): Promise<WatchAnswer> {
+    const timeLeftMs = Math.max(1, this.#timeLeftMs);
+    const windowMs = since === undefined ? 0 : Math.min(windowMsMax, timeLeftMs / 3);
+    const timeoutMs = Math.min(windowMs + answerMs, timeLeftMs);
+    const request = outgoing({ type: 'watch', ...this.#watched, since, after, waitMs: Math.floor(windowMs) });
+    return new Promise((resolve, reject) => {
+      const settlement = { read: watchAnswer, resolve, reject };
+      const call = new WatchCall(traits.linearizableRead, timeoutMs, performance.now(), request, settlement);
+      call.signal = this.#limits.signal;
+      this.#requests.submit(call);
+    });
+  }
+}
+
+/** A node that says nothing before its time to wait is over need not be silent. */
+class WatchCall extends PromiseCall<WatchAnswer> {
+  override get hedgeMs(): number {
+    const { waitMs } = this.request as OutgoingRequest & { readonly type: 'watch' };
+    return Math.min(waitMs + hedgeMs, waitMs + (this.timeoutMs - waitMs) / 3);
+  }
+}
+
+function watchAnswer(answer: Answer): WatchAnswer | undefined {
+  return answer.type === 'changes' || answer.type === 'snapshot' ? answer : undefined;
+}
+
+/** It may be another tomorrow. */
+function mayPass({ code }: KvError): boolean {
+  return code === 'noMajority' || code === 'timeout' || code === 'busy';
+}
+
+const tooManyKeys = `over ${watchedKeysMax} keys begin with the prefix: watch a longer one`;
