@@ -3,9 +3,11 @@ import * as Flags from '@oclif/core/flags';
 import { argumentBytes } from '../src/cli/argument-bytes.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { ifRevisionFlag, parseRevision } from '../src/cli/condition.ts';
+import { parseDurationMs } from '../src/cli/duration.ts';
 import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';
 import { readValue } from '../src/cli/values.ts';
 import { checkedKey } from '../src/client/input.ts';
+import { ttlMsMax, ttlMsMin } from '../src/kv/command.ts';
 
 export default class Put extends ClientCommand {
   static override summary = 'Store a value under a key.';
@@ -19,6 +21,7 @@ export default class Put extends ClientCommand {
     '<%= config.bin %> put page --file page.html',
     '<%= config.bin %> put leader "$(hostname)" --if-absent',
     '<%= config.bin %> put greeting hi --if-revision 7',
+    '<%= config.bin %> put service/web "$(hostname):80" --ttl 30s   # and kv renew every ten seconds',
   ];
   static override args = {
     key: Args.string({ required: true, ignoreStdin: true, description: 'key, 1 to 1024 bytes' }),
@@ -31,6 +34,11 @@ export default class Put extends ClientCommand {
       description: 'only if there is no such key; else exit code 4, and nothing is changed',
     }),
     'if-revision': ifRevisionFlag,
+    ttl: Flags.string({
+      helpValue: 'TIME',
+      description:
+        'the key goes by itself unless kv renew, or another put, comes within this time: 30s, 10m, 24h, at least 1s',
+    }),
   };
 
   protected override readonly outputHint = ': the change was made all the same';
@@ -41,8 +49,10 @@ export default class Put extends ClientCommand {
     const value = args.value === undefined ? undefined : argumentBytes(args.value, 'VALUE');
     const bytes = await readValue({ argument: value, file: flags.file, stdin: process.stdin });
     const ifRevision = flags['if-absent'] ? 0 : parseRevision(flags['if-revision']);
+    const ttlMs = flags.ttl === undefined ? undefined : parseDurationMs(flags.ttl, '--ttl', ttlMsMin, ttlMsMax);
+    const conditions = { ...(ifRevision !== undefined && { ifRevision }), ...(ttlMs !== undefined && { ttlMs }) };
     const { revision } = await this.withClient(flags, ({ client, timeLeftMs }) =>
-      client.put(key, bytes, { timeoutMs: timeLeftMs(), ...(ifRevision !== undefined && { ifRevision }) }),
+      client.put(key, bytes, { timeoutMs: timeLeftMs(), ...conditions }),
     );
     await (flags.json ? printJson({ ...jsonBytes('key', key), revision }) : printLine(`revision ${revision}`));
   }

@@ -84,12 +84,14 @@ function applyEntry(machine: KvStateMachine, entry: Entry<Uint8Array>): readonly
   return nodes;
 }
 
+/** Without the keys that expire: those are of who held them in the old cluster. */
 function* pagesOf(machine: KvStateMachine): Generator<SnapshotRow[]> {
+  const expiring = new Set([...machine.expiries].map(({ key }) => key));
   let after: ByteString | undefined;
   for (;;) {
     const page = { prefix: '', limit: pagePairs, bytesMax: pageBytes };
     const { pairs, more } = machine.range(after === undefined ? page : { ...page, after });
-    yield pairs.map((pair) => ({ type: 'pair', ...pair }));
+    yield pairs.filter(({ key }) => !expiring.has(key)).map((pair) => ({ type: 'pair', ...pair }));
     after = pairs.at(-1)?.key;
     if (!more) return;
   }

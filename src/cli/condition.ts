@@ -9,10 +9,10 @@ export const ifRevisionFlag = Flags.string({
     'only if the key is at this revision, as kv get --json tells it; else exit code 4, and nothing is changed',
 });
 
-/** A revision as it was written. Throws {@link InputError}, or a KvError, for what is none. */
-export function parseRevision(text: string | undefined): number | undefined {
+/** A revision as it was written; `what` names it. Throws {@link InputError}, or a KvError, for what is none. */
+export function parseRevision(text: string | undefined, what = '--if-revision'): number | undefined {
   if (text === undefined) return undefined;
   if (!/^[0-9]+$/.test(text))
-    throw new InputError(`--if-revision is "${text}": give a whole number, as kv get --json tells it`);
-  return checkedRevision(Number(text), '--if-revision');
+    throw new InputError(`${what} is "${text}": give a whole number, as kv get --json tells it`);
+  return checkedRevision(Number(text), what);
 }

@@ -52,8 +52,7 @@ export class KvBackup {
   async *pages(): AsyncGenerator<readonly WirePair[]> {
     let next = this.#page(undefined);
     for (;;) {
-      const { pairs, done } = await next;
-      const after = pairs.at(-1)?.key;
+      const { pairs, last: after, done } = await next;
       const isLast = done || after === undefined;
       if (!isLast) {
         next = this.#page(after);
@@ -82,7 +81,7 @@ export class KvBackup {
     await this.#requests.close();
   }
 
-  #page(after: Uint8Array | undefined): Promise<{ readonly pairs: readonly WirePair[]; readonly done: boolean }> {
+  #page(after: Uint8Array | undefined): Promise<Answer & { readonly type: 'backupPairs' }> {
     return this.#ask({ type: 'backupRead', backup: this.#name, after }, (answer) =>
       answer.type === 'backupPairs' ? answer : undefined,
     );

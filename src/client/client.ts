@@ -26,15 +26,19 @@ import {
   checkedNodes,
   checkedOptions,
   checkedPrefix,
+  checkedPutRevision,
   checkedTimeoutMs,
+  checkedTtlMs,
   checkedValue,
   ifRevisionIn,
   signalIn,
 } from './input.ts';
+import { type Keeping, KeptKey } from './kept-key.ts';
+import { acquireLock, type Contending, lockPrefix } from './lock.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
 import { type KvChange, Watch, type WatchLimits } from './watch.ts';
-import { type DeleteResult, type PutResult, WriteCall } from './write-call.ts';
+import { type DeleteResult, type PutResult, type RenewResult, WriteCall } from './write-call.ts';
 import { Writes } from './writes.ts';
 
 /** Most pairs that `list` returns. */
@@ -43,6 +47,7 @@ const listPairsMax = 100_000;
 const timeoutMsDefault = 5000;
 const fillTimeoutMsDefault = 600_000;
 const watchTimeoutMsDefault = 60_000;
+const keepTtlMsDefault = 15_000;
 const outstandingWritesDefault = 1024;
 const queuedWritesDefault = 65_536;
 /** How long a node may take to tell its status when the whole cluster is asked. */
@@ -78,6 +83,30 @@ export interface WriteOptions extends CallOptions {
    * `found?.revision ?? 0`; `undefined` is refused.
    */
   readonly ifRevision?: number;
+}
+
+export interface PutOptions extends WriteOptions {
+  /**
+   * The key goes once it was not renewed for so long, milliseconds: 1,000 to 366 days. It never goes sooner; a change of leaders may let it stay
+   * for this time once more. See {@link KvClient.renew}. Another put of the key ends that, or says how long anew. Error `busy` where 65,536 keys expire already.
+   */
+  readonly ttlMs?: number;
+}
+
+export interface KeepOptions extends WriteOptions {
+  /** How long the key stays without a sign of this process, milliseconds: 1,000 or more; 15,000 by default. It is renewed each third of that. */
+  readonly ttlMs?: number;
+}
+
+export interface LockOptions {
+  /** After so long without a sign of its holder a lock is the next one's, milliseconds: 1,000 or more; 15,000 by default. */
+  readonly ttlMs?: number;
+  /** How long to wait for it, milliseconds; without it, as long as it takes. */
+  readonly waitMs?: number;
+  /** What to tell those who look, below `lock/NAME/`: who this is. */
+  readonly value?: Bytes;
+  /** Aborted, it ends the waiting with the error `aborted`. It does not end the lock. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ReadOptions extends CallOptions {
@@ -179,10 +208,13 @@ export class KvClient {
   }
 
   /** Sets a key. Key: 1 to 1,024 bytes; value: at most 1 MiB. The revision grows with every change of any key. */
-  put(key: Bytes, value: Bytes, options?: WriteOptions): Promise<PutResult> {
+  put(key: Bytes, value: Bytes, options?: PutOptions): Promise<PutResult> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options, writeNames);
-      const change = { key: checkedKey(key), value: checkedValue(value), ifRevision: ifRevisionIn(options) };
+      const { timeoutMs, signal } = this.#limitsOf(options, putNames);
+      const kind = 'put' as const;
+      const ifRevision = ifRevisionIn(options);
+      const ttlMs = checkedTtlMs(options?.ttlMs);
+      const change = { kind, key: checkedKey(key), value: checkedValue(value), ifRevision, ttlMs };
       const call = WriteCall.put(this.#writes, change, timeoutMs, { resolve, reject });
       call.signal = signal;
       this.#writes.submit(call);
@@ -193,11 +225,67 @@ export class KvClient {
   delete(key: Bytes, options?: WriteOptions): Promise<DeleteResult> {
     return new Promise((resolve, reject) => {
       const { timeoutMs, signal } = this.#limitsOf(options, writeNames);
-      const change = { key: checkedKey(key), value: undefined, ifRevision: ifRevisionIn(options) };
+      const kind = 'delete' as const;
+      const change = { kind, key: checkedKey(key), ifRevision: ifRevisionIn(options) };
       const call = WriteCall.delete(this.#writes, change, timeoutMs, { resolve, reject });
       call.signal = signal;
       this.#writes.submit(call);
     });
+  }
+
+  /**
+   * A key that expires stays for its whole time again, from when this was called at the least. `revision` is that of its put. Error `conflict` if the key has gone, or was put anew:
+   * then whoever holds it has lost it. One that does not expire stays as it is.
+   */
+  renew(key: Bytes, revision: number, options?: CallOptions): Promise<RenewResult> {
+    return new Promise((resolve, reject) => {
+      const { timeoutMs, signal } = this.#limitsOf(options);
+      const change = { kind: 'renew' as const, key: checkedKey(key), ifRevision: checkedPutRevision(revision) };
+      const call = WriteCall.renew(this.#writes, change, timeoutMs, { resolve, reject });
+      call.signal = signal;
+      this.#writes.submit(call);
+    });
+  }
+
+  /**
+   * Puts a key that expires, and renews it until it is released: for what is true as long as this process runs, such as where a service is, or who
+   * leads (with `{ ifRevision: 0 }`: error `conflict` while somebody else does).
+   */
+  async keep(key: Bytes, value: Bytes, options?: KeepOptions): Promise<KeptKey> {
+    const { ttlMs = keepTtlMsDefault, ...others } = options ?? {};
+    const putMs = performance.now();
+    const { revision } = await this.put(key, value, { ...others, ttlMs });
+    const keeping: Keeping = {
+      renew: (ifRevision, renewOptions) => this.renew(key, ifRevision, renewOptions),
+      remove: (ifRevision) => this.#removeKept(key, ifRevision),
+    };
+    return new KeptKey(keeping, { revision, ttlMs, putMs });
+  }
+
+  /**
+   * Waits until it holds the lock of this name, which one process holds at a time; those who wait get it in the order in which they came. The lock goes
+   * when it is released, or some time after its holder has died. A process that hangs can take itself for the holder when it no longer is: give
+   * {@link KeptKey.revision}, which only grows, along with what is done under the lock, and refuse what comes with a lower one. Error `timeout` after `waitMs`.
+   */
+  async lock(name: string, options: LockOptions = {}): Promise<KeptKey> {
+    checkCallOptions(options, lockNames);
+    const { ttlMs = keepTtlMsDefault, waitMs, value = '' } = options;
+    if (waitMs !== undefined) checkedTimeoutMs(waitMs, 'waitMs');
+    checkedPrefix(lockPrefix(name));
+    const contending: Contending = {
+      keep: (key) => this.keep(key, value, { ttlMs }),
+      watchPrefix: (prefix, signal) => this.watchPrefix(prefix, { signal }),
+    };
+    return acquireLock(contending, name, { waitMs, signal: signalIn(options) });
+  }
+
+  async #removeKept(key: Bytes, ifRevision: number): Promise<void> {
+    try {
+      await this.delete(key, { ifRevision });
+    } catch (error) {
+      // Gone is what it is to be.
+      if (!(error instanceof KvError) || error.code !== 'conflict') throw error;
+    }
   }
 
   /** The value of a key, a copy of the caller's own; `undefined` if there is no such key. */
@@ -429,6 +517,8 @@ export class KvClient {
 
 const callNames: readonly (keyof CallOptions)[] = ['timeoutMs', 'signal'];
 const writeNames: readonly (keyof WriteOptions)[] = [...callNames, 'ifRevision'];
+const lockNames: readonly (keyof LockOptions)[] = ['ttlMs', 'waitMs', 'value', 'signal'];
+const putNames: readonly (keyof PutOptions)[] = [...writeNames, 'ttlMs'];
 const readNames: readonly (keyof ReadOptions)[] = [...callNames, 'consistency'];
 const listNames: readonly (keyof ListOptions)[] = [...readNames, 'limit', 'after'];
 const fillNames: readonly (keyof FillOptions)[] = [...callNames, 'ifConfigurationId'];

@@ -19,10 +19,13 @@ export type { KvBackup } from './backup.ts';
 export {
   type CallOptions,
   type FillOptions,
+  type KeepOptions,
   KvClient,
   type KvClientOptions,
   type KvListing,
   type ListOptions,
+  type LockOptions,
+  type PutOptions,
   type ReadOptions,
   type ReconfigureOptions,
   type WatchOptions,
@@ -32,5 +35,6 @@ export type { ClusterStatus, MemberStatus, Stranger } from './cluster-status.ts'
 export { KvError, type KvErrorCode } from './errors.ts';
 export type { KvValue, OwnBytes } from './get-call.ts';
 export type { Bytes } from './input.ts';
+export type { KeptKey } from './kept-key.ts';
 export type { KvChange } from './watch.ts';
-export type { DeleteResult, PutResult } from './write-call.ts';
+export type { DeleteResult, PutResult, RenewResult } from './write-call.ts';

@@ -1,7 +1,7 @@
 import { memberAddress } from '../cluster/address.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { nodeIdMax } from '../cluster/node-list.ts';
-import { keyBytesMax, keyProblem, valueProblem } from '../kv/command.ts';
+import { keyBytesMax, keyProblem, ttlMsMax, ttlMsMin, ttlProblem, valueProblem } from '../kv/command.ts';
 import type { Consistency, TargetNode } from '../wire/client-message.ts';
 import { membersMax, timeoutMsMax } from '../wire/limits.ts';
 import { abortedError } from './call-errors.ts';
@@ -88,6 +88,20 @@ export function checkedRevision(revision: number | undefined, what = 'ifRevision
   if (typeof revision === 'number' && Number.isSafeInteger(revision) && revision >= 0) return revision;
   const right = 'give the one that get() told, or 0 for a key that does not exist';
   throw notApplied('invalid', `${what} is ${shown(revision)}: ${right}`);
+}
+
+/** That of a key which exists. */
+export function checkedPutRevision(revision: number): number {
+  if (typeof revision === 'number' && Number.isSafeInteger(revision) && revision >= 1) return revision;
+  throw notApplied('invalid', `revision is ${shown(revision)}: give the one that put() told`);
+}
+
+/** How long a key may stay without being renewed, if it may not for ever. */
+export function checkedTtlMs(ttlMs: number | undefined): number | undefined {
+  if (ttlMs === undefined) return undefined;
+  const problem = ttlProblem(ttlMs);
+  if (problem === undefined) return ttlMs;
+  throw notApplied('invalid', `ttlMs is ${shown(ttlMs)}: give whole milliseconds from ${ttlMsMin} to ${ttlMsMax}`);
 }
 
 /** A whole number from 1 to `max`. */

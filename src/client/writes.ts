@@ -1,4 +1,5 @@
 import { encodeCommand } from '../kv/command.ts';
+import { expiringKeysMax } from '../kv/expiry-table.ts';
 import type { RefusalReason } from '../kv/outcome.ts';
 import { type Answer, outgoing, PromiseCall, traits, unexpectedAnswer } from './call.ts';
 import { abortedError } from './call-errors.ts';
@@ -14,6 +15,8 @@ const queuedBytesMax = 256 * 1024 * 1024;
 
 const noSpaceMessage =
   'a node has no space, kv status says which: delete keys, give it a larger disk or quota, or replace it with kv member replace';
+
+const tooManyExpiringMessage = `${expiringKeysMax} keys expire already: let some go first`;
 
 export interface WritesOptions {
   /** Most writes without an answer. */
@@ -103,6 +106,8 @@ export class Writes implements WriteOwner, Sweepable {
     if (reason === 'noSpace') {
       // Decided: whatever became of other attempts under this number, it has no effect and never will.
       this.#reject(call, new KvError('noSpace', noSpaceMessage, 'notApplied'));
+    } else if (reason === 'tooManyExpiring') {
+      this.#reject(call, new KvError('busy', tooManyExpiringMessage, 'notApplied'));
     } else if (reason !== 'sessionExpired') {
       // A defect, here or there: we keep to the window, the limits and our acknowledgements.
       this.#reject(call, new KvError('internal', `the write was refused: ${reason}`, call.outcome));

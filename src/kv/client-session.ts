@@ -6,13 +6,22 @@ import type { Outcome } from './outcome.ts';
 export const sessionWindowMax = 4096;
 
 /** The outcomes that a session keeps: those of commands that were run, be it that there was no space for them, or that their condition did not hold. */
-type KeptOutcome = Extract<Outcome, { type: 'put' | 'deleted' | 'conflict' }> | NoSpace;
+export type KeptOutcome = Extract<Outcome, { type: 'put' | 'deleted' | 'conflict' | 'renewed' }> | KeptRefusal;
 
-type NoSpace = { readonly type: 'refused'; readonly reason: 'noSpace' };
+type KeptRefusal = { readonly type: 'refused'; readonly reason: 'noSpace' | 'tooManyExpiring' };
 
-export const noSpace: NoSpace = { type: 'refused', reason: 'noSpace' };
+export const noSpace: KeptRefusal = { type: 'refused', reason: 'noSpace' };
+export const tooManyExpiring: KeptRefusal = { type: 'refused', reason: 'tooManyExpiring' };
 
-const outcomeCodes = { put: 0, deletedNothing: 1, deleted: 2, noSpace: 3, conflict: 4 } as const;
+const outcomeCodes = {
+  put: 0,
+  deletedNothing: 1,
+  deleted: 2,
+  noSpace: 3,
+  conflict: 4,
+  renewed: 5,
+  tooManyExpiring: 6,
+} as const;
 
 /** What a session must have room for: thrown away are only answers that the client says it has. */
 const numberForgotten: Outcome = { type: 'refused', reason: 'numberForgotten' };
@@ -95,9 +104,8 @@ export class ClientSession {
 }
 
 function codeOf(outcome: KeptOutcome): number {
-  if (outcome.type === 'put') return outcomeCodes.put;
-  if (outcome.type === 'conflict') return outcomeCodes.conflict;
-  if (outcome.type === 'refused') return outcomeCodes.noSpace;
+  if (outcome.type === 'refused') return outcomeCodes[outcome.reason];
+  if (outcome.type !== 'deleted') return outcomeCodes[outcome.type];
   return outcome.existed ? outcomeCodes.deleted : outcomeCodes.deletedNothing;
 }
 
@@ -113,6 +121,10 @@ function outcomeOf(code: number, revision: number): KeptOutcome {
       return noSpace;
     case outcomeCodes.conflict:
       return { type: 'conflict', revision };
+    case outcomeCodes.renewed:
+      return { type: 'renewed', revision };
+    case outcomeCodes.tooManyExpiring:
+      return tooManyExpiring;
     default:
       throw new DecodeError(`unknown outcome ${code} in a session`);
   }

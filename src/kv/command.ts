@@ -8,17 +8,24 @@ import { crc32, joinCrc32, rememberCrc32, rememberedBytesMin } from '../base/crc
  *
  *   crc32 (4) · kind (1) · session · number · acknowledgedBelow (varuints) · ifRevision (varuint, where the kind has one)
  *     · key (length first) · value (the rest)
+ *
+ * Of a put that expires (6): ttlMs, and ifRevision + 1 or 0 for none, in the place of ifRevision. Of `expire`: renewedAt behind ifRevision.
  */
 
-const kindCodes = { openSession: 0, put: 1, delete: 2, reportSpace: 3 } as const;
+const kindCodes = { openSession: 0, put: 1, delete: 2, reportSpace: 3, renew: 7, expire: 8 } as const;
 /** The same with a condition. */
 const conditionalCodes = { put: 4, delete: 5 } as const;
+/** A put that expires, with a condition or without. */
+const expiringPutCode = 6;
 export type CommandKind = keyof typeof kindCodes;
 
 /** Most bytes of a key. */
 export const keyBytesMax = 1024;
 /** Most bytes of a value. */
 export const valueBytesMax = 1024 * 1024;
+/** How long a key may stay without being renewed, milliseconds: less is not to be told from a pause, and more need not expire. */
+export const ttlMsMin = 1000;
+export const ttlMsMax = 366 * 86_400_000;
 /** Most bytes of a whole command: key, value, and what is in front of them. */
 export const commandBytesMax = keyBytesMax + valueBytesMax + 64;
 
@@ -52,14 +59,23 @@ interface Change {
 export type Command = CommandOrigin &
   (
     | { readonly kind: 'openSession' }
-    | ({ readonly kind: 'put'; readonly value: Uint8Array } & Change)
+    | ({
+        readonly kind: 'put';
+        readonly value: Uint8Array;
+        /** The key goes once it was not renewed for so long; undefined: it stays. */
+        readonly ttlMs?: number | undefined;
+      } & Change)
     | ({ readonly kind: 'delete' } & Change)
+    /** A key that expires does so later: it stays for its whole time again. */
+    | { readonly kind: 'renew'; readonly key: Uint8Array; readonly ifRevision: number }
+    /** Of a leader: this put of the key was not renewed in time since. In no session, and harmless if it is applied again. */
+    | { readonly kind: 'expire'; readonly key: Uint8Array; readonly ifRevision: number; readonly renewedAt: number }
     /** Of a node, not of a client: in no session, and harmless if it is applied again. */
     | { readonly kind: 'reportSpace'; readonly report: SpaceReport }
   );
 
 /** What clients give. */
-export type ClientCommand = Exclude<Command, { readonly kind: 'reportSpace' }>;
+export type ClientCommand = Exclude<Command, { readonly kind: 'reportSpace' | 'expire' }>;
 
 const empty = new Uint8Array(0);
 /** What is in front of a key takes less, and writing its numbers asks for no more. */
@@ -67,18 +83,32 @@ const headBytesMax = 48;
 
 /** The bytes of a command. Limits are not checked here: see {@link commandProblem}. */
 export function encodeCommand(command: Command): Uint8Array {
-  const isChange = command.kind === 'put' || command.kind === 'delete';
-  const key = isChange ? command.key : empty;
-  const ifRevision = isChange ? command.ifRevision : undefined;
+  const key = 'key' in command ? command.key : empty;
   const value = payloadOf(command);
   const writer = new ByteWriter(takeExact(headBytesMax + key.length + value.length))
     .u32(0)
-    .u8(isChange && ifRevision !== undefined ? conditionalCodes[command.kind] : kindCodes[command.kind])
+    .u8(codeOf(command))
     .varuint(command.session)
     .varuint(command.number)
     .varuint(command.acknowledgedBelow);
-  if (ifRevision !== undefined) writer.varuint(ifRevision);
+  encodeCondition(writer, command);
   return sealCommand(writer.bytes(key).raw(value));
+}
+
+function codeOf(command: Command): number {
+  if (command.kind === 'put' && command.ttlMs !== undefined) return expiringPutCode;
+  const isConditional = (command.kind === 'put' || command.kind === 'delete') && command.ifRevision !== undefined;
+  return isConditional ? conditionalCodes[command.kind] : kindCodes[command.kind];
+}
+
+/** What is between the origin and the key. */
+function encodeCondition(writer: ByteWriter, command: Command): void {
+  if (command.kind === 'openSession' || command.kind === 'reportSpace') return;
+  const { ifRevision } = command;
+  if (command.kind === 'put' && command.ttlMs !== undefined) {
+    writer.varuint(command.ttlMs).varuint(ifRevision === undefined ? 0 : ifRevision + 1);
+  } else if (ifRevision !== undefined) writer.varuint(ifRevision);
+  if (command.kind === 'expire') writer.varuint(command.renewedAt);
 }
 
 function payloadOf(command: Command): Uint8Array {
@@ -89,6 +119,11 @@ function payloadOf(command: Command): Uint8Array {
 /** A node's report as a command. */
 export function reportSpace(report: SpaceReport): Uint8Array {
   return encodeCommand({ kind: 'reportSpace', session: 0, number: 0, acknowledgedBelow: 0, report });
+}
+
+/** A leader's word that a key was not renewed in time, as a command. */
+export function expireKey(key: Uint8Array, ifRevision: number, renewedAt: number): Uint8Array {
+  return encodeCommand({ kind: 'expire', session: 0, number: 0, acknowledgedBelow: 0, key, ifRevision, renewedAt });
 }
 
 function encodeReport(report: SpaceReport): Uint8Array {
@@ -147,15 +182,33 @@ export function decodeCommand(bytes: Uint8Array): Command {
   const session = reader.varuint();
   const number = reader.varuint();
   const acknowledgedBelow = reader.varuint();
+  if (code >= expiringPutCode) return decodeOfExpiry(reader, kind, { session, number, acknowledgedBelow });
   const isConditional = code === conditionalCodes.put || code === conditionalCodes.delete;
   const ifRevision = isConditional ? reader.varuint() : undefined;
   const key = reader.bytes();
   const value = reader.rest();
   // Each by its name: to spread what they have in common takes several times as long.
-  if (kind === 'put') return { kind, session, number, acknowledgedBelow, key, value, ifRevision };
+  if (kind === 'put') return { kind, session, number, acknowledgedBelow, key, value, ifRevision, ttlMs: undefined };
   if (kind === 'delete') return { kind, session, number, acknowledgedBelow, key, ifRevision };
   if (kind === 'reportSpace') return { kind, session, number, acknowledgedBelow, report: decodeReport(value) };
-  return { kind, session, number, acknowledgedBelow };
+  return { kind: 'openSession', session, number, acknowledgedBelow };
+}
+
+/** Of those that have to do with keys that expire, of which there are few. */
+function decodeOfExpiry(reader: ByteReader, kind: CommandKind, origin: CommandOrigin): Command {
+  if (kind === 'put') {
+    const ttlMs = reader.varuint();
+    const condition = reader.varuint();
+    const ifRevision = condition === 0 ? undefined : condition - 1;
+    return { kind, ...origin, ttlMs, ifRevision, key: reader.bytes(), value: reader.rest() };
+  }
+  const ifRevision = reader.varuint();
+  const renewedAt = kind === 'expire' ? reader.varuint() : 0;
+  const key = reader.bytes();
+  reader.end();
+  return kind === 'expire'
+    ? { kind, ...origin, key, ifRevision, renewedAt }
+    : { kind: 'renew', ...origin, key, ifRevision };
 }
 
 /** True if the checksum in front of the command fits its bytes. */
@@ -193,6 +246,20 @@ export function valueProblem(value: Uint8Array): CommandProblem | undefined {
   return { code: 'tooLarge', message };
 }
 
+/** Says what is wrong with a time to live, or `undefined`. */
+export function ttlProblem(ttlMs: number): CommandProblem | undefined {
+  if (typeof ttlMs === 'number' && Number.isInteger(ttlMs) && ttlMs >= ttlMsMin && ttlMs <= ttlMsMax) return undefined;
+  return {
+    code: 'invalid',
+    message: `the time to live is ${ttlMs} ms: give a whole number from ${ttlMsMin} to ${ttlMsMax}`,
+  };
+}
+
+const renewsNothing: CommandProblem = {
+  code: 'invalid',
+  message: 'a key is renewed at a revision: give that of its put, not 0',
+};
+
 const sessionInSession: CommandProblem = {
   code: 'invalid',
   message: 'a session is opened by a command that belongs to none: its session must be 0',
@@ -202,13 +269,20 @@ const sessionInSession: CommandProblem = {
 export function commandProblem(command: Command): CommandProblem | undefined {
   if (command.kind === 'reportSpace') return undefined;
   if (command.kind === 'openSession') return command.session === 0 ? undefined : sessionInSession;
-  return keyProblem(command.key) ?? (command.kind === 'put' ? valueProblem(command.value) : undefined);
+  if (command.kind === 'renew' && command.ifRevision === 0) return renewsNothing;
+  if (command.kind !== 'put') return keyProblem(command.key);
+  return (
+    keyProblem(command.key) ??
+    valueProblem(command.value) ??
+    (command.ttlMs === undefined ? undefined : ttlProblem(command.ttlMs))
+  );
 }
 
 function kindOf(code: number): CommandKind {
   switch (code) {
     case kindCodes.put:
     case conditionalCodes.put:
+    case expiringPutCode:
       return 'put';
     case kindCodes.delete:
     case conditionalCodes.delete:
@@ -217,6 +291,10 @@ function kindOf(code: number): CommandKind {
       return 'openSession';
     case kindCodes.reportSpace:
       return 'reportSpace';
+    case kindCodes.renew:
+      return 'renew';
+    case kindCodes.expire:
+      return 'expire';
     default:
       throw new DecodeError(`unknown command kind ${code}`);
   }

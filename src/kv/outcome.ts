@@ -6,6 +6,10 @@ export type Outcome =
   /** The command was conditional, and the key has this other revision, or does not exist: 0. Nothing was changed. */
   | { readonly type: 'conflict'; readonly revision: number }
   | { readonly type: 'sessionOpened'; readonly session: number }
+  /** The key stays for its whole time again; `revision` is the key's, which has not changed. */
+  | { readonly type: 'renewed'; readonly revision: number }
+  /** A leader said that a key was not renewed in time. */
+  | { readonly type: 'expiryNoted' }
   /** A node's report of its space. */
   | { readonly type: 'spaceNoted' }
   /** The command was not applied *by this entry*. */
@@ -16,6 +20,13 @@ export type Outcome =
  * - `numberForgotten`: the client had said that it has this answer already.
  * - `windowExceeded`: more than `sessionWindowMax` commands without an acknowledgement.
  * - `malformed`: the bytes are no command.
+ * - `tooManyExpiring`: a put of a key that is to expire, while as many do as may. Kept, too.
  * - `noSpace`: a put while a member has no space. Kept in the session like any outcome: the same number is refused again.
  */
-export type RefusalReason = 'sessionExpired' | 'numberForgotten' | 'windowExceeded' | 'malformed' | 'noSpace';
+export type RefusalReason =
+  | 'sessionExpired'
+  | 'numberForgotten'
+  | 'windowExceeded'
+  | 'malformed'
+  | 'noSpace'
+  | 'tooManyExpiring';

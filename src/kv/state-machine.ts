@@ -1,9 +1,10 @@
 import { assert, assertNever } from '../base/assert.ts';
 import { type ByteString, ByteWriter, DecodeError, toByteString } from '../base/bytes.ts';
 import { crc32 } from '../base/crc32.ts';
-import { noSpace } from './client-session.ts';
+import { type KeptOutcome, noSpace, tooManyExpiring } from './client-session.ts';
 import { ClusterRegister, type FullNode, registerRowId, type StateConfiguration } from './cluster-register.ts';
 import { type ClientCommand, type Command, commandProblem, decodeCommand } from './command.ts';
+import { type Expiry, ExpiryTable, isExpiryRow } from './expiry-table.ts';
 import type { Outcome } from './outcome.ts';
 import { SessionTable, type SessionTableOptions } from './session-table.ts';
 import type { KvPair, KvRange, KvRecord, SessionChange, StateSnapshot, StateStore } from './state-store.ts';
@@ -24,6 +25,9 @@ export interface ChangeObserver {
   onReload(): void;
 }
 
+/** What is done to a key in a session. */
+type KeyCommand = ClientCommand & { readonly kind: 'put' | 'delete' | 'renew' };
+
 const malformed: Outcome = { type: 'refused', reason: 'malformed' };
 const sessionExpired: Outcome = { type: 'refused', reason: 'sessionExpired' };
 const hashPagePairs = 1000;
@@ -41,6 +45,7 @@ export class KvStateMachine {
   readonly #store: StateStore;
   readonly #sessions: SessionTable;
   readonly #cluster = new ClusterRegister();
+  readonly #expiries = new ExpiryTable();
   /** Told of all that changes from now on; undefined: nobody is. */
   observer: ChangeObserver | undefined;
   #appliedIndex = 0;
@@ -73,6 +78,9 @@ export class KvStateMachine {
       case 'reportSpace':
         this.#cluster.note(decoded.report);
         return { type: 'spaceNoted' };
+      case 'expire':
+        this.#expire(index + 1, decoded);
+        return { type: 'expiryNoted' };
       default:
         return this.#applyOnce(index, decoded);
     }
@@ -94,6 +102,15 @@ export class KvStateMachine {
     return this.#cluster.fullNodes;
   }
 
+  /** The keys that expire, as of {@link appliedIndex}. */
+  get expiries(): Iterable<Expiry> {
+    return this.#expiries.all();
+  }
+
+  get expiryCount(): number {
+    return this.#expiries.size;
+  }
+
   /** A key's value and revision, as of {@link appliedIndex}. */
   get(key: ByteString): KvRecord | undefined {
     return this.#store.get(key);
@@ -111,13 +128,13 @@ export class KvStateMachine {
 
   /** The arguments of `StateStore.seal` for all that was applied so far. Call it exactly once for each layer that is sealed. */
   takeCheckpoint(): Checkpoint {
-    const sessions = [...this.#cluster.takeChanges(), ...this.#sessions.takeChanges()];
+    const sessions = [...this.#cluster.takeChanges(), ...this.#sessions.takeChanges(), ...this.#expiries.takeChanges()];
     return { appliedIndex: this.#appliedIndex, sessions };
   }
 
   /** A stable view of the state as it is now, at {@link appliedIndex}, for a node that catches up. */
   openSnapshot(): StateSnapshot {
-    const sessions = [...this.#cluster.changes(), ...this.#sessions.changes()];
+    const sessions = [...this.#cluster.changes(), ...this.#sessions.changes(), ...this.#expiries.changes()];
     return this.#store.openSnapshotAt(this.#appliedIndex, sessions);
   }
 
@@ -125,7 +142,8 @@ export class KvStateMachine {
   reload(): void {
     const rows = [...this.#store.sessions()];
     this.#cluster.load(rows.find((row) => row.id === registerRowId)?.bytes);
-    this.#sessions.load(rows.filter((row) => row.id !== registerRowId));
+    this.#sessions.load(rows.filter((row) => row.id !== registerRowId && !isExpiryRow(row)));
+    this.#expiries.load(rows.filter(isExpiryRow));
     this.#appliedIndex = this.#store.durableIndex;
     this.observer?.onReload();
   }
@@ -136,7 +154,7 @@ export class KvStateMachine {
     for (const pair of this.#allPairs()) {
       hash.add(new ByteWriter().text(pair.key).varuint(pair.revision).bytes(pair.value).finish());
     }
-    const rows = [...this.#cluster.rows(), ...this.#sessions.rows()];
+    const rows = [...this.#cluster.rows(), ...this.#sessions.rows(), ...this.#expiries.rows()];
     for (const row of rows) hash.add(new ByteWriter().varuint(row.id).bytes(row.bytes).finish());
     return hash.digest();
   }
@@ -156,7 +174,15 @@ export class KvStateMachine {
     return { type: 'sessionOpened', session: this.#sessions.open(index) };
   }
 
-  #applyOnce(index: number, command: ClientCommand & { readonly kind: 'put' | 'delete' }): Outcome {
+  /** Counts only if the key is as it was when the leader saw it: neither changed nor renewed by an entry before this one. */
+  #expire(revision: number, { key: bytes, ifRevision, renewedAt }: Command & { readonly kind: 'expire' }): void {
+    const key = toByteString(bytes);
+    const expiry = this.#expiries.get(key);
+    if (expiry?.revision !== ifRevision || expiry.renewedAt !== renewedAt) return;
+    this.#delete(key, revision);
+  }
+
+  #applyOnce(index: number, command: KeyCommand): Outcome {
     const session = this.#sessions.use(command.session, index);
     if (session === undefined) return sessionExpired;
     const answer = session.admit(command.number, command.acknowledgedBelow);
@@ -166,33 +192,46 @@ export class KvStateMachine {
     return outcome;
   }
 
-  #change(revision: number, command: ClientCommand & { readonly kind: 'put' | 'delete' }) {
+  #change(revision: number, command: KeyCommand): KeptOutcome {
     const key = toByteString(command.key);
     const conflict = command.ifRevision === undefined ? undefined : this.#conflict(key, command.ifRevision);
     if (conflict) return conflict;
     switch (command.kind) {
       case 'put':
-        if (this.#cluster.fullNodes.length > 0) return noSpace;
-        this.#store.put(key, command.value, revision);
-        this.observer?.onChange(key, revision);
-        return { type: 'put', revision } as const;
+        return this.#put(key, revision, command);
       case 'delete': {
         const existed = this.#store.get(key) !== undefined;
-        if (existed) {
-          this.#store.delete(key);
-          this.observer?.onChange(key, revision);
-        }
-        return { type: 'deleted', revision, existed } as const;
+        if (existed) this.#delete(key, revision);
+        return { type: 'deleted', revision, existed };
       }
+      case 'renew':
+        this.#expiries.renew(key, revision);
+        return { type: 'renewed', revision: command.ifRevision };
       default:
         return assertNever(command, 'command');
     }
   }
 
+  #put(key: ByteString, revision: number, { value, ttlMs }: ClientCommand & { readonly kind: 'put' }): KeptOutcome {
+    if (this.#cluster.fullNodes.length > 0) return noSpace;
+    if (ttlMs !== undefined && this.#expiries.isFullFor(key)) return tooManyExpiring;
+    this.#store.put(key, value, revision);
+    if (ttlMs !== undefined) this.#expiries.set({ key, revision, ttlMs, renewedAt: revision });
+    else if (this.#expiries.size > 0) this.#expiries.drop(key);
+    this.observer?.onChange(key, revision);
+    return { type: 'put', revision };
+  }
+
+  #delete(key: ByteString, revision: number): void {
+    this.#store.delete(key);
+    if (this.#expiries.size > 0) this.#expiries.drop(key);
+    this.observer?.onChange(key, revision);
+  }
+
   /** What a command with this condition gives, if that does not hold. */
-  #conflict(key: ByteString, ifRevision: number) {
+  #conflict(key: ByteString, ifRevision: number): KeptOutcome | undefined {
     const revision = this.#store.get(key)?.revision ?? 0;
-    return revision === ifRevision ? undefined : ({ type: 'conflict', revision } as const);
+    return revision === ifRevision ? undefined : { type: 'conflict', revision };
   }
 
   *#allPairs(): Generator<KvPair> {

@@ -1,5 +1,6 @@
 import { type ByteString, fromByteString } from '../base/bytes.ts';
-import type { StateSnapshot, StateStore } from '../kv/state-store.ts';
+import { decodeExpiry, expiryRowsFrom } from '../kv/expiry-table.ts';
+import type { SnapshotCursor, StateSnapshot, StateStore } from '../kv/state-store.ts';
 import type { ClientRequest, ResponseBody, WirePair } from '../wire/client-message.ts';
 import type { ConnectionId, SpaceMeasured } from './events.ts';
 import { KeptPages } from './kept-pages.ts';
@@ -30,6 +31,8 @@ interface WaitingBackup {
 
 interface OpenBackup {
   readonly snapshot: StateSnapshot;
+  /** Keys in it that expire: they are of those who hold them now, and in no backup. */
+  readonly expiring: ReadonlySet<ByteString>;
   readonly kept: KeptPages;
   idleTicks: number;
   ageTicks: number;
@@ -37,6 +40,7 @@ interface OpenBackup {
 
 /** Most backups open, or waiting to be, at a time: each keeps the space of all that is replaced meanwhile. */
 const backupsMax = 4;
+const expiryBytesPerRead = 1024 * 1024;
 /** Ticks after which a backup ends even if it is still read, lest a slow reader keeps that space for ever: 6 hours of 20 ms each. */
 const ageTicksMax = 1_080_000;
 
@@ -75,7 +79,9 @@ export class Backups {
   /** Pairs of an open backup behind the key `after`. */
   read(backup: string, after: ByteString | undefined): ResponseBody {
     const open = this.#open.get(backup);
-    return open ? this.#page(open, after) : notOpen;
+    if (open === undefined) return notOpen;
+    open.idleTicks = 0;
+    return this.#page(open, after);
   }
 
   /** Lets go of a backup, which may be gone already. */
@@ -138,26 +144,46 @@ export class Backups {
     if (clusterId === undefined) return failure('noMajority', 'notApplied', 'this node belongs to no cluster yet');
     const backup = `${nodeId}-${incarnation}-${++this.#lastNumber}`;
     const snapshot = this.#state.openSnapshot();
-    this.#open.set(backup, { snapshot, kept: new KeptPages(false), idleTicks: 0, ageTicks: 0 });
+    this.#open.set(backup, {
+      snapshot,
+      expiring: expiringKeysOf(snapshot),
+      kept: new KeptPages(false),
+      idleTicks: 0,
+      ageTicks: 0,
+    });
     return { type: 'backupOpened', backup, index: snapshot.index, nodeId, clusterId, clusterName };
   }
 
   /** Pairs alone: what else a snapshot has comes behind them, and belongs to this cluster and no other. */
-  #page(open: OpenBackup, after: ByteString | undefined): ResponseBody {
-    open.idleTicks = 0;
+  #page({ snapshot, expiring }: OpenBackup, after: ByteString | undefined): ResponseBody {
     const cursor = after === undefined ? undefined : ({ type: 'pair', key: after } as const);
-    const { rows, done } = open.snapshot.read(cursor, this.#settings.catchUpBytesMax);
+    const { rows, done } = snapshot.read(cursor, this.#settings.catchUpBytesMax);
     const pairs: WirePair[] = [];
+    let last: Uint8Array | undefined;
     for (const row of rows) {
-      if (row.type !== 'pair') return { type: 'backupPairs', pairs, done: true };
-      pairs.push({ key: fromByteString(row.key), value: row.value, revision: row.revision });
+      if (row.type !== 'pair') return { type: 'backupPairs', pairs, last, done: true };
+      last = fromByteString(row.key);
+      if (!expiring.has(row.key)) pairs.push({ key: last, value: row.value, revision: row.revision });
     }
-    return { type: 'backupPairs', pairs, done };
+    return { type: 'backupPairs', pairs, last, done };
   }
 
   #letGo(name: string): void {
     this.#open.get(name)?.snapshot.close();
     this.#open.delete(name);
+  }
+}
+
+function expiringKeysOf(snapshot: StateSnapshot): ReadonlySet<ByteString> {
+  const keys = new Set<ByteString>();
+  for (let cursor: SnapshotCursor = { type: 'session', id: expiryRowsFrom - 1 }; ; ) {
+    const { rows, done } = snapshot.read(cursor, expiryBytesPerRead);
+    for (const row of rows) {
+      if (row.type !== 'session') continue;
+      keys.add(decodeExpiry(row).key);
+      cursor = { type: 'session', id: row.id };
+    }
+    if (done) return keys;
   }
 }
 

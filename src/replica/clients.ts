@@ -90,7 +90,7 @@ export class Clients {
 
   /** A command was applied here: whoever asked this node for it is answered. */
   onApplied(command: Uint8Array, outcome: Outcome): void {
-    if (outcome.type === 'spaceNoted') return;
+    if (outcome.type === 'spaceNoted' || outcome.type === 'expiryNoted') return;
     // What a node of another release lets through need not be a command here.
     if (outcome.type === 'refused' && outcome.reason === 'malformed' && originOf(command) === undefined) return;
     const write = this.#writes.takeApplied(command);
@@ -183,7 +183,8 @@ function checkedWrite(command: Uint8Array): (CommandOrigin & Pick<ClientCommand,
     return failure('invalid', 'notApplied', 'the command was damaged on its way: its checksum does not fit');
   try {
     const decoded = decodeCommand(command);
-    if (decoded.kind === 'reportSpace') return failure('invalid', 'notApplied', 'the command is not for clients');
+    if (decoded.kind === 'reportSpace' || decoded.kind === 'expire')
+      return failure('invalid', 'notApplied', 'the command is not for clients');
     const problem = commandProblem(decoded);
     const { kind, session, number, acknowledgedBelow } = decoded;
     if (problem !== undefined) return failure(problem.code, 'notApplied', problem.message);

@@ -17,6 +17,7 @@ import { Clients } from './clients.ts';
 import { type Answer, Donor } from './donor.ts';
 import { type DonorRequest, DonorService } from './donor-service.ts';
 import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
+import { Expirer } from './expirer.ts';
 import { Fillings } from './fillings.ts';
 import { FlushTimes } from './flush-times.ts';
 import type { InitialCluster } from './formation.ts';
@@ -83,6 +84,7 @@ export class Replica {
   readonly #reconfigurations: Reconfigurations;
   readonly #fillings: Fillings;
   readonly #space: Space;
+  readonly #expirer: Expirer;
   readonly #initialMembers: readonly NodeId[];
   readonly #flushTimes = new FlushTimes();
   readonly #leadKeeper: LeadKeeper;
@@ -120,6 +122,7 @@ export class Replica {
     this.#catchUpControl = new CatchUpControl(this.#store, this.#state, this.#keeper, this.#settings, this.#output);
     const view = this.#view();
     this.#space = new Space(this.#machine, this.#output, view, 2 * this.#settings.electionTimeoutTicks);
+    this.#expirer = new Expirer(this.#machine, view, 2 * this.#settings.electionTimeoutTicks);
     this.#backups = new Backups(this.#state, this.#keeper, this.#settings, this.#output, view);
     this.#clients = new Clients(this.#machine, this.#backups, this.#settings, this.#output, view);
     this.#reconfigurations = new Reconfigurations(this.#output, view);
@@ -362,6 +365,7 @@ export class Replica {
     const { voter } = this;
     this.#membership.tick();
     if (voter) this.#tickVoter(voter);
+    this.#expirer.tick(elapsedMs);
     this.#tickDonor(elapsedMs);
     this.#backups.tick();
     if (this.#tick % sweepTicks === 0) this.#clients.sweep();

@@ -169,7 +169,13 @@ export type ResponseBody =
   | { readonly type: 'reconfigured'; readonly configurationId: number }
   | { readonly type: 'filling'; readonly newcomers: readonly NewcomerFilling[] }
   | BackupOpened
-  | { readonly type: 'backupPairs'; readonly pairs: readonly WirePair[]; readonly done: boolean }
+  /** `last`: the last key that was looked at, in the backup or not; undefined if there is none. */
+  | {
+      readonly type: 'backupPairs';
+      readonly pairs: readonly WirePair[];
+      readonly last: Uint8Array | undefined;
+      readonly done: boolean;
+    }
   | { readonly type: 'backupClosed' }
   | Failure;
 

@@ -1,6 +1,6 @@
 /**
  * Version of the frames between nodes and with clients, and of what entries of the log do: nodes that make other things of them must not
- * share one. Another version is refused at the handshake. 2: conditional writes. 3: watches.
+ * share one. Another version is refused at the handshake. 2: conditional writes. 3: watches, keys that expire.
  */
 export const protocolVersion = 3;
 

@@ -32,6 +32,7 @@ const refusalReasonCodec = wordCodec<RefusalReason>({
   windowExceeded: 2,
   malformed: 3,
   noSpace: 4,
+  tooManyExpiring: 5,
 });
 
 const failureCodeCodec = wordCodec<FailureCode>({
@@ -52,7 +53,7 @@ const failureOutcomeCodec = wordCodec<FailureOutcome>({ notApplied: 0, unknown: 
 
 /** What applying a command gave. */
 const outcomeCodec: Codec<Outcome> = unionCodec<Outcome>(
-  { put: 0, deleted: 1, sessionOpened: 2, refused: 3, spaceNoted: 4, conflict: 5 },
+  { put: 0, deleted: 1, sessionOpened: 2, refused: 3, spaceNoted: 4, conflict: 5, renewed: 6, expiryNoted: 7 },
   {
     conflict: {
       encode: (writer, outcome) => {
@@ -83,7 +84,14 @@ const outcomeCodec: Codec<Outcome> = unionCodec<Outcome>(
       encode: (writer, outcome) => refusalReasonCodec.encode(writer, outcome.reason),
       decode: (reader) => ({ type: 'refused', reason: refusalReasonCodec.decode(reader) }),
     },
+    renewed: {
+      encode: (writer, outcome) => {
+        writer.varuint(outcome.revision);
+      },
+      decode: (reader) => ({ type: 'renewed', revision: reader.varuint() }),
+    },
     spaceNoted: { encode: () => {}, decode: () => ({ type: 'spaceNoted' }) },
+    expiryNoted: { encode: () => {}, decode: () => ({ type: 'expiryNoted' }) },
   },
 );
 
@@ -101,7 +109,7 @@ const pairCodec: Codec<WirePair> = {
   decode: (reader) => ({ key: reader.bytes(keyBytesMax), value: reader.bytes(), revision: reader.varuint() }),
 };
 const pairsCodec = listCodec(pairCodec, pairsPerAnswerMax);
-const optionalValueCodec = optionalCodec<Uint8Array>({
+const optionalBytesCodec = optionalCodec<Uint8Array>({
   encode: (writer, value) => {
     writer.bytes(value);
   },
@@ -111,12 +119,12 @@ const changesCodec: Codec<readonly WireChange[]> = listCodec(
   {
     encode: (writer, change) => {
       writer.bytes(change.key).varuint(change.revision);
-      optionalValueCodec.encode(writer, change.value);
+      optionalBytesCodec.encode(writer, change.value);
     },
     decode: (reader) => {
       const key = reader.bytes(keyBytesMax);
       const revision = reader.varuint();
-      return { key, value: optionalValueCodec.decode(reader), revision };
+      return { key, value: optionalBytesCodec.decode(reader), revision };
     },
   },
   pairsPerAnswerMax,
@@ -225,9 +233,15 @@ const bodyCodec: Codec<ResponseBody> = unionCodec<ResponseBody>(
     backupPairs: {
       encode: (writer, body) => {
         backupPairsCodec.encode(writer, body.pairs);
+        optionalBytesCodec.encode(writer, body.last);
         writeFlag(writer, body.done);
       },
-      decode: (reader) => ({ type: 'backupPairs', pairs: backupPairsCodec.decode(reader), done: readFlag(reader) }),
+      decode: (reader) => ({
+        type: 'backupPairs',
+        pairs: backupPairsCodec.decode(reader),
+        last: optionalBytesCodec.decode(reader),
+        done: readFlag(reader),
+      }),
     },
     backupClosed: { encode: () => {}, decode: () => ({ type: 'backupClosed' }) },
     failed: {

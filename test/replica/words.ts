@@ -182,7 +182,10 @@ function outcomeInWords(outcome: Outcome): string {
       return `session ${outcome.session}`;
     case 'conflict':
       return `is at revision ${outcome.revision}`;
+    case 'renewed':
+      return `renewed, revision ${outcome.revision}`;
     case 'spaceNoted':
+    case 'expiryNoted':
       return 'noted';
     default:
       return `refused (${outcome.reason})`;

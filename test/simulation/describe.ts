@@ -25,9 +25,9 @@ export function describeEntry(entry: Entry<Uint8Array>): string {
   }
   const key = text(command.key);
   const condition = command.ifRevision === undefined ? '' : ` if at ${command.ifRevision}`;
-  return command.kind === 'put'
-    ? `put(${origin} ${key}=${text(command.value)}${condition})`
-    : `delete(${origin} ${key}${condition})`;
+  if (command.kind !== 'put') return `${command.kind}(${origin} ${key}${condition})`;
+  const ttl = command.ttlMs === undefined ? '' : ` for ${command.ttlMs} ms`;
+  return `put(${origin} ${key}=${text(command.value)}${condition}${ttl})`;
 }
 
 /** Undefined for what is no command, which some clients send. */

@@ -11,7 +11,7 @@ import type { ResponseBody } from '../../src/wire/client-message.ts';
 import type { PeerMessage } from '../../src/wire/peer-message.ts';
 import { describeBallot, describeEntry } from './describe.ts';
 import { HandoverCheck } from './handover-check.ts';
-import { Reference } from './reference.ts';
+import { type Expired, Reference } from './reference.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 import type { Transition } from './simulated-log-store.ts';
 import type { SimulatedNode } from './simulated-node.ts';
@@ -56,9 +56,17 @@ export class Oracle {
   readonly #owners = new Map<string, string>();
   readonly #hashes = new Map<number, { readonly hash: string; readonly nodeId: NodeId }>();
   readonly #handovers = new HandoverCheck();
+  readonly #nowUs: () => number;
+  readonly #onExpired: (expired: Expired, nowUs: number) => void;
   #leaderChanges = 0;
   #spaceReports = 0;
   #stableSince: string | undefined;
+
+  /** `onExpired` is told of each key that has expired. */
+  constructor(nowUs: () => number, onExpired: (expired: Expired, nowUs: number) => void) {
+    this.#nowUs = nowUs;
+    this.#onExpired = onExpired;
+  }
 
   /** Decided reports of full disks, and of disks with room again. */
   get spaceReports(): number {
@@ -357,21 +365,32 @@ export class Oracle {
       `node ${node.id} decided ${index} in none`);
     this.#checkDurable(node, configuration, index, entry);
     this.#decided.push(entry);
-    if (entry.type === 'Normal' && decodeOrigin(entry.entry).kind === 'reportSpace') this.#spaceReports++;
-    else if (entry.type === 'Normal') {
+    const kind = entry.type === 'Normal' ? decodeOrigin(entry.entry).kind : undefined;
+    if (kind === 'reportSpace') this.#spaceReports++;
+    else if (entry.type === 'Normal' && kind !== 'expire') {
       const id = toByteString(entry.entry);
       require(this.#proposed.has(id), 'every decided command was proposed', () =>
         `nobody proposed ${describeEntry(entry)} at ${index}`);
       require(!this.#dead.has(id), 'a write that failed as not applied is never decided', () =>
         `${describeEntry(entry)} is decided at ${index}`);
-    } else {
+    } else if (entry.type === 'StopSign') {
       require(entry.stopSign.configId ===
         configuration.configurationId + 1, 'a StopSign ends its own configuration', () => {
         return `${describeEntry(entry)} is decided at ${index} in configuration ${configuration.configurationId}`;
       });
       this.#configurations.push(configurationOf(entry.stopSign, index));
     }
-    this.reference.apply(entry);
+    const nowUs = this.#nowUs();
+    const expired = this.reference.apply(entry, nowUs);
+    if (expired) this.#checkExpired(expired, nowUs);
+  }
+
+  #checkExpired(expired: Expired, nowUs: number): void {
+    const { key, ttlMs, sinceUs } = expired;
+    const stayedMs = (nowUs - sinceUs) / 1000;
+    require(stayedMs >= ttlMs * clockSlack, 'no key expires before its time', () =>
+      `${key} expired ${stayedMs} ms after it was put or renewed, it may stay for ${ttlMs}`);
+    this.#onExpired(expired, nowUs);
   }
 
   /** When it is first known to be decided, an accept quorum of its configuration has it on disk. */
@@ -468,6 +487,9 @@ export class Oracle {
     });
   }
 }
+
+/** Clocks of nodes go wrong by a twentieth. */
+const clockSlack = 0.94;
 
 /** Which answer to a watch is looked at. */
 interface WatchedAnswer {

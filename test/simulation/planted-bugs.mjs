@@ -394,6 +394,38 @@ export const plantedBugs = [
     edits: [{ file: stateMachine, find: 'if (conflict) return conflict;', replace: '' }],
   },
   {
+    name: 'the end of a key passes over its renewal',
+    rule: 'a key that was renewed before its end in the log stays',
+    seeds: 1000,
+    edits: [
+      { file: stateMachine, find: '|| expiry.renewedAt !== renewedAt) return;', replace: '|| renewedAt < 0) return;' },
+    ],
+  },
+  {
+    name: 'a put leaves what expired before it',
+    rule: 'a key expires with the put that said so',
+    seeds: 100,
+    edits: [{ file: stateMachine, find: 'else if (this.#expiries.size > 0) this.#expiries.drop(key);', replace: '' }],
+  },
+  {
+    name: 'which keys expire is not stored',
+    rule: 'what expires is part of the state',
+    seeds: 100,
+    edits: [{ file: stateMachine, find: ', ...this.#expiries.takeChanges()]', replace: ']' }],
+  },
+  {
+    name: 'a key expires too soon',
+    rule: 'no key expires before its time',
+    seeds: 100,
+    edits: [
+      {
+        file: 'src/replica/expirer.ts',
+        find: 'untilMs: this.#clockMs + ttlMs',
+        replace: 'untilMs: this.#clockMs + ttlMs / 2',
+      },
+    ],
+  },
+  {
     name: 'a watch takes a new state for the old one',
     rule: 'what changed while a state was installed is not passed over',
     seeds: 1000,

@@ -15,6 +15,22 @@ interface Session {
   readonly outcomes: Map<number, Outcome>;
 }
 
+/** A key that expires. */
+interface Expiry {
+  readonly revision: number;
+  readonly ttlMs: number;
+  /** Revision of the put, or of the last renewal, and when that was decided. */
+  readonly renewedAt: number;
+  readonly sinceUs: number;
+}
+
+/** A key that has expired, which was put or renewed last at `sinceUs`. */
+export interface Expired {
+  readonly key: string;
+  readonly ttlMs: number;
+  readonly sinceUs: number;
+}
+
 const never: readonly Version[] = [{ revision: 0, value: undefined }];
 
 /**
@@ -30,6 +46,8 @@ export class Reference {
   #configurationId = 1;
   /** Members that said that they have no space. */
   readonly #full = new Set<number>();
+  readonly #expiries = new Map<string, Expiry>();
+  #nowUs = 0;
 
   get appliedIndex(): number {
     return this.#appliedIndex;
@@ -39,17 +57,33 @@ export class Reference {
     return [...this.#versions.keys()].sort();
   }
 
-  apply(entry: Entry<Uint8Array>): void {
+  /** The entry that is decided at `nowUs`. Gives the key that expires by it, if one does. */
+  apply(entry: Entry<Uint8Array>, nowUs: number): Expired | undefined {
+    this.#nowUs = nowUs;
     const index = this.#appliedIndex++;
     if (entry.type === 'StopSign') {
       this.#configurationId = entry.stopSign.configId;
       this.#full.clear();
-      return;
+      return undefined;
     }
+    const command = decodeCommand(entry.entry);
+    if (command.kind === 'expire') return this.#expire(index + 1, command);
     const id = toByteString(entry.entry);
     const given = this.#outcomes.get(id) ?? [];
-    given.push({ index, outcome: this.#outcome(index, entry.entry) });
+    given.push({ index, outcome: this.#outcome(index, command) });
     this.#outcomes.set(id, given);
+    return undefined;
+  }
+
+  #expire(
+    revision: number,
+    { key: bytes, ifRevision, renewedAt }: Command & { readonly kind: 'expire' },
+  ): Expired | undefined {
+    const key = toByteString(bytes);
+    const expiry = this.#expiries.get(key);
+    if (!expiry || expiry.revision !== ifRevision || expiry.renewedAt !== renewedAt) return undefined;
+    this.#change(key, revision, undefined);
+    return { key, ttlMs: expiry.ttlMs, sinceUs: expiry.sinceUs };
   }
 
   /** What the entries with these bytes gave, in order. */
@@ -77,8 +111,7 @@ export class Reference {
     yield* revisions;
   }
 
-  #outcome(index: number, bytes: Uint8Array): Outcome {
-    const command = decodeCommand(bytes);
+  #outcome(index: number, command: Exclude<Command, { readonly kind: 'expire' }>): Outcome {
     if (command.kind === 'openSession') {
       this.#sessions.set(index + 1, { acknowledgedBelow: 0, outcomes: new Map() });
       return { type: 'sessionOpened', session: index + 1 };
@@ -99,17 +132,30 @@ export class Reference {
     return outcome;
   }
 
-  #firstOutcome(index: number, command: Command & { readonly kind: 'put' | 'delete' }): Outcome {
+  #firstOutcome(index: number, command: Command & { readonly kind: 'put' | 'delete' | 'renew' }): Outcome {
     const key = toByteString(command.key);
     const value = command.kind === 'put' ? command.value : undefined;
     const now = this.#versions.get(key)?.at(-1);
     const revision = now?.value === undefined ? 0 : now.revision;
     if (command.ifRevision !== undefined && command.ifRevision !== revision) return { type: 'conflict', revision };
+    if (command.kind === 'renew') return this.#renew(key, revision, index + 1);
     if (value !== undefined && this.#full.size > 0) return { type: 'refused', reason: 'noSpace' };
-    return this.#change(key, index + 1, value);
+    const outcome = this.#change(key, index + 1, value);
+    const ttlMs = command.kind === 'put' ? command.ttlMs : undefined;
+    if (ttlMs !== undefined) {
+      this.#expiries.set(key, { revision: index + 1, ttlMs, renewedAt: index + 1, sinceUs: this.#nowUs });
+    }
+    return outcome;
+  }
+
+  #renew(key: string, revision: number, renewedAt: number): Outcome {
+    const expiry = this.#expiries.get(key);
+    if (expiry) this.#expiries.set(key, { ...expiry, renewedAt, sinceUs: this.#nowUs });
+    return { type: 'renewed', revision };
   }
 
   #change(key: string, revision: number, value: Uint8Array | undefined): Outcome {
+    this.#expiries.delete(key);
     const versions = this.#versions.get(key) ?? [...never];
     this.#versions.set(key, versions);
     const existed = versions.at(-1)?.value !== undefined;

@@ -1,15 +1,16 @@
 import { fromByteString, toByteString } from '../../src/base/bytes.ts';
-import { type Command, encodeCommand } from '../../src/kv/command.ts';
+import { type Command, type CommandOrigin, encodeCommand, ttlMsMin } from '../../src/kv/command.ts';
 import type { ClientResponse, RequestBody, ResponseBody, WirePair } from '../../src/wire/client-message.ts';
 import type { Operation } from '../linearizability/checker.ts';
 import type { Random } from './random.ts';
+import type { Expired } from './reference.ts';
 import type { SimulatedNode, World } from './simulated-node.ts';
 import { require, Violation } from './violation.ts';
 
 /** One operation of a client, with all its requests. */
 interface Call {
   readonly body: RequestBody;
-  readonly type: 'open' | 'put' | 'delete' | 'get' | 'list' | 'watch';
+  readonly type: 'open' | 'put' | 'delete' | 'get' | 'list' | 'watch' | 'renew';
   readonly key: string;
   readonly value: string | undefined;
   /** Everything below was acknowledged to someone when it began. */
@@ -34,6 +35,11 @@ export class ClientsRecord {
   unknown = 0;
   failed = 0;
   begun = 0;
+
+  /** To those who read it is a delete, by nobody of them. */
+  expired({ key, sinceUs }: Expired, nowUs: number): void {
+    this.operations.push({ type: 'delete', key, value: undefined, invoked: sinceUs, returned: nowUs, client: -1 });
+  }
 }
 
 const clientDelayUsMax = 3000;
@@ -122,7 +128,7 @@ export class SimulatedClient {
           );
         }
         if (response.outcome.type === 'sessionOpened') this.#session = response.outcome.session;
-        else if (response.outcome.type !== 'spaceNoted') {
+        else if (response.outcome.type !== 'spaceNoted' && response.outcome.type !== 'expiryNoted') {
           const { type, revision } = response.outcome;
           this.#acknowledge(revision);
           this.#revisions.set(call.key, type === 'deleted' ? 0 : revision);
@@ -161,7 +167,8 @@ export class SimulatedClient {
       const key = `k${this.#random.below(plan.keys)}`;
       const dice = this.#random.below(100);
       const then = (): void => this.#next();
-      if (dice < 45) this.#write('put', key, this.#newValue(), this.#random.between(1, 8), then);
+      if (dice < 42) this.#write('put', key, this.#newValue(), this.#random.between(1, 8), then);
+      else if (dice < 45) this.#write('renew', key, undefined, this.#random.between(1, 8), then);
       else if (dice < 55) this.#write('delete', key, undefined, this.#random.between(1, 8), then);
       else if (dice < 90) this.#read({ type: 'get', consistency: 'linearizable', key: fromByteString(key) }, key, then);
       else if (dice < 96) this.#watch(this.#random.chance(50) ? key : '', then);
@@ -176,19 +183,44 @@ export class SimulatedClient {
     return `c${this.index}.${this.#nextNumber}${'.'.repeat(this.#random.pick([0, 5, 60]))}`;
   }
 
-  #write(kind: 'put' | 'delete', key: string, value: string | undefined, attemptsMax: number, then: () => void): void {
+  #write(
+    kind: 'put' | 'delete' | 'renew',
+    key: string,
+    value: string | undefined,
+    attemptsMax: number,
+    then: () => void,
+  ): void {
     const number = this.#nextNumber++;
     this.#outstanding.add(number);
     const origin = { session: this.#session ?? 0, number, acknowledgedBelow: Math.min(...this.#outstanding) };
     const ifRevision = this.#random.chance(25) ? (this.#revisions.get(key) ?? 0) : undefined;
     const change = { ...origin, key: fromByteString(key), ifRevision };
-    const command: Command =
-      kind === 'put' ? { kind, ...change, value: fromByteString(value ?? '') } : { kind, ...change };
+    const command = this.#command(kind, change, key, value);
     const encoded = encodeCommand(command);
     this.#world.oracle.propose(encoded);
     this.#begin({ type: 'write', command: encoded }, kind, key, value, number, attemptsMax, () => {
       this.#outstanding.delete(number);
       then();
+    });
+  }
+
+  #command(
+    kind: 'put' | 'delete' | 'renew',
+    change: CommandOrigin & { readonly key: Uint8Array; readonly ifRevision: number | undefined },
+    key: string,
+    value = '',
+  ): Command {
+    if (kind === 'delete') return { kind, ...change };
+    if (kind === 'renew') return { kind, ...change, ifRevision: this.#revisions.get(key) || 1 };
+    const ttlMs = this.#random.chance(20) ? this.#random.between(ttlMsMin, 2 * ttlMsMin) : undefined;
+    if (ttlMs !== undefined) this.#renewLate(key, ttlMs);
+    return { kind, ...change, value: fromByteString(value), ttlMs };
+  }
+
+  /** About when its time is over: some come just before its end in the log. */
+  #renewLate(key: string, ttlMs: number): void {
+    this.#world.queue.after(ttlMs * 1000 + this.#random.between(-100_000, 400_000), () => {
+      if (!this.#isStopped) this.#write('renew', key, undefined, 4, () => {});
     });
   }
 
@@ -300,7 +332,7 @@ export class SimulatedClient {
     if (call.isDone) return;
     call.isDone = true;
     this.#live.delete(call);
-    const isWrite = call.type === 'put' || call.type === 'delete';
+    const isWrite = call.type === 'put' || call.type === 'delete' || call.type === 'renew';
     // An answer "not applied" to each request: then it never will be. A request that is still on its way may be.
     if (isWrite && call.open === 0 && call.attempts > 0) {
       this.#record.failed++;
@@ -335,7 +367,7 @@ export class SimulatedClient {
 
   #note(call: Call, returned: number | undefined, value: string | undefined): void {
     const { type, key, invokedUs: invoked } = call;
-    if (type === 'open' || type === 'list' || type === 'watch') return;
+    if (type !== 'put' && type !== 'delete' && type !== 'get') return;
     this.#record.operations.push({ type, key, value, invoked, returned, client: this.index });
   }
 }

@@ -49,8 +49,14 @@ class Simulation {
   readonly #queue = new EventQueue();
   readonly #counts = new FaultCounts();
   readonly #trace: Trace;
-  readonly #oracle = new Oracle();
   readonly #record = new ClientsRecord();
+  readonly #oracle = new Oracle(
+    () => this.#queue.nowUs,
+    (expired, nowUs) => {
+      this.#counts.add('key expired');
+      this.#record.expired(expired, nowUs);
+    },
+  );
   readonly #nodes: SimulatedNode[];
   readonly #byId: ReadonlyMap<NodeId, SimulatedNode>;
   readonly #network: SimulatedNetwork;

@@ -248,9 +248,18 @@ const outcome = union<Outcome>({
   deleted: fc.record({ revision: integer, existed: fc.boolean() }),
   sessionOpened: fc.record({ session: integer }),
   refused: fc.record({
-    reason: fc.constantFrom('sessionExpired', 'numberForgotten', 'windowExceeded', 'malformed', 'noSpace'),
+    reason: fc.constantFrom(
+      'sessionExpired',
+      'numberForgotten',
+      'windowExceeded',
+      'malformed',
+      'noSpace',
+      'tooManyExpiring',
+    ),
   }),
   spaceNoted: fc.record({}),
+  expiryNoted: fc.record({}),
+  renewed: fc.record({ revision: integer }),
   conflict: fc.record({ revision: integer }),
 });
 
@@ -341,6 +350,7 @@ export const response: fc.Arbitrary<ClientResponse> = fc
       }),
       backupPairs: fc.record({
         pairs: fc.array(fc.record({ key: bytes, value: bytes, revision: integer }), { maxLength: 6 }),
+        last: fc.option(bytes, { nil: undefined }),
         done: fc.boolean(),
       }),
       backupClosed: fc.record({}),

@@ -1,0 +1,60 @@
+import { hostname } from 'node:os';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { ClientCommand } from '../src/cli/client-command.ts';
+import { parseDurationMs } from '../src/cli/duration.ts';
+import { runUnderLock } from '../src/cli/run-under-lock.ts';
+import { InputError } from '../src/cluster/input-error.ts';
+import { ttlMsMax, ttlMsMin } from '../src/kv/command.ts';
+import { timeoutMsMax } from '../src/wire/limits.ts';
+
+export default class Lock extends ClientCommand {
+  static override summary = 'Run a command while holding a lock.';
+  static override description =
+    'One process holds the lock of a NAME at a time; those who wait get it in the order in which they came. It goes when the command ends, or --ttl after its ' +
+    'holder has died or lost the cluster. Then the command gets SIGTERM, and the exit code is 1; else it is that of the command. A process that hangs ' +
+    'may take itself for the holder when it no longer is: KV_LOCK_REVISION, which only grows, lets what the command writes to refuse it.';
+  static override examples = [
+    '<%= config.bin %> lock deploy -- make release',
+    '<%= config.bin %> lock nightly --wait 1s -- ./backup.sh   # exits with 4 if another host does it',
+    '<%= config.bin %> list lock/deploy/ --values   # who holds it, and who waits',
+  ];
+  static override strict = false;
+  static override args = {
+    name: Args.string({
+      required: true,
+      ignoreStdin: true,
+      description: 'name of the lock; its keys stand below lock/NAME/',
+    }),
+  };
+  static override usage =
+    'lock NAME [--wait TIME] [--ttl TIME] [--config FILE] [--endpoints HOST:PORT,…] -- COMMAND [ARGUMENT…]';
+  static override flags = {
+    wait: Flags.string({
+      helpValue: 'TIME',
+      description: 'how long to wait for it: exit code 4 then; without it, as long as it takes',
+    }),
+    ttl: Flags.string({
+      helpValue: 'TIME',
+      default: '15s',
+      description: 'how long it stays without a sign of its holder, at least 1s',
+    }),
+  };
+
+  override async run(): Promise<void> {
+    const { args, argv, flags } = await this.parse(Lock);
+    const [program, ...words] = (argv as string[]).slice(1);
+    if (program === undefined) {
+      throw new InputError('the COMMAND is missing: kv lock NAME -- COMMAND [ARGUMENT…]');
+    }
+    const waitMs = flags.wait === undefined ? undefined : parseDurationMs(flags.wait, '--wait', 1, timeoutMsMax);
+    const ttlMs = parseDurationMs(flags.ttl, '--ttl', ttlMsMin, ttlMsMax);
+    const value = `process ${process.pid} on ${hostname()}`;
+    process.exitCode = await this.withClient(flags, ({ client }) =>
+      runUnderLock(client, { name: args.name, ttlMs, value, ...(waitMs !== undefined && { waitMs }) }, [
+        program,
+        ...words,
+      ]),
+    );
+  }
+}

@@ -1,0 +1,101 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { CallOptions } from './client.ts';
+import { KvError } from './errors.ts';
+
+/** So many renewals fit into a key's time: one that is lost, or a leader that is replaced, does not end it. */
+const renewalsPerTtl = 3;
+/** Before a renewal that failed is tried again. */
+const pauseMs = 100;
+
+/** What a kept key does with the store. */
+export interface Keeping {
+  renew(revision: number, options: CallOptions): Promise<unknown>;
+  /** Removes the key if it has this revision. */
+  remove(revision: number): Promise<void>;
+}
+
+/**
+ * A key that expires, and is renewed as long as this process can: it goes when this is released, and after its time if the process has died, hangs
+ * or reaches no majority.
+ */
+export class KeptKey {
+  /** Of its put: it grows from holder to holder, so that whoever is told of it can refuse a former one. */
+  readonly revision: number;
+  readonly #keeping: Keeping;
+  readonly #ttlMs: number;
+  readonly #lost = new AbortController();
+  readonly #released = new AbortController();
+  /** Until then nobody can have ended it for want of a renewal. */
+  #isKeptUntilMs: number;
+
+  /** `putMs`: when the put was called, on the clock of `performance.now()`. */
+  constructor(keeping: Keeping, put: { readonly revision: number; readonly ttlMs: number; readonly putMs: number }) {
+    this.#keeping = keeping;
+    this.revision = put.revision;
+    this.#ttlMs = put.ttlMs;
+    this.#isKeptUntilMs = put.putMs + put.ttlMs;
+    void this.#renewAgainAndAgain();
+  }
+
+  /**
+   * Aborted once the key is gone, was put by somebody else, or may have expired: another may hold it from then on. `reason` is a KvError that says why.
+   * Not aborted by {@link release}. It comes no later than the key's own end, as far as this process runs.
+   */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Renews it no more, and removes it if it is still the one that was put. Fails as `delete` does; then it goes after its time. */
+  async release(): Promise<void> {
+    this.#released.abort();
+    if (!this.#lost.signal.aborted) await this.#keeping.remove(this.revision);
+  }
+
+  async #renewAgainAndAgain(): Promise<void> {
+    let isFailing = false;
+    while (await this.#pause(isFailing ? pauseMs : this.#ttlMs / renewalsPerTtl)) {
+      const sentMs = performance.now();
+      const problem = await this.#renew(sentMs);
+      if (problem === undefined) this.#isKeptUntilMs = sentMs + this.#ttlMs;
+      else if (isFinal(problem) || performance.now() >= this.#isKeptUntilMs) return this.#lose(problem);
+      isFailing = problem !== undefined;
+    }
+  }
+
+  async #renew(nowMs: number): Promise<KvError | undefined> {
+    const leftMs = this.#isKeptUntilMs - nowMs;
+    if (leftMs <= 0)
+      return new KvError('timeout', 'this process stood still for longer than the key may stay', 'unknown');
+    try {
+      await this.#keeping.renew(this.revision, {
+        timeoutMs: Math.max(1, Math.min(leftMs, this.#ttlMs / renewalsPerTtl)),
+      });
+      return undefined;
+    } catch (error) {
+      if (error instanceof KvError) return error;
+      throw error;
+    }
+  }
+
+  /** False once it is released. */
+  async #pause(ms: number): Promise<boolean> {
+    const { signal } = this.#released;
+    try {
+      await delay(Math.max(0, Math.min(ms, this.#isKeptUntilMs - performance.now())), undefined, { signal });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    return !signal.aborted;
+  }
+
+  #lose(problem: KvError): void {
+    if (this.#released.signal.aborted) return;
+    const { code, message, outcome } = problem;
+    this.#lost.abort(new KvError(code, `the key was not renewed in time: ${message}`, outcome, { cause: problem }));
+  }
+}
+
+/** Another try would not help. */
+function isFinal({ code }: KvError): boolean {
+  return code === 'conflict' || code === 'closed' || code === 'internal' || code === 'notKvNode';
+}

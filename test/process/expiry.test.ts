@@ -1,0 +1,165 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+import { ProcessCluster } from './cluster.ts';
+
+let cluster: ProcessCluster | undefined;
+const running: ChildProcess[] = [];
+
+afterEach(async () => {
+  for (const child of running.splice(0)) child.kill('SIGKILL');
+  await cluster?.destroy();
+  cluster = undefined;
+});
+
+async function startThree(): Promise<ProcessCluster> {
+  cluster = await ProcessCluster.create([1, 2, 3]);
+  await cluster.start(1, 2, 3);
+  await cluster.leader();
+  return cluster;
+}
+
+/** `kv lock …` in the background. */
+function lock(nodes: ProcessCluster, ...args: string[]) {
+  const child = spawn(process.execPath, [resolve('bin/kv.js'), 'lock', ...args], { cwd: nodes.directory });
+  running.push(child);
+  let stderr = '';
+  child.stderr.on('data', (data) => {
+    stderr += data;
+  });
+  const ended = new Promise<{ readonly code: number | null; readonly stderr: string }>((done) => {
+    child.once('close', (code) => done({ code, stderr }));
+  });
+  return { child, ended };
+}
+
+const appears = (path: string, timeout = 15_000) => expect.poll(() => existsSync(path), { timeout }).toBe(true);
+
+describe('kv put --ttl', () => {
+  test('stores a key that goes by itself, unless kv renew comes in time, through the death of a leader, too', async () => {
+    const nodes = await startThree();
+    const { stdout } = await nodes.kv('put', 'service/a', 'x', '--ttl', '2s', '--json');
+    const { revision } = JSON.parse(stdout);
+    await nodes.kv('put', 'service/b', 'x', '--ttl', '2s');
+    const until = performance.now() + 4500;
+    await nodes.kill(await nodes.leader());
+    while (performance.now() < until) {
+      expect(await nodes.kv('renew', 'service/a', `${revision}`)).toMatchObject({
+        code: 0,
+        stdout: `revision ${revision}\n`,
+      });
+      await delay(200);
+    }
+    expect((await nodes.kv('list', 'service/')).stdout).toBe('service/a\n');
+    await expect.poll(async () => (await nodes.kv('get', 'service/a')).code, { timeout: 5000 }).toBe(3);
+    expect(await nodes.kv('renew', 'service/a', `${revision}`, '--json')).toMatchObject({
+      ...{ code: 4, stdout: expect.stringContaining('"revision":0') },
+    });
+  }, 60_000);
+
+  test('says what is wrong with its words', async () => {
+    const nodes = await startThree();
+    expect(await nodes.kv('put', 'k', 'v', '--ttl', '10ms')).toMatchObject({
+      ...{ code: 2, stderr: expect.stringMatching(/--ttl "10ms" is none: write 500ms, 5s or 2m, from 1000ms/) },
+    });
+    expect(await nodes.kv('renew', 'k')).toMatchObject({ code: 2 });
+    expect(await nodes.kv('renew', 'k', 'x')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('REVISION is "x"'),
+    });
+  }, 60_000);
+
+  test('keys that expire are in no backup, and in no cluster that is made of what is left of another', async () => {
+    const nodes = await startThree();
+    for (const key of ['a', 'b', 'z']) await nodes.kv('put', key, 'stays');
+    for (const key of ['a1', 'y', 'zz']) await nodes.kv('put', key, 'goes', '--ttl', '1h');
+    const file = join(nodes.directory, 'all.kvbackup');
+    expect((await nodes.kv('backup', 'save', file)).code).toBe(0);
+    const restored = join(nodes.directory, 'restored');
+    expect((await nodes.kv('backup', 'restore', file, '--id', '1', '--data', restored)).code).toBe(0);
+    for (const id of [1, 2, 3]) await nodes.stop(id);
+    const own = JSON.parse((await nodes.kv('verify', nodes.dataDirectory(1), '--json')).stdout);
+    expect(own).toMatchObject({ keys: 6, sessions: 6, isSound: true });
+    const recovered = join(nodes.directory, 'recovered');
+    const { code, stderr } = await nodes.kv('recover', nodes.dataDirectory(2), '--out', recovered, '--yes');
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    for (const directory of [restored, recovered]) {
+      const { stdout } = await nodes.kv('verify', directory, '--json');
+      expect(JSON.parse(stdout)).toMatchObject({ keys: 3, isSound: true });
+    }
+  }, 60_000);
+});
+
+describe('kv lock', () => {
+  test('runs one command at a time, and gives its exit code and its number', async () => {
+    const nodes = await startThree();
+    const count = join(nodes.directory, 'count');
+    const numbers = join(nodes.directory, 'numbers');
+    writeFileSync(count, '0');
+    const script = `n=$(cat ${count}); sleep 0.05; echo $((n + 1)) > ${count}; echo $KV_LOCK_REVISION >> ${numbers}; exit 7`;
+    const runs = Array.from({ length: 6 }, () => lock(nodes, 'count', '--', 'sh', '-c', script).ended);
+    expect((await Promise.all(runs)).map(({ code }) => code)).toEqual(Array.from({ length: 6 }, () => 7));
+    expect(readFileSync(count, 'utf8').trim()).toBe('6');
+    const given = readFileSync(numbers, 'utf8').trim().split('\n').map(Number);
+    expect(given).toEqual([...new Set(given)].sort((a, b) => a - b));
+    expect((await nodes.kv('list', 'lock/')).stdout).toBe('');
+  }, 60_000);
+
+  test('whose holder is killed goes to the next after its time, and not to those who do not wait for it', async () => {
+    const nodes = await startThree();
+    const held = join(nodes.directory, 'held');
+    const holder = lock(nodes, 'job', '--ttl', '2s', '--', 'sh', '-c', `touch ${held}; exec sleep 60`);
+    await appears(held);
+    expect(await lock(nodes, 'job', '--wait', '500ms', '--', 'true').ended).toEqual({
+      ...{ code: 4, stderr: 'kv lock: others held the lock job for 500 ms\n' },
+    });
+    const next = lock(nodes, 'job', '--', 'touch', join(nodes.directory, 'next'));
+    await delay(2500);
+    expect(existsSync(join(nodes.directory, 'next')), 'it is renewed').toBe(false);
+    holder.child.kill('SIGKILL');
+    await appears(join(nodes.directory, 'next'));
+    expect((await next.ended).code).toBe(0);
+  }, 60_000);
+
+  test('that is lost ends its command', async () => {
+    const nodes = await startThree();
+    const held = join(nodes.directory, 'held');
+    const ended = join(nodes.directory, 'ended');
+    const script = `touch ${held}; trap 'touch ${ended}; exit 3' TERM; while :; do sleep 0.05; done`;
+    const holder = lock(nodes, 'job', '--ttl', '1s', '--', 'sh', '-c', script);
+    await appears(held);
+    const [key] = (await nodes.kv('list', 'lock/job/')).stdout.trim().split('\n');
+    await nodes.kv('delete', key as string);
+    const { code, stderr } = await holder.ended;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^kv lock: the lock job was lost while the command ran: the key was not renewed in time: /);
+    expect(existsSync(ended)).toBe(true);
+  }, 60_000);
+
+  test('ends with its command by the signal that it gets, and is let go of', async () => {
+    const nodes = await startThree();
+    const held = join(nodes.directory, 'held');
+    const holder = lock(nodes, 'job', '--', 'sh', '-c', `touch ${held}; exec sleep 60`);
+    await appears(held);
+    const waiting = lock(nodes, 'job', '--', 'true');
+    await delay(1000);
+    waiting.child.kill('SIGINT');
+    expect((await waiting.ended).code).toBe(130);
+    holder.child.kill('SIGTERM');
+    expect((await holder.ended).code).toBe(143);
+    expect((await nodes.kv('list', 'lock/')).stdout).toBe('');
+  }, 60_000);
+
+  test('says what is wrong with its words', async () => {
+    const nodes = await startThree();
+    expect(await nodes.kv('lock', 'job')).toMatchObject({
+      ...{ code: 2, stderr: expect.stringContaining('the COMMAND is missing: kv lock NAME -- COMMAND [ARGUMENT…]') },
+    });
+    expect(await nodes.kv('lock', 'job', '--', 'no-such-program')).toMatchObject({
+      ...{ code: 2, stderr: expect.stringContaining('the command no-such-program cannot be run') },
+    });
+    expect((await nodes.kv('list', 'lock/')).stdout).toBe('');
+  }, 60_000);
+});
