@@ -4,8 +4,8 @@ import * as Flags from '@oclif/core/flags';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { parseDurationMs } from '../src/cli/duration.ts';
 import { runUnderLock } from '../src/cli/run-under-lock.ts';
+import { ttlMsMax, ttlMsMin } from '../src/client/input.ts';
 import { InputError } from '../src/cluster/input-error.ts';
-import { ttlMsMax, ttlMsMin } from '../src/kv/command.ts';
 import { timeoutMsMax } from '../src/wire/limits.ts';
 
 export default class Lock extends ClientCommand {

@@ -6,8 +6,7 @@ import { ifRevisionFlag, parseRevision } from '../src/cli/condition.ts';
 import { parseDurationMs } from '../src/cli/duration.ts';
 import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';
 import { readValue } from '../src/cli/values.ts';
-import { checkedKey } from '../src/client/input.ts';
-import { ttlMsMax, ttlMsMin } from '../src/kv/command.ts';
+import { checkedKey, ttlMsMax, ttlMsMin } from '../src/client/input.ts';
 
 export default class Put extends ClientCommand {
   static override summary = 'Store a value under a key.';

@@ -12,6 +12,8 @@ import { KvError } from './errors.ts';
  * applied, with one line that names what is wrong and what would be right.
  */
 
+export { ttlMsMax, ttlMsMin };
+
 /** Text stands for its UTF-8 bytes. */
 export type Bytes = string | Uint8Array;
 

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CallOptions } from './client.ts';
 import { KvError } from './errors.ts';
 
 /** So many renewals fit into a key's time: one that is lost, or a leader that is replaced, does not end it. */
@@ -9,7 +8,7 @@ const pauseMs = 100;
 
 /** What a kept key does with the store. */
 export interface Keeping {
-  renew(revision: number, options: CallOptions): Promise<unknown>;
+  renew(revision: number, options: { readonly timeoutMs: number }): Promise<unknown>;
   /** Removes the key if it has this revision. */
   remove(revision: number): Promise<void>;
 }
