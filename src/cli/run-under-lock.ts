@@ -3,23 +3,24 @@ import { once } from 'node:events';
 import { constants } from 'node:os';
 import type { KvClient, LockOptions } from '../client/client.ts';
 import { KvError } from '../client/errors.ts';
-import type { KeptKey } from '../client/kept-key.ts';
+import { type KeptKey, lossMargin } from '../client/kept-key.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { CommandError } from './exit-codes.ts';
+import { printMessage } from './output.ts';
+
+/** A program and its arguments. */
+type Command = readonly [string, ...string[]];
 
 /** Which lock. */
 export interface Lock extends LockOptions {
   readonly name: string;
+  readonly ttlMs: number;
 }
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Waits for the lock, runs the command, and lets go. Gives the exit code of the command, as shells do where a signal ended it. */
-export async function runUnderLock(
-  client: KvClient,
-  lock: Lock,
-  command: readonly [string, ...string[]],
-): Promise<number> {
+export async function runUnderLock(client: KvClient, lock: Lock, command: Command): Promise<number> {
   const { name, ...options } = lock;
   const asked = new AbortController();
   // Who waits lets go of its place; the command itself is told below.
@@ -28,9 +29,20 @@ export async function runUnderLock(
   const held = await acquire(client, name, { ...options, signal: asked.signal });
   if (typeof held === 'number') return held;
   try {
-    return await runHolding(held, name, command);
+    if (asked.signal.aborted) return codeOfSignal(asked.signal.reason);
+    return await runHolding(held, lock, command);
   } finally {
+    await letGo(held, lock);
+  }
+}
+
+/** What became of the command is what counts: a lock that cannot be let go of now goes by itself. */
+async function letGo(held: KeptKey, { name, ttlMs }: Lock): Promise<void> {
+  try {
     await held.release();
+  } catch (error) {
+    if (!(error instanceof KvError)) throw error;
+    printMessage(`kv lock: the lock ${name} goes by itself in ${ttlMs / 1000} s at the latest: ${error.message}`);
   }
 }
 
@@ -45,15 +57,18 @@ async function acquire(client: KvClient, name: string, options: LockOptions): Pr
   }
 }
 
-async function runHolding(
-  held: KeptKey,
-  name: string,
-  [program, ...words]: readonly [string, ...string[]],
-): Promise<number> {
+async function runHolding(held: KeptKey, { name, ttlMs }: Lock, [program, ...words]: Command): Promise<number> {
   const env = { ...process.env, KV_LOCK_NAME: name, KV_LOCK_REVISION: `${held.revision}` };
   const child = spawn(program, words, { stdio: 'inherit', env });
-  const onLost = () => child.kill('SIGTERM');
-  held.lost.addEventListener('abort', onLost);
+  let killing: NodeJS.Timeout | undefined;
+  // From then on another may hold it.
+  const onLost = () => {
+    child.kill('SIGTERM');
+    killing = setTimeout(() => child.kill('SIGKILL'), ttlMs * lossMargin);
+  };
+  // It may have been lost before the command began.
+  if (held.lost.aborted) onLost();
+  else held.lost.addEventListener('abort', onLost);
   // A terminal sends its signals to the command, too; whoever sends one to this process alone means both.
   const onTerm = () => child.kill('SIGTERM');
   process.on('SIGTERM', onTerm);
@@ -62,6 +77,7 @@ async function runHolding(
     if (held.lost.aborted) throw lostError(name, held.lost.reason);
     return code;
   } finally {
+    clearTimeout(killing);
     process.off('SIGTERM', onTerm);
   }
 }

@@ -3,6 +3,8 @@ import { KvError } from './errors.ts';
 
 /** So many renewals fit into a key's time: one that is lost, or a leader that is replaced, does not end it. */
 const renewalsPerTtl = 3;
+/** Such a part of its time before anybody may end a key it counts as lost: so long those have who must end what they do with it. */
+export const lossMargin = 1 / 6;
 /** Before a renewal that failed is tried again. */
 const pauseMs = 100;
 
@@ -24,21 +26,21 @@ export class KeptKey {
   readonly #ttlMs: number;
   readonly #lost = new AbortController();
   readonly #released = new AbortController();
-  /** Until then nobody can have ended it for want of a renewal. */
-  #isKeptUntilMs: number;
+  /** Renewed before that, or lost; nobody ends it for some time after. */
+  #keptUntilMs: number;
 
   /** `putMs`: when the put was called, on the clock of `performance.now()`. */
   constructor(keeping: Keeping, put: { readonly revision: number; readonly ttlMs: number; readonly putMs: number }) {
     this.#keeping = keeping;
     this.revision = put.revision;
     this.#ttlMs = put.ttlMs;
-    this.#isKeptUntilMs = put.putMs + put.ttlMs;
+    this.#keptUntilMs = this.#keptFrom(put.putMs);
     void this.#renewAgainAndAgain();
   }
 
   /**
-   * Aborted once the key is gone, was put by somebody else, or may have expired: another may hold it from then on. `reason` is a KvError that says why.
-   * Not aborted by {@link release}. It comes no later than the key's own end, as far as this process runs.
+   * Aborted once the key is gone or was put by somebody else, or, where it could not be renewed, a sixth of its time before it may go: what is done
+   * with it has to end until then. `reason` is a KvError that says why. Not aborted by {@link release}. A process that stood still learns of it late.
    */
   get lost(): AbortSignal {
     return this.#lost.signal;
@@ -50,19 +52,23 @@ export class KeptKey {
     if (!this.#lost.signal.aborted) await this.#keeping.remove(this.revision);
   }
 
+  #keptFrom(sentMs: number): number {
+    return sentMs + this.#ttlMs * (1 - lossMargin);
+  }
+
   async #renewAgainAndAgain(): Promise<void> {
     let isFailing = false;
     while (await this.#pause(isFailing ? pauseMs : this.#ttlMs / renewalsPerTtl)) {
       const sentMs = performance.now();
       const problem = await this.#renew(sentMs);
-      if (problem === undefined) this.#isKeptUntilMs = sentMs + this.#ttlMs;
-      else if (isFinal(problem) || performance.now() >= this.#isKeptUntilMs) return this.#lose(problem);
+      if (problem === undefined) this.#keptUntilMs = this.#keptFrom(sentMs);
+      else if (isFinal(problem) || performance.now() >= this.#keptUntilMs) return this.#lose(problem);
       isFailing = problem !== undefined;
     }
   }
 
   async #renew(nowMs: number): Promise<KvError | undefined> {
-    const leftMs = this.#isKeptUntilMs - nowMs;
+    const leftMs = this.#keptUntilMs - nowMs;
     if (leftMs <= 0)
       return new KvError('timeout', 'this process stood still for longer than the key may stay', 'unknown');
     try {
@@ -80,7 +86,7 @@ export class KeptKey {
   async #pause(ms: number): Promise<boolean> {
     const { signal } = this.#released;
     try {
-      await delay(Math.max(0, Math.min(ms, this.#isKeptUntilMs - performance.now())), undefined, { signal });
+      await delay(Math.max(0, Math.min(ms, this.#keptUntilMs - performance.now())), undefined, { signal });
     } catch (error) {
       if (!signal.aborted) throw error;
     }
