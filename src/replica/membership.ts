@@ -157,6 +157,7 @@ export class Membership {
     const mode = this.#mode;
     if (mode.name === 'forming') this.#meet(mode.formation, hello);
     if (mode.name === 'member') mode.voter.paxos.reconnected(hello.nodeId);
+    if (this.#mayTakeItselfForMember(hello)) this.announce(hello.nodeId);
   }
 
   /** PROTOCOL: Reconfiguration 4, 5, 6; and how a node learns that its cluster was formed without waiting for it. */
@@ -190,9 +191,12 @@ export class Membership {
    */
   onFill(from: NodeId, { clusterId, configuration, index }: Fill): void {
     const { clusterId: mine, nodeId } = this.#store.identity;
-    const { name } = this.#mode;
-    if ((name !== 'standby' && name !== 'forming') || (mine !== undefined && mine !== clusterId)) return;
+    if (mine !== undefined && mine !== clusterId) return;
     if (configuration.configurationId < this.configurationId) return this.announce(from);
+    const { name } = this.#mode;
+    // It takes itself for a member still: it has to leave that configuration first.
+    if (name !== 'standby' && name !== 'forming')
+      return this.onAnnounce(from, { type: 'Announce', clusterId, configuration });
     if (configuration.members.some(({ id }) => id === nodeId) || !this.#fitsInto(configuration)) return;
     if (mine === undefined) this.#store.bindCluster(clusterId);
     if (configuration.configurationId > this.configurationId) this.enter(configuration);
@@ -201,6 +205,12 @@ export class Membership {
     this.#fillTick = this.#tick;
     if (mode.filling) mode.filling.retarget(index);
     else mode.filling = this.#catchUpControl.upTo(index);
+  }
+
+  /** A former member that slept through the change: where the others that it knows of are gone, too, it hears of it from nobody else. */
+  #mayTakeItselfForMember({ nodeId, clusterId, opened }: PeerHello): boolean {
+    if (clusterId === undefined || opened.configurationId >= this.configurationId) return false;
+    return !this.#configuration?.members.some(({ id }) => id === nodeId);
   }
 
   /** Tells the present configuration to a node, once a tick at the most. */

@@ -49,6 +49,27 @@ describe('newcomers get all data before they become members', () => {
     }
   });
 
+  it.each(['log', 'state'])(
+    'a former member that slept through the change of all others comes back by the %s',
+    (way) => {
+      const { cluster, leader, client } = filled(100);
+      const former = all.find((id) => id !== leader) as NodeId;
+      if (way === 'log') client.putAcknowledged(leader, 'k', 'v');
+      cluster.crash(former);
+      for (let nth = 0; way === 'state' && nth < 60; nth++) client.putAcknowledged(leader, `later ${nth}`, 'x');
+      for (const id of [4, 5, 6]) cluster.start(id);
+      fillUntilDone(cluster, leader, [4, 5, 6]);
+      cluster.reconfigureTo(leader, [4, 5, 6]);
+      for (const id of all) if (id !== former) cluster.crash(id);
+      cluster.start(former);
+      const next = cluster.elect();
+      fillUntilDone(cluster, next, [4, 5, 6, former]);
+      expect(cluster.replica(former).status()).toMatchObject({ state: 'standby', configurationId: 2 });
+      cluster.reconfigureTo(next, [4, 5, 6, former]);
+      cluster.converge(4, 5, 6, former);
+    },
+  );
+
   it('goes on after a crash of the newcomer, and with another member than it began with', () => {
     const { cluster, leader } = filled(140);
     fillPartly(cluster, leader, 20);
