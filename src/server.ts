@@ -253,8 +253,8 @@ class Node implements RunningNode {
     return new Gateway({
       ...(openFiles !== undefined && { limits: limitsFor(openFiles) }),
       hello: () => {
-        const { nodeId, clusterId } = this.#replica.hello();
-        return { protocolVersion, kv: true, nodeId, clusterId };
+        const { nodeId, clusterName, clusterId } = this.#replica.hello();
+        return { protocolVersion, kv: true, nodeId, clusterName, clusterId };
       },
       onRequests: (connection, requests) => this.#onRequests(connection, requests),
       onClosed: ({ id }) => {

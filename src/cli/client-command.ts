@@ -39,7 +39,7 @@ export abstract class ClientCommand extends BaseCommand {
   /** Connects, runs `use`, and closes the connection whatever happens. One deadline spans all of it. */
   protected async withClient<Result>(flags: ClientFlags, use: (session: Session) => Promise<Result>): Promise<Result> {
     const cluster = this.findCluster(flags);
-    const { endpoints, timeoutMs } = resolveConnection({
+    const { endpoints, timeoutMs, clusterName } = resolveConnection({
       flags,
       environment: { KV_ENDPOINTS: process.env['KV_ENDPOINTS'] },
       cluster,
@@ -47,7 +47,11 @@ export abstract class ClientCommand extends BaseCommand {
     });
     const deadlineMs = performance.now() + timeoutMs;
     const { KvClient } = await import('../client/client.ts');
-    const client = await KvClient.connect({ endpoints: [...endpoints], timeoutMs });
+    const client = await KvClient.connect({
+      endpoints: [...endpoints],
+      timeoutMs,
+      ...(clusterName !== undefined && { clusterName }),
+    });
     try {
       return await use({
         client,

@@ -23,11 +23,19 @@ export interface Connection {
   /** "host:port", each once. */
   readonly endpoints: readonly string[];
   readonly timeoutMs: number;
+  /** What the nodes at the endpoints have to be of, where these are those of a cluster file: another cluster may have taken over an address. */
+  readonly clusterName: string | undefined;
 }
 
 /** Order: flags, environment, cluster file, defaults. Throws {@link InputError}. */
 export function resolveConnection(sources: ConnectionSources): Connection {
-  return { endpoints: endpointsOf(sources), timeoutMs: timeoutOf(sources) };
+  const named = namedEndpointsOf(sources);
+  const { cluster } = sources;
+  return {
+    endpoints: named ?? [...cluster.nodes.values()],
+    timeoutMs: timeoutOf(sources),
+    clusterName: named === undefined && cluster.path !== undefined ? cluster.name : undefined,
+  };
 }
 
 /** Reads `host:port,host:port`. Throws {@link InputError}; `what` says where the list comes from. */
@@ -41,11 +49,12 @@ export function parseEndpoints(text: string, what: string): string[] {
   return [...new Set(items.map((item) => canonicalAddress(item, `${what}:`)))];
 }
 
-function endpointsOf({ flags, environment, cluster }: ConnectionSources): readonly string[] {
+/** Those of a flag or the environment. */
+function namedEndpointsOf({ flags, environment }: ConnectionSources): readonly string[] | undefined {
   if (flags.endpoints !== undefined) return parseEndpoints(flags.endpoints, '--endpoints');
   const variable = environment.KV_ENDPOINTS;
   if (variable !== undefined && variable !== '') return parseEndpoints(variable, 'KV_ENDPOINTS');
-  return [...cluster.nodes.values()];
+  return undefined;
 }
 
 function timeoutOf({ flags, cluster, fallbackTimeoutMs }: ConnectionSources): number {

@@ -19,7 +19,7 @@ export interface StatusReport {
 }
 
 /** One node in a {@link StatusReport}. What is undefined is not known, mostly since the node did not answer. */
-export type StatusOfNode = Omit<MemberStatus, 'configurationId'>;
+export type StatusOfNode = Omit<MemberStatus, 'configurationId' | 'storageId'>;
 
 /** So many entries behind is the way of things under load. */
 const lagToTell = 1000;

@@ -19,6 +19,7 @@ import { GetCall, type KvValue, type OwnBytes } from './get-call.ts';
 import {
   type Bytes,
   checkCallOptions,
+  checkedClusterName,
   checkedConfigurationId,
   checkedConsistency,
   checkedCount,
@@ -61,6 +62,8 @@ const pagePairs = pairsPerAnswerMax;
 export interface KvClientOptions {
   /** "host:port" of some nodes, tried in this order. The client learns of the others from them. */
   readonly endpoints: readonly string[];
+  /** The name of the cluster that is meant: nodes of another one at these endpoints will not do. Without it, any will. */
+  readonly clusterName?: string;
   /** How long a call may take unless it says otherwise, milliseconds: 1 to 3,600,000; 5,000 by default. */
   readonly timeoutMs?: number;
   /** Most writes without an answer: 1 to 4,096; 1,024 by default. */
@@ -185,6 +188,7 @@ export class KvClient {
     this.#requests = new Requests({
       endpoints: this.#endpoints,
       connectTimeoutMs: Math.max(connectTimeoutMsMin, Math.min(this.#timeoutMs / 3, connectTimeoutMsMax)),
+      clusterName: checkedClusterName(options.clusterName),
       isPinned: false,
       wake: () => this.#sweeper.wake(),
     });
@@ -523,7 +527,7 @@ const readNames: readonly (keyof ReadOptions)[] = [...callNames, 'consistency'];
 const listNames: readonly (keyof ListOptions)[] = [...readNames, 'limit', 'after'];
 const fillNames: readonly (keyof FillOptions)[] = [...callNames, 'ifConfigurationId'];
 const reconfigureNames: readonly (keyof ReconfigureOptions)[] = [...fillNames, 'fillTimeoutMs'];
-const optionNames = ['endpoints', 'timeoutMs', 'outstandingWritesMax', 'queuedWritesMax'] as const;
+const optionNames = ['endpoints', 'clusterName', 'timeoutMs', 'outstandingWritesMax', 'queuedWritesMax'] as const;
 const listTooLong = `there are over ${listPairsMax} pairs: give a limit or a longer prefix, or use scan`;
 
 function watchLimitsOf(options: WatchOptions | undefined): WatchLimits {

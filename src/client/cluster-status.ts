@@ -26,6 +26,8 @@ export interface MemberStatus {
   readonly lag: number | undefined;
   /** True if a member came with another data directory than it votes with: it takes no part. */
   readonly hasOtherDirectory: boolean;
+  /** The data directory that a member votes with, where that is known; of another node the one that it has. */
+  readonly storageId: string | undefined;
   /** Below this its log is trimmed. */
   readonly trimmedIndex: number | undefined;
   /** Nodes that it has a link with. */
@@ -125,6 +127,7 @@ function summary(found: ReadonlyMap<number, NodeStatus>): ClusterStatus {
       return {
         ...memberStatus(id, address, status, roleOf(id, leader, status), decidedIndex),
         isMember: true,
+        storageId,
         hasOtherDirectory: storageId !== undefined && status?.storageId !== undefined && storageId !== status.storageId,
       };
     });
@@ -160,6 +163,7 @@ function memberStatus(
     configurationId: status?.configurationId,
     lag: status && Math.max(0, decidedIndex - status.decidedIndex),
     hasOtherDirectory: false,
+    storageId: status?.storageId,
     trimmedIndex: status?.trimmedIndex,
     connected: status?.connected,
     catchUp: status?.catchUp,

@@ -11,6 +11,8 @@ const linkPatienceMs = 2000;
 const lookMs = 250;
 /** How long a newcomer may take to answer, milliseconds. */
 const lookTimeoutMsMax = 1000;
+/** One that was reached, and is not for so long, is told of. */
+const silenceMs = 5000;
 /** Whoever received no more than this had the data before. */
 const fewBytes = 1024 * 1024;
 
@@ -38,6 +40,8 @@ export interface Filling {
   readonly fillTimeoutMs: number;
   /** Called each time the newcomers were asked, with the answers of those that did. */
   readonly onLook?: (statuses: readonly NodeStatus[]) => void;
+  /** Called when one that was reached has not been for five seconds. */
+  readonly onSilent?: (newcomer: NewcomerFilling) => void;
 }
 
 /**
@@ -54,7 +58,7 @@ export async function fillNewcomers(client: FillingClient, filling: Filling): Pr
   };
   const deadlineMs = performance.now() + fillTimeoutMs;
   const look = new Look(client, filling);
-  const reached = new Set<number>();
+  const links = new Links(filling.onSilent);
   let firstMs: number | undefined;
   for (;;) {
     const newcomers = await client.fill(nodes, options);
@@ -64,10 +68,39 @@ export async function fillNewcomers(client: FillingClient, filling: Filling): Pr
     const nowMs = performance.now();
     // The first step has them dialled: only from its answer on do they have time.
     firstMs ??= nowMs;
-    for (const { id, isLinked } of newcomers) if (isLinked) reached.add(id);
-    if (nowMs - firstMs >= linkPatienceMs && newcomers.some(({ id }) => !reached.has(id))) return;
-    if (nowMs >= deadlineMs) throw notFilled(lacking, fillTimeoutMs);
+    links.note(newcomers, nowMs);
+    if (nowMs - firstMs >= linkPatienceMs && newcomers.some(({ id }) => !links.wasReached(id))) return;
+    if (nowMs >= deadlineMs) throw notFilled(lacking, newcomers, fillTimeoutMs);
     await delay(Math.min(stepMs, deadlineMs - nowMs));
+  }
+}
+
+/** Which newcomers the node that is asked has a link with. */
+class Links {
+  readonly #onSilent: Filling['onSilent'];
+  /** When it was seen last. */
+  readonly #seenMs = new Map<number, number>();
+  readonly #told = new Set<number>();
+
+  constructor(onSilent: Filling['onSilent']) {
+    this.#onSilent = onSilent;
+  }
+
+  wasReached(id: number): boolean {
+    return this.#seenMs.has(id);
+  }
+
+  note(newcomers: readonly NewcomerFilling[], nowMs: number): void {
+    for (const newcomer of newcomers) {
+      const { id, isLinked } = newcomer;
+      if (isLinked) {
+        this.#seenMs.set(id, nowMs);
+        this.#told.delete(id);
+      } else if (nowMs - (this.#seenMs.get(id) ?? nowMs) >= silenceMs && !this.#told.has(id)) {
+        this.#told.add(id);
+        this.#onSilent?.(newcomer);
+      }
+    }
   }
 }
 
@@ -114,8 +147,15 @@ class Look {
   }
 }
 
-function notFilled(ids: readonly number[], timeoutMs: number): KvError {
+function notFilled(ids: readonly number[], newcomers: readonly NewcomerFilling[], timeoutMs: number): KvError {
   const who = ids.length > 1 ? `nodes ${ids.join(', ')} do` : `node ${ids.join(', ')} does`;
-  const problem = `${who} not have all data after ${timeoutMs / 1000} s: nothing was changed; ask again, and it goes on from there`;
+  const away = newcomers.find(({ id, isLinked }) => ids.includes(id) && !isLinked);
+  const next = away === undefined ? 'ask again, and it goes on from there' : silentNewcomer(away);
+  const problem = `${who} not have all data after ${timeoutMs / 1000} s: nothing was changed; ${next}`;
   return new KvError('timeout', problem, 'notApplied');
+}
+
+/** What to say of one that is not reached any more. */
+export function silentNewcomer({ id, address }: NewcomerFilling): string {
+  return `node ${id}${address === undefined ? '' : ` at ${address}`} is not reached any more: start it again, and it goes on from there`;
 }

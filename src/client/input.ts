@@ -106,6 +106,11 @@ export function checkedTtlMs(ttlMs: number | undefined): number | undefined {
   throw notApplied('invalid', `ttlMs is ${shown(ttlMs)}: give whole milliseconds from ${ttlMsMin} to ${ttlMsMax}`);
 }
 
+export function checkedClusterName(name: string | undefined): string | undefined {
+  if (name === undefined || (typeof name === 'string' && name !== '')) return name;
+  throw notApplied('invalid', `clusterName is ${shown(name)}: give the name of the cluster, as in kv.json`);
+}
+
 /** A whole number from 1 to `max`. */
 export function checkedCount(count: number, max: number, what: string): number {
   if (Number.isInteger(count) && count >= 1 && count <= max) return count;

@@ -57,13 +57,19 @@ export class KeptKey {
   }
 
   async #renewAgainAndAgain(): Promise<void> {
-    let isFailing = false;
-    while (await this.#pause(isFailing ? pauseMs : this.#ttlMs / renewalsPerTtl)) {
+    /** Since the last renewal: it says more than those whose time was short. */
+    let firstProblem: KvError | undefined;
+    while (await this.#pause(firstProblem ? pauseMs : this.#ttlMs / renewalsPerTtl)) {
       const sentMs = performance.now();
       const problem = await this.#renew(sentMs);
-      if (problem === undefined) this.#keptUntilMs = this.#keptFrom(sentMs);
-      else if (isFinal(problem) || performance.now() >= this.#keptUntilMs) return this.#lose(problem);
-      isFailing = problem !== undefined;
+      if (problem === undefined) {
+        this.#keptUntilMs = this.#keptFrom(sentMs);
+        firstProblem = undefined;
+        continue;
+      }
+      firstProblem ??= problem;
+      if (isFinal(problem)) return this.#lose(problem);
+      if (performance.now() >= this.#keptUntilMs) return this.#lose(firstProblem);
     }
   }
 

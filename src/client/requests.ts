@@ -23,6 +23,8 @@ export interface RequestsOptions {
   readonly endpoints: Endpoints;
   /** How long an endpoint may take to say hello. */
   readonly connectTimeoutMs: number;
+  /** Nodes of a cluster of another name will not do. */
+  readonly clusterName?: string | undefined;
   /** True: only these endpoints, each tried once. False: those learned from nodes too, until the deadline. */
   readonly isPinned: boolean;
   /** Called when there is something to watch: makes sure that `sweep` is called. */

@@ -11,6 +11,8 @@ export interface RouterOptions {
   readonly endpoints: Endpoints;
   /** How long an endpoint may take to say hello. */
   readonly connectTimeoutMs: number;
+  /** Nodes of a cluster of another name will not do; undefined: any name will. */
+  readonly clusterName?: string | undefined;
 }
 
 export interface RouterEvents {
@@ -28,6 +30,7 @@ export interface RouterEvents {
 export class Router {
   readonly #endpoints: Endpoints;
   readonly #connectTimeoutMs: number;
+  readonly #clusterName: string | undefined;
   readonly #events: RouterEvents;
   readonly #connectionEvents: ConnectionEvents;
   readonly #pacing = new Pacing();
@@ -43,6 +46,7 @@ export class Router {
   constructor(options: RouterOptions, events: RouterEvents) {
     this.#endpoints = options.endpoints;
     this.#connectTimeoutMs = options.connectTimeoutMs;
+    this.#clusterName = options.clusterName;
     this.#events = events;
     this.#connectionEvents = {
       onReady: (connection) => this.#onReady(connection),
@@ -163,6 +167,11 @@ export class Router {
   #isOfOtherCluster(connection: Connection): boolean {
     const { endpoint, hello } = connection;
     const clusterId = hello?.clusterId;
+    if (this.#clusterName !== undefined && hello?.clusterName !== this.#clusterName) {
+      const message = `${endpoint} is of cluster "${hello?.clusterName}", not of "${this.#clusterName}"`;
+      this.#cut(connection, { kind: 'notKvNode', message });
+      return true;
+    }
     if (!this.#isProven) this.#clusterId = clusterId;
     if (clusterId === this.#clusterId) return false;
     const [kind, what] =

@@ -165,10 +165,13 @@ export class Reconfigurations {
     const { tick, electionTimeoutTicks } = this.#view;
     pending.sinceTick ??= tick;
     const isPatient = tick - pending.sinceTick < timeoutsToMeet * electionTimeoutTicks;
-    const problem =
-      this.#unfitProblem(pending.nodes, configuration) ??
-      (isPatient ? undefined : (this.#missingProblem(pending.nodes) ?? this.#reachProblem(pending.nodes)));
-    return problem === undefined ? undefined : failure('unreachable', 'notApplied', problem);
+    const unfit = this.#unfitProblem(pending.nodes, configuration);
+    if (unfit !== undefined) return failure('unreachable', 'notApplied', unfit);
+    if (isPatient) return undefined;
+    const problem = this.#missingProblem(pending.nodes) ?? this.#reachProblem(pending.nodes);
+    if (problem === undefined) return undefined;
+    // What one that is cut off does not reach others may: the one who asks goes on to them.
+    return failure(this.#isCutOff(configuration) ? 'noMajority' : 'unreachable', 'notApplied', problem);
   }
 
   /** True while a proposal for it may yet be decided. One of two copies may have come back, and the other be in the log. */
@@ -211,6 +214,13 @@ export class Reconfigurations {
     if (2 * (nodes.length - away.length) > nodes.length) return undefined;
     const names = away.map(({ id }) => id).join(', ');
     return `of the next ${nodes.length} members no majority is within the reach of node ${this.#view.nodeId}: it has no link to ${names}`;
+  }
+
+  /** No majority of the present members is within reach of this node. */
+  #isCutOff({ members }: Configuration): boolean {
+    const { nodeId, isConnected } = this.#view;
+    const there = members.filter(({ id }) => id === nodeId || isConnected(id));
+    return 2 * there.length <= members.length;
   }
 
   #busy(): Failure {

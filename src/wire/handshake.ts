@@ -19,6 +19,8 @@ export interface ClientHello {
   /** Tells a kv node from anything else that answers on a port. */
   readonly kv: true;
   readonly nodeId: number;
+  /** Of the cluster that it belongs to, or is to form. */
+  readonly clusterName: string;
   /** Undefined while the node belongs to no cluster yet. */
   readonly clusterId: string | undefined;
 }
@@ -118,6 +120,7 @@ export function decodeClientHello(text: string): ClientHello {
     protocolVersion: readVersion(fields),
     kv,
     nodeId: fields.integer('nodeId', 1),
+    clusterName: fields.text('clusterName', clusterNameTextMax),
     clusterId: fields.optionalText('clusterId', 16, clusterIdPattern),
   };
   fields.end();

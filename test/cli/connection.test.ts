@@ -24,6 +24,16 @@ describe('resolveConnection', () => {
     ]);
   });
 
+  test('nodes are to be of the cluster of the file where it is the file that names them', () => {
+    const named = { ...file, path: '/a/kv.json', name: 'shop' };
+    const clusterName = (cluster: ClusterDescription, flags = {}, environment = {}) =>
+      resolveConnection({ flags, environment, cluster }).clusterName;
+    expect(clusterName(named)).toBe('shop');
+    expect(clusterName(named, { endpoints: 'flag:1' })).toBeUndefined();
+    expect(clusterName(named, {}, { KV_ENDPOINTS: 'variable:1' })).toBeUndefined();
+    expect(clusterName(defaultCluster)).toBeUndefined();
+  });
+
   test('the timeout is that of the flag, else of the file, else of the command, else 5 s', () => {
     const timeout = (sources: object) =>
       resolveConnection({ flags: {}, environment: {}, cluster: file, ...sources }).timeoutMs;

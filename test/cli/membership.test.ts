@@ -93,7 +93,10 @@ describe('before anything is changed', () => {
     // Whoever goes may be down.
     expect(codes(status(member(1), member(2), member(3, down)), '1,2,4=h:4', [answer(4)])).toEqual([]);
     // It runs at the address that it is to be given.
-    expect(codes(status(member(1), member(2), member(3, down)), '1,2,3=h:33', [answer(3)])).toEqual([]);
+    expect(codes(status(member(1), member(2), member(3, down)), '1,2,3=h:33', [answer(3, { clusterId })])).toEqual([]);
+    const withDirectory = member(3, { ...down, storageId: 'd3' });
+    const moved = answer(3, { clusterId, storageId: 'd3' });
+    expect(codes(status(member(1), member(2), withDirectory), '1,2,3=h:33', [moved])).toEqual([]);
   });
 
   test.each<[string, ClusterStatus, string, Answer[], string[]]>([
@@ -144,6 +147,21 @@ describe('before anything is changed', () => {
       ['notReachable'],
     ],
     ['a silent new address', sound, '1,2,3=h:33', [{ ...silent(3), address: 'h:33' }], ['memberDown']],
+    ['an empty directory at a new address', sound, '1,2,3=h:33', [answer(3)], ['otherDirectory!']],
+    [
+      'another directory of this cluster at a new address',
+      status(member(1), member(2), member(3, { ...down, storageId: 'd3' })),
+      '1,2,3=h:33',
+      [answer(3, { clusterId, storageId: 'e3' })],
+      ['otherDirectory!'],
+    ],
+    [
+      'one of another cluster at new addresses, of most members',
+      sound,
+      '1,2=h:22,3=h:33',
+      [answer(2, { clusterId: 'ffeeddccbbaa9988' }), answer(3)],
+      ['noMajority!', 'otherCluster!', 'otherDirectory!'],
+    ],
     ['somebody else at a new address', sound, '1,2,3=h:33', [answer(3, { nodeId: 8 })], ['otherNode!']],
   ])('%s', (_, cluster, list, answers, expected) => {
     expect(codes(cluster, list, answers)).toEqual(expected);
@@ -213,7 +231,9 @@ describe('how far newcomers are', () => {
     const statusOf = async () => told as never;
     const events: CatchUpProgress[] = [];
     const onProgress = (progress: CatchUpProgress) => events.push(progress);
-    const filling = fillNewcomers({ fill, statusOf }, plan, { timeoutMs: 1000, fillTimeoutMs: 60_000, onProgress });
+    const filling = fillNewcomers({ fill, statusOf }, plan, {
+      ...{ timeoutMs: 1000, fillTimeoutMs: 60_000, onProgress, onMessage: () => {} },
+    });
     await expect(filling).rejects.toThrow(
       'node 4 has no room for the state: it takes about 12.0 MiB, and 5.0 MiB are left: nothing was changed; give it more room',
     );

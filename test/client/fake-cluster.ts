@@ -138,6 +138,7 @@ export class FakeNode {
   readonly id: number;
   script: Script = () => 'serve';
   status: Partial<NodeStatus> = {};
+  clusterName = 'fake';
   clusterId: string | undefined = fakeClusterId;
   /** False: connections are taken, but nothing is said on them. */
   saysHello = true;
@@ -207,7 +208,10 @@ export class FakeNode {
     this.connectionCount++;
     socket.on('message', (data) => this.#onFrame(socket, data as Buffer));
     const { clusterId } = this;
-    if (this.saysHello) socket.send(encodeClientHello({ protocolVersion, kv: true, nodeId: this.id, clusterId }));
+    if (this.saysHello)
+      socket.send(
+        encodeClientHello({ protocolVersion, kv: true, nodeId: this.id, clusterName: this.clusterName, clusterId }),
+      );
   }
 
   #onFrame(socket: WebSocket, frame: Buffer): void {

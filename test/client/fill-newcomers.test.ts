@@ -50,9 +50,20 @@ test('one that was reached once is waited for, and nothing is proposed when the 
   await expect(fillNewcomers(client, { nodes, fillTimeoutMs: 3000 })).rejects.toMatchObject({
     code: 'timeout',
     outcome: 'notApplied',
-    message: 'node 4 does not have all data after 3 s: nothing was changed; ask again, and it goes on from there',
+    message:
+      'node 4 does not have all data after 3 s: nothing was changed; ' +
+      'node 4 is not reached any more: start it again, and it goes on from there',
   });
 });
+
+test('one that is reached no more for a while is told of once, and again when that comes again', async () => {
+  const silences: number[] = [];
+  const linkedAt = (count: number) => count < 5 || (count > 60 && count < 65);
+  const client = clientOf((count) => [{ ...linked, isLinked: linkedAt(count), isFilled: count > 125 }]);
+  const onSilent = ({ id }: NewcomerFilling) => silences.push(id);
+  await fillNewcomers(client, { nodes, fillTimeoutMs: 60_000, onSilent });
+  expect(silences).toEqual([4, 4]);
+}, 30_000);
 
 describe('room', () => {
   test('one that is full with what it took is not filled, however much it has', async () => {

@@ -117,3 +117,20 @@ it('a client that connected before its cluster was formed knows it again', async
   await expect(client.put('k', 'w')).rejects.toThrow('is of cluster ffffffffffffffff, this client works with cluster');
   expect(node.requests.length).toBe(seen);
 });
+
+it('a node of a cluster of another name than the one that is meant will not do, and is gone past', async () => {
+  const { cluster, client, second } = await start({ clusterName: 'fake' });
+  await client.put('k', 'v');
+  await client.close();
+  second.clusterName = 'other';
+  const before = second.requests.length;
+  const endpoints = [second.address, ...cluster.addresses];
+  const again = await KvClient.connect({ endpoints, clusterName: 'fake' });
+  cleanups.push(() => again.close());
+  await again.put('k', 'w');
+  expect(second.requests.length).toBe(before);
+  await expect(KvClient.connect({ endpoints: [second.address], clusterName: 'fake' })).rejects.toMatchObject({
+    ...{ code: 'notKvNode', outcome: 'notApplied', message: `${second.address} is of cluster "other", not of "fake"` },
+  });
+  await expect(KvClient.connect({ endpoints, clusterName: '' })).rejects.toMatchObject({ code: 'invalid' });
+});

@@ -45,7 +45,7 @@ describe('a client connection', () => {
     const node = await TestNode.start(2);
     const client = await rawSocket(node.address, clientPath);
     await until(() => expect(client.texts).toHaveLength(1));
-    const hello = { protocolVersion: 3, kv: true, nodeId: 2, clusterId };
+    const hello = { protocolVersion: 3, kv: true, nodeId: 2, clusterName: 'test', clusterId };
     expect(decodeClientHello(client.texts[0] ?? '')).toEqual(hello);
   });
 
@@ -87,9 +87,9 @@ describe('a client connection', () => {
   });
 
   it.each([
-    ['malformed', sealed(Uint8Array.of(2, 0, 0, 0, 0, 5, 5, 99)), /^malformed: unknown code 99/],
-    ['damaged', Uint8Array.of(2, 0, 0, 0, 0, 5, 5, 99), /^malformed: a frame was damaged on its way/],
-    ['of another version', Uint8Array.of(3), /protocol version 3/],
+    ['malformed', sealed(Uint8Array.of(3, 0, 0, 0, 0, 5, 5, 99)), /^malformed: unknown code 99/],
+    ['damaged', Uint8Array.of(3, 0, 0, 0, 0, 5, 5, 99), /^malformed: a frame was damaged on its way/],
+    ['of another version', Uint8Array.of(4), /protocol version 4/],
     ['text', 'hello', /a text frame where requests are due/],
     ['oversized', new Uint8Array(50_001), /Max payload size exceeded/],
   ])('with a frame that is %s is ended, and no other', async (_, frame, reason) => {
@@ -161,7 +161,7 @@ describe('the port', () => {
     const node = await TestNode.start(3);
     const response = await fetch(`http://${node.address}/health`);
     expect(response.status).toBe(200);
-    expect(await response.json()).toEqual({ protocolVersion: 3, kv: true, nodeId: 3, clusterId });
+    expect(await response.json()).toEqual({ protocolVersion: 3, kv: true, nodeId: 3, clusterName: 'test', clusterId });
   });
 
   it.each([

@@ -374,7 +374,7 @@ describe('a handshake', () => {
     const two = await TestNode.start(2);
     const newcomer = await rawPeer(two, helloOf(4, { clusterId: undefined }));
     await until(() => expect(two.events).toEqual(['+4']));
-    newcomer.socket.send(sealed(Uint8Array.of(2, 0, 0, 0, 0, ...new Uint8Array(8), 1, 1, 9, 0)));
+    newcomer.socket.send(sealed(Uint8Array.of(3, 0, 0, 0, 0, ...new Uint8Array(8), 1, 1, 9, 0)));
     await until(() => expect(two.rounds(4)).toEqual([9]));
   });
 
@@ -444,8 +444,8 @@ describe('trouble on one link', () => {
   it.each([
     ['a malformed frame', Uint8Array.of(1, 2, 3), /^malformed/],
     ['a frame of another protocol version', Uint8Array.of(7, 0, 0, 0, 0, 0, 0, 0, 0), /protocol version 7/],
-    ['a frame of another cluster', sealed(Uint8Array.of(2, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1)), /different clusters/],
-    ['a damaged frame', Uint8Array.of(2, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), /a frame was damaged on its way/],
+    ['a frame of another cluster', sealed(Uint8Array.of(3, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1)), /different clusters/],
+    ['a damaged frame', Uint8Array.of(3, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), /a frame was damaged on its way/],
     ['a second hello', encodePeerHello(helloOf(3)), /second hello/],
     ['an oversized frame', new Uint8Array(100_001), /Max payload size exceeded/],
   ])('(%s) ends that link and no other', async (_, frame, reason) => {

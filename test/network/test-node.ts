@@ -109,7 +109,13 @@ export class TestNode {
       limits: options.limits ?? {},
     });
     this.gateway = new Gateway({
-      hello: () => ({ protocolVersion: 3, kv: true, nodeId: id, clusterId: this.hello.clusterId }),
+      hello: () => ({
+        protocolVersion: 3,
+        kv: true,
+        nodeId: id,
+        clusterName: this.hello.clusterName,
+        clusterId: this.hello.clusterId,
+      }),
       onRequests: options.onRequests ?? (() => {}),
       onClosed: (connection) => this.closedClients.push(connection.id),
       onPeer: (socket, request) => {

@@ -1,3 +1,4 @@
+import { renameSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { KvClient, type KvClientOptions } from '../../src/client/client.ts';
 import { KvError } from '../../src/client/errors.ts';
@@ -192,6 +193,38 @@ describe('kv member', () => {
     expect(JSON.parse(quick.stdout)).toMatchObject({ configurationId: 3, members: [1, 2, 3, 4, 5], complete: false });
     expect(quick.code).toBe(0);
     await cluster.until(isMember(5));
+  });
+
+  test('that is repeated waits for who is not complete, and does not call complete what is not', async () => {
+    cluster = await ProcessCluster.create([1, 2, 3], [4]);
+    await cluster.start(1, 2, 3, 4);
+    const large = 'x'.repeat(100_000);
+    for (let nth = 0; nth < 40; nth++) await cluster.kv('put', `k${nth}`, large);
+    expect(await cluster.kv('member', 'add', at(4), '--no-wait')).toMatchObject({ code: 0 });
+    const again = await cluster.kv('reconfigure', '1,2,3,4', '--json');
+    expect(again.code).toBe(0);
+    expect(JSON.parse(again.stdout)).toMatchObject({ members: [1, 2, 3, 4], complete: true, warnings: [] });
+    const { members } = await cluster.status();
+    expect(members.every(({ state }) => state === 'member')).toBe(true);
+    await cluster.kill(4);
+    const without = await cluster.kv('reconfigure', '1,2,3,4', '--json');
+    expect(without.code).toBe(0);
+    expect(JSON.parse(without.stdout)).toMatchObject({ complete: false });
+    expect(without.stderr).toMatch(/^warning: node 4 .* does not answer/);
+    for (const id of [2, 3]) await cluster.kill(id);
+    expectRefusal(await cluster.kv('reconfigure', '1,2,3,4', '--timeout', '2s'), 5, /no majority/);
+  });
+
+  test('does not take another directory for a member that moved', async () => {
+    cluster = await ProcessCluster.create([1, 2, 3], [4]);
+    await cluster.start(1, 2, 3);
+    await cluster.kv('put', 'k', 'v');
+    await cluster.stop(3);
+    const moved = `3=${cluster.address(4)}`;
+    renameSync(cluster.dataDirectory(3), `${cluster.dataDirectory(3)}-old`);
+    await cluster.startWith(3, '--address', cluster.address(4));
+    expectRefusal(await cluster.kv('reconfigure', `1,2,${moved}`, '--force'), 4, /runs with another data directory/);
+    expect((await cluster.status()).configurationId).toBe(1);
   });
 });
 

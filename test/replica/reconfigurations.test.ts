@@ -73,6 +73,20 @@ describe('the node that proposes a reconfiguration looks for itself', () => {
     cluster.reconfigureTo(leader, [leader, first, second]);
   });
 
+  it('says that another node had better be asked where it is cut off itself', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const [cutOff, other] = others(cluster, leader) as [NodeId, NodeId];
+    cluster.cut([cutOff], [leader, other]);
+    const ask = cluster.reconfigure(cutOff, [leader, other, 4], 600_000);
+    cluster.start(4);
+    cluster.timeouts(patience + 5);
+    expect(ask.answer).toMatchObject({
+      ...{ type: 'failed', code: 'noMajority', outcome: 'notApplied', message: expect.stringContaining('no link to') },
+    });
+    cluster.reconfigureTo(other, [leader, other, 4]);
+  });
+
   it('refuses what was meant for a configuration that is over', () => {
     const cluster = new Cluster([1, 2, 3]);
     const leader = cluster.elect();

@@ -90,7 +90,7 @@ describe('the hello to a client', () => {
   it('comes back as it was sent', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1 }), fc.option(clusterId, { nil: undefined }), (nodeId, id) => {
-        const sent = { protocolVersion: 3, kv: true as const, nodeId, clusterId: id };
+        const sent = { protocolVersion: 3, kv: true as const, nodeId, clusterName: 'n', clusterId: id };
         expect(decodeClientHello(encodeClientHello(sent))).toEqual(sent);
       }),
     );

@@ -64,7 +64,7 @@ export async function changeMembers(
   const change = changeOf(plan, warnings);
   const report = new MembershipReport(options.output);
   if (options.isDryRun) return report.dryRun(change);
-  if (changesNothing(plan)) return report.done(change, true);
+  if (changesNothing(plan)) return awaitFormer(client, change, joiningIn(plan, status), options.waitTimeoutMs, report);
   if (options.mayAsk && canAsk() && !(await askYesNo('Change the members?'))) {
     throw new CommandError('conditionFailed', 'declined', 'nothing was changed');
   }
@@ -95,12 +95,44 @@ async function look(
   { isForced, waitTimeoutMs }: ChangeOptions,
 ): Promise<string[]> {
   const problems = await problemsOf(client, plan, status, timeoutMs);
-  if (changesNothing(plan)) return [];
+  if (changesNothing(plan)) {
+    // Those that are not complete yet are waited for.
+    const lasting = stopAt(
+      problems.filter(({ code }) => code !== 'memberIncomplete'),
+      true,
+    );
+    for (const warning of lasting) printMessage(`warning: ${warning}`);
+    return lasting;
+  }
   const note = waitTimeoutMs === undefined ? pauseNote(plan, status) : undefined;
   const warnings = [...stopAt(problems, isForced), ...(note === undefined ? [] : [note])];
   for (const line of describePlan(plan)) printMessage(line);
   for (const warning of warnings) printMessage(`  warning: ${warning}`);
   return warnings;
+}
+
+/** Members that do not have all data yet, of a change that was made before. */
+function joiningIn(plan: ReconfigurationPlan, status: ClusterStatus): number[] {
+  const isIn = (id: number) => plan.nodes.some((node) => node.id === id);
+  return status.members.flatMap(({ id, isMember, state }) => (isMember && isIn(id) && state === 'joining' ? [id] : []));
+}
+
+/** The members are those already: what is left of a change that was made before is waited for. */
+async function awaitFormer(
+  client: MembershipSession['client'],
+  change: MembershipChange,
+  joining: readonly number[],
+  waitTimeoutMs: number | undefined,
+  report: MembershipReport,
+): Promise<void> {
+  const areAllThere = change.warnings.length === 0;
+  if (joining.length === 0 || waitTimeoutMs === undefined) {
+    return report.done(change, areAllThere && joining.length === 0);
+  }
+  const former = { ...change, added: joining };
+  await report.decided(former);
+  await wait(client, former, waitTimeoutMs, report);
+  await report.done(former, areAllThere);
 }
 
 /** What speaks against the change after a long fill: a node that is just being started again is worth a moment. */
@@ -136,7 +168,11 @@ async function fill(
 ): Promise<void> {
   await report.filling(plan.added.map(({ id }) => id));
   try {
-    await fillNewcomers(client, plan, { ...timeouts, onProgress: (progress) => report.progress(progress) });
+    await fillNewcomers(client, plan, {
+      ...timeouts,
+      onProgress: (progress) => report.progress(progress),
+      onMessage: (line) => report.message(line),
+    });
   } finally {
     report.clear();
   }

@@ -31,9 +31,9 @@ export function findProblems(plan: ReconfigurationPlan, status: ClusterStatus, a
     ...addressProblems(plan, status),
     ...answers.filter(({ id }) => isAdded(plan, id)).flatMap((answer) => newcomerProblems(answer, status)),
     ...loopbackProblems(plan, staying),
-    ...majorityProblems(plan, staying, answers),
-    ...staying.filter(({ id }) => !hasMoved(id, answers)).flatMap(stayerProblems),
-    ...answers.filter(({ id }) => !isAdded(plan, id)).flatMap(movedProblems),
+    ...majorityProblems(plan, status, answers),
+    ...staying.filter(({ id }) => !isAsked(plan, id, answers)).flatMap(stayerProblems),
+    ...answers.filter(({ id }) => !isAdded(plan, id)).flatMap((answer) => movedProblems(answer, status)),
   ];
 }
 
@@ -117,15 +117,12 @@ function fullProblems(id: number, { clusterId, space }: NodeStatus): Problem[] {
   return [{ isUnsafe: false, exit: 'overLimit', code: 'noSpace', message }];
 }
 
-function majorityProblems(
-  plan: ReconfigurationPlan,
-  staying: readonly MemberStatus[],
-  answers: readonly Answer[],
-): Problem[] {
+function majorityProblems(plan: ReconfigurationPlan, status: ClusterStatus, answers: readonly Answer[]): Problem[] {
   const away = plan.nodes.filter(({ id }) => {
     const answer = answers.find((one) => one.id === id);
-    if (answer) return answer.status?.nodeId !== id;
-    const member = staying.find((one) => one.id === id);
+    if (answer)
+      return answer.status?.nodeId !== id || (!isAdded(plan, id) && otherNodeProblem(answer, status) !== undefined);
+    const member = status.members.find((one) => one.isMember && one.id === id);
     // Whoever is not known here is for the node that proposes to find.
     return member !== undefined && !takesPart(member);
   });
@@ -149,16 +146,37 @@ function stayerProblems(member: MemberStatus): Problem[] {
   return [];
 }
 
-function movedProblems({ id, address, status, reason }: Answer): Problem[] {
-  if (status === undefined)
-    return [risky('memberDown', `node ${id} does not answer at its new address ${address} (${reason})`)];
-  if (status.nodeId === id) return [];
-  return [unsafe('conditionFailed', 'otherNode', `at ${address} is node ${status.nodeId}, not node ${id}`)];
+function movedProblems(answer: Answer, cluster: ClusterStatus): Problem[] {
+  const { id, address, status, reason } = answer;
+  if (status === undefined) {
+    const why = `node ${id} does not answer at its new address ${address} (${reason}): start it there, or take it out`;
+    return [risky('memberDown', why)];
+  }
+  return otherNodeProblem(answer, cluster) ?? [];
 }
 
-/** It runs at the address that it is to be given. */
-function hasMoved(id: number, answers: readonly Answer[]): boolean {
-  return answers.some((answer) => answer.id === id && answer.status?.nodeId === id);
+/** What answers where a member is said to have moved, if that is not the member with what it votes with. */
+function otherNodeProblem({ id, address, status }: Answer, cluster: ClusterStatus): Problem[] | undefined {
+  if (status === undefined) return undefined;
+  if (status.nodeId !== id) {
+    return [unsafe('conditionFailed', 'otherNode', `at ${address} is node ${status.nodeId}, not node ${id}`)];
+  }
+  if (status.clusterId !== undefined && status.clusterId !== cluster.clusterId) {
+    const message = `at ${address} is node ${id} of cluster ${status.clusterId}, this one is ${cluster.clusterId}`;
+    return [unsafe('conditionFailed', 'otherCluster', message)];
+  }
+  const votesWith = cluster.members.find((member) => member.isMember && member.id === id)?.storageId;
+  const isItsOwn = status.storageId === undefined || votesWith === undefined || status.storageId === votesWith;
+  if (isItsOwn && status.clusterId !== undefined) return undefined;
+  const message =
+    `node ${id} at ${address} runs with another data directory than it votes with, and would take no part: ` +
+    `start it with its own, or give it up with \`kv member replace ${id} NEW\``;
+  return [unsafe('conditionFailed', 'otherDirectory', message)];
+}
+
+/** It was asked at the address that it is to be given: what it is counts there. */
+function isAsked(plan: ReconfigurationPlan, id: number, answers: readonly Answer[]): boolean {
+  return answers.some((answer) => answer.id === id && !isAdded(plan, id));
 }
 
 function takesPart(member: MemberStatus): boolean {

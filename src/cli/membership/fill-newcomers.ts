@@ -1,7 +1,7 @@
 import type { KvClient } from '../../client/client.ts';
 import { KvError } from '../../client/errors.ts';
-import { fillNewcomers as fillThem } from '../../client/fill-newcomers.ts';
-import type { NodeStatus } from '../../wire/client-message.ts';
+import { fillNewcomers as fillThem, silentNewcomer } from '../../client/fill-newcomers.ts';
+import type { NewcomerFilling, NodeStatus } from '../../wire/client-message.ts';
 import { CommandError } from '../exit-codes.ts';
 import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
 import { CatchUpMeter, type CatchUpProgress } from './catch-up-meter.ts';
@@ -12,6 +12,8 @@ export interface Filling {
   /** Until all newcomers have all data, milliseconds. */
   readonly fillTimeoutMs: number;
   onProgress(progress: CatchUpProgress): void;
+  /** What people should know meanwhile. */
+  onMessage(line: string): void;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface Filling {
 export async function fillNewcomers(
   client: Pick<KvClient, 'fill' | 'statusOf'>,
   { nodes, added, configurationId: ifConfigurationId }: ReconfigurationPlan,
-  { timeoutMs, fillTimeoutMs, onProgress }: Filling,
+  { timeoutMs, fillTimeoutMs, onProgress, onMessage }: Filling,
 ): Promise<void> {
   const meter = new CatchUpMeter(
     added.map(({ id }) => id),
@@ -33,8 +35,9 @@ export async function fillNewcomers(
     });
     onProgress(meter.measure({ members }, performance.now()));
   };
+  const onSilent = (newcomer: NewcomerFilling) => onMessage(silentNewcomer(newcomer));
   try {
-    await fillThem(client, { nodes, ifConfigurationId, timeoutMs, fillTimeoutMs, onLook });
+    await fillThem(client, { nodes, ifConfigurationId, timeoutMs, fillTimeoutMs, onLook, onSilent });
   } catch (error) {
     if (!(error instanceof KvError) || error.code !== 'timeout') throw error;
     throw new CommandError('notReached', 'notFilled', error.message, 'notApplied');

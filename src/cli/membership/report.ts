@@ -61,6 +61,12 @@ export class MembershipReport {
     void printJsonLine({ event: 'progress', ...progress });
   }
 
+  /** What people should know meanwhile. */
+  message(line: string): void {
+    this.#line.clear();
+    printMessage(line);
+  }
+
   /** Takes the bar away. */
   clear(): void {
     this.#line.clear();
