@@ -1,4 +1,5 @@
-import { renameSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { KvClient, type KvClientOptions } from '../../src/client/client.ts';
 import { KvError } from '../../src/client/errors.ts';
@@ -222,7 +223,10 @@ describe('kv member', () => {
     await cluster.stop(3);
     const moved = `3=${cluster.address(4)}`;
     renameSync(cluster.dataDirectory(3), `${cluster.dataDirectory(3)}-old`);
-    await cluster.startWith(3, '--address', cluster.address(4));
+    const config = join(cluster.directory, 'moved.json');
+    const nodes = { 1: cluster.address(1), 2: cluster.address(2), 3: cluster.address(4) };
+    writeFileSync(config, JSON.stringify({ cluster: 'process-test', nodes }));
+    await cluster.startWith(3, '--config', config);
     expectRefusal(await cluster.kv('reconfigure', `1,2,${moved}`, '--force'), 4, /runs with another data directory/);
     expect((await cluster.status()).configurationId).toBe(1);
   });
