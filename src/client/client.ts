@@ -277,7 +277,8 @@ export class KvClient {
     if (waitMs !== undefined) checkedTimeoutMs(waitMs, 'waitMs');
     checkedPrefix(lockPrefix(name));
     const contending: Contending = {
-      keep: (key) => this.keep(key, value, { ttlMs }),
+      keep: (key, signal) => this.keep(key, value, { ttlMs, signal }),
+      remove: (key) => this.delete(key),
       watchPrefix: (prefix, signal) => this.watchPrefix(prefix, { signal }),
     };
     return acquireLock(contending, name, { waitMs, signal: signalIn(options) });

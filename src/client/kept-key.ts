@@ -5,6 +5,10 @@ import { KvError } from './errors.ts';
 const renewalsPerTtl = 3;
 /** Such a part of its time before anybody may end a key it counts as lost: so long those have who must end what they do with it. */
 export const lossMargin = 1 / 6;
+/** Longest a timer of the platform can be set for. */
+const pauseMsMax = 2 ** 31 - 1;
+/** Longest that a renewal waits for its answer before it is tried anew. */
+const renewalMsMax = 30_000;
 /** Before a renewal that failed is tried again. */
 const pauseMs = 100;
 
@@ -35,7 +39,8 @@ export class KeptKey {
     this.revision = put.revision;
     this.#ttlMs = put.ttlMs;
     this.#keptUntilMs = this.#keptFrom(put.putMs);
-    void this.#renewAgainAndAgain();
+    if (this.isOverdue) this.#lose(stoodStill);
+    else void this.#renewAgainAndAgain();
   }
 
   /**
@@ -44,6 +49,11 @@ export class KeptKey {
    */
   get lost(): AbortSignal {
     return this.#lost.signal;
+  }
+
+  /** True once it should have been renewed and was not: it is about to count as lost, if it does not yet. */
+  get isOverdue(): boolean {
+    return performance.now() >= this.#keptUntilMs;
   }
 
   /** Renews it no more, and removes it if it is still the one that was put. Fails as `delete` does; then it goes after its time. */
@@ -75,12 +85,10 @@ export class KeptKey {
 
   async #renew(nowMs: number): Promise<KvError | undefined> {
     const leftMs = this.#keptUntilMs - nowMs;
-    if (leftMs <= 0)
-      return new KvError('timeout', 'this process stood still for longer than the key may stay', 'unknown');
+    if (leftMs <= 0) return stoodStill;
     try {
-      await this.#keeping.renew(this.revision, {
-        timeoutMs: Math.max(1, Math.min(leftMs, this.#ttlMs / renewalsPerTtl)),
-      });
+      const timeoutMs = Math.max(1, Math.min(leftMs, this.#ttlMs / renewalsPerTtl, renewalMsMax));
+      await this.#keeping.renew(this.revision, { timeoutMs });
       return undefined;
     } catch (error) {
       if (error instanceof KvError) return error;
@@ -92,7 +100,8 @@ export class KeptKey {
   async #pause(ms: number): Promise<boolean> {
     const { signal } = this.#released;
     try {
-      await delay(Math.max(0, Math.min(ms, this.#keptUntilMs - performance.now())), undefined, { signal });
+      const leftMs = Math.min(ms, this.#keptUntilMs - performance.now(), pauseMsMax);
+      await delay(Math.max(0, leftMs), undefined, { signal });
     } catch (error) {
       if (!signal.aborted) throw error;
     }
@@ -105,6 +114,12 @@ export class KeptKey {
     this.#lost.abort(new KvError(code, `the key was not renewed in time: ${message}`, outcome, { cause: problem }));
   }
 }
+
+const stoodStill = new KvError(
+  'timeout',
+  'this process, or its connection, stood still for longer than that may take',
+  'unknown',
+);
 
 /** Another try would not help. */
 function isFinal({ code }: KvError): boolean {

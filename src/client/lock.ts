@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { abortedError } from './call-errors.ts';
 import { KvError } from './errors.ts';
 import type { KeptKey } from './kept-key.ts';
 import type { KvChange } from './watch.ts';
 
 /** What a contender for a lock does with the store. */
 export interface Contending {
-  keep(key: string): Promise<KeptKey>;
+  keep(key: string, signal: AbortSignal): Promise<KeptKey>;
   watchPrefix(prefix: string, signal: AbortSignal): AsyncGenerator<KvChange[]>;
+  /** Removes a key of its own that may be there or not. */
+  remove(key: string): Promise<unknown>;
 }
 
 /** When a contender gives up. */
@@ -23,31 +26,50 @@ const decoder = new TextDecoder();
  */
 export async function acquireLock(contending: Contending, name: string, waiting: LockWaiting): Promise<KeptKey> {
   const { waitMs, signal } = waiting;
-  const timeout = waitMs === undefined ? undefined : AbortSignal.timeout(waitMs);
-  const prefix = lockPrefix(name);
-  const ends = [timeout, signal].filter((end) => end !== undefined);
+  const timeout = waitMs === undefined ? undefined : AbortSignal.timeout(Math.ceil(waitMs));
+  const end = AbortSignal.any([timeout, signal].filter((one) => one !== undefined));
   for (;;) {
-    const kept = await contending.keep(prefix + randomUUID());
     try {
-      const end = AbortSignal.any([...ends, kept.lost]);
-      if (await isLowest(contending.watchPrefix(prefix, end), prefix, kept.revision)) return kept;
+      const kept = await takePlace(contending, name, end);
+      if (kept !== undefined) return kept;
     } catch (error) {
-      if (timeout?.aborted) {
-        await letGo(kept);
-        throw new KvError('timeout', `others held the lock ${name} for ${waitMs} ms`, 'notApplied');
-      }
-      if (signal?.aborted || !kept.lost.aborted) {
-        await letGo(kept);
-        throw error;
-      }
+      if (!timeout?.aborted || signal?.aborted) throw error;
+      throw new KvError('timeout', `others held the lock ${name} for ${waitMs} ms`, 'notApplied', { cause: error });
     }
   }
 }
 
-/** Where that fails the key goes after its time: what kept it from its turn is what its owner is to know. */
-async function letGo(kept: KeptKey): Promise<void> {
+/** The lock, once it is this contender's turn; undefined if its place is lost before that. Where it ends otherwise, nothing is left of it. */
+async function takePlace(contending: Contending, name: string, end: AbortSignal): Promise<KeptKey | undefined> {
+  const prefix = lockPrefix(name);
+  const key = prefix + randomUUID();
+  let kept: KeptKey;
   try {
-    await kept.release();
+    kept = await contending.keep(key, end);
+  } catch (error) {
+    // Nobody else has this key: whether it was put or not, it is to go.
+    if (error instanceof KvError && error.outcome === 'unknown') await tried(contending.remove(key));
+    throw error;
+  }
+  try {
+    const changes = contending.watchPrefix(prefix, AbortSignal.any([end, kept.lost]));
+    const isTurn = await isLowest(changes, prefix, kept.revision);
+    if (end.aborted) throw abortedError(end, 'notApplied');
+    if (isTurn && !kept.lost.aborted && !kept.isOverdue) return kept;
+  } catch (error) {
+    if (end.aborted || !kept.lost.aborted) {
+      await tried(kept.release());
+      throw error;
+    }
+  }
+  await tried(kept.release());
+  return undefined;
+}
+
+/** Where that fails the key goes after its time: what kept it from its turn is what its owner is to know. */
+async function tried(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
   } catch (error) {
     if (!(error instanceof KvError)) throw error;
   }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { fromByteString } from '../../src/base/bytes.ts';
 import { KvClient } from '../../src/client/client.ts';
+import { KeptKey } from '../../src/client/kept-key.ts';
 import { decodeCommand, expireKey } from '../../src/kv/command.ts';
 import type { ClientRequest } from '../../src/wire/client-message.ts';
 import { FakeCluster } from './fake-cluster.ts';
@@ -40,6 +41,7 @@ async function start(clients = 1) {
 
 const isRenewal = (request: ClientRequest) =>
   request.type === 'write' && decodeCommand(request.command).kind === 'renew';
+const isPut = (request: ClientRequest) => request.type === 'write' && decodeCommand(request.command).kind === 'put';
 const refusal = { code: 'noMajority', outcome: 'notApplied', message: 'no leader is known' } as const;
 
 describe('a put with a time to live', () => {
@@ -134,6 +136,32 @@ describe('a kept key', () => {
     });
   });
 
+  it('whose put took as long as it may stay is lost at once', async () => {
+    const { cluster, client } = await start();
+    await client.put('warm', 'x');
+    cluster.node(1).script = (request) => (isPut(request) ? { hold: delay(1200) } : 'serve');
+    const kept = await client.keep('k', 'v', { ttlMs });
+    expect(kept.lost.aborted).toBe(true);
+    expect(kept.lost.reason).toMatchObject({ code: 'timeout' });
+  });
+
+  it.each([4 * 3_600_000, 80 * 86_400_000])('of %i ms is renewed in time, and not all the time', async (longMs) => {
+    let renewals = 0;
+    const renew = async (_revision: number, { timeoutMs }: { readonly timeoutMs: number }) => {
+      renewals++;
+      expect(timeoutMs).toBeLessThan(3_600_000);
+    };
+    const now = performance.now();
+    const keeping = { renew, remove: async () => {} };
+    const fresh = new KeptKey(keeping, { revision: 1, ttlMs: longMs, putMs: now });
+    // Its renewal is due.
+    const old = new KeptKey(keeping, { revision: 1, ttlMs: longMs, putMs: now - longMs * (5 / 6) + 20 });
+    await delay(100);
+    expect(renewals).toBe(1);
+    expect([fresh.lost.aborted, old.lost.aborted]).toEqual([false, false]);
+    await Promise.all([fresh.release(), old.release()]);
+  });
+
   it('is lost with its client', async () => {
     const { client } = await start();
     const kept = await client.keep('k', 'v', { ttlMs });
@@ -213,6 +241,33 @@ describe('a lock', () => {
     await expect.poll(() => keys().filter((key) => !places.includes(key)).length, { timeout: 2000 }).toBe(1);
     await held.release();
     await (await waiting).release();
+  });
+
+  it.each(['waitMs', 'signal'] as const)(
+    'is given up in time by %s, also while its put has no answer',
+    async (what) => {
+      const { cluster, client, keys } = await start();
+      await client.put('warm', 'x');
+      cluster.node(1).script = (request) => (isPut(request) ? 'applyAndIgnore' : 'serve');
+      const began = performance.now();
+      const options = what === 'waitMs' ? { waitMs: 200.5 } : { signal: AbortSignal.timeout(200) };
+      const code = what === 'waitMs' ? 'timeout' : 'aborted';
+      await expect(client.lock('deploy', options)).rejects.toMatchObject({ code });
+      expect(performance.now() - began).toBeLessThan(1000);
+      expect(keys(), 'nothing is left of it').toEqual(['warm']);
+    },
+  );
+
+  it('is not given to one that has given up', async () => {
+    const { client, other, keys } = await start(2);
+    const held = await client.lock('deploy');
+    const controller = new AbortController();
+    const waiting = other.lock('deploy', { signal: controller.signal });
+    await expect.poll(() => keys().length).toBe(2);
+    controller.abort();
+    await held.release();
+    await expect(waiting).rejects.toMatchObject({ code: 'aborted' });
+    await expect.poll(() => keys()).toEqual([]);
   });
 
   it('refuses options that it does not have', async () => {
