@@ -308,7 +308,7 @@ export class BallotLeaderElection {
   #isContentWith(replies: readonly HeartbeatReply[]): boolean {
     const leader = this.#leader;
     if (compareBallots(leader, this.#ballot) !== 0) {
-      return replies.some((reply) => compareBallots(reply.ballot, leader) === 0 && reply.happy);
+      return replies.some((reply) => compareBallots(reply.ballot, leader) === 0 && reply.happy && isHeld(reply));
     }
     const followers = replies.filter((reply) => compareBallots(reply.leader, this.#ballot) <= 0).length;
     const needed = this.#log?.isLeaderInAcceptPhase ? this.#quorum.accept : this.#quorum.prepare;
@@ -377,4 +377,12 @@ export class BallotLeaderElection {
   #send(to: NodeId, payload: BallotPayload): void {
     this.#outgoing.push({ from: this.#pid, to, configurationId: this.#configurationId, payload });
   }
+}
+
+/**
+ * False if the owner of the ballot follows a lower one, as before its first election: it does not lead with it. Each content with such a one,
+ * some could be so in a circle, with nobody leading; otherwise ballots would have to grow all the way round.
+ */
+function isHeld({ ballot, leader }: HeartbeatReply): boolean {
+  return compareBallots(leader, ballot) >= 0;
 }

@@ -102,11 +102,11 @@ export class LeadKeeper {
     return this.#preparingTicks > prepareTimeouts * this.#view.electionTimeoutTicks;
   }
 
-  /** The leader asks this node to lead. One that stops, or whose disk is slow as well, is no better. */
+  /** The leader asks this node to lead. One that stops, or whose disk is slow as well, is no better, nor one that asks nobody to follow it now. */
   onTakeOver(from: NodeId, configurationId: number): void {
     const { voter } = this.#view;
     if (voter?.configurationId !== configurationId || !voter.follows(from)) return;
-    if (!this.#isStopping && !this.#diskWatch.isSlow) voter.takeOver();
+    if (!this.#isStopping && !this.#diskWatch.isSlow && !voter.isAway) voter.takeOver();
   }
 
   /** Asks one node after the other, each once in a while. `who`: this node, with the reason, for people. */

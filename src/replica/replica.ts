@@ -279,6 +279,7 @@ export class Replica {
     return new Membership(parts, {
       ...{ initial, settings, standsBy },
       onEntered: () => {
+        this.#unlinkOlderCopies();
         this.#clients.onConfigurationEnd();
         this.#reconfigurations.onConfiguration();
       },
@@ -488,10 +489,27 @@ export class Replica {
     this.#openings.meet(hello, configuration);
     this.#store.commit();
     this.#peers.connect(hello);
+    this.#unlinkOlderCopies();
     const wasVoter = this.voter;
     this.#membership.onPeerConnected(hello);
     if (wasVoter?.leader?.pid === hello.nodeId) this.#clients.proposeAgain();
     if (hello.clusterId === undefined) this.#membership.announce(hello.nodeId);
+  }
+
+  /**
+   * Others may tell of a later opening of a directory than the one that is linked: votes of that one must not count any more. The link is cut, and
+   * no more said: it may be of a process that is gone, and its next one in the place of it by now. A copy that calls again is told.
+   */
+  #unlinkOlderCopies(): void {
+    for (const hello of this.#peers.hellos()) {
+      const problem = this.#openings.olderCopyProblem(hello);
+      if (problem === undefined) continue;
+      const { nodeId } = hello;
+      this.#output.notice('warn', `the link with node ${nodeId} is cut: ${problem}`);
+      this.#output.refuse(nodeId, 'stranger', problem);
+      this.#donor.forget(nodeId);
+      this.#peers.disconnect(nodeId);
+    }
   }
 
   #refuse(hello: PeerHello, kind: Refusal['kind'], reason: string): void {
