@@ -73,6 +73,8 @@ export class SimulatedNode {
   #process: Process | undefined;
   #wasInOffice = false;
   #isPaused = false;
+  #pausedAtUs = 0;
+  #stoodStillUs = 0;
   /** What the operating system holds for a paused process. */
   #backlog: (() => void)[] = [];
   #slowUntilUs = 0;
@@ -247,16 +249,23 @@ export class SimulatedNode {
     this.crash();
   }
 
+  /** So far its own clock is behind for pauses, over all lives. */
+  get stoodStillUs(): number {
+    return this.#stoodStillUs;
+  }
+
   pause(): void {
     if (!this.isRunning) return;
     this.#note('pause', () => `node ${this.id} is paused`);
     this.#isPaused = true;
+    this.#pausedAtUs = this.nowUs;
   }
 
   resume(): void {
     if (!this.#isPaused) return;
     this.#note('resume', () => `node ${this.id} goes on`);
     this.#isPaused = false;
+    this.#stoodStillUs += this.nowUs - this.#pausedAtUs;
     const backlog = this.#backlog;
     this.#backlog = [];
     for (const run of backlog) run();
