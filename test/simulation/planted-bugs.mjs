@@ -340,6 +340,7 @@ export const plantedBugs = [
         find: "if (olderCopy) return this.#refuse(hello, 'olderCopy', olderCopy);",
         replace: "if (olderCopy && hello.storageId === '') return;",
       },
+      { file: replica, find: 'if (problem === undefined) continue;', replace: 'continue;' },
     ],
   },
   {
