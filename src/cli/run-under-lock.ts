@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { constants } from 'node:os';
 import type { KvClient, LockOptions } from '../client/client.ts';
 import { KvError } from '../client/errors.ts';
@@ -82,13 +81,16 @@ async function runHolding(held: KeptKey, { name, ttlMs }: Lock, [program, ...wor
   }
 }
 
-async function ended(child: ChildProcess, program: string): Promise<number> {
-  try {
-    const [code, signal] = await once(child, 'exit');
-    return signal === null ? code : codeOfSignal(signal);
-  } catch (error) {
-    throw new InputError(`the command ${program} cannot be run: ${(error as Error).message}`, { cause: error });
-  }
+/** The exit code. Only a command that could not be started has none: one that must not be signalled, since it runs as somebody else, goes on. */
+function ended(child: ChildProcess, program: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('exit', (code, signal) => resolve(signal === null ? (code ?? 1) : codeOfSignal(signal)));
+    child.on('error', (error) => {
+      if (child.pid === undefined) {
+        reject(new InputError(`the command ${program} cannot be run: ${error.message}`, { cause: error }));
+      } else printMessage(`kv lock: ${program} (process ${child.pid}) cannot be stopped: ${error.message}`);
+    });
+  });
 }
 
 function lostError(name: string, reason: unknown): CommandError {
