@@ -34,7 +34,9 @@ export async function acquireLock(contending: Contending, name: string, waiting:
       if (kept !== undefined) return kept;
     } catch (error) {
       if (!timeout?.aborted || signal?.aborted) throw error;
-      throw new KvError('timeout', `others held the lock ${name} for ${waitMs} ms`, 'notApplied', { cause: error });
+      throw new KvError('timeout', `the lock ${name} was not to be had within ${waitMs} ms`, 'notApplied', {
+        cause: error,
+      });
     }
   }
 }

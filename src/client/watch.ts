@@ -126,7 +126,7 @@ export class Watch {
 
   #gone(key: ByteString): KvChange {
     this.#known.delete(key);
-    return { type: 'delete', key: new Uint8Array(fromByteString(key)), revision: this.#snapshotRevision(key) };
+    return { type: 'delete', key: fromByteString(key) as OwnBytes, revision: this.#snapshotRevision(key) };
   }
 
   async #page(after: Uint8Array): Promise<WatchAnswer & { readonly type: 'snapshot' }> {

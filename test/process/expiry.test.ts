@@ -113,7 +113,7 @@ describe('kv lock', () => {
     const holder = lock(nodes, 'job', '--ttl', '2s', '--', 'sh', '-c', `touch ${held}; exec sleep 60`);
     await appears(held);
     expect(await lock(nodes, 'job', '--wait', '500ms', '--', 'true').ended).toEqual({
-      ...{ code: 4, stderr: 'kv lock: others held the lock job for 500 ms\n' },
+      ...{ code: 4, stderr: 'kv lock: the lock job was not to be had within 500 ms\n' },
     });
     const next = lock(nodes, 'job', '--', 'touch', join(nodes.directory, 'next'));
     await delay(2500);
