@@ -18,9 +18,8 @@ export default class Lock extends ClientCommand {
   static override examples = [
     '<%= config.bin %> lock deploy -- make release',
     '<%= config.bin %> lock nightly --wait 1s -- ./backup.sh   # exits with 4 if another host does it',
-    '<%= config.bin %> list lock/deploy/ --values   # who holds it, and who waits',
+    '<%= config.bin %> list lock/deploy/ --json   # who holds it (the lowest revision), and who waits',
   ];
-  static override strict = false;
   static override args = {
     name: Args.string({
       required: true,
@@ -43,8 +42,11 @@ export default class Lock extends ClientCommand {
   };
 
   override async run(): Promise<void> {
-    const { args, argv, flags } = await this.parse(Lock);
-    const [program, ...words] = (argv as string[]).slice(1);
+    // Taken apart here: oclif puts words that are the same, or further dashes, in another order.
+    const said = [...this.argv];
+    const at = said.indexOf('--');
+    const { args, flags } = await this.parse(Lock, at < 0 ? said : said.slice(0, at));
+    const [program, ...words] = at < 0 ? [] : said.slice(at + 1);
     if (program === undefined) {
       throw new InputError('the COMMAND is missing: kv lock NAME -- COMMAND [ARGUMENT…]');
     }

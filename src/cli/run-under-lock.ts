@@ -6,6 +6,7 @@ import { type KeptKey, lossMargin } from '../client/kept-key.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { CommandError } from './exit-codes.ts';
 import { printMessage } from './output.ts';
+import { hasTerminal } from './stop-signals.ts';
 
 /** A program and its arguments. */
 type Command = readonly [string, ...string[]];
@@ -68,16 +69,17 @@ async function runHolding(held: KeptKey, { name, ttlMs }: Lock, [program, ...wor
   // It may have been lost before the command began.
   if (held.lost.aborted) onLost();
   else held.lost.addEventListener('abort', onLost);
-  // A terminal sends its signals to the command, too; whoever sends one to this process alone means both.
-  const onTerm = () => child.kill('SIGTERM');
-  process.on('SIGTERM', onTerm);
+  // Whoever sends a signal to this process alone means both. A terminal sends SIGINT to both: twice would mean more to many.
+  const forwarded = hasTerminal() ? stopSignals.filter((signal) => signal !== 'SIGINT') : stopSignals;
+  const forward = (signal: NodeJS.Signals) => child.kill(signal);
+  for (const signal of forwarded) process.on(signal, forward);
   try {
     const code = await ended(child, program);
     if (held.lost.aborted) throw lostError(name, held.lost.reason);
     return code;
   } finally {
     clearTimeout(killing);
-    process.off('SIGTERM', onTerm);
+    for (const signal of forwarded) process.off(signal, forward);
   }
 }
 

@@ -29,7 +29,8 @@ export function stopRequested(onFirst: (signal: StopSignal) => void): Promise<St
   });
 }
 
-function hasTerminal(): boolean {
+/** True if a person may see or say something. */
+export function hasTerminal(): boolean {
   return isatty(0) || isatty(1) || isatty(2);
 }
 

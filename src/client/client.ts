@@ -91,7 +91,7 @@ export interface WriteOptions extends CallOptions {
 export interface PutOptions extends WriteOptions {
   /**
    * The key goes once it was not renewed for so long, milliseconds: 1,000 to 366 days. It never goes sooner; a change of leaders may let it stay
-   * for this time once more. See {@link KvClient.renew}. Another put of the key ends that, or says how long anew. Error `busy` where 65,536 keys expire already.
+   * for this time once more. See {@link KvClient.renew}. Another put of the key ends that, or says how long anew. Error `busy` where 10,000 keys expire already.
    */
   readonly ttlMs?: number;
 }

@@ -56,10 +56,15 @@ export class KeptKey {
     return performance.now() >= this.#keptUntilMs;
   }
 
-  /** Renews it no more, and removes it if it is still the one that was put. Fails as `delete` does; then it goes after its time. */
+  /** Renews it no more, and removes it if it is still the one that was put. Fails as `delete` does, unless it is lost; then it goes after its time. */
   async release(): Promise<void> {
     this.#released.abort();
-    if (!this.#lost.signal.aborted) await this.#keeping.remove(this.revision);
+    try {
+      await this.#keeping.remove(this.revision);
+    } catch (error) {
+      // What is lost may be there still, and in others' way: it was worth a try.
+      if (!this.#lost.signal.aborted || !(error instanceof KvError)) throw error;
+    }
   }
 
   #keptFrom(sentMs: number): number {
@@ -101,7 +106,7 @@ export class KeptKey {
     const { signal } = this.#released;
     try {
       const leftMs = Math.min(ms, this.#keptUntilMs - performance.now(), pauseMsMax);
-      await delay(Math.max(0, leftMs), undefined, { signal });
+      await delay(Math.max(0, leftMs), undefined, { signal, ref: false });
     } catch (error) {
       if (!signal.aborted) throw error;
     }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { abortedError } from './call-errors.ts';
 import { KvError } from './errors.ts';
 import type { KeptKey } from './kept-key.ts';
@@ -19,6 +20,10 @@ export interface LockWaiting {
 }
 
 const decoder = new TextDecoder();
+/** What `randomUUID` makes. */
+const placePattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Before it tries anew where no majority answered. */
+const pauseMs = 250;
 
 /**
  * Waits until it holds the lock. Each contender keeps a key of its own below the lock's; the one whose key has the lowest revision holds the
@@ -33,6 +38,10 @@ export async function acquireLock(contending: Contending, name: string, waiting:
       const kept = await takePlace(contending, name, end);
       if (kept !== undefined) return kept;
     } catch (error) {
+      if (!end.aborted && mayPass(error)) {
+        await pause(end);
+        continue;
+      }
       if (!timeout?.aborted || signal?.aborted) throw error;
       throw new KvError('timeout', `the lock ${name} was not to be had within ${waitMs} ms`, 'notApplied', {
         cause: error,
@@ -68,6 +77,20 @@ async function takePlace(contending: Contending, name: string, end: AbortSignal)
   return undefined;
 }
 
+/** The cluster may answer later: who waits without a limit waits for that, too. */
+function mayPass(error: unknown): boolean {
+  return error instanceof KvError && ['noMajority', 'timeout', 'busy'].includes(error.code);
+}
+
+/** Shorter if it ends. */
+async function pause(end: AbortSignal): Promise<void> {
+  try {
+    await delay(pauseMs, undefined, { signal: end });
+  } catch (error) {
+    if (!end.aborted) throw error;
+  }
+}
+
 /** Where that fails the key goes after its time: what kept it from its turn is what its owner is to know. */
 async function tried(work: Promise<unknown>): Promise<void> {
   try {
@@ -88,8 +111,8 @@ async function isLowest(changes: AsyncIterable<KvChange[]>, prefix: string, own:
   for await (const batch of changes) {
     for (const change of batch) {
       const key = decoder.decode(change.key);
-      // Of a lock whose name begins with this one's.
-      if (key.includes('/', prefix.length)) continue;
+      // Of a lock whose name begins with this one's, or none at all.
+      if (!placePattern.test(key.slice(prefix.length))) continue;
       if (change.type === 'put') contenders.set(key, change.revision);
       else contenders.delete(key);
     }

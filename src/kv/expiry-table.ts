@@ -2,8 +2,8 @@ import { ByteReader, type ByteString, ByteWriter, fromByteString, toByteString }
 import { keyBytesMax } from './command.ts';
 import type { SessionChange, SessionRow } from './state-store.ts';
 
-/** Most keys that expire. All replicas must have the same figure. */
-export const expiringKeysMax = 65_536;
+/** Most keys that expire: a leader looks at all of them some times a second. All replicas must have the same figure. */
+export const expiringKeysMax = 10_000;
 
 /** Rows of expiring keys stand among the sessions, behind all of these: an id of a session is a revision, and those are far below. */
 export const expiryRowsFrom = 2 ** 52;

@@ -23,7 +23,7 @@ interface Watched {
 }
 
 /** Ticks between looks at all keys that expire. */
-const lookTicks = 5;
+const lookTicks = 10;
 /** Most ends proposed at a look: the rest comes with the next. */
 const proposalsMax = 1000;
 /** No tick counts for more of these: a node that stood still has not served those who would have renewed. */

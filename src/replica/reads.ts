@@ -11,7 +11,7 @@ import { type PendingRead, PendingReads, type ReadQuery, type WatchQuery } from 
 import { PostponedReads } from './postponed-reads.ts';
 import type { ReplicaSettings } from './settings.ts';
 import type { Voter } from './voter.ts';
-import { Watches, type WatchLimits } from './watches.ts';
+import { tooManyWatches, Watches, type WatchLimits } from './watches.ts';
 
 /**
  * Bytes of answers that a turn gives, about. The rest waits for the next turn, and for its client to take what it was given: one frame may
@@ -283,7 +283,6 @@ function pairsOf(body: ResponseBody): readonly Pick<WireChange, 'key' | 'value'>
   }
 }
 
-const tooManyWatches = failure('busy', 'notApplied', 'too many watches wait on this node: ask another node');
 const tooMany = failure(
   'busy',
   'notApplied',

@@ -56,6 +56,8 @@ export interface ReplicaOptions {
 
 /** A newcomer counts as filled with so many times the lag with which a node votes: it gets the rest in a moment. */
 const fillLag = 4;
+/** Election timeouts until the end of a key is proposed again: a leader's own log loses nothing, but for a change of members. */
+const expiryRetryTimeouts = 100;
 /** Ticks between sweeps of deadlines. */
 const sweepTicks = 5;
 
@@ -122,7 +124,7 @@ export class Replica {
     this.#catchUpControl = new CatchUpControl(this.#store, this.#state, this.#keeper, this.#settings, this.#output);
     const view = this.#view();
     this.#space = new Space(this.#machine, this.#output, view, 2 * this.#settings.electionTimeoutTicks);
-    this.#expirer = new Expirer(this.#machine, view, 2 * this.#settings.electionTimeoutTicks);
+    this.#expirer = new Expirer(this.#machine, view, expiryRetryTimeouts * this.#settings.electionTimeoutTicks);
     this.#backups = new Backups(this.#state, this.#keeper, this.#settings, this.#output, view);
     this.#clients = new Clients(this.#machine, this.#backups, this.#settings, this.#output, view);
     this.#reconfigurations = new Reconfigurations(this.#output, view);

@@ -3,6 +3,7 @@ import { RecentChanges } from '../kv/recent-changes.ts';
 import type { ChangeObserver, KvStateMachine } from '../kv/state-machine.ts';
 import type { ResponseBody, WireChange, WirePair } from '../wire/client-message.ts';
 import { answerBytesMax, pairsPerAnswerMax } from '../wire/limits.ts';
+import { failure } from './output.ts';
 import type { PendingRead, WatchQuery } from './pending-reads.ts';
 import type { ReplicaSettings } from './settings.ts';
 
@@ -64,6 +65,8 @@ export class Watches implements ChangeObserver {
     const changed = isKnown ? recent.since(since, (key) => covers(query, key)) : undefined;
     if (changed === undefined) return this.#snapshot(query);
     if (changed.size > 0 || query.untilMs <= nowMs) return this.#changes(changed);
+    // Many may have asked at once, before the first of them waited.
+    if (this.isFull) return tooManyWatches;
     this.#wait({ ...read, query: { ...query, since: appliedIndex } });
     return undefined;
   }
@@ -188,6 +191,8 @@ export class Watches implements ChangeObserver {
     return { type: 'snapshot', pairs: wirePairs, more, revision };
   }
 }
+
+export const tooManyWatches = failure('busy', 'notApplied', 'too many watches wait on this node: ask another node');
 
 function covers({ key, isPrefix }: WatchQuery, changed: ByteString): boolean {
   return isPrefix ? changed.startsWith(key) : changed === key;

@@ -123,6 +123,19 @@ describe('kv lock', () => {
     expect((await next.ended).code).toBe(0);
   }, 60_000);
 
+  test('runs just what it was given, whatever words come twice', async () => {
+    const nodes = await startThree();
+    const run = (...words: string[]) => nodes.kv('lock', 'echo', '--ttl', '5s', '--', ...words);
+    expect((await run('printf', '%s.', 'one', 'two', 'one', '5s', '--', 'echo', '--json')).stdout).toBe(
+      'one.two.one.5s.--.echo.--json.',
+    );
+    expect((await run('echo', 'echo')).stdout).toBe('echo\n');
+    expect(await nodes.kv('lock', 'echo', 'echo', 'a')).toMatchObject({ code: 2 });
+    // A key of somebody's own below the lock's is none of a contender.
+    await nodes.kv('put', 'lock/echo/note', 'hi');
+    expect((await run('echo', 'a')).stdout).toBe('a\n');
+  }, 60_000);
+
   test('that is lost ends its command', async () => {
     const nodes = await startThree();
     const held = join(nodes.directory, 'held');
@@ -150,6 +163,11 @@ describe('kv lock', () => {
     holder.child.kill('SIGTERM');
     expect((await holder.ended).code).toBe(143);
     expect((await nodes.kv('list', 'lock/')).stdout).toBe('');
+    const again = join(nodes.directory, 'again');
+    const other = lock(nodes, 'job', '--', 'sh', '-c', `touch ${again}; exec sleep 60`);
+    await appears(again);
+    other.child.kill('SIGINT');
+    expect((await other.ended).code).toBe(130);
   }, 60_000);
 
   test('says what is wrong with its words', async () => {

@@ -208,10 +208,15 @@ describe('a watch of a key', () => {
   it('is refused where too many wait, and without a key', () => {
     const { ask, turn } = begin({ watchesMax: 2 });
     turn(() => ask('k'));
-    turn(() => ask('a', 1));
-    turn(() => ask('b', 1));
-    expect(turn(() => ask('c', 1))).toMatchObject([{ id: 4, code: 'busy' }]);
-    expect(turn(() => ask(''))).toMatchObject([{ id: 5, code: 'invalid' }]);
+    // All of one turn, of which none waited when they came.
+    const answers = turn(() => {
+      ask('a', 1);
+      ask('b', 1);
+      ask('c', 1);
+    });
+    expect(answers).toMatchObject([{ id: 4, code: 'busy' }]);
+    expect(turn(() => ask('d', 1))).toMatchObject([{ id: 5, code: 'busy' }]);
+    expect(turn(() => ask(''))).toMatchObject([{ id: 6, code: 'invalid' }]);
   });
 
   it('leaves nothing behind a minute after the last one', () => {
