@@ -60,9 +60,9 @@ export class Expirer {
     for (const expiry of this.#machine.expiries) {
       const watched = this.#watch(expiry);
       if (watched.untilMs > this.#clockMs || left === 0 || !this.#isDue(watched)) continue;
+      if (!voter.propose(expireKey(fromByteString(expiry.key), expiry.revision, expiry.renewedAt)).ok) return;
       watched.proposedTick = this.#view.tick;
       left--;
-      if (!voter.propose(expireKey(fromByteString(expiry.key), expiry.revision, expiry.renewedAt)).ok) return;
     }
     if (this.#watched.size > this.#machine.expiryCount) this.#forgetGone();
   }

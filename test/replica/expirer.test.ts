@@ -124,9 +124,11 @@ describe('the end of keys', () => {
     const voter = {
       paxos: { isLeaderInAcceptPhase: true },
       propose: (command: Uint8Array) => {
+        if (voter.isBusy) return { ok: false };
         proposed.push(decodeCommand(command));
         return { ok: true };
       },
+      isBusy: false,
     };
     const view = { voter: voter as never, tick: 0, tickMs };
     const expirer = new Expirer(machine, view, 20);
@@ -167,6 +169,16 @@ describe('the end of keys', () => {
     expect(proposed).toHaveLength(1500);
     tick(20);
     expect(proposed.length).toBeGreaterThan(1500);
+  });
+
+  it('is proposed at the next look where there was no room for it', () => {
+    const { put, tick, proposed, voter } = begin();
+    put('k');
+    voter.isBusy = true;
+    tick(ttlTicks + 10);
+    voter.isBusy = false;
+    tick(10);
+    expect(proposed).toHaveLength(1);
   });
 
   it('is not proposed by one that leads no more, and counts anew when it leads again', () => {

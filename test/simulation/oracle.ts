@@ -273,9 +273,7 @@ export class Oracle {
     floor: number,
     nodeId: NodeId,
   ): number {
-    const expected = this.reference.keys
-      .filter(isWatched)
-      .map((key) => ({ key, ...this.reference.at(key, revision) }))
+    const expected = this.#versionsAt(revision, isWatched)
       .filter((change) => change.revision > since)
       .sort((a, b) => a.revision - b.revision);
     const said = changes.map((change) => ({ ...change, key: toByteString(change.key) }));
@@ -295,13 +293,14 @@ export class Oracle {
     floor: number,
     nodeId: NodeId,
   ): number {
-    const expected = this.reference.keys
-      .filter(isWatched)
-      .map((key) => ({ key, ...this.reference.at(key, revision) }))
-      .filter(({ value }) => value !== undefined);
+    const expected = this.#versionsAt(revision, isWatched).filter(({ value }) => value !== undefined);
     const said = pairs.map((pair) => ({ ...pair, key: toByteString(pair.key) }));
     this.#requireWatched(described(said), described(expected), { revision, floor, nodeId, what: 'a snapshot' });
     return revision;
+  }
+
+  #versionsAt(revision: number, isWatched: (key: string) => boolean) {
+    return this.reference.keys.filter(isWatched).map((key) => ({ key, ...this.reference.at(key, revision) }));
   }
 
   #requireWatched(said: string, expected: string, { revision, floor, nodeId, what }: WatchedAnswer): void {
