@@ -104,16 +104,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     clusterName: options.clusterName,
     ...(options.settings?.quotaBytes !== undefined && { quotaBytes: options.settings.quotaBytes }),
   });
-  const node = await listen(options, directory);
-  await node.begin();
-  return node;
+  return begin(options, directory);
 }
 
-async function listen(options: NodeOptions, directory: DataDirectory): Promise<Node> {
+async function begin(options: NodeOptions, directory: DataDirectory): Promise<Node> {
   let node: Node | undefined;
   try {
     node = new Node(options, directory);
-    await node.listen();
+    await node.begin();
     return node;
   } catch (error) {
     await node?.hangUp();
@@ -189,15 +187,15 @@ class Node implements RunningNode {
     return this.#replica.status();
   }
 
-  async listen(): Promise<void> {
+  /**
+   * Listens, and starts its clock. Peers come as soon as it listens, and what they bring may be a state to take: so the space is known
+   * before. No turn is taken up to here, since where it cannot listen its directory is closed.
+   */
+  async begin(): Promise<void> {
+    const againMs = await this.#measureSpace();
     const { host, port } = parseAddress(this.#options.address);
     await this.#gateway.listen({ host, port });
-  }
-
-  /** Starts its clock. Peers come as soon as it listens: if one has ended it meanwhile, this rejects with why, as `closed` does. */
-  async begin(): Promise<void> {
-    await this.#measureSpace().catch((error: unknown) => this.#fail(error));
-    if (this.#state === 'closed') return this.closed;
+    this.#measureAgain(againMs);
     this.#timer = setInterval(() => this.#onTimer(), tickMs);
     this.#onTimer();
     this.#scheduleTurn(true);
@@ -374,26 +372,28 @@ class Node implements RunningNode {
     for (const job of output.jobs) this.#run(job);
   }
 
-  /** The replica is told at once, and again whenever the space may have changed much. */
-  async #measureSpace(): Promise<void> {
-    const againMs = await this.#takeMeasure();
-    if (this.#state === 'closed') return;
-    this.#measuring = setTimeout(() => {
-      if (this.#state !== 'closed') this.#measureSpace().catch((error: unknown) => this.#fail(error));
-    }, againMs);
-  }
-
-  /** Returns after how many milliseconds it is due again. */
-  async #takeMeasure(): Promise<number> {
+  /** Tells the replica in its next turn; returns after how many milliseconds it is due again. */
+  async #measureSpace(): Promise<number> {
     try {
       const { againMs, ...measured } = await this.#directory.measureSpace();
-      if (this.#state !== 'closed') this.#receive({ type: 'space', ...measured });
+      if (this.#state !== 'closed') this.#replica.receive({ type: 'space', ...measured });
       return againMs;
     } catch (error) {
       if (!isOutOfFiles(error)) throw error;
       this.#log('warn', 'the space was not measured: too many files are open', { reason: (error as Error).message });
       return measureAgainMs;
     }
+  }
+
+  /** Whenever the space may have changed much. */
+  #measureAgain(inMs: number): void {
+    const measure = async () => {
+      const againMs = await this.#measureSpace();
+      if (this.#state === 'closed') return;
+      this.#scheduleTurn(true);
+      this.#measureAgain(againMs);
+    };
+    this.#measuring = setTimeout(() => measure().catch((error: unknown) => this.#fail(error)), inMs);
   }
 
   /** One flush at a time; what is staged meanwhile goes with the next. A failed flush ends the node. */
