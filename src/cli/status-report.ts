@@ -26,7 +26,10 @@ const lagToTell = 1000;
 /** Configurations of the past that people are shown. */
 const historyShown = 5;
 
-/** The report as JSON has it: what is not known is `null`, so that every field is always there, but for strangers, if there are none. */
+/**
+ * The report as JSON has it: what is not known is `null`, so that every field is always there, but for what is there only if something
+ * is wrong: `strangers`, and `answersAt` of a member that is not where the others look for it.
+ */
 export function statusJson(report: StatusReport) {
   return {
     clusterId: report.clusterId ?? null,
@@ -36,6 +39,7 @@ export function statusJson(report: StatusReport) {
     members: report.members.map((node) => ({
       id: node.id,
       address: node.address,
+      ...(node.answersAt !== undefined && { answersAt: node.answersAt }),
       role: node.role,
       decidedIndex: node.decidedIndex ?? null,
       appliedIndex: node.appliedIndex ?? null,
@@ -104,12 +108,23 @@ function remarksOn(node: StatusOfNode, report: StatusReport): string[] {
   const remarks: string[] = [];
   if (node.hasOtherDirectory)
     remarks.push(`node ${id} came with another data directory than it votes with, and takes no part`);
+  if (node.answersAt !== undefined) remarks.push(describeMove(node, node.answersAt, report));
   if (catchUp !== undefined) remarks.push(`node ${id} is catching up: ${describeCatchUp(node, catchUp)}`);
   else if (node.isMember && lag >= lagToTell) remarks.push(`node ${id} is ${lag} entries behind`);
   if (isUnlinked) remarks.push(`node ${id} has no link with leader ${leader?.id}`);
   if (logHeld !== undefined)
     remarks.push(`node ${id} keeps its log from ${logHeld.fromIndex} on for ${readersOf(logHeld)}`);
   return remarks;
+}
+
+/** The others do not look for it there: if it cannot dial them, or they are new, they do not meet. */
+function describeMove({ id, address }: StatusOfNode, answersAt: string, report: StatusReport): string {
+  const members = report.members.filter(({ isMember }) => isMember);
+  const list = members.map((node) => (node.id === id ? `${id}=${answersAt}` : `${node.id}`)).join(',');
+  return (
+    `node ${id} answers at ${answersAt}, and not at ${address}, where the members look for it: ` +
+    `if it is to stay there, tell them: \`kv reconfigure ${list}\``
+  );
 }
 
 function describeCatchUp({ decidedIndex }: StatusOfNode, catchUp: CatchUpStatus): string {

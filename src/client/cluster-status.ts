@@ -12,6 +12,8 @@ import type {
 export interface MemberStatus {
   readonly id: number;
   readonly address: string;
+  /** Where a member says it is, if it does not answer at `address`, where the others look for it. */
+  readonly answersAt: string | undefined;
   readonly role: NodeRole;
   /** Undefined where the node does not answer. */
   readonly decidedIndex: number | undefined;
@@ -81,6 +83,12 @@ export async function gatherClusterStatus(
   return (await gatherFrom(leading, addresses, ask)).status;
 }
 
+/** What was found, and which node answered where. */
+interface Found {
+  readonly statuses: Map<number, NodeStatus>;
+  readonly addresses: Map<string, number>;
+}
+
 interface Gathered {
   readonly status: ClusterStatus;
   readonly strangers: readonly NodeStatus[];
@@ -88,7 +96,10 @@ interface Gathered {
 
 async function gatherFrom(first: NodeStatus, addresses: readonly string[], ask: AskNode): Promise<Gathered> {
   const strangers = new Map<string, NodeStatus>();
-  const found = new Map<number, NodeStatus>([[first.nodeId, first]]);
+  const found: Found = {
+    statuses: new Map([[first.nodeId, first]]),
+    addresses: new Map([[first.address, first.nodeId]]),
+  };
   const asked = new Set<string>([first.address]);
   let toAsk = [...addresses, ...addressesIn(first)].filter((address) => !asked.has(address));
   while (toAsk.length > 0) {
@@ -98,11 +109,14 @@ async function gatherFrom(first: NodeStatus, addresses: readonly string[], ask: 
     );
     for (const { address, status } of answers) {
       if (status === undefined) continue;
-      if (isOfSameCluster(status, first)) found.set(status.nodeId, status);
-      else strangers.set(address, status);
+      if (!isOfSameCluster(status, first)) strangers.set(address, status);
+      else {
+        found.statuses.set(status.nodeId, status);
+        found.addresses.set(address, status.nodeId);
+      }
     }
     // A node may know of a newer configuration, with members that are not asked yet.
-    toAsk = addressesIn(newest(found)).filter((address) => !asked.has(address));
+    toAsk = addressesIn(newest(found.statuses)).filter((address) => !asked.has(address));
   }
   const told = [...strangers].map(([address, status]) => strangerAt(address, status));
   const status = { ...summary(found), ...(told.length > 0 && { strangers: told }) };
@@ -113,25 +127,26 @@ function strangerAt(address: string, { nodeId, clusterId = '' }: NodeStatus): St
   return { id: nodeId, address, clusterId };
 }
 
-function summary(found: ReadonlyMap<number, NodeStatus>): ClusterStatus {
-  const view = newest(found);
-  const leader = leaderOf(found, view);
+function summary({ statuses, addresses }: Found): ClusterStatus {
+  const view = newest(statuses);
+  const leader = leaderOf(statuses, view);
   const memberIds = new Set(view.members.map((member) => member.id));
   // One that begins with the data of another cluster counts from far above.
-  const own = [...found.values()].filter((status) => status.clusterId === view.clusterId);
+  const own = [...statuses.values()].filter((status) => status.clusterId === view.clusterId);
   const decidedIndex = Math.max(...own.map((status) => status.decidedIndex));
   const members = [...view.members]
     .sort((a, b) => a.id - b.id)
     .map(({ id, address, storageId }) => {
-      const status = found.get(id);
+      const status = statuses.get(id);
       return {
         ...memberStatus(id, address, status, roleOf(id, leader, status), decidedIndex),
         isMember: true,
+        answersAt: addresses.get(address) === id || status?.address === address ? undefined : status?.address,
         storageId,
         hasOtherDirectory: storageId !== undefined && status?.storageId !== undefined && storageId !== status.storageId,
       };
     });
-  const others = [...found.values()]
+  const others = [...statuses.values()]
     .filter((status) => !memberIds.has(status.nodeId))
     .sort((a, b) => a.nodeId - b.nodeId)
     .map((status) => memberStatus(status.nodeId, status.address, status, 'standby', decidedIndex));
@@ -155,6 +170,7 @@ function memberStatus(
   return {
     id,
     address,
+    answersAt: undefined,
     role: status === undefined ? 'unreachable' : role,
     decidedIndex: status?.decidedIndex,
     appliedIndex: status?.appliedIndex,

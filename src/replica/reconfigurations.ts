@@ -203,7 +203,11 @@ export class Reconfigurations {
     if (isRebuilt)
       return `node ${id} does not run with another data directory: start it with \`kv start --id ${id} --rebuild\``;
     const why = unreached === undefined ? '' : ` (${unreached.reason})`;
-    return `node ${id} does not answer at ${this.#addressOf(first) ?? 'any known address'}${why}: start it with \`kv start --id ${id}\``;
+    const from = `node ${this.#view.nodeId}`;
+    return (
+      `node ${id} does not answer ${from} at ${this.#addressOf(first) ?? 'any known address'}${why}: ` +
+      `start it with \`kv start --id ${id}\`; if it runs, see that ${from} reaches it there`
+    );
   }
 
   /** Nothing would go on in a configuration of which no majority is there. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CatchUpMeter, type CatchUpProgress } from '../../src/cli/membership/catch-up-meter.ts';
-import { type Answer, findProblems, pauseNote, stopAt } from '../../src/cli/membership/checks.ts';
+import { type Answer, findProblems, type Problem, pauseNote, stopAt } from '../../src/cli/membership/checks.ts';
 import { fillNewcomers } from '../../src/cli/membership/fill-newcomers.ts';
 import { progressBar } from '../../src/cli/membership/progress-bar.ts';
 import { byAdding, byRemoving, byReplacing, parseNodes, toExactly } from '../../src/cli/membership/target.ts';
@@ -38,15 +38,25 @@ function answer(id: number, changes: Partial<NodeStatus> = {}): Answer {
     ...{ decidedIndex: 0, appliedIndex: 0, members: [] },
     ...changes,
   };
-  return { id, address: `h:${id}`, status: told, reason: undefined };
+  return { id, address: `h:${id}`, status: told, reason: undefined, isNoNode: false };
 }
 
-const silent = (id: number): Answer => ({ id, address: `h:${id}`, status: undefined, reason: 'connection refused' });
+function silent(id: number): Answer {
+  return { id, address: `h:${id}`, status: undefined, reason: 'connection refused', isNoNode: false };
+}
+
+function noNode(id: number): Answer {
+  return { ...silent(id), reason: 'answers, but is not a kv node for this client (HTTP 404)', isNoNode: true };
+}
 
 /** What the checks say of `list`, in the words of their codes; unsafe ones with an exclamation mark. */
-function codes(cluster: ClusterStatus, list: string, answers: readonly Answer[] = []): string[] {
-  const plan = planReconfiguration(cluster, parseNodes([list]), new Map());
-  return findProblems(plan, cluster, answers).map(({ isUnsafe, code }) => (isUnsafe ? `${code}!` : code));
+function codes(cluster: ClusterStatus, list: string, answers: readonly Answer[] = [], areFilled = false): string[] {
+  const problems = problemsOf(cluster, list, answers, areFilled);
+  return problems.map(({ isUnsafe, code }) => (isUnsafe ? `${code}!` : code));
+}
+
+function problemsOf(cluster: ClusterStatus, list: string, answers: readonly Answer[], areFilled = false): Problem[] {
+  return findProblems(planReconfiguration(cluster, parseNodes([list]), new Map()), cluster, answers, areFilled);
 }
 
 describe('who the members are to be', () => {
@@ -102,6 +112,7 @@ describe('before anything is changed', () => {
   test.each<[string, ClusterStatus, string, Answer[], string[]]>([
     ['no leader', { ...sound, leader: undefined }, '1,2', [], ['noMajority!']],
     ['a newcomer is silent', sound, '1,2,4=h:4', [silent(4)], ['unreachable!']],
+    ['something else is there', sound, '1,2,4=h:4', [noNode(4)], ['notKvNode!']],
     ['another node is there', sound, '1,2,4=h:4', [answer(4, { nodeId: 5 })], ['otherNode!']],
     ['of another cluster', sound, '1,2,4=h:4', [answer(4, { clusterId: 'ffeeddccbbaa9988' })], ['otherCluster!']],
     [
@@ -146,6 +157,7 @@ describe('before anything is changed', () => {
       [answer(4)],
       ['notReachable'],
     ],
+    ['something else at a new address', sound, '1,2,3=h:33', [{ ...noNode(3), address: 'h:33' }], ['memberDown']],
     ['a silent new address', sound, '1,2,3=h:33', [{ ...silent(3), address: 'h:33' }], ['memberDown']],
     ['an empty directory at a new address', sound, '1,2,3=h:33', [answer(3)], ['otherDirectory!']],
     [
@@ -165,6 +177,25 @@ describe('before anything is changed', () => {
     ['somebody else at a new address', sound, '1,2,3=h:33', [answer(3, { nodeId: 8 })], ['otherNode!']],
   ])('%s', (_, cluster, list, answers, expected) => {
     expect(codes(cluster, list, answers)).toEqual(expected);
+  });
+
+  test('what answers is not told to be started', () => {
+    const [problem] = problemsOf(sound, '1,2,4=h:4', [noNode(4)]);
+    expect(problem?.message).toBe(
+      'node 4 is not at h:4: what listens there answers, but is not a kv node for this client (HTTP 404); ' +
+        'give another address, or start node 4 in its place',
+    );
+  });
+
+  test('a newcomer that was filled is to have a link with the one that leads, if that one stays', () => {
+    const [cutOff, linked] = [answer(4, { connected: [2, 3] }), answer(4, { connected: [1, 2] })];
+    expect(codes(sound, '1,2,4=h:4', [cutOff])).toEqual([]);
+    expect(codes(sound, '1,2,4=h:4', [cutOff], true)).toEqual(['notLinked']);
+    expect(problemsOf(sound, '1,2,4=h:4', [cutOff], true)[0]?.message).toContain(
+      'node 4 at h:4 has no link with node 1 at h:1, which leads',
+    );
+    expect(codes(sound, '1,2,4=h:4', [linked], true)).toEqual([]);
+    expect(codes(sound, '2,3,4=h:4', [cutOff], true)).toEqual([]);
   });
 
   test('a node that a member is linked with is left to the nodes: they know its address', () => {

@@ -76,7 +76,14 @@ test('columns are as wide as their widest cell', () => {
 describe('a status', () => {
   const disk = { flushP50Ms: 0.25, flushP99Ms: 1.75, flushes: 12 };
   const space = { level: 'low', usedBytes: 54 * 2 ** 20, capacityBytes: 64 * 2 ** 20 } as const;
-  const quiet = { hasOtherDirectory: false, trimmedIndex: 0, catchUp: undefined, logHeld: undefined, space } as const;
+  const quiet = {
+    answersAt: undefined,
+    hasOtherDirectory: false,
+    trimmedIndex: 0,
+    catchUp: undefined,
+    logHeld: undefined,
+    space,
+  } as const;
   const leader = {
     ...({
       ...quiet,
@@ -170,6 +177,7 @@ describe('a status', () => {
     const lackOfRoom = { neededBytes: 12 * 1024 * 1024, roomBytes: 5 * 1024 * 1024 };
     const small = { ...joining, id: 7, catchUp: { ...received, stage: 'plan', lackOfRoom } } as const;
     const behind = { ...leader, id: 6, role: 'follower', lag: 4321 } as const;
+    const moved = { ...leader, answersAt: 'h:11' };
     const lines = describeStatus({
       ...report,
       members: [{ ...leader, logHeld: { fromIndex: 7000, readers: [5] } }, silent, joining, small, behind],
@@ -188,6 +196,11 @@ describe('a status', () => {
       'node 6 has no link with leader 1',
       'before: configuration 1 with members 1, from index 0 to 9',
     ]);
+    expect(describeStatus({ ...report, members: [moved, silent] }).at(-1)).toBe(
+      'node 1 answers at h:11, and not at h:1, where the members look for it: ' +
+        'if it is to stay there, tell them: `kv reconfigure 1=h:11,4`',
+    );
+    expect(statusJson({ ...report, members: [moved] }).members[0]).toMatchObject({ address: 'h:1', answersAt: 'h:11' });
   });
 });
 

@@ -25,14 +25,17 @@ async function askNode(
   timeoutMs: number,
 ): Promise<Answer> {
   try {
-    return { ...node, status: await client.statusOf(node.address, { timeoutMs }), reason: undefined };
+    const status = await client.statusOf(node.address, { timeoutMs });
+    return { ...node, status, reason: undefined, isNoNode: false };
   } catch (error) {
     if (!(error instanceof KvError)) throw error;
-    return { ...node, status: undefined, reason: withoutAddress(error.message, node.address) };
+    const isNoNode = error.code === 'notKvNode';
+    return { ...node, status: undefined, reason: withoutAddress(error.message, node.address), isNoNode };
   }
 }
 
 /** The address is in the sentence around it already. */
 function withoutAddress(message: string, address: string): string {
-  return message.startsWith(`${address}: `) ? message.slice(address.length + 2) : message;
+  const start = [`${address}: `, `${address} `].find((one) => message.startsWith(one));
+  return start === undefined ? message : message.slice(start.length);
 }

@@ -26,7 +26,7 @@ import type { Target } from './target.ts';
 const restartPatienceMs = 5_000;
 const restartPollMs = 500;
 /** Of problems that a start mends: nodes that do not answer, and what comes of that. */
-const passingCodes: readonly string[] = ['unreachable', 'memberDown', 'noMajority'];
+const passingCodes: readonly string[] = ['unreachable', 'memberDown', 'noMajority', 'notLinked'];
 
 export interface MembershipSession {
   readonly client: Pick<KvClient, 'clusterStatus' | 'statusOf' | 'reconfigure' | 'fill'>;
@@ -94,7 +94,7 @@ async function look(
   timeoutMs: number,
   { isForced, waitTimeoutMs }: ChangeOptions,
 ): Promise<string[]> {
-  const problems = await problemsOf(client, plan, status, timeoutMs);
+  const problems = await problemsOf(client, plan, status, timeoutMs, false);
   if (changesNothing(plan)) {
     // Those that are not complete yet are waited for.
     const lasting = stopAt(
@@ -144,7 +144,7 @@ async function lastingProblems(
 ): Promise<ReturnType<typeof findProblems>> {
   const deadlineMs = performance.now() + (isForced ? 0 : restartPatienceMs);
   for (;;) {
-    const problems = await problemsOf(client, plan, await statusWithLeader(client, timeoutMs), timeoutMs);
+    const problems = await problemsOf(client, plan, await statusWithLeader(client, timeoutMs), timeoutMs, true);
     const isWorthIt = problems.length > 0 && problems.every(({ code }) => passingCodes.includes(code));
     if (!isWorthIt || performance.now() >= deadlineMs) return problems;
     await delay(restartPollMs);
@@ -156,8 +156,9 @@ async function problemsOf(
   plan: ReconfigurationPlan,
   status: ClusterStatus,
   timeoutMs: number,
+  areFilled: boolean,
 ): Promise<ReturnType<typeof findProblems>> {
-  return findProblems(plan, status, await askNodes(client, plan, timeoutMs));
+  return findProblems(plan, status, await askNodes(client, plan, timeoutMs), areFilled);
 }
 
 async function fill(

@@ -12,6 +12,8 @@ export interface Answer {
   readonly status: NodeStatus | undefined;
   /** Why there is no status. */
   readonly reason: string | undefined;
+  /** True if something answers there that is no node for this command. */
+  readonly isNoNode: boolean;
 }
 
 /** Something that speaks against a reconfiguration. */
@@ -23,8 +25,13 @@ export interface Problem {
   readonly message: string;
 }
 
-/** What speaks against carrying out `plan` now, the gravest first. `answers` are of those who were asked. */
-export function findProblems(plan: ReconfigurationPlan, status: ClusterStatus, answers: readonly Answer[]): Problem[] {
+/** What speaks against carrying out `plan` now, the gravest first. `answers` are of those who were asked; newcomers may be filled already. */
+export function findProblems(
+  plan: ReconfigurationPlan,
+  status: ClusterStatus,
+  answers: readonly Answer[],
+  areFilled: boolean,
+): Problem[] {
   const staying = status.members.filter((member) => member.isMember && isIn(plan, member.id));
   return [
     ...leaderProblems(status),
@@ -34,6 +41,7 @@ export function findProblems(plan: ReconfigurationPlan, status: ClusterStatus, a
     ...majorityProblems(plan, status, answers),
     ...staying.filter(({ id }) => !isAsked(plan, id, answers)).flatMap(stayerProblems),
     ...answers.filter(({ id }) => !isAdded(plan, id)).flatMap((answer) => movedProblems(answer, status)),
+    ...(areFilled ? linkProblems(plan, status, answers) : []),
   ];
 }
 
@@ -95,7 +103,9 @@ function isForOwnMachine(address: string): boolean {
   return isLoopback(host) || isWildcard(host);
 }
 
-function newcomerProblems({ id, address, status, reason }: Answer, cluster: ClusterStatus): Problem[] {
+function newcomerProblems(answer: Answer, cluster: ClusterStatus): Problem[] {
+  const { id, address, status, reason } = answer;
+  if (answer.isNoNode) return [unsafe('notReached', 'notKvNode', describeOther(answer))];
   if (status === undefined) {
     const message = `node ${id} does not answer at ${address} (${reason}): start it with \`kv start --id ${id} --address ${address}\``;
     return [unsafe('notReached', 'unreachable', message)];
@@ -108,6 +118,10 @@ function newcomerProblems({ id, address, status, reason }: Answer, cluster: Clus
     return [unsafe('conditionFailed', 'otherCluster', message)];
   }
   return fullProblems(id, status);
+}
+
+function describeOther({ id, address, reason }: Answer): string {
+  return `node ${id} is not at ${address}: what listens there ${reason}; give another address, or start node ${id} in its place`;
 }
 
 /** One that is yet to get the data would be a member without space, and keep the cluster from taking puts. */
@@ -148,11 +162,25 @@ function stayerProblems(member: MemberStatus): Problem[] {
 
 function movedProblems(answer: Answer, cluster: ClusterStatus): Problem[] {
   const { id, address, status, reason } = answer;
+  if (answer.isNoNode) return [risky('memberDown', describeOther(answer))];
   if (status === undefined) {
     const why = `node ${id} does not answer at its new address ${address} (${reason}): start it there, or take it out`;
     return [risky('memberDown', why)];
   }
   return otherNodeProblem(answer, cluster) ?? [];
+}
+
+/** A newcomer that took the data from others may yet be out of reach of the one that leads. Only a cluster that fills it has links with it. */
+function linkProblems(plan: ReconfigurationPlan, status: ClusterStatus, answers: readonly Answer[]): Problem[] {
+  const leader = status.members.find(({ id }) => id === status.leader && isIn(plan, id));
+  if (leader === undefined) return [];
+  const apart = answers.filter((one) => isAdded(plan, one.id) && one.status?.connected?.includes(leader.id) === false);
+  return apart.map(({ id, address }) => {
+    const message =
+      `node ${id} at ${address} has no link with node ${leader.id} at ${leader.address}, which leads: ` +
+      'see that each reaches the other';
+    return risky('notLinked', message);
+  });
 }
 
 /** What answers where a member is said to have moved, if that is not the member with what it votes with. */

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { gatherClusterStatus } from '../../src/client/cluster-status.ts';
+import type { NodeStatus } from '../../src/wire/client-message.ts';
+
+const addresses = ['h:1', 'h:2', 'h:3'];
+
+/** What node `id` says, which listens at `address`, of members 1, 2 and 3. */
+function said(id: number, address = `h:${id}`): NodeStatus {
+  return {
+    ...{ clusterId: 'c0ffee', nodeId: id, address, state: 'member', configurationId: 1, leader: 1 },
+    ...{ decidedIndex: 9, appliedIndex: 9, members: addresses.map((at, index) => ({ id: index + 1, address: at })) },
+  } as NodeStatus;
+}
+
+/** Where members are met that are not where the others look for them, if `answers` is who answers where. */
+async function moved(answers: Record<string, NodeStatus>): Promise<(readonly [number, string])[]> {
+  const [first] = Object.values(answers) as [NodeStatus];
+  const { members } = await gatherClusterStatus(first, Object.keys(answers), async (address) => answers[address]);
+  return members.flatMap(({ id, answersAt }) => (answersAt === undefined ? [] : [[id, answersAt] as const]));
+}
+
+test('a member that answers elsewhere is told of, whether it was asked first or not', async () => {
+  expect(await moved({ 'h:1': said(1), 'h:22': said(2, 'h:22') })).toEqual([[2, 'h:22']]);
+  expect(await moved({ 'h:22': said(2, 'h:22'), 'h:1': said(1) })).toEqual([[2, 'h:22']]);
+});
+
+test('one that answers where it is looked for is not, whatever it calls that, nor one that is out of reach', async () => {
+  expect(await moved({ 'h:1': said(1), 'h:2': said(2, 'host:2') })).toEqual([]);
+  expect(await moved({ 'h:1': said(1) })).toEqual([]);
+  // Members know it by an address of their own network, and this client by another.
+  expect(await moved({ 'h:1': said(1), 'outside:2': said(2) })).toEqual([]);
+});
