@@ -3,9 +3,10 @@ import * as Flags from '@oclif/core/flags';
 import { type BenchPlan, benchWorkloads, planBench } from '../src/cli/bench/plan.ts';
 import type { BenchResult } from '../src/cli/bench/run.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
-import { resolveConnection } from '../src/cli/connection.ts';
+import { type Connection, resolveConnection } from '../src/cli/connection.ts';
 import { printJson, printLine } from '../src/cli/output.ts';
 import { exitAfterStop, stopRequested } from '../src/cli/stop-signals.ts';
+import { tlsEnvironment } from '../src/cli/tls-flags.ts';
 
 export default class Bench extends ClientCommand {
   static override summary = 'Put load on a cluster and measure it.';
@@ -51,15 +52,15 @@ export default class Bench extends ClientCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Bench);
-    const { endpoints, timeoutMs } = resolveConnection({
+    const { endpoints, timeoutMs, tls } = resolveConnection({
       flags,
-      environment: { KV_ENDPOINTS: process.env['KV_ENDPOINTS'] },
+      environment: { KV_ENDPOINTS: process.env['KV_ENDPOINTS'], ...tlsEnvironment() },
       cluster: this.findCluster(flags),
     });
     const plan = planBench(args.workload as BenchPlan['workload'], flags, endpoints.length);
     const interruption = new AbortController();
     const stopped = stopRequested((signal) => interruption.abort(signal));
-    const result = await this.#measure(plan, endpoints, timeoutMs, interruption.signal);
+    const result = await this.#measure(plan, { endpoints, timeoutMs, tls }, interruption.signal);
     // Nothing was measured: the failure says more than a table of zeros.
     if (result.total.operations === 0 && result.lastError !== undefined) throw result.lastError;
     const { benchJson, reportLines } = await import('../src/cli/bench/report.ts');
@@ -70,8 +71,7 @@ export default class Bench extends ClientCommand {
 
   async #measure(
     plan: BenchPlan,
-    endpoints: readonly string[],
-    timeoutMs: number,
+    { endpoints, timeoutMs, tls }: Pick<Connection, 'endpoints' | 'timeoutMs' | 'tls'>,
     signal: AbortSignal,
   ): Promise<BenchResult> {
     // Loaded here, so that no other command, nor --help, pays for it.
@@ -79,11 +79,12 @@ export default class Bench extends ClientCommand {
     const { KvClient } = await import('../src/client/client.ts');
     const { progressLine } = await import('../src/cli/bench/progress-line.ts');
     const { LiveLine } = await import('../src/cli/live-line.ts');
+    const options = { timeoutMs, outstandingWritesMax: 4096, ...(tls !== undefined && { tls }) };
     const line = new LiveLine();
     try {
       return await runBench(plan, {
         endpoints,
-        connect: (own) => KvClient.connect({ endpoints: own, timeoutMs, outstandingWritesMax: 4096 }),
+        connect: (own) => KvClient.connect({ ...options, endpoints: own }),
         signal,
         onProgress: (progress) => line.show(progressLine(progress)),
       });

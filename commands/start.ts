@@ -8,6 +8,9 @@ import { printLine, printMessage } from '../src/cli/output.ts';
 import { describeSetAside } from '../src/cli/set-aside-report.ts';
 import { planStart } from '../src/cli/start-plan.ts';
 import { exitAfterStop, standardInputEnded, stopRequested } from '../src/cli/stop-signals.ts';
+import { resolveTlsFiles, tlsEnvironment, tlsFlags } from '../src/cli/tls-flags.ts';
+import { renewTls } from '../src/cli/tls-renewal.ts';
+import { readTlsFiles } from '../src/cluster/tls-files.ts';
 import { OwnProcess } from '../src/host/own-process.ts';
 
 export default class Start extends BaseCommand {
@@ -29,7 +32,8 @@ export default class Start extends BaseCommand {
       description: 'where to listen, for a node outside the cluster file',
     }),
     quota: Flags.string({ helpValue: 'SIZE', description: 'most bytes of data, such as 8GiB; else what the disk has' }),
-    insecure: Flags.boolean({ description: 'listen on an address that other machines can reach, unprotected' }),
+    ...tlsFlags,
+    insecure: Flags.boolean({ description: 'listen on an address that other machines can reach, without TLS' }),
     'election-timeout': Flags.string({ helpValue: 'TIME', description: 'replace a leader unheard for this long' }),
     rebuild: Flags.boolean({
       description: 'set a damaged data directory aside and stand by with an empty one for kv member rebuild',
@@ -52,7 +56,10 @@ export default class Start extends BaseCommand {
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(Start);
-    const plan = planStart(flags, this.findCluster(flags), process.cwd());
+    const cluster = this.findCluster(flags);
+    const tlsFiles = resolveTlsFiles({ flags, environment: tlsEnvironment(), cluster });
+    const plan = planStart(flags, cluster, process.cwd(), tlsFiles !== undefined);
+    const tls = tlsFiles && readTlsFiles(tlsFiles);
     this.#nodeId = plan.nodeId;
     this.#isAlone = plan.nodes.size === 1;
     const least = logLevels.indexOf(flags['log-level']);
@@ -72,7 +79,8 @@ export default class Start extends BaseCommand {
     const standsBy = flags.rebuild || former !== undefined;
     if (former !== undefined && !flags.rebuild) log('warn', standsByFor(former));
     if (flags.rebuild) describeSetAside(plan, await setAsideIfDamaged(plan.dataDirectory, plan), log);
-    const node = await startNode({ ...plan, standsBy, ownProcess, log });
+    const node = await startNode({ ...plan, tls, standsBy, ownProcess, log });
+    if (tlsFiles !== undefined && tls !== undefined) renewTls(tlsFiles, tls, node, log);
     await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
     const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];
     const reason = await Promise.race([...stops, node.closed]);

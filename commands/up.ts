@@ -4,7 +4,9 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { runLocalCluster } from '../src/cli/run-local-cluster.ts';
 import { exitAfterStop } from '../src/cli/stop-signals.ts';
+import { resolveTlsFiles, tlsEnvironment } from '../src/cli/tls-flags.ts';
 import { planUp } from '../src/cli/up-plan.ts';
+import { readTlsFiles } from '../src/cluster/tls-files.ts';
 import { membersMax } from '../src/wire/limits.ts';
 
 export default class Up extends BaseCommand {
@@ -31,7 +33,9 @@ export default class Up extends BaseCommand {
       mkdirSync(plan.dataFolder, { recursive: true });
       writeFileSync(plan.configPath, plan.configText);
     }
+    const tlsFiles = resolveTlsFiles({ flags: {}, environment: tlsEnvironment(), cluster: plan.cluster });
+    const tls = tlsFiles && readTlsFiles(tlsFiles);
     const launcher = [process.execPath, join(this.config.root, 'bin', 'kv.js')] as const;
-    exitAfterStop(await runLocalCluster(plan, launcher));
+    exitAfterStop(await runLocalCluster(plan, tls, launcher));
   }
 }

@@ -1,11 +1,14 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { SecureContext } from 'node:tls';
 import { crc32 } from 'node:zlib';
 import { usePlatformByteStrings } from './base/bytes.ts';
 import { usePlatformCrc32 } from './base/crc32.ts';
 import { defaultAddress, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
+import { InputError } from './cluster/input-error.ts';
 import { checkNodeOptions } from './cluster/node-options.ts';
+import { checkTlsIdentity, clientContext, type TlsIdentity } from './cluster/tls.ts';
 import { isOutOfFiles, openFilesMax } from './host/open-files.ts';
 import type { OwnProcess } from './host/own-process.ts';
 import { calmLog } from './network/calm-log.ts';
@@ -44,8 +47,13 @@ export interface NodeOptions {
   readonly nodes: ReadonlyMap<NodeId, string>;
   /** "host:port" to listen on. */
   readonly address: string;
-  /** Allows an address that other machines can reach: there is neither authentication nor encryption yet. */
+  /** Allows an address that other machines can reach without `tls`: whoever reaches it may read and write everything. */
   readonly insecure?: boolean;
+  /**
+   * All connections, of nodes and clients, are encrypted with TLS 1.3, and only those who show a certificate of an authority in `ca` are let in.
+   * The certificate has to be for the host in the address by which others reach this node. All nodes have it, or none.
+   */
+  readonly tls?: TlsIdentity | undefined;
   readonly settings?: ClusterSettings;
   /** A new directory stands by until `kv member rebuild` gives it the node's vote, instead of forming a cluster. */
   readonly standsBy?: boolean;
@@ -65,6 +73,8 @@ export interface RunningNode {
   /** Resolves after `stop()`; rejects if the node ended by itself: a disk that failed, an invariant that broke. */
   readonly closed: Promise<void>;
   status(): NodeStatus;
+  /** For a node with TLS: what it shows, and whom it believes, from the next connection on. Throws an InputError. */
+  renewTls(tls: TlsIdentity): void;
   /** Answers what it can, makes everything durable, and closes. */
   stop(): Promise<void>;
 }
@@ -150,6 +160,8 @@ class Node implements RunningNode {
   #storageJobs = 0;
   #state: 'running' | 'stopping' | 'closed' = 'running';
   #address: string;
+  /** For links that are dialled. */
+  #secureContext: SecureContext | undefined;
   /** Called when the disk has nothing left to do. */
   #onIdle: (() => void) | undefined;
 
@@ -175,6 +187,7 @@ class Node implements RunningNode {
       isCongested: (connection) => (this.#clients.get(connection)?.bufferedBytes ?? 0) > congestedBytes,
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
     });
+    this.#secureContext = options.tls && clientContext(options.tls);
     this.#links = this.#makeLinks();
     this.#gateway = this.#makeGateway();
   }
@@ -185,6 +198,13 @@ class Node implements RunningNode {
 
   status(): NodeStatus {
     return this.#replica.status();
+  }
+
+  renewTls(tls: TlsIdentity): void {
+    if (this.#secureContext === undefined) throw new InputError('this node was started without tls');
+    checkTlsIdentity(tls, (part) => `tls.${part}`);
+    this.#secureContext = clientContext(tls);
+    this.#gateway.renewTls(tls);
   }
 
   /**
@@ -242,6 +262,7 @@ class Node implements RunningNode {
       },
       onOlderCopy: (nodeId, reason) => this.#onOlderCopy(`node ${nodeId} says: ${reason}`),
       onMessages: (from, messages) => this.#receive({ type: 'peerMessages', from, messages }),
+      secureContext: () => this.#secureContext,
       log: this.#log,
     });
   }
@@ -259,6 +280,7 @@ class Node implements RunningNode {
         if (this.#clients.delete(id)) this.#receive({ type: 'clientGone', connection: id });
       },
       onPeer: (socket, request) => this.#links.accept(socket, request),
+      tls: this.#options.tls,
       log: this.#log,
     });
   }

@@ -3,13 +3,14 @@ import type { KvClient } from '../client/client.ts';
 import type { ClusterDescription } from '../cluster/cluster-file.ts';
 import { BaseCommand } from './base-command.ts';
 import { defaultTimeoutMs, resolveConnection } from './connection.ts';
+import { type TlsSources, tlsEnvironment, tlsFlags } from './tls-flags.ts';
 
 /** The flags of every command that asks a cluster something. */
-export interface ClientFlags {
+export type ClientFlags = TlsSources['flags'] & {
   readonly config?: string | undefined;
   readonly endpoints?: string | undefined;
   readonly timeout?: string | undefined;
-}
+};
 
 /** What a command works with while it is connected. */
 export interface Session {
@@ -30,6 +31,7 @@ export abstract class ClientCommand extends BaseCommand {
       description: 'nodes to ask; else KV_ENDPOINTS, else those of the cluster file, else 127.0.0.1:7001 to 7003',
     }),
     timeout: Flags.string({ helpValue: 'TIME', description: 'how long to wait: 500ms, 5s, 2m, or seconds' }),
+    ...tlsFlags,
     json: Flags.boolean({ description: 'write the result, or {"error": …}, to standard output as JSON' }),
   };
 
@@ -39,9 +41,9 @@ export abstract class ClientCommand extends BaseCommand {
   /** Connects, runs `use`, and closes the connection whatever happens. One deadline spans all of it. */
   protected async withClient<Result>(flags: ClientFlags, use: (session: Session) => Promise<Result>): Promise<Result> {
     const cluster = this.findCluster(flags);
-    const { endpoints, timeoutMs, clusterName } = resolveConnection({
+    const { endpoints, timeoutMs, clusterName, tls } = resolveConnection({
       flags,
-      environment: { KV_ENDPOINTS: process.env['KV_ENDPOINTS'] },
+      environment: { KV_ENDPOINTS: process.env['KV_ENDPOINTS'], ...tlsEnvironment() },
       cluster,
       fallbackTimeoutMs: this.fallbackTimeoutMs,
     });
@@ -51,6 +53,7 @@ export abstract class ClientCommand extends BaseCommand {
       endpoints: [...endpoints],
       timeoutMs,
       ...(clusterName !== undefined && { clusterName }),
+      ...(tls !== undefined && { tls }),
     });
     try {
       return await use({

@@ -1,8 +1,11 @@
 import { canonicalAddress } from '../cluster/address.ts';
 import type { ClusterDescription } from '../cluster/cluster-file.ts';
 import { InputError } from '../cluster/input-error.ts';
+import type { TlsIdentity } from '../cluster/tls.ts';
+import { readTlsFiles } from '../cluster/tls-files.ts';
 import { timeoutMsMax } from '../wire/limits.ts';
 import { parseDurationMs } from './duration.ts';
+import { resolveTlsFiles, type TlsSources } from './tls-flags.ts';
 
 const endpointsMax = 100;
 
@@ -11,8 +14,11 @@ export const defaultTimeoutMs = 5000;
 
 /** Where a connection's settings may come from, strongest first; an empty variable counts as not given. */
 export interface ConnectionSources {
-  readonly flags: { readonly endpoints?: string | undefined; readonly timeout?: string | undefined };
-  readonly environment: { readonly KV_ENDPOINTS?: string | undefined };
+  readonly flags: {
+    readonly endpoints?: string | undefined;
+    readonly timeout?: string | undefined;
+  } & TlsSources['flags'];
+  readonly environment: { readonly KV_ENDPOINTS?: string | undefined } & TlsSources['environment'];
   readonly cluster: ClusterDescription;
   /** Where neither flag nor file sets one. */
   readonly fallbackTimeoutMs?: number;
@@ -25,16 +31,20 @@ export interface Connection {
   readonly timeoutMs: number;
   /** What the nodes at the endpoints have to be of, where these are those of a cluster file: another cluster may have taken over an address. */
   readonly clusterName: string | undefined;
+  /** Undefined: connections are not encrypted. */
+  readonly tls: TlsIdentity | undefined;
 }
 
-/** Order: flags, environment, cluster file, defaults. Throws {@link InputError}. */
+/** Order: flags, environment, cluster file, defaults. Reads what TLS needs. Throws {@link InputError}. */
 export function resolveConnection(sources: ConnectionSources): Connection {
   const named = namedEndpointsOf(sources);
   const { cluster } = sources;
+  const tlsFiles = resolveTlsFiles(sources);
   return {
     endpoints: named ?? [...cluster.nodes.values()],
     timeoutMs: timeoutOf(sources),
     clusterName: named === undefined && cluster.path !== undefined ? cluster.name : undefined,
+    tls: tlsFiles && readTlsFiles(tlsFiles),
   };
 }
 

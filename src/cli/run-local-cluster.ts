@@ -1,5 +1,6 @@
 import { defaultCluster } from '../cluster/cluster-file.ts';
 import { findUpward } from '../cluster/find-cluster.ts';
+import type { TlsIdentity } from '../cluster/tls.ts';
 import { CommandError } from './exit-codes.ts';
 import { LocalCluster } from './local-cluster.ts';
 import { printLine, printMessage } from './output.ts';
@@ -8,8 +9,12 @@ import { type StopSignal, stopRequested } from './stop-signals.ts';
 import type { UpPlan } from './up-plan.ts';
 import { waitForLeader } from './wait-for-leader.ts';
 
-/** Runs the nodes until a signal asks to stop, and resolves with it. Throws {@link CommandError} if none of them is left before. */
-export async function runLocalCluster(plan: UpPlan, launcher: readonly [string, ...string[]]): Promise<StopSignal> {
+/** Runs the nodes, which have `tls` if it is given, until a signal asks to stop, and resolves with it. Throws {@link CommandError} if none of them is left before. */
+export async function runLocalCluster(
+  plan: UpPlan,
+  tls: TlsIdentity | undefined,
+  launcher: readonly [string, ...string[]],
+): Promise<StopSignal> {
   const stop = stopRequested(() => printMessage('stopping all nodes (again to end at once)'));
   const nodes = new LocalCluster({
     launcher,
@@ -19,7 +24,7 @@ export async function runLocalCluster(plan: UpPlan, launcher: readonly [string, 
     onMessage: printMessage,
   });
   const leaving = new AbortController();
-  const failed = Promise.race([nodes.ended.then(refuseEmptiness), announce(plan, nodes, leaving.signal)]);
+  const failed = Promise.race([nodes.ended.then(refuseEmptiness), announce(plan, tls, nodes, leaving.signal)]);
   try {
     return await Promise.race([stop, failed]);
   } finally {
@@ -33,12 +38,17 @@ function refuseEmptiness(): never {
 }
 
 /** Says how to use the cluster once it answers. Settles only by failing. */
-async function announce(plan: UpPlan, { listening }: LocalCluster, signal: AbortSignal): Promise<never> {
+async function announce(
+  plan: UpPlan,
+  tls: TlsIdentity | undefined,
+  { listening }: LocalCluster,
+  signal: AbortSignal,
+): Promise<never> {
   const endpoints = [...plan.cluster.nodes.values()];
   // Somebody else's nodes may listen where ours were to.
   const ours = () => [...plan.cluster.nodes].flatMap(([id, address]) => (listening.has(id) ? [address] : []));
   try {
-    await waitForLeader(ours, signal);
+    await waitForLeader(ours, tls, signal);
   } catch (error) {
     if (!signal.aborted) throw error;
     return new Promise(() => undefined);

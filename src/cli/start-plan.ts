@@ -32,11 +32,16 @@ export interface StartPlan {
 /** Folder that holds the data of nodes where nothing else is said. */
 export const defaultDataFolder = 'kv-data';
 
-/** Works out how node `flags.id` is to run in `cluster`. Throws {@link InputError}. */
-export function planStart(flags: StartFlags, cluster: ClusterDescription, workingDirectory: string): StartPlan {
+/** Works out how node `flags.id` is to run in `cluster`; `hasTls`: what it says is encrypted. Throws {@link InputError}. */
+export function planStart(
+  flags: StartFlags,
+  cluster: ClusterDescription,
+  workingDirectory: string,
+  hasTls: boolean,
+): StartPlan {
   const nodeId = parseNodeId(flags.id, '--id');
   const address = listenAddress(nodeId, flags.address, cluster);
-  if (flags.insecure !== true) refuseOpenAddress(address);
+  if (flags.insecure !== true && !hasTls) refuseOpenAddress(address);
   return {
     nodeId,
     clusterName: cluster.name,
@@ -107,8 +112,8 @@ function unknownNode(nodeId: number, cluster: ClusterDescription): string {
 function refuseOpenAddress(address: string): void {
   if (isLoopback(parseAddress(address).host)) return;
   throw new InputError(
-    `${address} can be reached from other machines, and there is no authentication or encryption yet: ` +
-      'listen on 127.0.0.1, or pass --insecure if the network is yours alone',
+    `${address} can be reached from other machines, and anybody there may read and write everything: ` +
+      'set up TLS (tls in the cluster file, or --tls-ca, --tls-cert and --tls-key), listen on 127.0.0.1, or pass --insecure if the network is yours alone',
   );
 }
 

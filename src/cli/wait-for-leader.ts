@@ -1,19 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KvError } from '../client/errors.ts';
+import type { TlsIdentity } from '../cluster/tls.ts';
 
 const pollMs = 100;
 const attemptTimeoutMs = 1000;
 
 /** Resolves when a node at one of the endpoints that `find` gives says that there is a leader; rejects when `signal` is aborted. */
-export async function waitForLeader(find: () => readonly string[], signal: AbortSignal): Promise<void> {
-  while (!(await hasLeader(find()))) await delay(pollMs, undefined, { signal });
+export async function waitForLeader(
+  find: () => readonly string[],
+  tls: TlsIdentity | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!(await hasLeader(find(), tls))) await delay(pollMs, undefined, { signal });
 }
 
-async function hasLeader(endpoints: readonly string[]): Promise<boolean> {
+async function hasLeader(endpoints: readonly string[], tls: TlsIdentity | undefined): Promise<boolean> {
   if (endpoints.length === 0) return false;
   const { KvClient } = await import('../client/client.ts');
   try {
-    const client = await KvClient.connect({ endpoints: [...endpoints], timeoutMs: attemptTimeoutMs });
+    const client = await KvClient.connect({
+      endpoints: [...endpoints],
+      timeoutMs: attemptTimeoutMs,
+      ...(tls !== undefined && { tls }),
+    });
     try {
       return (await client.clusterStatus()).leader !== undefined;
     } finally {

@@ -1,3 +1,4 @@
+import type { TlsIdentity } from '../cluster/tls.ts';
 import { sessionWindowMax } from '../kv/client-session.ts';
 import type {
   BackupOpened,
@@ -32,6 +33,7 @@ import {
   checkedTtlMs,
   checkedValue,
   ifRevisionIn,
+  secureContextOf,
   signalIn,
 } from './input.ts';
 import { type Keeping, KeptKey } from './kept-key.ts';
@@ -64,6 +66,8 @@ export interface KvClientOptions {
   readonly endpoints: readonly string[];
   /** The name of the cluster that is meant: nodes of another one at these endpoints will not do. Without it, any will. */
   readonly clusterName?: string;
+  /** Encrypts, with TLS 1.3: for nodes that were given the same. Without it, nothing that goes over the network is encrypted. */
+  readonly tls?: TlsIdentity;
   /** How long a call may take unless it says otherwise, milliseconds: 1 to 3,600,000; 5,000 by default. */
   readonly timeoutMs?: number;
   /** Most writes without an answer: 1 to 4,096; 1,024 by default. */
@@ -184,7 +188,7 @@ export class KvClient {
     const queuedMax = options.queuedWritesMax ?? queuedWritesDefault;
     checkedCount(outstandingMax, sessionWindowMax, 'outstandingWritesMax');
     checkedCount(queuedMax, 2 ** 20, 'queuedWritesMax');
-    this.#endpoints = new Endpoints(options.endpoints);
+    this.#endpoints = new Endpoints(options.endpoints, secureContextOf(options.tls));
     this.#requests = new Requests({
       endpoints: this.#endpoints,
       connectTimeoutMs: Math.max(connectTimeoutMsMin, Math.min(this.#timeoutMs / 3, connectTimeoutMsMax)),
@@ -438,7 +442,7 @@ export class KvClient {
   /** The status of the node at `endpoint`, tried once. Errors: `unreachable`, `notKvNode`, `timeout`. */
   async statusOf(endpoint: string, options?: CallOptions): Promise<NodeStatus> {
     const limits = this.#limitsOf(options);
-    const endpoints = new Endpoints([checkedEndpoint(endpoint)]);
+    const endpoints = new Endpoints([checkedEndpoint(endpoint)], this.#endpoints.secureContext);
     const wake = () => sweeper.wake();
     const requests = new Requests({ endpoints, connectTimeoutMs: limits.timeoutMs * 0.8, isPinned: true, wake });
     const sweeper = new Sweeper([requests]);
@@ -528,7 +532,10 @@ const readNames: readonly (keyof ReadOptions)[] = [...callNames, 'consistency'];
 const listNames: readonly (keyof ListOptions)[] = [...readNames, 'limit', 'after'];
 const fillNames: readonly (keyof FillOptions)[] = [...callNames, 'ifConfigurationId'];
 const reconfigureNames: readonly (keyof ReconfigureOptions)[] = [...fillNames, 'fillTimeoutMs'];
-const optionNames = ['endpoints', 'clusterName', 'timeoutMs', 'outstandingWritesMax', 'queuedWritesMax'] as const;
+const optionNames = [
+  ...(['endpoints', 'clusterName', 'tls'] as const),
+  ...(['timeoutMs', 'outstandingWritesMax', 'queuedWritesMax'] as const),
+] as const;
 const listTooLong = `there are over ${listPairsMax} pairs: give a limit or a longer prefix, or use scan`;
 
 function watchLimitsOf(options: WatchOptions | undefined): WatchLimits {

@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import type { SecureContext } from 'node:tls';
 import { crc32 } from 'node:zlib';
 import { WebSocket } from 'ws';
 import { behindQueued } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
 import { usePlatformCrc32 } from '../base/crc32.ts';
 import { RecentMap } from '../base/recent-map.ts';
+import { tlsProblemOf } from '../cluster/tls.ts';
 import { decodeResponses } from '../wire/client-frame.ts';
 import type { ClientResponse } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, decodeClientHello } from '../wire/handshake.ts';
@@ -53,13 +55,17 @@ export class Connection {
   readonly #socket: WebSocket;
   readonly #events: ConnectionEvents;
   #hello: ClientHello | undefined;
+  readonly #isSecure: boolean;
   #hasEnded = false;
 
-  constructor(endpoint: string, nowMs: number, events: ConnectionEvents) {
+  /** Without `secureContext` what goes over it is not encrypted. */
+  constructor(endpoint: string, secureContext: SecureContext | undefined, nowMs: number, events: ConnectionEvents) {
     this.endpoint = endpoint;
+    this.#isSecure = secureContext !== undefined;
     this.startedMs = nowMs;
     this.#events = events;
-    this.#socket = new WebSocket(`ws://${endpoint}${clientPath}`, {
+    this.#socket = new WebSocket(`${this.#isSecure ? 'wss' : 'ws'}://${endpoint}${clientPath}`, {
+      ...(secureContext !== undefined && { secureContext }),
       perMessageDeflate: false,
       maxPayload: clientFrameBytesMax,
       // A mask of zeros: masking guards web proxies against scripts in browsers. This is no browser, and a mask costs both ends.
@@ -170,6 +176,9 @@ export class Connection {
   }
 
   #problemOf(error: Error & { code?: string }): ConnectionProblem {
+    const tlsProblem = tlsProblemOf(error, this.#isSecure, this.#hello === undefined);
+    if (tlsProblem?.isLasting) return { kind: 'notKvNode', message: `${this.endpoint} ${tlsProblem.reason}` };
+    if (tlsProblem !== undefined) return { kind: 'unreachable', message: `${this.endpoint}: ${tlsProblem.reason}` };
     // Before the hello, an error that is not the system's is about what the other side said.
     const isSystem = /^E[A-Z]/.test(error.code ?? '');
     if (this.#hello === undefined && !isSystem) return this.#notKvNode(error.message);

@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls';
 import { canonicalAddress } from '../cluster/address.ts';
 import { InputError } from '../cluster/input-error.ts';
 import type { ConnectionProblem } from './connection.ts';
@@ -18,10 +19,13 @@ export class Endpoints {
   readonly #endpoints: Endpoint[] = [];
   /** How many the user gave. */
   readonly givenCount: number;
+  /** Undefined: connections to them are not encrypted. */
+  readonly secureContext: SecureContext | undefined;
   #failures = 0;
 
   /** "host:port" each, at least one. Throws KvError `invalid` that names the one that is wrong. */
-  constructor(addresses: readonly string[]) {
+  constructor(addresses: readonly string[], secureContext?: SecureContext) {
+    this.secureContext = secureContext;
     if (!Array.isArray(addresses)) {
       throw invalid(`endpoints is ${typeof addresses}: give a list, such as ['127.0.0.1:7001']`);
     }

@@ -1,3 +1,4 @@
+export type { TlsIdentity } from '../cluster/tls.ts';
 /** `omnikv/client`: the client by itself, which loads nothing that a node needs. */
 
 export type {

@@ -1,6 +1,8 @@
+import type { SecureContext } from 'node:tls';
 import { memberAddress } from '../cluster/address.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { nodeIdMax } from '../cluster/node-list.ts';
+import { checkTlsIdentity, clientContext, type TlsIdentity } from '../cluster/tls.ts';
 import { keyBytesMax, keyProblem, ttlMsMax, ttlMsMin, ttlProblem, valueProblem } from '../kv/command.ts';
 import type { Consistency, TargetNode } from '../wire/client-message.ts';
 import { membersMax, timeoutMsMax } from '../wire/limits.ts';
@@ -104,6 +106,17 @@ export function checkedTtlMs(ttlMs: number | undefined): number | undefined {
   const problem = ttlProblem(ttlMs);
   if (problem === undefined) return ttlMs;
   throw notApplied('invalid', `ttlMs is ${shown(ttlMs)}: give whole milliseconds from ${ttlMsMin} to ${ttlMsMax}`);
+}
+
+/** For connections with TLS; undefined: without. */
+export function secureContextOf(tls: TlsIdentity | undefined): SecureContext | undefined {
+  if (tls === undefined) return undefined;
+  try {
+    checkTlsIdentity(tls, (part) => `tls.${part}`);
+  } catch (error) {
+    throw error instanceof InputError ? notApplied('invalid', error.message) : error;
+  }
+  return clientContext(tls);
 }
 
 export function checkedClusterName(name: string | undefined): string | undefined {

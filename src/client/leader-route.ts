@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls';
 import type { ClientResponse } from '../wire/client-message.ts';
 import { Connection, type ConnectionEvents, type ConnectionProblem } from './connection.ts';
 import { Draining } from './draining.ts';
@@ -19,6 +20,8 @@ export interface KnownLeader {
 export interface LeaderRouteOptions {
   /** How long the leader may take to say hello. */
   readonly connectTimeoutMs: number;
+  /** Undefined: the connection is not encrypted. */
+  readonly secureContext: SecureContext | undefined;
   /** The cluster that this client works with. */
   readonly clusterId: () => string | undefined;
 }
@@ -118,7 +121,7 @@ export class LeaderRoute {
     this.#dropNext();
     this.#backSinceMs = undefined;
     if (this.#taken?.hello?.nodeId === leader.nodeId || !this.#pacing.isOpen(nowMs)) return;
-    const connection = new Connection(leader.address, nowMs, this.#connectionEvents);
+    const connection = new Connection(leader.address, this.#options.secureContext, nowMs, this.#connectionEvents);
     this.#next = { leader, connection, readyMs: undefined };
   }
 

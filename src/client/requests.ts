@@ -64,8 +64,9 @@ export class Requests implements Sweepable {
       onLost: (connection, problem) => this.#onLost(connection, problem),
     });
     const { connectTimeoutMs } = options;
+    const { secureContext } = options.endpoints;
     this.#leaderRoute = new LeaderRoute(
-      { connectTimeoutMs, clusterId: () => this.#router.clusterId },
+      { connectTimeoutMs, secureContext, clusterId: () => this.#router.clusterId },
       {
         onChange: () => this.#flush(),
         onAnswers: (connection, responses) => this.#onAnswers(connection, responses),

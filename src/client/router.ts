@@ -117,7 +117,8 @@ export class Router {
     const newest = [...this.#opening].at(-1);
     if (newest !== undefined && (nowMs - newest.startedMs < this.#headStartMs || tried.size >= this.#endpoints.size))
       return;
-    this.#opening.add(new Connection(this.#endpoints.next(tried), nowMs, this.#connectionEvents));
+    const endpoint = this.#endpoints.next(tried);
+    this.#opening.add(new Connection(endpoint, this.#endpoints.secureContext, nowMs, this.#connectionEvents));
   }
 
   /** The node behind the current connection is not the one to ask, and says so: goes to the next. */

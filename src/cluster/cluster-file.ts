@@ -1,9 +1,12 @@
+import { dirname, resolve } from 'node:path';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import { canonicalAddress, defaultAddress, memberAddress } from './address.ts';
 import { InputError } from './input-error.ts';
 import { type JsonObject, type JsonValue, parseJsonText } from './json-text.ts';
 import { nearestWord } from './nearest-word.ts';
 import { parseNodeId, refuseTwice } from './node-list.ts';
+import { tlsParts } from './tls.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 /** Name of a cluster file, looked for in the working directory and every one above it. */
 export const clusterFileName = 'kv.json';
@@ -28,6 +31,8 @@ export interface ClusterDescription {
   /** "host:port" of the nodes that form the first configuration, ascending by id. */
   readonly nodes: ReadonlyMap<NodeId, string>;
   readonly settings: ClusterSettings;
+  /** Where nodes and commands find what they show each other; without it, nothing is encrypted. */
+  readonly tls?: TlsFiles | undefined;
 }
 
 /** Limits of the settings, both ends included. */
@@ -38,7 +43,7 @@ export const settingLimits = {
 } as const satisfies Record<keyof ClusterSettings, { min: number; max: number }>;
 
 const settingNames = Object.keys(settingLimits) as (keyof ClusterSettings)[];
-const knownKeys: readonly string[] = ['cluster', 'nodes', ...settingNames];
+const knownKeys: readonly string[] = ['cluster', 'nodes', 'tls', ...settingNames];
 
 /** The cluster when there is no file: nodes 1, 2 and 3 on this machine. */
 export const defaultCluster: ClusterDescription = {
@@ -60,7 +65,14 @@ export function parseClusterFile(text: string, path: string, nodesMax: number): 
     if (!knownKeys.includes(key)) throw problem(unknownKey(key));
   }
   try {
-    return { path, name: clusterName(file), nodes: clusterNodes(file, nodesMax), settings: clusterSettings(file) };
+    const tls = clusterTls(file, dirname(path));
+    const description = {
+      path,
+      name: clusterName(file),
+      nodes: clusterNodes(file, nodesMax),
+      settings: clusterSettings(file),
+    };
+    return tls === undefined ? description : { ...description, tls };
   } catch (error) {
     throw error instanceof InputError ? problem(error.message) : error;
   }
@@ -68,7 +80,11 @@ export function parseClusterFile(text: string, path: string, nodesMax: number): 
 
 /** The text of a cluster file, to be read by {@link parseClusterFile}. */
 export function formatClusterFile(cluster: Omit<ClusterDescription, 'path'>): string {
-  const file = { cluster: cluster.name, nodes: Object.fromEntries(cluster.nodes), ...cluster.settings };
+  const file = {
+    ...{ cluster: cluster.name, nodes: Object.fromEntries(cluster.nodes) },
+    ...(cluster.tls !== undefined && { tls: cluster.tls }),
+    ...cluster.settings,
+  };
   return `${JSON.stringify(file, undefined, 2)}\n`;
 }
 
@@ -80,6 +96,7 @@ export function checkClusterName(name: string): string {
   );
 }
 
+const tlsExample = '{"ca": "ca.pem", "cert": "node.pem", "key": "node-key.pem"}';
 const example = '{"cluster": "name", "nodes": {"1": "127.0.0.1:7001"}}';
 
 function unknownKey(key: string): string {
@@ -124,6 +141,24 @@ function clusterSettings(file: JsonObject): ClusterSettings {
     if (value !== undefined) settings[name] = checkSetting(name, value);
   }
   return settings;
+}
+
+/** Paths in a file are relative to where it is. */
+function clusterTls(file: JsonObject, directory: string): TlsFiles | undefined {
+  const tls = file.get('tls');
+  if (tls === undefined) return undefined;
+  const names = tlsParts.join(', ');
+  if (!isObject(tls)) throw new InputError(`"tls" is no object: give the files ${names}, as in ${tlsExample}`);
+  const unknown = [...tls.keys()].find((key) => !(tlsParts as readonly string[]).includes(key));
+  if (unknown !== undefined) throw new InputError(`"tls" has ${JSON.stringify(unknown)}: there are ${names}`);
+  const pathOf = (part: (typeof tlsParts)[number]) => {
+    const path = tls.get(part);
+    if (typeof path === 'string' && path !== '') return resolve(directory, path);
+    throw new InputError(
+      `"tls" ${path === undefined ? 'lacks' : 'has no file as'} "${part}": give all of ${names}, as in ${tlsExample}`,
+    );
+  };
+  return { ca: pathOf('ca'), cert: pathOf('cert'), key: pathOf('key') };
 }
 
 /** Checks the value of a setting; `what` names it in the {@link InputError}. */

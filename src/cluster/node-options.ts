@@ -3,6 +3,7 @@ import { canonicalAddress, isLoopback, memberAddress, parseAddress } from './add
 import { type ClusterSettings, checkClusterName, checkSetting, settingLimits } from './cluster-file.ts';
 import { InputError } from './input-error.ts';
 import { nodeIdMax, refuseTwice } from './node-list.ts';
+import { checkTlsIdentity, type TlsIdentity } from './tls.ts';
 
 /** What of a node's options users of the library write by themselves; the command reads it from files and flags, which are checked there. */
 export interface CheckedNodeOptions {
@@ -12,6 +13,7 @@ export interface CheckedNodeOptions {
   readonly nodes: ReadonlyMap<number, string>;
   readonly address: string;
   readonly insecure?: boolean;
+  readonly tls?: TlsIdentity | undefined;
   readonly settings?: ClusterSettings;
   readonly standsBy?: boolean;
   readonly ownProcess?: unknown;
@@ -20,7 +22,7 @@ export interface CheckedNodeOptions {
 
 const optionNames: readonly (keyof CheckedNodeOptions)[] = [
   ...(['nodeId', 'dataDirectory', 'clusterName', 'nodes', 'address', 'insecure'] as const),
-  ...(['settings', 'standsBy', 'log', 'ownProcess'] as const),
+  ...(['tls', 'settings', 'standsBy', 'log', 'ownProcess'] as const),
 ];
 
 /** Throws an {@link InputError} that names the first option that is wrong, and what would be right. */
@@ -31,7 +33,7 @@ export function checkNodeOptions(options: CheckedNodeOptions): void {
     );
   }
   checkKinds(options);
-  const { nodeId, dataDirectory, clusterName, nodes, address, insecure = false, settings = {} } = options;
+  const { nodeId, dataDirectory, clusterName, nodes, address, insecure = false, tls, settings = {} } = options;
   checkNodeId(nodeId, 'nodeId');
   if (typeof dataDirectory !== 'string' || dataDirectory === '' || dataDirectory.includes('\0')) {
     throw new InputError(`dataDirectory is ${shown(dataDirectory)}: give the path of a directory`);
@@ -39,10 +41,11 @@ export function checkNodeOptions(options: CheckedNodeOptions): void {
   checkClusterName(checkText(clusterName, 'clusterName'));
   checkNodes(nodes);
   canonicalAddress(checkText(address, 'address'), 'address');
-  if (!insecure && !isLoopback(parseAddress(address).host)) {
+  if (tls !== undefined) checkTlsIdentity(tls, (part) => `tls.${part}`);
+  else if (!insecure && !isLoopback(parseAddress(address).host)) {
     throw new InputError(
-      `address ${address} can be reached from other machines, and there is no authentication or encryption yet: ` +
-        'listen on 127.0.0.1, or give insecure: true if the network is yours alone',
+      `address ${address} can be reached from other machines, and anybody may read and write there: ` +
+        'give tls, or listen on 127.0.0.1, or give insecure: true if the network is yours alone',
     );
   }
   if (typeof settings !== 'object' || settings === null) {

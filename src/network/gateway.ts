@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { type TlsIdentity, tlsSettings } from '../cluster/tls.ts';
 import type { ClientRequest } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, peerPath } from '../wire/handshake.ts';
 import { clientFrameBytesMax, peerFrameBytesMax } from '../wire/limits.ts';
@@ -59,11 +62,16 @@ export interface GatewayOptions {
   readonly onClosed: (connection: ClientConnection) => void;
   /** A connection of another node: `PeerLinks.accept`. */
   readonly onPeer: (socket: WebSocket, request: IncomingMessage) => void;
+  /** Takes connections with TLS alone, of those who show a certificate of an authority that is believed. Undefined: of everybody, without. */
+  readonly tls?: TlsIdentity | undefined;
   readonly log: Log;
   readonly limits?: Partial<GatewayLimits>;
 }
 
 const healthPath = '/health';
+/** How long whoever connects may take to say what is wanted, milliseconds. */
+const requestMsMax = 10_000;
+const httpSettings = { maxHeaderSize: 8192, headersTimeout: requestMsMax, requestTimeout: requestMsMax } as const;
 
 /**
  * The one port of a node: clients at `/v1/client`, nodes at `/v1/peer`, and `GET /health`.
@@ -72,7 +80,7 @@ const healthPath = '/health';
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #limits: GatewayLimits;
-  readonly #server: Server;
+  readonly #server: Server | SecureServer;
   readonly #clientUpgrades: WebSocketServer;
   readonly #peerUpgrades: WebSocketServer;
   readonly #silence: SilenceWatch;
@@ -130,8 +138,14 @@ export class Gateway {
     clearTimeout(timer);
   }
 
-  #makeServer(): Server {
-    const server = createServer({ maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000 });
+  /** What is shown from now on to those who connect, and who is believed. For a gateway with TLS. */
+  renewTls(tls: TlsIdentity): void {
+    (this.#server as SecureServer).setSecureContext(tlsSettings(tls));
+  }
+
+  #makeServer(): Server | SecureServer {
+    const { tls } = this.#options;
+    const server = tls === undefined ? createServer(httpSettings) : this.#makeSecureServer(tls);
     server.maxConnections = this.#limits.socketsMax;
     server.on('connection', (tcp) => {
       this.#tcp.add(tcp);
@@ -139,6 +153,27 @@ export class Gateway {
     });
     server.on('request', (request, response) => this.#answer(request, response));
     server.on('upgrade', (request, tcp, head) => this.#upgrade(request, tcp, head));
+    return server;
+  }
+
+  #makeSecureServer(tls: TlsIdentity): SecureServer {
+    const server = createSecureServer({
+      ...httpSettings,
+      ...tlsSettings(tls),
+      requestCert: true,
+      rejectUnauthorized: true,
+      handshakeTimeout: requestMsMax,
+    });
+    server.on('tlsClientError', (error, { remoteAddress, authorizationError }: TLSSocket) => {
+      // Of whom it does not believe Node says no more than that the socket closed.
+      const { code, reason: words = error.message } = error as Error & {
+        readonly code?: string;
+        readonly reason?: string;
+      };
+      const hungUp = code === 'ECONNRESET' ? 'the other end hung up: does it believe our certificate?' : undefined;
+      const reason = authorizationError ?? hungUp ?? words;
+      this.#options.log('warn', 'connection refused: its TLS is not accepted', { from: remoteAddress, reason });
+    });
     return server;
   }
 

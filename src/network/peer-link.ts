@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
 import { behindQueued, giveBuffer, isPooled } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
+import { tlsProblemOf } from '../cluster/tls.ts';
 import { decodePeerHello, encodePeerHello } from '../wire/handshake.ts';
 import { decodePeerFrame, type PeerFrame } from '../wire/peer-frame.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
@@ -28,6 +29,8 @@ export interface PeerLinkOptions {
   readonly dialledNodeId: number | undefined;
   /** The node that the other end, which opened it, means; undefined if that was not said, or this end opened it. */
   readonly meantNodeId: number | undefined;
+  /** It was dialled with TLS. */
+  readonly isSecure: boolean;
   readonly handshakeTimeoutMs: number;
   readonly hello: () => PeerHello;
   readonly events: PeerLinkEvents;
@@ -120,7 +123,7 @@ export class PeerLink {
     this.#finish(reason);
   }
 
-  #listen({ handshakeTimeoutMs, hello }: PeerLinkOptions): void {
+  #listen({ handshakeTimeoutMs, hello, isSecure }: PeerLinkOptions): void {
     const socket = this.#socket;
     const timer = setTimeout(() => {
       if (this.#peer === undefined) this.cut(`no hello within ${handshakeTimeoutMs} ms`);
@@ -131,7 +134,8 @@ export class PeerLink {
     socket.on('open', () => this.#say(hello()));
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     socket.on('error', (error) => {
-      this.#lastError = reasonOf(error);
+      const tlsProblem = isSecure ? tlsProblemOf(error, true, this.#peer === undefined) : undefined;
+      this.#lastError = tlsProblem?.reason ?? reasonOf(error);
     });
     socket.on('close', (code, reason) => {
       clearTimeout(timer);

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { SecureContext } from 'node:tls';
 import { WebSocket } from 'ws';
 import { formerClusterProblem } from '../cluster/origin.ts';
 import { OverLimitError } from '../wire/codec.ts';
@@ -68,6 +69,8 @@ export interface PeerLinksOptions {
   readonly onOlderCopy?: (nodeId: number, reason: string) => void;
   /** All messages of one frame, in order. Byte arrays in them are views into the frame. */
   readonly onMessages: (nodeId: number, messages: PeerMessage[]) => void;
+  /** For links that are dialled; called for every one. Undefined: they are not encrypted. */
+  readonly secureContext?: () => SecureContext | undefined;
   readonly log: Log;
   readonly limits?: Partial<PeerLimits>;
 }
@@ -196,13 +199,19 @@ export class PeerLinks {
 
   #attempt(target: Target): void {
     const { handshakeTimeoutMs, frameBytesMax } = this.#limits;
-    const socket = new WebSocket(`ws://${target.address}${peerPathTo(target.nodeId)}`, {
+    const secureContext = this.#options.secureContext?.();
+    const scheme = secureContext === undefined ? 'ws' : 'wss';
+    const socket = new WebSocket(`${scheme}://${target.address}${peerPathTo(target.nodeId)}`, {
       ...socketOptions(frameBytesMax),
+      ...(secureContext !== undefined && { secureContext }),
       handshakeTimeout: handshakeTimeoutMs,
       // A mask of zeros: masking guards web proxies against browsers, and there are neither between nodes.
       generateMask: () => {},
     });
-    target.attempt = new PeerLink(socket, undefined, this.#linkOptions(target.nodeId, undefined));
+    target.attempt = new PeerLink(socket, undefined, {
+      ...this.#linkOptions(target.nodeId, undefined),
+      isSecure: secureContext !== undefined,
+    });
     this.#strangers.add(target.attempt);
   }
 
@@ -210,6 +219,7 @@ export class PeerLinks {
     return {
       dialledNodeId,
       meantNodeId,
+      isSecure: false,
       handshakeTimeoutMs: this.#limits.handshakeTimeoutMs,
       hello: this.#options.hello,
       events: {

@@ -19,14 +19,14 @@ const file = {
 describe('planStart', () => {
   test('the data goes beside a file that was found, whatever folder below it this is, unless something is said', () => {
     const found = { ...defaultCluster, path: '/home/me/kv.json', home: '/home/me' };
-    expect(planStart({ id: '2' }, found, '/home/me/sub').dataDirectory).toBe('/home/me/kv-data/node-2');
-    expect(planStart({ id: '2', data: 'own' }, found, '/home/me/sub').dataDirectory).toBe('/home/me/sub/own');
+    expect(planStart({ id: '2' }, found, '/home/me/sub', false).dataDirectory).toBe('/home/me/kv-data/node-2');
+    expect(planStart({ id: '2', data: 'own' }, found, '/home/me/sub', false).dataDirectory).toBe('/home/me/sub/own');
     const named = { ...found, home: undefined };
-    expect(planStart({ id: '2' }, named, '/home/me/sub').dataDirectory).toBe('/home/me/sub/kv-data/node-2');
+    expect(planStart({ id: '2' }, named, '/home/me/sub', false).dataDirectory).toBe('/home/me/sub/kv-data/node-2');
   });
 
   test('without a file, node 2 is one of three on this machine', () => {
-    expect(planStart({ id: '2' }, defaultCluster, '/home/me')).toEqual({
+    expect(planStart({ id: '2' }, defaultCluster, '/home/me', false)).toEqual({
       nodeId: 2,
       clusterName: 'kv',
       nodes: defaultCluster.nodes,
@@ -38,30 +38,32 @@ describe('planStart', () => {
   });
 
   test('without a file, node 4 stands by on 7004, or where it is told', () => {
-    expect(planStart({ id: '4' }, defaultCluster, '/')).toMatchObject({ nodeId: 4, address: '127.0.0.1:7004' });
-    expect(planStart({ id: '4', address: 'localhost:9' }, defaultCluster, '/')).toMatchObject({
+    expect(planStart({ id: '4' }, defaultCluster, '/', false)).toMatchObject({ nodeId: 4, address: '127.0.0.1:7004' });
+    expect(planStart({ id: '4', address: 'localhost:9' }, defaultCluster, '/', false)).toMatchObject({
       address: 'localhost:9',
     });
   });
 
   test('with a file, it is the node of the file; flags win over its settings', () => {
     const flags = { id: '1', data: 'd', 'election-timeout': '150ms' };
-    expect(planStart(flags, file, '/home/me')).toMatchObject({
+    expect(planStart(flags, file, '/home/me', false)).toMatchObject({
       clusterName: 'shop',
       address: '127.0.0.1:9001',
       dataDirectory: '/home/me/d',
       settings: { electionTimeoutMs: 150 },
     });
-    expect(planStart({ id: '1' }, file, '/').settings).toEqual({ electionTimeoutMs: 90 });
+    expect(planStart({ id: '1' }, file, '/', false).settings).toEqual({ electionTimeoutMs: 90 });
   });
 
   test('a quota is a size; the flag wins over the file', () => {
-    expect(planStart({ id: '1', quota: '1.5GiB' }, file, '/').settings).toMatchObject({ quotaBytes: 1.5 * 2 ** 30 });
+    expect(planStart({ id: '1', quota: '1.5GiB' }, file, '/', false).settings).toMatchObject({
+      quotaBytes: 1.5 * 2 ** 30,
+    });
     const withQuota = { ...file, settings: { quotaBytes: 2 ** 30 } };
-    expect(planStart({ id: '1' }, withQuota, '/').settings).toEqual({ quotaBytes: 2 ** 30 });
-    expect(planStart({ id: '1', quota: '33554432' }, withQuota, '/').settings).toEqual({ quotaBytes: 2 ** 25 });
+    expect(planStart({ id: '1' }, withQuota, '/', false).settings).toEqual({ quotaBytes: 2 ** 30 });
+    expect(planStart({ id: '1', quota: '33554432' }, withQuota, '/', false).settings).toEqual({ quotaBytes: 2 ** 25 });
     for (const quota of ['', '1MiB', '5', '8GB', '-1GiB', '1e9', '2048TiB']) {
-      expect(() => planStart({ id: '1', quota }, file, '/'), quota).toThrow(
+      expect(() => planStart({ id: '1', quota }, file, '/', false), quota).toThrow(
         /--quota ".*" is none: .* from 32MiB to 1024TiB/,
       );
     }
@@ -76,7 +78,7 @@ describe('planStart', () => {
     [{ id: '0' }, file, '--id "0" is none'],
     [{ id: 'x' }, defaultCluster, '--id "x" is none'],
     [{ id: '3' }, file, '10.0.0.3:9003 can be reached from other machines'],
-    [{ id: '4', address: '0.0.0.0:1' }, defaultCluster, 'listen on 127.0.0.1, or pass --insecure'],
+    [{ id: '4', address: '0.0.0.0:1' }, defaultCluster, 'set up TLS (tls in the cluster file, or --tls-ca'],
     [{ id: '4', address: '7004' }, defaultCluster, '--address "7004" has no port'],
     [{ id: '1', address: '127.0.0.1:1' }, file, 'node 1 is at 127.0.0.1:9001 in /etc/kv.json: leave --address out'],
     [{ id: '1', address: '127.0.0.1:1' }, defaultCluster, 'node 1 is at 127.0.0.1:7001 in the default cluster'],
@@ -84,11 +86,15 @@ describe('planStart', () => {
     [{ id: '60000' }, defaultCluster, '--id 60000 has no default address (ids up to 58535 have)'],
     [{ id: '1', 'election-timeout': '1ms' }, defaultCluster, '--election-timeout "1ms" is none'],
   ])('refuses %j', (flags, cluster, reason) => {
-    expect(() => planStart(flags, cluster, '/')).toThrow(reason);
+    expect(() => planStart(flags, cluster, '/', false)).toThrow(reason);
+  });
+
+  test('so does TLS', () => {
+    expect(planStart({ id: '3' }, file, '/', true)).toMatchObject({ address: '10.0.0.3:9003', insecure: false });
   });
 
   test('--insecure allows any address', () => {
-    expect(planStart({ id: '3', insecure: true }, file, '/').address).toBe('10.0.0.3:9003');
+    expect(planStart({ id: '3', insecure: true }, file, '/', false).address).toBe('10.0.0.3:9003');
   });
 });
 

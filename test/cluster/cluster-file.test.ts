@@ -22,8 +22,22 @@ describe('parseClusterFile', () => {
     expect(parseClusterFile(formatClusterFile(cluster), 'p', 31)).toEqual({ path: 'p', ...cluster });
   });
 
+  test('reads where TLS has its files, beside it', () => {
+    const tls = { ca: 'ca.pem', cert: '/abs/node.pem', key: '../node-key.pem' };
+    const cluster = parse({ cluster: 'shop', nodes: { 1: '10.0.0.1:7001' }, tls });
+    expect(cluster.tls).toEqual({ ca: '/etc/ca.pem', cert: '/abs/node.pem', key: '/node-key.pem' });
+    expect(parseClusterFile(formatClusterFile(cluster), '/etc/kv.json', 31)).toEqual(cluster);
+  });
+
   const nodes = { 1: '127.0.0.1:7001' };
   test.each([
+    [{ cluster: 'a', nodes, tls: true }, '"tls" is no object: give the files ca, cert, key, as in {"ca": "ca.pem"'],
+    [{ cluster: 'a', nodes, tls: { ca: 'a', cert: 'b' } }, '"tls" lacks "key": give all of ca, cert, key'],
+    [{ cluster: 'a', nodes, tls: { ca: 'a', cert: 'b', key: '' } }, '"tls" has no file as "key"'],
+    [
+      { cluster: 'a', nodes, tls: { ca: 'a', cert: 'b', key: 'c', crl: 'd' } },
+      '"tls" has "crl": there are ca, cert, key',
+    ],
     [
       { cluster: 'a', nodes, electionTimeout: 5 },
       'unknown key "electionTimeout": did you mean "electionTimeoutMs"? known are',
@@ -31,7 +45,7 @@ describe('parseClusterFile', () => {
     [{ cluster: 'a', node: nodes }, 'unknown key "node": did you mean "nodes"?'],
     [
       { cluster: 'a', nodes, xyzzy: 1 },
-      'unknown key "xyzzy": known are cluster, nodes, electionTimeoutMs, requestTimeoutMs, quotaBytes',
+      'unknown key "xyzzy": known are cluster, nodes, tls, electionTimeoutMs, requestTimeoutMs, quotaBytes',
     ],
     [{ nodes }, '"cluster" is missing'],
     [{ cluster: 5, nodes }, '"cluster" is no text'],

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import type { SecureContext } from 'node:tls';
 import { onTestFinished, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import { clientContext, type TlsIdentity } from '../../src/cluster/tls.ts';
 import type { ClientConnection } from '../../src/network/client-connection.ts';
 import { Gateway, type GatewayLimits } from '../../src/network/gateway.ts';
 import { type PeerHandle, type PeerLimits, PeerLinks } from '../../src/network/peer-links.ts';
@@ -57,6 +59,8 @@ export interface TestNodeOptions {
   readonly limits?: Partial<PeerLimits>;
   readonly gatewayLimits?: Partial<GatewayLimits>;
   readonly port?: number;
+  /** What it shows, and whom it believes. */
+  readonly tls?: TlsIdentity;
   /** Asked on each connection; a reason refuses it. */
   readonly refusal?: () => string | undefined;
   /** Nodes that it takes for older copies. */
@@ -71,6 +75,7 @@ export class TestNode {
   readonly links: PeerLinks;
   hello: PeerHello;
   port = 0;
+  secureContext: SecureContext | undefined;
   /** `+2` for connected to node 2, `-2` for disconnected. */
   readonly events: string[] = [];
   /** Batches as they were handed over, by sender. */
@@ -88,6 +93,7 @@ export class TestNode {
   private constructor(id: number, options: TestNodeOptions) {
     this.id = id;
     this.hello = helloOf(id, options.hello);
+    this.secureContext = options.tls && clientContext(options.tls);
     const log = (level: string, message: string, fields?: Readonly<Record<string, unknown>>) => {
       this.logged.push({ level, message, reason: fields?.['reason'] });
     };
@@ -105,6 +111,7 @@ export class TestNode {
       onDisconnected: (nodeId) => this.events.push(`-${nodeId}`),
       onUnreached: (nodeId, reason, isRefusal) => this.unreached.push({ nodeId, reason, isRefusal }),
       onMessages: (from, messages) => this.batches.push({ from, messages }),
+      secureContext: () => this.secureContext,
       log,
       limits: options.limits ?? {},
     });
@@ -123,6 +130,7 @@ export class TestNode {
         socket.once('close', () => this.accepted.delete(socket));
         this.links.accept(socket, request);
       },
+      tls: options.tls,
       log,
       limits: options.gatewayLimits ?? {},
     });

@@ -1,0 +1,68 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { checkTlsIdentity, type TlsIdentity } from '../../src/cluster/tls.ts';
+import { readTlsFiles } from '../../src/cluster/tls-files.ts';
+import { tlsFilesOf, tlsOf } from '../tls/identities.ts';
+
+const node = tlsOf('node');
+const { privateKey: withPassphrase } = generateKeyPairSync('ec', {
+  namedCurve: 'prime256v1',
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'secret' },
+});
+const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+
+function check(changes: Record<string, unknown>): void {
+  checkTlsIdentity({ ...node, ...changes } as TlsIdentity, (part) => `the ${part}`);
+}
+
+test('an identity may have several authorities, and a chain, with text between them', () => {
+  const other = tlsOf('stranger');
+  expect(() => check({})).not.toThrow();
+  expect(() => check({ ca: `# ours\n${node.ca}\n# theirs\n${other.ca}`, cert: node.cert + node.ca })).not.toThrow();
+});
+
+test.each<[string, Record<string, unknown>, string]>([
+  ['no authority', { ca: '' }, 'the ca has no certificate: PEM is due'],
+  ['a key where a certificate is due', { cert: node.key }, 'the cert has no certificate: PEM is due'],
+  ['a broken authority', { ca: node.ca + broken }, 'the ca has a certificate that cannot be read'],
+  ['a broken certificate', { cert: broken }, 'the cert has a certificate that cannot be read'],
+  ['no key', { key: '' }, 'the key has no private key that can be read'],
+  ['a certificate where a key is due', { key: node.cert }, 'the key has no private key that can be read'],
+  ['a key with a passphrase', { key: withPassphrase }, 'the private key in the key has a passphrase: give one without'],
+  [
+    'the key of another certificate',
+    { key: tlsOf('elsewhere').key },
+    'the key is not the key of the certificate in the cert',
+  ],
+  [
+    'what has expired',
+    { cert: tlsOf('expired').cert, key: tlsOf('expired').key },
+    'the certificate in the cert expired on 2020-01-02T00:00:00.000Z: renew it',
+  ],
+  ['bytes', { cert: Buffer.from(node.cert) }, 'the cert is object: give { ca, cert, key }, texts in PEM'],
+])('%s is refused in words', (_, changes, reason) => {
+  expect(() => check(changes)).toThrow(reason);
+});
+
+test('what is no identity at all is refused, too', () => {
+  for (const one of [null, 'ca.pem', true]) {
+    expect(() => checkTlsIdentity(one as never, (part) => part)).toThrow(`tls is ${one}: give { ca, cert, key }`);
+  }
+});
+
+test('files are read and checked, and named where something is wrong', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kv-tls-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  expect(readTlsFiles(tlsFilesOf('node'))).toEqual(node);
+  const absent = join(directory, 'absent.pem');
+  expect(() => readTlsFiles({ ...tlsFilesOf('node'), cert: absent })).toThrow(
+    `${absent}, the cert of TLS, cannot be read: ENOENT`,
+  );
+  const empty = join(directory, 'empty.pem');
+  writeFileSync(empty, '');
+  expect(() => readTlsFiles({ ...tlsFilesOf('node'), key: empty })).toThrow(`${empty} has no private key`);
+});
