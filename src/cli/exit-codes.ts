@@ -37,6 +37,7 @@ const exitOfCode = {
   reconfiguring: 'conditionFailed',
   unreachable: 'notReached',
   notKvNode: 'notReached',
+  untrusted: 'refused',
   noSpace: 'overLimit',
   closed: 'notReached',
   aborted: 'notReached',

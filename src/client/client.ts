@@ -201,8 +201,8 @@ export class KvClient {
   }
 
   /**
-   * Connects to the first node that answers. Errors: `invalid` (options), `notKvNode` (what answers at every endpoint is no
-   * kv node), `noMajority` (no node could be reached within `timeoutMs`).
+   * Connects to the first node that answers. Errors: `invalid` (options), `notKvNode` or `untrusted` (what answers at every endpoint is no
+   * kv node, or none that is believed), `noMajority` (no node could be reached within `timeoutMs`).
    */
   static async connect(options: KvClientOptions): Promise<KvClient> {
     const client = new KvClient(checkedOptions(options, optionNames));

@@ -25,8 +25,8 @@ const closeTimeoutMs = 200;
 
 /** Why a connection does not stand, in one line that names the endpoint. */
 export interface ConnectionProblem {
-  /** `notKvNode`: something answers there that we cannot talk to, and trying again will not change it. */
-  readonly kind: 'unreachable' | 'notKvNode';
+  /** `notKvNode`, `untrusted`: something answers there that we cannot, or are not to, talk to, and trying again will not change it. */
+  readonly kind: 'unreachable' | 'notKvNode' | 'untrusted';
   readonly message: string;
 }
 
@@ -177,8 +177,10 @@ export class Connection {
 
   #problemOf(error: Error & { code?: string }): ConnectionProblem {
     const tlsProblem = tlsProblemOf(error, this.#isSecure, this.#hello === undefined);
-    if (tlsProblem?.isLasting) return { kind: 'notKvNode', message: `${this.endpoint} ${tlsProblem.reason}` };
-    if (tlsProblem !== undefined) return { kind: 'unreachable', message: `${this.endpoint}: ${tlsProblem.reason}` };
+    if (tlsProblem !== undefined) {
+      const { kind, reason } = tlsProblem;
+      return { kind, message: `${this.endpoint}${kind === 'unreachable' ? ':' : ''} ${reason}` };
+    }
     // Before the hello, an error that is not the system's is about what the other side said.
     const isSystem = /^E[A-Z]/.test(error.code ?? '');
     if (this.#hello === undefined && !isSystem) return this.#notKvNode(error.message);

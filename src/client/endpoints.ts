@@ -79,11 +79,16 @@ export class Endpoints {
     }
   }
 
-  /** True if no endpoint is left without a problem of this kind (of any kind if undefined). */
-  allFailed(kind?: ConnectionProblem['kind']): boolean {
-    return this.#endpoints.every(
-      ({ problem }) => problem !== undefined && (kind === undefined || problem.kind === kind),
-    );
+  /** True if no endpoint is left without a problem. */
+  get allFailed(): boolean {
+    return this.#endpoints.every(({ problem }) => problem !== undefined);
+  }
+
+  /** What is wrong with all endpoints, if trying again will not change it at any; else undefined. */
+  get lastingProblem(): 'notKvNode' | 'untrusted' | undefined {
+    const kinds = new Set(this.#endpoints.map(({ problem }) => problem?.kind));
+    if (kinds.has(undefined) || kinds.has('unreachable')) return undefined;
+    return kinds.has('untrusted') ? 'untrusted' : 'notKvNode';
   }
 
   /** Why each endpoint could not be reached, in one line; `undefined` if none has a problem. */

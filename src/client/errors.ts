@@ -10,6 +10,7 @@
  * - `reconfiguring`: another reconfiguration is under way, or was first.
  * - `unreachable`: a node that a reconfiguration needs does not answer, or the one node that was asked.
  * - `notKvNode`: an endpoint answered, but is no kv node.
+ * - `untrusted`: an endpoint answered, and its certificate is not of an authority in `tls.ca`, or is for another host; or it does not take ours.
  * - `noSpace`: a node has no space, and the cluster takes no puts; deletes go through, and later puts may. Of `reconfigure`: a newcomer
  *   has no room for all data, and the members are what they were.
  * - `closed`: the client was closed.
@@ -27,6 +28,7 @@ export type KvErrorCode =
   | 'reconfiguring'
   | 'unreachable'
   | 'notKvNode'
+  | 'untrusted'
   | 'noSpace'
   | 'closed'
   | 'aborted'

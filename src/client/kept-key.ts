@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { KvError } from './errors.ts';
+import { KvError, type KvErrorCode } from './errors.ts';
 
 /** So many renewals fit into a key's time: one that is lost, or a leader that is replaced, does not end it. */
 const renewalsPerTtl = 3;
@@ -126,7 +126,9 @@ const stoodStill = new KvError(
   'unknown',
 );
 
+const finalCodes: readonly KvErrorCode[] = ['conflict', 'closed', 'internal', 'notKvNode', 'untrusted'];
+
 /** Another try would not help. */
 function isFinal({ code }: KvError): boolean {
-  return code === 'conflict' || code === 'closed' || code === 'internal' || code === 'notKvNode';
+  return finalCodes.includes(code);
 }

@@ -230,14 +230,14 @@ export class Requests implements Sweepable {
 
   /** Fails what waits if no endpoint is worth another try. True if so. */
   #giveUp(): boolean {
-    const areNoNodes = this.#endpoints.allFailed('notKvNode');
-    if (!areNoNodes && !(this.#options.isPinned && this.#endpoints.allFailed())) return false;
+    const lasting = this.#endpoints.lastingProblem;
+    if (lasting === undefined && !(this.#options.isPinned && this.#endpoints.allFailed)) return false;
     const message = this.#endpoints.describeProblems() ?? 'no endpoint answers';
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const call of waiting) {
       call.isQueued = false;
-      this.#fail(call, new KvError(areNoNodes ? 'notKvNode' : 'unreachable', message, call.outcome));
+      this.#fail(call, new KvError(lasting ?? 'unreachable', message, call.outcome));
     }
     return true;
   }

@@ -4,7 +4,7 @@ import type { RefusalReason } from '../kv/outcome.ts';
 import { type Answer, outgoing, PromiseCall, traits, unexpectedAnswer } from './call.ts';
 import { abortedError } from './call-errors.ts';
 import { CallQueue } from './call-queue.ts';
-import { KvError } from './errors.ts';
+import { KvError, type KvErrorCode } from './errors.ts';
 import type { Requests } from './requests.ts';
 import { SessionWindow } from './session-window.ts';
 import type { Sweepable } from './sweeper.ts';
@@ -12,6 +12,9 @@ import type { WriteCall, WriteOwner } from './write-call.ts';
 
 /** Most bytes of keys and values that wait for their turn. */
 const queuedBytesMax = 256 * 1024 * 1024;
+
+/** Where no session could be opened another try would not help. */
+const finalCodes: readonly KvErrorCode[] = ['internal', 'notKvNode', 'untrusted', 'closed'];
 
 const noSpaceMessage =
   'a node has no space, kv status says which: delete keys, give it a larger disk or quota, or replace it with kv member replace';
@@ -183,7 +186,7 @@ export class Writes implements WriteOwner, Sweepable {
   /** None of the writes that waited has begun. Those with time left try again. */
   #onNotOpened(error: KvError, deadlineMs: number): void {
     this.#isOpening = false;
-    const isFinal = error.code === 'internal' || error.code === 'notKvNode' || error.code === 'closed';
+    const isFinal = finalCodes.includes(error.code);
     const code = error.code === 'timeout' ? 'noMajority' : error.code;
     for (const call of this.#queue) {
       if (call.isDone || (!isFinal && call.deadlineMs > deadlineMs)) continue;

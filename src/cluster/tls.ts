@@ -92,29 +92,36 @@ function reasonOf(error: unknown): string {
   return reason ?? message;
 }
 
-/** Why there is no connection, in words for people that follow the address; `isLasting`: trying again will not change it. */
+/** Why there is no connection. */
 export interface TlsProblem {
+  /**
+   * - `unreachable`: it may be another in a moment.
+   * - `notKvNode`: what answers does not speak TLS as we do.
+   * - `untrusted`: one of the two does not believe the other.
+   */
+  readonly kind: 'unreachable' | 'notKvNode' | 'untrusted';
+  /** In words for people that follow the address. */
   readonly reason: string;
-  readonly isLasting: boolean;
 }
 
 /** What `error` is, if that is a matter of TLS; else undefined. `isSecure`: this end speaks TLS; `isEarly`: nothing of the protocol came before. */
 export function tlsProblemOf(error: Error, isSecure: boolean, isEarly: boolean): TlsProblem | undefined {
-  const { code = '', reason } = error as Error & { readonly code?: string; readonly reason?: string };
+  const { code = '', reason = code } = error as Error & { readonly code?: string; readonly reason?: string };
   if (code === 'ECONNRESET' && isEarly) {
-    return {
-      reason: isSecure
-        ? 'connection reset: is this certificate of an authority that the node believes?'
-        : 'connection reset (as by a node that takes only connections with TLS)',
-      isLasting: false,
-    };
+    // Node says nothing to those whom it does not believe.
+    const why = isSecure
+      ? ': is this certificate of an authority that the node believes?'
+      : ' (as by a node that takes only connections with TLS)';
+    return { kind: 'unreachable', reason: `connection reset${why}` };
   }
   if (!isSecure) return undefined;
-  const lasting = (words: string) => ({ reason: `answers, but ${words}`, isLasting: true });
-  if (noTlsCodes.has(code)) return lasting(`without TLS (${reason ?? code})`);
-  if (code.startsWith('ERR_SSL_')) return lasting(`TLS fails: ${reason ?? code}`);
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return lasting(`its certificate is for another name: ${reason}`);
-  if (verifyCodes.has(code)) return lasting(`its certificate is not believed: ${error.message} (${code})`);
+  const untrusted = (words: string): TlsProblem => ({ kind: 'untrusted', reason: `answers, but ${words}` });
+  if (noTlsCodes.has(code)) return { kind: 'notKvNode', reason: `answers, but without TLS (${reason})` };
+  if (code.startsWith('ERR_SSL_') && code.includes('_ALERT_'))
+    return untrusted(`does not take our certificate (${reason})`);
+  if (code.startsWith('ERR_SSL_')) return { kind: 'notKvNode', reason: `answers, but TLS fails (${reason})` };
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return untrusted(`its certificate is for another name: ${reason}`);
+  if (verifyCodes.has(code)) return untrusted(`its certificate is not believed: ${error.message} (${code})`);
   return undefined;
 }
 

@@ -25,6 +25,7 @@ test.each<[KvErrorCode, 'notApplied' | 'unknown', number]>([
   ['reconfiguring', 'notApplied', 4],
   ['unreachable', 'notApplied', 5],
   ['notKvNode', 'notApplied', 5],
+  ['untrusted', 'notApplied', 7],
   ['closed', 'notApplied', 5],
   ['closed', 'unknown', 6],
   ['internal', 'unknown', 1],

@@ -243,7 +243,7 @@ describe('bad input is refused before anything is sent', () => {
       'an option that there is not',
       () => KvClient.connect({ endpoints: ['h:1'], timeout: 5 } as never),
       'invalid',
-      'the options have timeout: there are endpoints, clusterName, timeoutMs',
+      'the options have timeout: there are endpoints, clusterName, tls, timeoutMs',
     ],
     ['time that is no number', (c) => c.get('k', { timeoutMs: Number.NaN }), 'invalid', 'timeoutMs is NaN'],
     ['options that are a number', (c) => c.put('k', 'v', 500 as never), 'invalid', 'the options are 500'],

@@ -29,7 +29,7 @@ async function askNode(
     return { ...node, status, reason: undefined, isNoNode: false };
   } catch (error) {
     if (!(error instanceof KvError)) throw error;
-    const isNoNode = error.code === 'notKvNode';
+    const isNoNode = error.code === 'notKvNode' || error.code === 'untrusted';
     return { ...node, status: undefined, reason: withoutAddress(error.message, node.address), isNoNode };
   }
 }
