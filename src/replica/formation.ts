@@ -75,6 +75,15 @@ export class Formation {
     return undefined;
   }
 
+  /** Of those who were met only these are left, and are met with the directories that they have now. */
+  keep(isStill: (member: Member) => boolean): void {
+    for (const member of [...this.#met.values()]) {
+      if (member.id === this.#self.id || isStill(member)) continue;
+      this.#met.delete(member.id);
+      this.#origins.delete(member.id);
+    }
+  }
+
   /** The cluster, once everyone was met. */
   complete(): FormedCluster | undefined {
     if (this.missing.length > 0) return undefined;

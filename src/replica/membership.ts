@@ -1,4 +1,4 @@
-import { type Configuration, withPast } from '../cluster/configuration.ts';
+import { type Configuration, type Member, withPast } from '../cluster/configuration.ts';
 import { describeOrigin, isSameOrigin, type Origin } from '../cluster/origin.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { Announce, Fill, PeerHello } from '../wire/peer-message.ts';
@@ -339,6 +339,7 @@ export class Membership {
   #form(formation: Formation): void {
     const { loneFounderTicks, foundersTicks } = this.#settings;
     if (this.#tick < (this.#isLoneFounder ? loneFounderTicks : foundersTicks)) return;
+    formation.keep((member) => this.#isStillFounder(member));
     const formed = formation.complete();
     if (!formed) return;
     this.#store.bindCluster(formed.clusterId);
@@ -347,6 +348,12 @@ export class Membership {
     if (origin) this.#output.notice('info', `it begins with ${describeOrigin(origin)}`);
     this.enter(withOrigin({ configurationId: 1, startIndex: origin?.index ?? 0, members }, origin));
     for (const nodeId of this.#peers.ids()) this.announce(nodeId);
+  }
+
+  /** Who is out of reach now may have formed the cluster with all the others since then, whose directories may have been emptied. */
+  #isStillFounder({ id, storageId }: Member): boolean {
+    const hello = this.#peers.helloOf(id);
+    return hello?.storageId === storageId && hello.clusterId === undefined;
   }
 
   /** False for a directory that was made with other data than the cluster: what it holds must never pass for the cluster's. */

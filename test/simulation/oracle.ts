@@ -161,8 +161,9 @@ export class Oracle {
     const { log, replica } = node;
     const watched = this.#watched.get(node.id);
     if (!log || !replica || !watched) return;
-    if (this.#configurations.length === 0 && log.configuration?.configurationId === 1)
-      this.#configurations.push(log.configuration);
+    // One that a crash took back, before anybody else heard of it, never was.
+    const formed = node.disk.log.configuration;
+    if (this.#configurations.length === 0 && formed?.configurationId === 1) this.#configurations.push(formed);
     const { decidedIndex } = log.state;
     require(decidedIndex >= watched.decidedIndex, 'decided index never goes back', () => {
       return `node ${node.id} went from ${watched.decidedIndex} to ${decidedIndex}`;
