@@ -21,7 +21,7 @@ export interface FormedCluster {
 }
 
 /**
- * How a cluster comes to be: once, when all its initial members have met. Each knows then which data directory
+ * How a cluster comes to be: once, when all its initial members are linked with one of them, and belong to none. Each knows then which data directory
  * every member votes with, and derives the same cluster id from that. An emptied directory cannot pass for the old member
  * afterwards: it would need all others to have forgotten too (PROTOCOL: a wiped disk must not come back under its pid).
  *

@@ -19,7 +19,8 @@ const takeOverUs = 3_000_000;
  */
 export class HandoverCheck {
   readonly #askedUs = new Map<string, number>();
-  readonly #mayLeadUntilUs = new Map<NodeId, number>();
+  /** One for each time that it was asked: the Prepare of a former one may leave after the next (seed 3007369). */
+  readonly #mayLeadUntilUs = new Map<NodeId, number[]>();
 
   onTakeOver(node: SimulatedNode, to: NodeId): void {
     const slowFlushUs = node.electionTimeoutUs * 0.5 * spare;
@@ -37,13 +38,14 @@ export class HandoverCheck {
     require(sinceUs >= node.handoverPauseUs * spare, 'the lead does not go round among slow nodes', () =>
       `${asked}, and did so ${sinceUs / 1000} ms ago`);
     this.#askedUs.set(asked, node.nowUs);
-    this.#mayLeadUntilUs.set(to, node.nowUs + takeOverUs);
+    const until = this.#mayLeadUntilUs.get(to) ?? [];
+    this.#mayLeadUntilUs.set(to, [...until, node.nowUs + takeOverUs]);
   }
 
-  /** True, once, if `node` was asked to lead. */
+  /** True, once for each time, if `node` was asked to lead. */
   takesOver(node: SimulatedNode): boolean {
-    const untilUs = this.#mayLeadUntilUs.get(node.id);
-    this.#mayLeadUntilUs.delete(node.id);
-    return untilUs !== undefined && node.nowUs <= untilUs;
+    const until = this.#mayLeadUntilUs.get(node.id)?.filter((untilUs) => node.nowUs <= untilUs) ?? [];
+    this.#mayLeadUntilUs.set(node.id, until.slice(1));
+    return until.length > 0;
   }
 }
