@@ -10,8 +10,8 @@ import { planStart } from '../src/cli/start-plan.ts';
 import { exitAfterStop, standardInputEnded, stopRequested } from '../src/cli/stop-signals.ts';
 import { resolveTlsFiles, tlsEnvironment, tlsFlags } from '../src/cli/tls-flags.ts';
 import { renewTls } from '../src/cli/tls-renewal.ts';
-import { readTlsFiles } from '../src/cluster/tls-files.ts';
 import { OwnProcess } from '../src/host/own-process.ts';
+import { readTlsFiles } from '../src/tls/files.ts';
 
 export default class Start extends BaseCommand {
   static override summary = 'Run one node.';

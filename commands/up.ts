@@ -6,7 +6,7 @@ import { runLocalCluster } from '../src/cli/run-local-cluster.ts';
 import { exitAfterStop } from '../src/cli/stop-signals.ts';
 import { resolveTlsFiles, tlsEnvironment } from '../src/cli/tls-flags.ts';
 import { planUp } from '../src/cli/up-plan.ts';
-import { readTlsFiles } from '../src/cluster/tls-files.ts';
+import { readTlsFiles } from '../src/tls/files.ts';
 import { membersMax } from '../src/wire/limits.ts';
 
 export default class Up extends BaseCommand {

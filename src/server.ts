@@ -8,7 +8,6 @@ import { defaultAddress, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
 import { InputError } from './cluster/input-error.ts';
 import { checkNodeOptions } from './cluster/node-options.ts';
-import { checkTlsIdentity, clientContext, type TlsIdentity } from './cluster/tls.ts';
 import { isOutOfFiles, openFilesMax } from './host/open-files.ts';
 import type { OwnProcess } from './host/own-process.ts';
 import { calmLog } from './network/calm-log.ts';
@@ -26,6 +25,7 @@ import { olderCopyError } from './storage/data-directory-error.ts';
 import { FlushTimer } from './storage/flush-timer.ts';
 import { hasData } from './storage/identity-file.ts';
 import { isFullDisk } from './storage/storage-error.ts';
+import { checkTlsIdentity, clientContext, type TlsIdentity } from './tls/identity.ts';
 import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
 import type { PeerHello } from './wire/peer-message.ts';
@@ -106,6 +106,7 @@ const writeBytesMin = 2 * 1024 * 1024;
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   checkNodeOptions(options);
+  if (options.tls !== undefined) checkTlsIdentity(options.tls, (part) => `tls.${part}`);
   // No directory is made for a node that cannot run.
   if (!hasData(resolve(options.dataDirectory))) await tryListening(parseAddress(options.address));
   const directory = await openDataDirectory({

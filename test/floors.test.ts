@@ -21,12 +21,12 @@ describe('a breach is caught', () => {
     [
       'an import sideways',
       { 'src/network/a.ts': "\nexport * from '../storage/s.ts';", 'src/storage/s.ts': '' },
-      "src/network/a.ts:2: imports '../storage/s.ts': network may import only wire, cluster, replica",
+      "src/network/a.ts:2: imports '../storage/s.ts': network may import only wire, cluster, tls, replica",
     ],
     [
       'a dynamic import upward',
       { 'src/client/a.ts': "export const f = () => import('../server.ts');", 'src/server.ts': '' },
-      "src/client/a.ts:1: imports '../server.ts': client may import only wire, cluster, kv, omnipaxos",
+      "src/client/a.ts:1: imports '../server.ts': client may import only wire, cluster, tls, kv, omnipaxos",
     ],
     [
       'a type named by import()',
@@ -36,7 +36,7 @@ describe('a breach is caught', () => {
     [
       'a command that reaches into a lower floor',
       { 'commands/get.ts': "import '../src/storage/s.ts';", 'src/storage/s.ts': '' },
-      "commands/get.ts:1: imports '../src/storage/s.ts': commands may import only backup, cli, client, cluster, host, server.ts, wire",
+      "commands/get.ts:1: imports '../src/storage/s.ts': commands may import only backup, cli, client, cluster, host, server.ts, tls, wire",
     ],
     [
       'a launcher that imports sources',

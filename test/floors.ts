@@ -20,7 +20,18 @@ interface Room {
 
 type Discipline = 'pure' | 'turn';
 
-const everyRoom = ['omnipaxos', 'kv', 'wire', 'cluster', 'replica', 'storage', 'network', 'client', 'host'] as const;
+const everyRoom = [
+  'omnipaxos',
+  'kv',
+  'wire',
+  'cluster',
+  'tls',
+  'replica',
+  'storage',
+  'network',
+  'client',
+  'host',
+] as const;
 
 const floors: Readonly<Record<string, Room>> = {
   base: { imports: [], node: false, discipline: 'pure' },
@@ -30,6 +41,7 @@ const floors: Readonly<Record<string, Room>> = {
 
   wire: { imports: ['omnipaxos', 'kv'], types: ['cluster'], node: true },
   cluster: { imports: ['omnipaxos', 'wire'], types: ['kv'], node: true },
+  tls: { imports: ['cluster'], node: true },
   replica: { imports: ['omnipaxos', 'kv', 'wire', 'cluster'], node: false, discipline: 'turn' },
 
   contracts: { imports: ['omnipaxos'], node: true },
@@ -41,21 +53,21 @@ const floors: Readonly<Record<string, Room>> = {
     node: true,
   },
   backup: { imports: ['omnipaxos', 'kv', 'wire', 'cluster', 'storage'], node: true },
-  network: { imports: ['wire', 'cluster'], types: ['replica'], packages: ['ws'], node: true },
+  network: { imports: ['wire', 'cluster', 'tls'], types: ['replica'], packages: ['ws'], node: true },
   host: { imports: [], node: true },
-  client: { imports: ['wire', 'cluster', 'kv'], types: ['omnipaxos'], packages: ['ws'], node: true },
+  client: { imports: ['wire', 'cluster', 'tls', 'kv'], types: ['omnipaxos'], packages: ['ws'], node: true },
 
   'server.ts': { imports: everyRoom, node: true },
   'index.ts': { imports: [...everyRoom, 'server.ts'], node: true },
 
   cli: {
-    imports: ['client', 'cluster', 'wire'],
+    imports: ['client', 'cluster', 'tls', 'wire'],
     types: ['backup'],
     packages: ['@oclif/core', 'hdr-histogram-js', 'inquirer'],
     node: true,
   },
   commands: {
-    imports: ['backup', 'cli', 'client', 'cluster', 'host', 'server.ts', 'wire'],
+    imports: ['backup', 'cli', 'client', 'cluster', 'host', 'server.ts', 'tls', 'wire'],
     packages: ['@oclif/core', 'inquirer'],
     node: true,
   },

@@ -1,8 +1,8 @@
 import { canonicalAddress } from '../cluster/address.ts';
 import type { ClusterDescription } from '../cluster/cluster-file.ts';
 import { InputError } from '../cluster/input-error.ts';
-import type { TlsIdentity } from '../cluster/tls.ts';
-import { readTlsFiles } from '../cluster/tls-files.ts';
+import { readTlsFiles } from '../tls/files.ts';
+import type { TlsIdentity } from '../tls/identity.ts';
 import { timeoutMsMax } from '../wire/limits.ts';
 import { parseDurationMs } from './duration.ts';
 import { resolveTlsFiles, type TlsSources } from './tls-flags.ts';

@@ -1,6 +1,6 @@
 import { defaultCluster } from '../cluster/cluster-file.ts';
 import { findUpward } from '../cluster/find-cluster.ts';
-import type { TlsIdentity } from '../cluster/tls.ts';
+import type { TlsIdentity } from '../tls/identity.ts';
 import { CommandError } from './exit-codes.ts';
 import { LocalCluster } from './local-cluster.ts';
 import { printLine, printMessage } from './output.ts';

@@ -1,8 +1,7 @@
 import * as Flags from '@oclif/core/flags';
-import type { ClusterDescription } from '../cluster/cluster-file.ts';
+import type { ClusterDescription, TlsFiles } from '../cluster/cluster-file.ts';
 import { InputError } from '../cluster/input-error.ts';
-import { tlsParts } from '../cluster/tls.ts';
-import type { TlsFiles } from '../cluster/tls-files.ts';
+import { tlsParts } from '../tls/identity.ts';
 
 /** The flags of every command that connects to nodes, and of `kv start`. */
 export const tlsFlags = {

@@ -1,6 +1,7 @@
+import type { TlsFiles } from '../cluster/cluster-file.ts';
 import { InputError } from '../cluster/input-error.ts';
-import { type TlsIdentity, tlsParts } from '../cluster/tls.ts';
-import { readTlsFiles, type TlsFiles } from '../cluster/tls-files.ts';
+import { readTlsFiles } from '../tls/files.ts';
+import { type TlsIdentity, tlsParts } from '../tls/identity.ts';
 import type { LogLevel } from './log-line.ts';
 
 /** How often the files are looked at, milliseconds. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KvError } from '../client/errors.ts';
-import type { TlsIdentity } from '../cluster/tls.ts';
+import type { TlsIdentity } from '../tls/identity.ts';
 
 const pollMs = 100;
 const attemptTimeoutMs = 1000;

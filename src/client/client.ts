@@ -1,5 +1,5 @@
-import type { TlsIdentity } from '../cluster/tls.ts';
 import { sessionWindowMax } from '../kv/client-session.ts';
+import type { TlsIdentity } from '../tls/identity.ts';
 import type {
   BackupOpened,
   Consistency,

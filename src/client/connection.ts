@@ -6,7 +6,7 @@ import { behindQueued } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
 import { usePlatformCrc32 } from '../base/crc32.ts';
 import { RecentMap } from '../base/recent-map.ts';
-import { tlsProblemOf } from '../cluster/tls.ts';
+import { tlsProblemOf } from '../tls/problem.ts';
 import { decodeResponses } from '../wire/client-frame.ts';
 import type { ClientResponse } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, decodeClientHello } from '../wire/handshake.ts';

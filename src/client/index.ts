@@ -1,4 +1,4 @@
-export type { TlsIdentity } from '../cluster/tls.ts';
+export type { TlsIdentity } from '../tls/identity.ts';
 /** `omnikv/client`: the client by itself, which loads nothing that a node needs. */
 
 export type {

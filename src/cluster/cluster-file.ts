@@ -5,8 +5,6 @@ import { InputError } from './input-error.ts';
 import { type JsonObject, type JsonValue, parseJsonText } from './json-text.ts';
 import { nearestWord } from './nearest-word.ts';
 import { parseNodeId, refuseTwice } from './node-list.ts';
-import { tlsParts } from './tls.ts';
-import type { TlsFiles } from './tls-files.ts';
 
 /** Name of a cluster file, looked for in the working directory and every one above it. */
 export const clusterFileName = 'kv.json';
@@ -20,6 +18,15 @@ export interface ClusterSettings {
   /** Most bytes that log and state of a node may take; without it, what its file system has. */
   readonly quotaBytes?: number;
 }
+
+/** Paths of what TLS shows and believes, see `tls/identity.ts`. */
+export interface TlsFiles {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+const tlsParts = ['ca', 'cert', 'key'] as const satisfies readonly (keyof TlsFiles)[];
 
 /** A cluster as its file, or the default, describes it. */
 export interface ClusterDescription {

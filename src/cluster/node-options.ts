@@ -3,7 +3,6 @@ import { canonicalAddress, isLoopback, memberAddress, parseAddress } from './add
 import { type ClusterSettings, checkClusterName, checkSetting, settingLimits } from './cluster-file.ts';
 import { InputError } from './input-error.ts';
 import { nodeIdMax, refuseTwice } from './node-list.ts';
-import { checkTlsIdentity, type TlsIdentity } from './tls.ts';
 
 /** What of a node's options users of the library write by themselves; the command reads it from files and flags, which are checked there. */
 export interface CheckedNodeOptions {
@@ -13,7 +12,7 @@ export interface CheckedNodeOptions {
   readonly nodes: ReadonlyMap<number, string>;
   readonly address: string;
   readonly insecure?: boolean;
-  readonly tls?: TlsIdentity | undefined;
+  readonly tls?: unknown;
   readonly settings?: ClusterSettings;
   readonly standsBy?: boolean;
   readonly ownProcess?: unknown;
@@ -41,8 +40,7 @@ export function checkNodeOptions(options: CheckedNodeOptions): void {
   checkClusterName(checkText(clusterName, 'clusterName'));
   checkNodes(nodes);
   canonicalAddress(checkText(address, 'address'), 'address');
-  if (tls !== undefined) checkTlsIdentity(tls, (part) => `tls.${part}`);
-  else if (!insecure && !isLoopback(parseAddress(address).host)) {
+  if (tls === undefined && !insecure && !isLoopback(parseAddress(address).host)) {
     throw new InputError(
       `address ${address} can be reached from other machines, and anybody may read and write there: ` +
         'give tls, or listen on 127.0.0.1, or give insecure: true if the network is yours alone',

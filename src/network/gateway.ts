@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { type TlsIdentity, tlsSettings } from '../cluster/tls.ts';
+import { type TlsIdentity, tlsSettings } from '../tls/identity.ts';
 import type { ClientRequest } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, peerPath } from '../wire/handshake.ts';
 import { clientFrameBytesMax, peerFrameBytesMax } from '../wire/limits.ts';

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
 import { behindQueued, giveBuffer, isPooled } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
-import { tlsProblemOf } from '../cluster/tls.ts';
+import { tlsProblemOf } from '../tls/problem.ts';
 import { decodePeerHello, encodePeerHello } from '../wire/handshake.ts';
 import { decodePeerFrame, type PeerFrame } from '../wire/peer-frame.ts';
 import type { PeerHello } from '../wire/peer-message.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { renewTls } from '../../src/cli/tls-renewal.ts';
-import type { TlsIdentity } from '../../src/cluster/tls.ts';
+import type { TlsIdentity } from '../../src/tls/identity.ts';
 import { tlsFilesOf, tlsOf, type Whose } from '../tls/identities.ts';
 
 test('what is in the files is shown once it has changed and can be used', async () => {

@@ -1,6 +1,6 @@
 import { connect } from 'node:tls';
 import { describe, expect, it } from 'vitest';
-import { clientContext, tlsSettings } from '../../src/cluster/tls.ts';
+import { clientContext, tlsSettings } from '../../src/tls/identity.ts';
 import { tlsOf, type Whose } from '../tls/identities.ts';
 import { bulk, heartbeat, TestNode, until } from './test-node.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { TlsIdentity } from '../../src/cluster/tls.ts';
-import type { TlsFiles } from '../../src/cluster/tls-files.ts';
+import type { TlsFiles } from '../../src/cluster/cluster-file.ts';
+import type { TlsIdentity } from '../../src/tls/identity.ts';
 
 /**
  * - `node`: for 127.0.0.1, of the authority that all but `stranger` believe; `renewed`: the same anew.

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { InputError } from './input-error.ts';
+import { InputError } from '../cluster/input-error.ts';
 
 /** What a node or a client shows of itself, and whom it believes: PEM. Both ends of a connection show theirs. */
 export interface TlsIdentity {
@@ -91,48 +91,3 @@ function reasonOf(error: unknown): string {
   const { reason, message } = error as Error & { readonly reason?: string };
   return reason ?? message;
 }
-
-/** Why there is no connection. */
-export interface TlsProblem {
-  /**
-   * - `unreachable`: it may be another in a moment.
-   * - `notKvNode`: what answers does not speak TLS as we do.
-   * - `untrusted`: one of the two does not believe the other.
-   */
-  readonly kind: 'unreachable' | 'notKvNode' | 'untrusted';
-  /** In words for people that follow the address. */
-  readonly reason: string;
-}
-
-/** What `error` is, if that is a matter of TLS; else undefined. `isSecure`: this end speaks TLS; `isEarly`: nothing of the protocol came before. */
-export function tlsProblemOf(error: Error, isSecure: boolean, isEarly: boolean): TlsProblem | undefined {
-  const { code = '', reason = code } = error as Error & { readonly code?: string; readonly reason?: string };
-  if (code === 'ECONNRESET' && isEarly) {
-    // Node says nothing to those whom it does not believe.
-    const why = isSecure
-      ? ': is this certificate of an authority that the node believes?'
-      : ' (as by a node that takes only connections with TLS)';
-    return { kind: 'unreachable', reason: `connection reset${why}` };
-  }
-  if (!isSecure) return undefined;
-  const untrusted = (words: string): TlsProblem => ({ kind: 'untrusted', reason: `answers, but ${words}` });
-  if (noTlsCodes.has(code)) return { kind: 'notKvNode', reason: `answers, but without TLS (${reason})` };
-  if (code.startsWith('ERR_SSL_') && code.includes('_ALERT_'))
-    return untrusted(`does not take our certificate (${reason})`);
-  if (code.startsWith('ERR_SSL_')) return { kind: 'notKvNode', reason: `answers, but TLS fails (${reason})` };
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return untrusted(`its certificate is for another name: ${reason}`);
-  if (verifyCodes.has(code)) return untrusted(`its certificate is not believed: ${error.message} (${code})`);
-  return undefined;
-}
-
-/** What OpenSSL makes of plain HTTP. */
-const noTlsCodes: ReadonlySet<string> = new Set([
-  ...['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'],
-]);
-
-/** Of OpenSSL's codes for certificates those that a chain can end with. */
-const verifyCodes: ReadonlySet<string> = new Set([
-  ...['SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
-  ...['UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'CERT_SIGNATURE_FAILURE'],
-  ...['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID', 'CERT_UNTRUSTED', 'CERT_REJECTED', 'INVALID_CA', 'INVALID_PURPOSE'],
-]);

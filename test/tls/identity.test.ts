@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { checkTlsIdentity, type TlsIdentity } from '../../src/cluster/tls.ts';
-import { readTlsFiles } from '../../src/cluster/tls-files.ts';
+import { readTlsFiles } from '../../src/tls/files.ts';
+import { checkTlsIdentity, type TlsIdentity } from '../../src/tls/identity.ts';
 import { tlsFilesOf, tlsOf } from '../tls/identities.ts';
 
 const node = tlsOf('node');

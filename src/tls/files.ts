@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { InputError } from './input-error.ts';
-import { checkTlsIdentity, type TlsIdentity } from './tls.ts';
-
-/** Where a {@link TlsIdentity} is to be read: paths. */
-export type TlsFiles = { readonly [Part in keyof TlsIdentity]: string };
+import type { TlsFiles } from '../cluster/cluster-file.ts';
+import { InputError } from '../cluster/input-error.ts';
+import { checkTlsIdentity, type TlsIdentity } from './identity.ts';
 
 /** Reads and checks it. Throws {@link InputError} that names the file. */
 export function readTlsFiles(files: TlsFiles): TlsIdentity {
