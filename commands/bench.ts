@@ -79,7 +79,7 @@ export default class Bench extends ClientCommand {
     const { KvClient } = await import('../src/client/client.ts');
     const { progressLine } = await import('../src/cli/bench/progress-line.ts');
     const { LiveLine } = await import('../src/cli/live-line.ts');
-    const options = { timeoutMs, outstandingWritesMax: 4096, ...(tls !== undefined && { tls }) };
+    const options = { timeoutMs, outstandingWritesMax: 4096, ...(tls !== undefined && { tls: tls.shown }) };
     const line = new LiveLine();
     try {
       return await runBench(plan, {

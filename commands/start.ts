@@ -59,7 +59,7 @@ export default class Start extends BaseCommand {
     const cluster = this.findCluster(flags);
     const tlsFiles = resolveTlsFiles({ flags, environment: tlsEnvironment(), cluster });
     const plan = planStart(flags, cluster, process.cwd(), tlsFiles !== undefined);
-    const tls = tlsFiles && readTlsFiles(tlsFiles);
+    const tls = tlsFiles && readTlsFiles(tlsFiles, 'node');
     this.#nodeId = plan.nodeId;
     this.#isAlone = plan.nodes.size === 1;
     const least = logLevels.indexOf(flags['log-level']);
@@ -80,7 +80,7 @@ export default class Start extends BaseCommand {
     if (former !== undefined && !flags.rebuild) log('warn', standsByFor(former));
     if (flags.rebuild) describeSetAside(plan, await setAsideIfDamaged(plan.dataDirectory, plan), log);
     const node = await startNode({ ...plan, tls, standsBy, ownProcess, log });
-    if (tlsFiles !== undefined && tls !== undefined) renewTls(tlsFiles, tls, node, log);
+    if (tlsFiles !== undefined && tls !== undefined) renewTls({ files: tlsFiles, role: 'node', shown: tls }, node, log);
     await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
     const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];
     const reason = await Promise.race([...stops, node.closed]);

@@ -34,7 +34,7 @@ export default class Up extends BaseCommand {
       writeFileSync(plan.configPath, plan.configText);
     }
     const tlsFiles = resolveTlsFiles({ flags: {}, environment: tlsEnvironment(), cluster: plan.cluster });
-    const tls = tlsFiles && readTlsFiles(tlsFiles);
+    const tls = tlsFiles && readTlsFiles(tlsFiles, 'client');
     const launcher = [process.execPath, join(this.config.root, 'bin', 'kv.js')] as const;
     exitAfterStop(await runLocalCluster(plan, tls, launcher));
   }

@@ -4,7 +4,7 @@ import type { SecureContext } from 'node:tls';
 import { crc32 } from 'node:zlib';
 import { usePlatformByteStrings } from './base/bytes.ts';
 import { usePlatformCrc32 } from './base/crc32.ts';
-import { defaultAddress, parseAddress } from './cluster/address.ts';
+import { defaultAddress, isWildcard, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
 import { InputError } from './cluster/input-error.ts';
 import { checkNodeOptions } from './cluster/node-options.ts';
@@ -25,7 +25,7 @@ import { olderCopyError } from './storage/data-directory-error.ts';
 import { FlushTimer } from './storage/flush-timer.ts';
 import { hasData } from './storage/identity-file.ts';
 import { isFullDisk } from './storage/storage-error.ts';
-import { checkTlsIdentity, clientContext, type TlsIdentity } from './tls/identity.ts';
+import { checkTlsIdentity, clientContext, isForHost, type TlsIdentity } from './tls/identity.ts';
 import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
 import type { PeerHello } from './wire/peer-message.ts';
@@ -106,7 +106,7 @@ const writeBytesMin = 2 * 1024 * 1024;
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   checkNodeOptions(options);
-  if (options.tls !== undefined) checkTlsIdentity(options.tls, (part) => `tls.${part}`);
+  if (options.tls !== undefined) checkTlsIdentity(options.tls, 'node', (part) => `tls.${part}`);
   // No directory is made for a node that cannot run.
   if (!hasData(resolve(options.dataDirectory))) await tryListening(parseAddress(options.address));
   const directory = await openDataDirectory({
@@ -189,6 +189,7 @@ class Node implements RunningNode {
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
     });
     this.#secureContext = options.tls && clientContext(options.tls);
+    if (options.tls !== undefined) this.#warnOfOtherHost(options.tls);
     this.#links = this.#makeLinks();
     this.#gateway = this.#makeGateway();
   }
@@ -203,9 +204,17 @@ class Node implements RunningNode {
 
   renewTls(tls: TlsIdentity): void {
     if (this.#secureContext === undefined) throw new InputError('this node was started without tls');
-    checkTlsIdentity(tls, (part) => `tls.${part}`);
+    checkTlsIdentity(tls, 'node', (part) => `tls.${part}`);
+    this.#warnOfOtherHost(tls);
     this.#secureContext = clientContext(tls);
     this.#gateway.renewTls(tls);
+  }
+
+  /** Others may know it by another name. */
+  #warnOfOtherHost(tls: TlsIdentity): void {
+    const { host } = parseAddress(this.#options.address);
+    if (isWildcard(host) || isForHost(tls, host)) return;
+    this.#log('warn', `the certificate is not for ${host}: nobody who knows this node by that believes it`);
   }
 
   /**

@@ -3,7 +3,9 @@ import type { KvClient } from '../client/client.ts';
 import type { ClusterDescription } from '../cluster/cluster-file.ts';
 import { BaseCommand } from './base-command.ts';
 import { defaultTimeoutMs, resolveConnection } from './connection.ts';
+import { printMessage } from './output.ts';
 import { type TlsSources, tlsEnvironment, tlsFlags } from './tls-flags.ts';
+import { renewTls } from './tls-renewal.ts';
 
 /** The flags of every command that asks a cluster something. */
 export type ClientFlags = TlsSources['flags'] & {
@@ -53,8 +55,13 @@ export abstract class ClientCommand extends BaseCommand {
       endpoints: [...endpoints],
       timeoutMs,
       ...(clusterName !== undefined && { clusterName }),
-      ...(tls !== undefined && { tls }),
+      ...(tls !== undefined && { tls: tls.shown }),
     });
+    const endRenewal =
+      tls &&
+      renewTls(tls, client, (level, message, fields) => {
+        if (level === 'warn') printMessage(`${message}: ${fields?.['reason']}`);
+      });
     try {
       return await use({
         client,
@@ -63,6 +70,7 @@ export abstract class ClientCommand extends BaseCommand {
         timeLeftMs: () => Math.max(1, Math.ceil(deadlineMs - performance.now())),
       });
     } finally {
+      endRenewal?.();
       await client.close();
     }
   }

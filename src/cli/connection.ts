@@ -2,10 +2,10 @@ import { canonicalAddress } from '../cluster/address.ts';
 import type { ClusterDescription } from '../cluster/cluster-file.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { readTlsFiles } from '../tls/files.ts';
-import type { TlsIdentity } from '../tls/identity.ts';
 import { timeoutMsMax } from '../wire/limits.ts';
 import { parseDurationMs } from './duration.ts';
 import { resolveTlsFiles, type TlsSources } from './tls-flags.ts';
+import type { ShownTls } from './tls-renewal.ts';
 
 const endpointsMax = 100;
 
@@ -32,7 +32,7 @@ export interface Connection {
   /** What the nodes at the endpoints have to be of, where these are those of a cluster file: another cluster may have taken over an address. */
   readonly clusterName: string | undefined;
   /** Undefined: connections are not encrypted. */
-  readonly tls: TlsIdentity | undefined;
+  readonly tls: ShownTls | undefined;
 }
 
 /** Order: flags, environment, cluster file, defaults. Reads what TLS needs. Throws {@link InputError}. */
@@ -44,7 +44,7 @@ export function resolveConnection(sources: ConnectionSources): Connection {
     endpoints: named ?? [...cluster.nodes.values()],
     timeoutMs: timeoutOf(sources),
     clusterName: named === undefined && cluster.path !== undefined ? cluster.name : undefined,
-    tls: tlsFiles && readTlsFiles(tlsFiles),
+    tls: tlsFiles && { files: tlsFiles, role: 'client', shown: readTlsFiles(tlsFiles, 'client') },
   };
 }
 

@@ -35,6 +35,8 @@ export function resolveTlsFiles({ flags, environment, cluster }: TlsSources): Tl
     cert: flags['tls-cert'] ?? (environment.KV_TLS_CERT || cluster.tls?.cert),
     key: flags['tls-key'] ?? (environment.KV_TLS_KEY || cluster.tls?.key),
   };
+  const empty = tlsParts.find((part) => files[part] === '');
+  if (empty !== undefined) throw new InputError(`--tls-${empty} is empty: give a file`);
   const { ca, cert, key } = files;
   if (ca === undefined && cert === undefined && key === undefined) return undefined;
   if (ca !== undefined && cert !== undefined && key !== undefined) return { ca, cert, key };

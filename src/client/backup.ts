@@ -1,6 +1,6 @@
 import type { BackupOpened, RequestBody, WirePair } from '../wire/client-message.ts';
 import { type Answer, outgoing, PromiseCall, traits } from './call.ts';
-import { Endpoints } from './endpoints.ts';
+import type { Endpoints } from './endpoints.ts';
 import { KvError } from './errors.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
@@ -26,8 +26,8 @@ export class KvBackup {
 
   readonly #onClosed: (backup: KvBackup) => void;
 
-  /** Goes on with what the node at `endpoint` opened. A page may take `timeoutMs`. */
-  constructor(opened: BackupOpened, endpoint: string, timeoutMs: number, onClosed: (backup: KvBackup) => void) {
+  /** Goes on with what the node at the one of `endpoints` opened. A page may take `timeoutMs`. */
+  constructor(opened: BackupOpened, endpoints: Endpoints, timeoutMs: number, onClosed: (backup: KvBackup) => void) {
     this.#onClosed = onClosed;
     this.clusterId = opened.clusterId;
     this.clusterName = opened.clusterName;
@@ -37,7 +37,7 @@ export class KvBackup {
     this.#timeoutMs = timeoutMs;
     // No other node has it: this one is asked, and none in its place.
     this.#requests = new Requests({
-      endpoints: new Endpoints([endpoint]),
+      endpoints,
       connectTimeoutMs: timeoutMs * 0.8,
       isPinned: true,
       wake: () => this.#sweeper.wake(),

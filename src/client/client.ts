@@ -412,7 +412,7 @@ export class KvClient {
   }
 
   #backupOf(opened: BackupOpened, endpoint: string, timeoutMs: number): KvBackup {
-    const backup = new KvBackup(opened, endpoint, timeoutMs, (closed) => this.#openBackups.delete(closed));
+    const backup = new KvBackup(opened, this.#only(endpoint), timeoutMs, (closed) => this.#openBackups.delete(closed));
     this.#openBackups.add(backup);
     return backup;
   }
@@ -442,7 +442,7 @@ export class KvClient {
   /** The status of the node at `endpoint`, tried once. Errors: `unreachable`, `notKvNode`, `timeout`. */
   async statusOf(endpoint: string, options?: CallOptions): Promise<NodeStatus> {
     const limits = this.#limitsOf(options);
-    const endpoints = new Endpoints([checkedEndpoint(endpoint)], this.#endpoints.secureContext);
+    const endpoints = this.#only(endpoint);
     const wake = () => sweeper.wake();
     const requests = new Requests({ endpoints, connectTimeoutMs: limits.timeoutMs * 0.8, isPinned: true, wake });
     const sweeper = new Sweeper([requests]);
@@ -452,6 +452,12 @@ export class KvClient {
       sweeper.close();
       await requests.close();
     }
+  }
+
+  /** For a client with `tls`: what it shows, and whom it believes, from the next connection on. Error `invalid`. */
+  renewTls(tls: TlsIdentity): void {
+    if (this.#endpoints.secureContext === undefined) throw new KvError('invalid', madeWithoutTls, 'notApplied');
+    this.#endpoints.secureContext = secureContextOf(tls);
   }
 
   /** The whole cluster: asks one node for the members, then every member and endpoint, at most a second each. */
@@ -476,6 +482,10 @@ export class KvClient {
     this.#writes.close();
     this.#sweeper.close();
     await Promise.all([this.#requests.close(), ...[...this.#openBackups].map((backup) => backup.close())]);
+  }
+
+  #only(endpoint: string): Endpoints {
+    return new Endpoints([checkedEndpoint(endpoint)], this.#endpoints.secureContext);
   }
 
   async #page(
@@ -524,6 +534,7 @@ export class KvClient {
   }
 }
 
+const madeWithoutTls = 'this client was made without tls';
 const callNames: readonly (keyof CallOptions)[] = ['timeoutMs', 'signal'];
 const writeNames: readonly (keyof WriteOptions)[] = [...callNames, 'ifRevision'];
 const lockNames: readonly (keyof LockOptions)[] = ['ttlMs', 'waitMs', 'value', 'signal'];

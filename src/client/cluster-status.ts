@@ -1,3 +1,4 @@
+import { isWildcard, parseAddress } from '../cluster/address.ts';
 import type {
   CatchUpStatus,
   ConfigurationSummary,
@@ -141,7 +142,7 @@ function summary({ statuses, addresses }: Found): ClusterStatus {
       return {
         ...memberStatus(id, address, status, roleOf(id, leader, status), decidedIndex),
         isMember: true,
-        answersAt: addresses.get(address) === id || status?.address === address ? undefined : status?.address,
+        answersAt: addresses.get(address) === id ? undefined : otherAddressOf(status, address),
         storageId,
         hasOtherDirectory: storageId !== undefined && status?.storageId !== undefined && storageId !== status.storageId,
       };
@@ -152,6 +153,12 @@ function summary({ statuses, addresses }: Found): ClusterStatus {
     .map((status) => memberStatus(status.nodeId, status.address, status, 'standby', decidedIndex));
   const { clusterId, configurationId, fullNodes = [], history = [] } = view;
   return { clusterId, configurationId, leader, fullNodes, members: [...members, ...others], history };
+}
+
+/** One that listens on all addresses of its machine does not say which. */
+function otherAddressOf(status: NodeStatus | undefined, address: string): string | undefined {
+  if (status === undefined || status.address === address) return undefined;
+  return isWildcard(parseAddress(status.address).host) ? undefined : status.address;
 }
 
 /** A member that does not know itself to be one, such as one with an emptied directory, takes no part. */

@@ -65,7 +65,8 @@ export class Connection {
     this.startedMs = nowMs;
     this.#events = events;
     this.#socket = new WebSocket(`${this.#isSecure ? 'wss' : 'ws'}://${endpoint}${clientPath}`, {
-      ...(secureContext !== undefined && { secureContext }),
+      // Said here, since a variable of the environment would turn it off.
+      ...(secureContext !== undefined && { secureContext, rejectUnauthorized: true }),
       perMessageDeflate: false,
       maxPayload: clientFrameBytesMax,
       // A mask of zeros: masking guards web proxies against scripts in browsers. This is no browser, and a mask costs both ends.

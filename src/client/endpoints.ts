@@ -19,12 +19,12 @@ export class Endpoints {
   readonly #endpoints: Endpoint[] = [];
   /** How many the user gave. */
   readonly givenCount: number;
-  /** Undefined: connections to them are not encrypted. */
-  readonly secureContext: SecureContext | undefined;
+  /** For the next connection to one of them; undefined: connections are not encrypted. */
+  secureContext: SecureContext | undefined;
   #failures = 0;
 
   /** "host:port" each, at least one. Throws KvError `invalid` that names the one that is wrong. */
-  constructor(addresses: readonly string[], secureContext?: SecureContext) {
+  constructor(addresses: readonly string[], secureContext: SecureContext | undefined) {
     this.secureContext = secureContext;
     if (!Array.isArray(addresses)) {
       throw invalid(`endpoints is ${typeof addresses}: give a list, such as ['127.0.0.1:7001']`);

@@ -112,7 +112,7 @@ export function checkedTtlMs(ttlMs: number | undefined): number | undefined {
 export function secureContextOf(tls: TlsIdentity | undefined): SecureContext | undefined {
   if (tls === undefined) return undefined;
   try {
-    checkTlsIdentity(tls, (part) => `tls.${part}`);
+    checkTlsIdentity(tls, 'client', (part) => `tls.${part}`);
   } catch (error) {
     throw error instanceof InputError ? notApplied('invalid', error.message) : error;
   }

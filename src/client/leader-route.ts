@@ -20,8 +20,8 @@ export interface KnownLeader {
 export interface LeaderRouteOptions {
   /** How long the leader may take to say hello. */
   readonly connectTimeoutMs: number;
-  /** Undefined: the connection is not encrypted. */
-  readonly secureContext: SecureContext | undefined;
+  /** For the next connection; undefined: it is not encrypted. */
+  readonly secureContext: () => SecureContext | undefined;
   /** The cluster that this client works with. */
   readonly clusterId: () => string | undefined;
 }
@@ -121,7 +121,7 @@ export class LeaderRoute {
     this.#dropNext();
     this.#backSinceMs = undefined;
     if (this.#taken?.hello?.nodeId === leader.nodeId || !this.#pacing.isOpen(nowMs)) return;
-    const connection = new Connection(leader.address, this.#options.secureContext, nowMs, this.#connectionEvents);
+    const connection = new Connection(leader.address, this.#options.secureContext(), nowMs, this.#connectionEvents);
     this.#next = { leader, connection, readyMs: undefined };
   }
 

@@ -64,7 +64,7 @@ export class Requests implements Sweepable {
       onLost: (connection, problem) => this.#onLost(connection, problem),
     });
     const { connectTimeoutMs } = options;
-    const { secureContext } = options.endpoints;
+    const secureContext = () => options.endpoints.secureContext;
     this.#leaderRoute = new LeaderRoute(
       { connectTimeoutMs, secureContext, clusterId: () => this.#router.clusterId },
       {

@@ -72,6 +72,8 @@ const healthPath = '/health';
 /** How long whoever connects may take to say what is wanted, milliseconds. */
 const requestMsMax = 10_000;
 const httpSettings = { maxHeaderSize: 8192, headersTimeout: requestMsMax, requestTimeout: requestMsMax } as const;
+/** How long for TLS before that: nobody is known yet. */
+const handshakeMsMax = 3_000;
 
 /**
  * The one port of a node: clients at `/v1/client`, nodes at `/v1/peer`, and `GET /health`.
@@ -151,6 +153,10 @@ export class Gateway {
       this.#tcp.add(tcp);
       tcp.once('close', () => this.#tcp.delete(tcp));
     });
+    server.on('drop', () => {
+      const reason = `${this.#limits.socketsMax} connections are open`;
+      this.#options.log('warn', 'connection dropped', { reason });
+    });
     server.on('request', (request, response) => this.#answer(request, response));
     server.on('upgrade', (request, tcp, head) => this.#upgrade(request, tcp, head));
     return server;
@@ -162,17 +168,14 @@ export class Gateway {
       ...tlsSettings(tls),
       requestCert: true,
       rejectUnauthorized: true,
-      handshakeTimeout: requestMsMax,
+      handshakeTimeout: handshakeMsMax,
     });
     server.on('tlsClientError', (error, { remoteAddress, authorizationError }: TLSSocket) => {
-      // Of whom it does not believe Node says no more than that the socket closed.
-      const { code, reason: words = error.message } = error as Error & {
-        readonly code?: string;
-        readonly reason?: string;
-      };
-      const hungUp = code === 'ECONNRESET' ? 'the other end hung up: does it believe our certificate?' : undefined;
-      const reason = authorizationError ?? hungUp ?? words;
-      this.#options.log('warn', 'connection refused: its TLS is not accepted', { from: remoteAddress, reason });
+      const { code, reason } = error as Error & { readonly code?: string; readonly reason?: string };
+      // Of whom it does not believe Node says no more than that the socket closed. Others hang up by themselves, and know why.
+      const isHangUp = code === 'ECONNRESET' && !authorizationError;
+      const fields = { from: remoteAddress, reason: authorizationError ?? reason ?? error.message };
+      this.#options.log(isHangUp ? 'debug' : 'warn', 'connection refused: its TLS is not accepted', fields);
     });
     return server;
   }

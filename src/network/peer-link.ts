@@ -134,8 +134,8 @@ export class PeerLink {
     socket.on('open', () => this.#say(hello()));
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     socket.on('error', (error) => {
-      const tlsProblem = isSecure ? tlsProblemOf(error, true, this.#peer === undefined) : undefined;
-      this.#lastError = tlsProblem?.reason ?? reasonOf(error);
+      const isEarly = this.dialledNodeId !== undefined && this.#peer === undefined;
+      this.#lastError = tlsProblemOf(error, isSecure, isEarly)?.reason ?? reasonOf(error);
     });
     socket.on('close', (code, reason) => {
       clearTimeout(timer);

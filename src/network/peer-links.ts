@@ -203,7 +203,8 @@ export class PeerLinks {
     const scheme = secureContext === undefined ? 'ws' : 'wss';
     const socket = new WebSocket(`${scheme}://${target.address}${peerPathTo(target.nodeId)}`, {
       ...socketOptions(frameBytesMax),
-      ...(secureContext !== undefined && { secureContext }),
+      // Said here, since a variable of the environment would turn it off.
+      ...(secureContext !== undefined && { secureContext, rejectUnauthorized: true }),
       handshakeTimeout: handshakeTimeoutMs,
       // A mask of zeros: masking guards web proxies against browsers, and there are neither between nodes.
       generateMask: () => {},

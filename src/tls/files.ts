@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { TlsFiles } from '../cluster/cluster-file.ts';
 import { InputError } from '../cluster/input-error.ts';
-import { checkTlsIdentity, type TlsIdentity } from './identity.ts';
+import { checkTlsIdentity, type TlsIdentity, type TlsRole } from './identity.ts';
 
 /** Reads and checks it. Throws {@link InputError} that names the file. */
-export function readTlsFiles(files: TlsFiles): TlsIdentity {
+export function readTlsFiles(files: TlsFiles, role: TlsRole): TlsIdentity {
   const read = (part: keyof TlsFiles) => {
     try {
       return readFileSync(files[part], 'utf8');
@@ -15,6 +15,6 @@ export function readTlsFiles(files: TlsFiles): TlsIdentity {
     }
   };
   const identity = { ca: read('ca'), cert: read('cert'), key: read('key') };
-  checkTlsIdentity(identity, (part) => files[part]);
+  checkTlsIdentity(identity, role, (part) => files[part]);
   return identity;
 }

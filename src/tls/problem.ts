@@ -16,25 +16,27 @@ export function tlsProblemOf(error: Error, isSecure: boolean, isEarly: boolean):
   if (code === 'ECONNRESET' && isEarly) {
     // Node says nothing to those whom it does not believe.
     const why = isSecure
-      ? ': is this certificate of an authority that the node believes?'
+      ? ': is this certificate still valid, and of an authority that the node believes?'
       : ' (as by a node that takes only connections with TLS)';
     return { kind: 'unreachable', reason: `connection reset${why}` };
   }
   if (!isSecure) return undefined;
   const untrusted = (words: string): TlsProblem => ({ kind: 'untrusted', reason: `answers, but ${words}` });
-  if (noTlsCodes.has(code)) return { kind: 'notKvNode', reason: `answers, but without TLS (${reason})` };
-  if (code.startsWith('ERR_SSL_') && code.includes('_ALERT_'))
+  if (isNoTls(error)) return { kind: 'notKvNode', reason: `answers, but without TLS (${reason})` };
+  if (/^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA)/.test(code)) {
     return untrusted(`does not take our certificate (${reason})`);
-  if (code.startsWith('ERR_SSL_')) return { kind: 'notKvNode', reason: `answers, but TLS fails (${reason})` };
+  }
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL_'))
+    return { kind: 'notKvNode', reason: `answers, but TLS fails (${reason})` };
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return untrusted(`its certificate is for another name: ${reason}`);
   if (verifyCodes.has(code)) return untrusted(`its certificate is not believed: ${error.message} (${code})`);
   return undefined;
 }
 
-/** What OpenSSL makes of plain HTTP. */
-const noTlsCodes: ReadonlySet<string> = new Set([
-  ...['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'],
-]);
+/** What OpenSSL makes of an answer in plain HTTP; of its codes some come of other things, too. */
+function isNoTls({ message }: Error): boolean {
+  return /wrong version number|packet length too long|record layer failure/.test(message);
+}
 
 /** Of OpenSSL's codes for certificates those that a chain can end with. */
 const verifyCodes: ReadonlySet<string> = new Set([

@@ -182,8 +182,8 @@ describe('before anything is changed', () => {
   test('what answers is not told to be started', () => {
     const [problem] = problemsOf(sound, '1,2,4=h:4', [noNode(4)]);
     expect(problem?.message).toBe(
-      'node 4 is not at h:4: what listens there answers, but is not a kv node for this client (HTTP 404); ' +
-        'give another address, or start node 4 in its place',
+      'what listens at h:4 answers, but is not a kv node for this client (HTTP 404): ' +
+        'if that is node 4, mend that, else start it in its place, or give another address',
     );
   });
 

@@ -25,9 +25,14 @@ test('half of them will not do: nothing would be encrypted, or nobody believed',
   );
 });
 
+test('an empty flag is a mistake, and not no TLS', () => {
+  const flags = { 'tls-ca': '', 'tls-cert': 'b', 'tls-key': 'c' };
+  expect(() => resolveTlsFiles({ flags, environment: {}, cluster: {} })).toThrow('--tls-ca is empty: give a file');
+});
+
 test('a command reads them', () => {
   const tls = tlsFilesOf('node');
   const connection = resolveConnection({ flags: {}, environment: {}, cluster: { ...defaultCluster, tls } });
-  expect(connection.tls).toEqual(tlsOf('node'));
+  expect(connection.tls).toEqual({ files: tls, role: 'client', shown: tlsOf('node') });
   expect(resolveConnection({ flags: {}, environment: {}, cluster: defaultCluster }).tls).toBeUndefined();
 });

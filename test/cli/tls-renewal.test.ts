@@ -18,7 +18,8 @@ test('what is in the files is shown once it has changed and can be used', async 
     said.push(`${level} ${message} ${fields?.['reason'] ?? ''}`);
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
-  renewTls(files, tlsOf('node'), { renewTls: (tls) => shown.push(tls) }, log, 50);
+  const owner = { renewTls: (tls: TlsIdentity) => shown.push(tls) };
+  onTestFinished(renewTls({ files, role: 'node', shown: tlsOf('node') }, owner, log, 50));
 
   vi.advanceTimersByTime(500);
   expect([shown, said]).toEqual([[], []]);
@@ -30,6 +31,12 @@ test('what is in the files is shown once it has changed and can be used', async 
   vi.advanceTimersByTime(500);
   expect(shown).toEqual([tlsOf('renewed')]);
   expect(said.slice(1)).toEqual(['info new connections show the renewed certificate ']);
+
+  // OpenSSL itself would refuse it.
+  writeFileSync(files.cert, `${tlsOf('renewed').cert}${tlsOf('renewed').cert.slice(0, 200)}`);
+  vi.advanceTimersByTime(500);
+  expect(said.splice(2)).toEqual([expect.stringContaining('warn TLS stays as it was')]);
+  write('cert', 'renewed');
 
   writeFileSync(files.ca, '');
   vi.advanceTimersByTime(500);

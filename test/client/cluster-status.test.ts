@@ -29,4 +29,5 @@ test('one that answers where it is looked for is not, whatever it calls that, no
   expect(await moved({ 'h:1': said(1) })).toEqual([]);
   // Members know it by an address of their own network, and this client by another.
   expect(await moved({ 'h:1': said(1), 'outside:2': said(2) })).toEqual([]);
+  expect(await moved({ 'h:1': said(1), 'outside:2': said(2, '0.0.0.0:2') })).toEqual([]);
 });

@@ -41,6 +41,7 @@ test('a cluster with TLS is used as any other, and by nobody without a certifica
   await expect(KvClient.connect({ endpoints, timeoutMs: 1_000 })).rejects.toThrow(
     'connection reset (as by a node that takes only connections with TLS)',
   );
+  expect(await cluster.kv('backup', 'save', 'greetings.kvb', '--timeout', '20s')).toMatchObject({ code: 0 });
   const client = await KvClient.connect({ endpoints, tls: tlsOf('renewed'), timeoutMs: 20_000 });
   expect(await client.put('greeting', 'good day')).toMatchObject({ revision: expect.any(Number) });
   await client.close();
@@ -57,7 +58,7 @@ test('a newcomer has to have TLS, too, and gets its data by it', async () => {
   await cluster.startWith(4, '--config', without);
   const refused = await cluster.kv('member', 'add', newcomer);
   expect(refused.code).toBe(5);
-  expect(refused.stderr).toMatch(/node 4 is not at 127\.0\.0\.1:\d+: what listens there answers, but without TLS \(/);
+  expect(refused.stderr).toMatch(/what listens at 127\.0\.0\.1:\d+ answers, but without TLS \(/);
   expect(await cluster.stop(4)).toBe(0);
 
   await cluster.start(4);
@@ -73,6 +74,7 @@ test('an embedded node shows what was renewed to those who connect from then on'
   const node = await startNode({ ...options, tls: tlsOf('node') });
   const connect = (whose: Whose) => KvClient.connect({ endpoints: [address], tls: tlsOf(whose), timeoutMs: 2_000 });
   const early = await connect('node');
+  const renewed = await connect('node');
   await early.put('k', 'v', { timeoutMs: 20_000 });
   await expect(connect('stranger')).rejects.toThrow('its certificate is not believed');
 
@@ -80,9 +82,13 @@ test('an embedded node shows what was renewed to those who connect from then on'
   const late = await connect('stranger');
   expect((await late.get('k'))?.value).toEqual(new TextEncoder().encode('v'));
   await expect(connect('node')).rejects.toThrow('its certificate is not believed');
+  expect(() => renewed.renewTls({ ...tlsOf('node'), cert: '' })).toThrow('tls.cert has no certificate');
+  renewed.renewTls(tlsOf('stranger'));
+  expect((await renewed.status()).nodeId).toBe(1);
+  expect((await renewed.statusOf(address, { timeoutMs: 2_000 })).nodeId).toBe(1);
   // Who was connected before stays so.
   expect(await early.put('k', 'w')).toMatchObject({ revision: expect.any(Number) });
   expect(() => node.renewTls({ ...tlsOf('node'), key: '' })).toThrow('tls.key has no private key');
-  await Promise.all([early.close(), late.close()]);
+  await Promise.all([early.close(), late.close(), renewed.close()]);
   await node.stop();
 }, 60_000);

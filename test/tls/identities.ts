@@ -8,8 +8,9 @@ import type { TlsIdentity } from '../../src/tls/identity.ts';
  * - `elsewhere`: of that authority, for another host.
  * - `stranger`: of another authority, which it believes alone.
  * - `expired`: ran out in 2020.
+ * - `server-only`: for those who are asked, and not for those who ask.
  */
-export type Whose = 'node' | 'renewed' | 'elsewhere' | 'stranger' | 'expired';
+export type Whose = 'node' | 'renewed' | 'elsewhere' | 'stranger' | 'expired' | 'server-only';
 
 export function tlsFilesOf(whose: Whose): TlsFiles {
   const path = (name: string) => fileURLToPath(new URL(`./${name}.pem`, import.meta.url));

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { readTlsFiles } from '../../src/tls/files.ts';
-import { checkTlsIdentity, type TlsIdentity } from '../../src/tls/identity.ts';
+import { checkTlsIdentity, isForHost, type TlsIdentity } from '../../src/tls/identity.ts';
 import { tlsFilesOf, tlsOf } from '../tls/identities.ts';
 
 const node = tlsOf('node');
@@ -16,7 +16,7 @@ const { privateKey: withPassphrase } = generateKeyPairSync('ec', {
 const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
 
 function check(changes: Record<string, unknown>): void {
-  checkTlsIdentity({ ...node, ...changes } as TlsIdentity, (part) => `the ${part}`);
+  checkTlsIdentity({ ...node, ...changes } as TlsIdentity, 'node', (part) => `the ${part}`);
 }
 
 test('an identity may have several authorities, and a chain, with text between them', () => {
@@ -43,26 +43,61 @@ test.each<[string, Record<string, unknown>, string]>([
     { cert: tlsOf('expired').cert, key: tlsOf('expired').key },
     'the certificate in the cert expired on 2020-01-02T00:00:00.000Z: renew it',
   ],
+  [
+    'what only those who are asked may show',
+    { cert: tlsOf('server-only').cert, key: tlsOf('server-only').key },
+    'the certificate in the cert has an extended key usage without clientAuth: nodes are asked by others, and ask each other',
+  ],
+  [
+    'what is of no authority that is believed',
+    { ca: tlsOf('stranger').ca },
+    'the certificate in the cert is of no authority in the ca',
+  ],
+  [
+    'a chain that is cut off',
+    { cert: node.cert + node.ca.slice(0, 200) },
+    'the cert has a certificate that does not end',
+  ],
+  [
+    'an authority that is cut off',
+    { ca: node.ca + node.ca.slice(0, 200) },
+    'the ca has a certificate that does not end',
+  ],
   ['bytes', { cert: Buffer.from(node.cert) }, 'the cert is object: give { ca, cert, key }, texts in PEM'],
 ])('%s is refused in words', (_, changes, reason) => {
   expect(() => check(changes)).toThrow(reason);
 });
 
+test('a client may have a certificate of an authority that it does not believe itself, but none for servers alone', () => {
+  const name = (part: string) => part;
+  expect(() => checkTlsIdentity({ ...node, ca: tlsOf('stranger').ca }, 'client', name)).not.toThrow();
+  expect(() => checkTlsIdentity(tlsOf('server-only'), 'client', name)).toThrow(
+    'without clientAuth: it is shown by who asks',
+  );
+});
+
+test('it is known whether a certificate is for a host', () => {
+  expect([isForHost(node, '127.0.0.1'), isForHost(node, 'localhost')]).toEqual([true, true]);
+  expect([isForHost(node, '127.0.0.2'), isForHost(tlsOf('elsewhere'), '127.0.0.1')]).toEqual([false, false]);
+});
+
 test('what is no identity at all is refused, too', () => {
   for (const one of [null, 'ca.pem', true]) {
-    expect(() => checkTlsIdentity(one as never, (part) => part)).toThrow(`tls is ${one}: give { ca, cert, key }`);
+    expect(() => checkTlsIdentity(one as never, 'node', (part) => part)).toThrow(
+      `tls is ${one}: give { ca, cert, key }`,
+    );
   }
 });
 
 test('files are read and checked, and named where something is wrong', () => {
   const directory = mkdtempSync(join(tmpdir(), 'kv-tls-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
-  expect(readTlsFiles(tlsFilesOf('node'))).toEqual(node);
+  expect(readTlsFiles(tlsFilesOf('node'), 'node')).toEqual(node);
   const absent = join(directory, 'absent.pem');
-  expect(() => readTlsFiles({ ...tlsFilesOf('node'), cert: absent })).toThrow(
+  expect(() => readTlsFiles({ ...tlsFilesOf('node'), cert: absent }, 'node')).toThrow(
     `${absent}, the cert of TLS, cannot be read: ENOENT`,
   );
   const empty = join(directory, 'empty.pem');
   writeFileSync(empty, '');
-  expect(() => readTlsFiles({ ...tlsFilesOf('node'), key: empty })).toThrow(`${empty} has no private key`);
+  expect(() => readTlsFiles({ ...tlsFilesOf('node'), key: empty }, 'node')).toThrow(`${empty} has no private key`);
 });

@@ -5,10 +5,10 @@ cd "$(dirname "$0")"
 rm -f ./*.pem
 at() { faketime -f '2020-01-01 00:00:00' openssl "$@" 2>/dev/null; }
 authority() { at req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$1-key.pem" -out "$1.pem" -days 73000 -subj "/CN=omnikv test $1"; }
-# name, names it is for, authority, days
+# name, names it is for and further extensions, authority, days
 certificate() {
   at req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$1-key.pem" -out "$1.csr" -subj "/CN=$1"
-  printf 'subjectAltName=%s' "$2" >extensions
+  printf 'subjectAltName=%b' "$2" >extensions
   at x509 -req -in "$1.csr" -CA "$3.pem" -CAkey "$3-key.pem" -CAcreateserial -days "$4" -extfile extensions -out "$1.pem"
 }
 authority ca
@@ -18,4 +18,5 @@ certificate renewed IP:127.0.0.1,DNS:localhost ca 73000
 certificate elsewhere DNS:elsewhere.example ca 73000
 certificate stranger IP:127.0.0.1 other-ca 73000
 certificate expired IP:127.0.0.1 ca 1
+certificate server-only 'IP:127.0.0.1\nextendedKeyUsage=serverAuth' ca 73000
 rm -f ./*.csr ./*.srl extensions ca-key.pem other-ca-key.pem

@@ -121,7 +121,7 @@ function newcomerProblems(answer: Answer, cluster: ClusterStatus): Problem[] {
 }
 
 function describeOther({ id, address, reason }: Answer): string {
-  return `node ${id} is not at ${address}: what listens there ${reason}; give another address, or start node ${id} in its place`;
+  return `what listens at ${address} ${reason}: if that is node ${id}, mend that, else start it in its place, or give another address`;
 }
 
 /** One that is yet to get the data would be a member without space, and keep the cluster from taking puts. */
