@@ -16,6 +16,7 @@ import { type ClusterStatus, gatherClusterStatus } from './cluster-status.ts';
 import { checkedEndpoint, Endpoints } from './endpoints.ts';
 import { KvError } from './errors.ts';
 import { fillNewcomers } from './fill-newcomers.ts';
+import { GatheredBytes } from './gathered-bytes.ts';
 import { GetCall, type KvValue, type OwnBytes } from './get-call.ts';
 import {
   type Bytes,
@@ -312,16 +313,20 @@ export class KvClient {
   /**
    * The keys that begin with `prefix` (all for an empty one), in byte order. Read in pages: writes that happen meanwhile may
    * be in or not, each key as it was at one moment of the call. Error `tooLarge` if there are over 100,000
-   * pairs and no `limit` is given: see {@link scan}.
+   * pairs and no `limit` is given, or over 256 MiB of them: see {@link scan}.
    */
   async list(prefix: Bytes = '', options?: ListOptions): Promise<KvListing[]> {
     const limitsLeft = this.#limitsLeft(options, listNames);
     const limit = checkedCount(options?.limit ?? listPairsMax, listPairsMax, 'limit');
     const found: KvListing[] = [];
+    const gathered = new GatheredBytes('give a limit, a longer prefix, or read page by page, with scan');
     const after = options?.after === undefined ? undefined : checkedKey(options.after);
     let page = await this.#page(prefix, after, limit, options, limitsLeft());
     for (;;) {
-      for (const pair of page.pairs) found.push(pair);
+      for (const pair of page.pairs) {
+        gathered.add(pair);
+        found.push(pair);
+      }
       const left = limit - found.length;
       if (!page.more || (left <= 0 && typeof options?.limit === 'number')) return found;
       if (left <= 0) throw new KvError('tooLarge', listTooLong, 'notApplied');
@@ -355,7 +360,7 @@ export class KvClient {
 
   /**
    * All keys that begin with `prefix`, as {@link watch} does it for one: first all that there are, which may be none, then each time those that
-   * changed, at least one. Error `tooLarge` over 100,000 keys.
+   * changed, at least one. Error `tooLarge` over 100,000 keys, or 256 MiB at a time.
    */
   watchPrefix(prefix: Bytes, options?: WatchOptions): AsyncGenerator<KvChange[]> {
     return this.#watchOf(checkedPrefix(prefix), true, options).batches();

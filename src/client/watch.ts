@@ -3,6 +3,7 @@ import { type ByteString, fromByteString, toByteString } from '../base/bytes.ts'
 import type { WireChange, WirePair } from '../wire/client-message.ts';
 import { type Answer, type OutgoingRequest, outgoing, PromiseCall, traits } from './call.ts';
 import { KvError } from './errors.ts';
+import { GatheredBytes } from './gathered-bytes.ts';
 import type { OwnBytes } from './get-call.ts';
 import type { Requests } from './requests.ts';
 
@@ -108,11 +109,14 @@ export class Watch {
     const changes: KvChange[] = [];
     const pages: Page[] = [];
     const gone = new Set(this.#known.keys());
+    const gathered = new GatheredBytes('watch a longer prefix');
     for (let page = first; ; ) {
       for (const pair of page.pairs) {
         const key = toByteString(pair.key);
         gone.delete(key);
-        if (pair.revision > (this.#known.get(key) ?? 0)) changes.push(this.#put(pair));
+        if (pair.revision <= (this.#known.get(key) ?? 0)) continue;
+        gathered.add(pair);
+        changes.push(this.#put(pair));
       }
       const last = page.more ? page.pairs.at(-1)?.key : undefined;
       pages.push({ lastKey: last && toByteString(last), revision: page.revision });

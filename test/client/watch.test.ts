@@ -257,6 +257,19 @@ describe('a watch of a prefix', () => {
     expect((await next(client.watchPrefix('9999'))).length).toBe(11);
   });
 
+  it('of too many bytes is refused, and so is a list', async () => {
+    const { cluster, client } = await start(1);
+    const value = 'v'.repeat(1024 * 1024);
+    for (let at = 100; at <= 356; at++) cluster.change(`large/${at}`, value);
+    const message = 'over 256 MiB of keys and values: watch a longer prefix';
+    await expect(client.watchPrefix('', { timeoutMs: 30_000 }).next()).rejects.toMatchObject({
+      code: 'tooLarge',
+      message,
+    });
+    await expect(client.list('', { timeoutMs: 30_000 })).rejects.toMatchObject({ code: 'tooLarge' });
+    expect((await client.list('', { timeoutMs: 30_000, limit: 200 })).length).toBe(200);
+  }, 60_000);
+
   it('whose reader takes its time gets the last of all that happened meanwhile', async () => {
     const { cluster, client } = await start();
     const watch = client.watchPrefix('', { timeoutMs: 300 });
