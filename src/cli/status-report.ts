@@ -80,6 +80,7 @@ export function describeStatus(report: StatusReport): string[] {
     ...formatTable([['ID', 'ADDRESS', 'ROLE', 'DECIDED', 'APPLIED', 'FSYNC P99', 'SPACE'], ...rows], [0, 3, 4, 5]),
     ...(report.fullNodes.length === 0 ? [] : [describeReadOnly(report.fullNodes)]),
     ...report.members.flatMap((node) => remarksOn(node, report)),
+    ...describeUnlinked(report),
     ...(report.strangers ?? []).map(describeStranger),
     ...describeHistory(report.history),
   ];
@@ -115,6 +116,15 @@ function remarksOn(node: StatusOfNode, report: StatusReport): string[] {
   if (logHeld !== undefined)
     remarks.push(`node ${id} keeps its log from ${logHeld.fromIndex} on for ${readersOf(logHeld)}`);
   return remarks;
+}
+
+/** Members that run and have no link with each other: all goes on, but should the leader go it may not. Those without one to the leader are told of above. */
+function describeUnlinked({ members, leader }: StatusReport): string[] {
+  const running = members.filter(({ isMember, id, connected }) => isMember && id !== leader && connected !== undefined);
+  const pairs = running.flatMap((one, at) => running.slice(at + 1).map((other) => [one, other] as const));
+  return pairs
+    .filter(([one, other]) => !one.connected?.includes(other.id) && !other.connected?.includes(one.id))
+    .map(([one, other]) => `nodes ${one.id} and ${other.id} have no link with each other`);
 }
 
 /** The others do not look for it there: if it cannot dial them, or they are new, they do not meet. */

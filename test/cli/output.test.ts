@@ -194,7 +194,19 @@ describe('a status', () => {
       'node 7 has no link with leader 1',
       'node 6 is 4321 entries behind',
       'node 6 has no link with leader 1',
+      'nodes 7 and 6 have no link with each other',
       'before: configuration 1 with members 1, from index 0 to 9',
+    ]);
+    const others = [
+      [2, [1]],
+      [3, [1]],
+      [4, [1, 2]],
+    ] as const;
+    const linked = others.map(([id, connected]) => ({ ...leader, id, role: 'follower' as const, connected }));
+    const members = [{ ...leader, connected: [2, 3, 4] }, ...linked];
+    expect(describeStatus({ ...report, members }).slice(6)).toEqual([
+      'nodes 2 and 3 have no link with each other',
+      'nodes 3 and 4 have no link with each other',
     ]);
     expect(describeStatus({ ...report, members: [moved, silent] }).at(-1)).toBe(
       'node 1 answers at h:11, and not at h:1, where the members look for it: ' +
