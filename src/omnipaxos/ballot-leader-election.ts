@@ -320,13 +320,15 @@ export class BallotLeaderElection {
    * A peer that promised a ballot above mine, whose owner it cannot reach (or is dead), can follow nobody while the rest is
    * happy with me. If I am in office, with a majority that follows me or everyone in reach, I go on under a ballot above that one. With
    * stable links it happens once: only one node can have such a majority, and then nobody who answers it follows higher. (Everyone in
-   * reach: an accept quorum may be less than a majority, and then a leader may go on without one.)
+   * reach: an accept quorum may be less than a majority, and then a leader may go on without one. So it may with an accept quorum that follows it, if that
+   * and those who are stranded are enough to lead: any two such sets share a node, and it follows the higher of two leaders, and is happy.)
    */
   #takeInStranded(replies: readonly HeartbeatReply[]): void {
     const stranded = replies.filter((reply) => compareBallots(reply.leader, this.#ballot) > 0 && !reply.happy);
     const followers = replies.filter((reply) => compareBallots(reply.leader, this.#ballot) === 0).length;
     const isFollowedByMajority = followers + 1 > (this.#peers.length + 1) / 2;
-    const isSafe = isFollowedByMajority || replies.length === this.#peers.length;
+    const areEnough = followers + 1 >= this.#quorum.accept && followers + 1 + stranded.length >= this.#quorumToLead;
+    const isSafe = isFollowedByMajority || areEnough || replies.length === this.#peers.length;
     const inOffice = compareBallots(this.#leader, this.#ballot) === 0 && isSafe && this.#isQuorumConnected;
     this.#strandedRounds = inOffice && stranded.length > 0 ? this.#strandedRounds + 1 : 0;
     if (this.#strandedRounds < strandedRounds) return;

@@ -521,6 +521,25 @@ describe('nobody stays stuck', () => {
     cluster.expectDecided(['from the stranded']);
   });
 
+  it('so are two of four that are left, where two accept: neither is a majority, and the leader goes on with one follower', () => {
+    const cluster = new Cluster({ nodes: 5, quorum: { prepare: 4, accept: 2 } });
+    const leader = cluster.elect();
+    const [dying, first, second] = cluster.ids.filter((pid) => pid !== leader) as [number, number, number];
+    cluster.cutAllBut([dying, first], [dying, second]);
+    const { promise } = cluster.paxos(leader);
+    cluster.paxos(dying).handleLeader({ n: promise.n + 3, priority: 0, pid: dying });
+    cluster.settle();
+    cluster.crash(dying);
+    cluster.healAll();
+    cluster.timeouts(8);
+    expect(cluster.leader).toBe(leader);
+    const count = cluster.leaderships.length;
+    cluster.propose(first, 'from the stranded');
+    cluster.timeouts(30);
+    expect(cluster.leaderships, 'no further change').toHaveLength(count);
+    cluster.expectDecided(['from the stranded']);
+  });
+
   it('a gap, the lost PrepareRequest, and an old duplicate of Prepare: the Probe mends it', () => {
     const cluster = new Cluster();
     cluster.fate = (message) => {
