@@ -92,6 +92,8 @@ const congestedBytes = 8 * 1024 * 1024;
 /** When space is measured again that could not be, milliseconds. */
 const measureAgainMs = 500;
 const electionTimeoutMsDefault = 200;
+/** How long all first members are to be linked before they form a cluster. */
+const foundersTicks = 100;
 /** How long a node that failed waits for its files to close before it says so. */
 const failurePatienceMs = 1000;
 /** How long a stop waits for the lead to be handed over and for own clients to be answered. */
@@ -553,7 +555,7 @@ function settingsOf(settings: ClusterSettings | undefined, capacityBytes: number
   return {
     ...defaultReplicaSettings,
     ...timing,
-    foundersTicks: defaultReplicaSettings.loneFounderTicks,
+    foundersTicks,
     undecidedBytesMax: Math.min(undecidedBytesMax, writeBytesMax),
     messageBytesMax: Math.min(messageBytesMax, writeBytesMax),
   };

@@ -56,6 +56,10 @@ export class Formation {
     return problem;
   }
 
+  get isOfSeveral(): boolean {
+    return this.#initial.nodes.size > 1;
+  }
+
   /** A node that belongs to no cluster yet said hello. Returns what keeps it from forming one with this node, if anything. */
   meet(hello: PeerHello): string | undefined {
     const address = this.#initial.nodes.get(hello.nodeId);
@@ -75,13 +79,16 @@ export class Formation {
     return undefined;
   }
 
-  /** Of those who were met only these are left, and are met with the directories that they have now. */
-  keep(isStill: (member: Member) => boolean): void {
-    for (const member of [...this.#met.values()]) {
-      if (member.id === this.#self.id || isStill(member)) continue;
-      this.#met.delete(member.id);
-      this.#origins.delete(member.id);
-    }
+  /**
+   * These alone are met, nobody else who was: who is out of reach by now may have formed the cluster with all the others, whose directories
+   * may have been emptied since.
+   */
+  meetAll(hellos: readonly PeerHello[]): void {
+    const origin = this.#origins.get(this.#self.id);
+    for (const known of [this.#met, this.#origins, this.#problems]) known.clear();
+    this.#met.set(this.#self.id, this.#self);
+    if (origin) this.#origins.set(this.#self.id, origin);
+    for (const hello of hellos) this.meet(hello);
   }
 
   /** The cluster, once everyone was met. */
@@ -101,7 +108,13 @@ export class Formation {
     const mine = [...this.#initial.nodes.keys()].sort((a, b) => a - b).join(', ');
     const theirs = [...hello.initialMembers].sort((a, b) => a - b).join(', ');
     if (mine === theirs) return undefined;
-    return `node ${hello.nodeId} has initial members ${theirs || 'none'}, this node has ${mine}: give both the same cluster file`;
+    if (theirs === '') {
+      return (
+        `node ${hello.nodeId} forms no new cluster: it was told of one that there is, or was started with --rebuild; ` +
+        `\`kv member rebuild ${hello.nodeId}\` in that cluster, or \`kv member add ${hello.nodeId}\`, takes it in`
+      );
+    }
+    return `node ${hello.nodeId} has initial members ${theirs}, this node has ${mine}: give both the same cluster file`;
   }
 
   /** What keeps a node that begins with `origin` apart from another that was met. */

@@ -1,11 +1,11 @@
-import { type Configuration, type Member, withPast } from '../cluster/configuration.ts';
+import { type Configuration, withPast } from '../cluster/configuration.ts';
 import { describeOrigin, isSameOrigin, type Origin } from '../cluster/origin.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { Announce, Fill, PeerHello } from '../wire/peer-message.ts';
 import type { CatchUp } from './catch-up.ts';
 import type { CatchUpControl } from './catch-up-control.ts';
 import { fillPatienceTicks } from './fillings.ts';
-import { Formation, type InitialCluster } from './formation.ts';
+import { Formation, type FormedCluster, type InitialCluster } from './formation.ts';
 import { Leaving } from './leaving.ts';
 import type { LogStore } from './log-store.ts';
 import { catchUpOf, type Mode, whyNoLeader } from './mode.ts';
@@ -56,6 +56,9 @@ export class Membership {
   #toldOf: string | undefined;
   /** The newest configuration of that cluster that other founders were told of. */
   #toldFoundersOf = 0;
+  /** The cluster that this node would form with those who are linked now, and since when that has been the same. */
+  #completeId: string | undefined;
+  #completeTick = 0;
   /** When this node was last asked to fill itself. */
   #fillTick = 0;
 
@@ -69,6 +72,7 @@ export class Membership {
     this.#options = options;
     this.#settings = options.settings;
     this.#mode = this.#initialMode();
+    if (this.#mode.name === 'forming') this.#completeIn(this.#mode.formation);
   }
 
   get mode(): Mode {
@@ -85,9 +89,9 @@ export class Membership {
     return catchUpOf(this.#mode);
   }
 
-  /** False once this node knows of a cluster without it: it must not count as one who forms another. */
+  /** False once this node knows of a cluster without it, or is to be rebuilt in one: it must not count as one who forms another. */
   get mayForm(): boolean {
-    return this.#toldOf === undefined;
+    return this.#toldOf === undefined && !this.#options.standsBy;
   }
 
   /** The newest configuration that this node knows of; 0 while it knows none. */
@@ -178,7 +182,8 @@ export class Membership {
         'warn',
         `node ${nodeId} of this cluster votes with another data directory (${namesake.storageId})`,
       );
-      return;
+      if (this.#mode.name === 'forming') this.#standBy(clusterId);
+      return this.#tellFounders(clusterId, configuration);
     }
     if (mine !== undefined) return this.enter(configuration);
     if (this.#mode.name === 'forming') this.#standBy(clusterId);
@@ -309,6 +314,15 @@ export class Membership {
     this.#stepBack();
   }
 
+  /** What this node said to those who may form a cluster holds no more: a new link begins with what holds now. */
+  #greetAnew(): void {
+    for (const { nodeId, clusterId } of this.#peers.hellos()) {
+      if (clusterId !== undefined) continue;
+      this.#output.refuse(nodeId, 'stranger', 'this node forms no new cluster any more: it was told of one');
+      this.#peers.disconnect(nodeId);
+    }
+  }
+
   #meet(formation: Formation, hello: PeerHello): void {
     if (hello.clusterId !== undefined) return this.#meetMember(hello.nodeId, hello.clusterId);
     const problem = formation.meet(hello);
@@ -323,6 +337,7 @@ export class Membership {
   #meetMember(nodeId: NodeId, clusterId: string): void {
     if (!this.#isLoneFounder && this.#options.initial.nodes.has(nodeId)) return;
     this.#standBy(clusterId);
+    this.#greetAnew();
     const which = this.#isLoneFounder ? 'no new cluster of this node alone' : 'no new cluster';
     this.#output.notice(
       'warn',
@@ -334,14 +349,15 @@ export class Membership {
 
   /**
    * Several founders form a cluster only together, and all forget only once others have taken all of their places; one alone asks nobody.
-   * If directories were emptied since others joined their cluster, those know, and call. So they are given the time to.
+   * If directories were emptied since others joined their cluster, those know, and call. So they are given the time to, from when the last
+   * founder came. In that time the links stay, too: one that was cut may look alive for a while, and whoever is behind it may have formed the
+   * cluster with another one, whose directory was emptied since.
    */
   #form(formation: Formation): void {
+    const formed = this.#completeIn(formation);
     const { loneFounderTicks, foundersTicks } = this.#settings;
-    if (this.#tick < (this.#isLoneFounder ? loneFounderTicks : foundersTicks)) return;
-    formation.keep((member) => this.#isStillFounder(member));
-    const formed = formation.complete();
-    if (!formed) return;
+    const waitTicks = this.#isLoneFounder ? loneFounderTicks : foundersTicks;
+    if (!formed || this.#tick - this.#completeTick < waitTicks) return;
     this.#store.bindCluster(formed.clusterId);
     this.#output.notice('info', `cluster ${formed.clusterId} is formed`);
     const { members, origin } = formed;
@@ -350,10 +366,14 @@ export class Membership {
     for (const nodeId of this.#peers.ids()) this.announce(nodeId);
   }
 
-  /** Who is out of reach now may have formed the cluster with all the others since then, whose directories may have been emptied. */
-  #isStillFounder({ id, storageId }: Member): boolean {
-    const hello = this.#peers.helloOf(id);
-    return hello?.storageId === storageId && hello.clusterId === undefined;
+  /** The cluster that those who are linked now would form; takes note of since when it has been that. */
+  #completeIn(formation: Formation): FormedCluster | undefined {
+    formation.meetAll(this.#peers.hellos().filter(({ clusterId }) => clusterId === undefined));
+    const formed = formation.complete();
+    if (formed?.clusterId === this.#completeId) return formed;
+    this.#completeId = formed?.clusterId;
+    this.#completeTick = this.#tick;
+    return formed;
   }
 
   /** False for a directory that was made with other data than the cluster: what it holds must never pass for the cluster's. */

@@ -35,8 +35,10 @@ export function whyNoLeader(mode: Mode): string {
   if (mode.name !== 'forming') return 'no leader with a majority of the members was in reach';
   const { missing, problem } = mode.formation;
   if (problem) return problem;
-  if (missing.length === 0)
-    return 'a new cluster of this node alone forms in a moment, if no cluster of this name calls';
+  if (missing.length === 0) {
+    const whose = mode.formation.isOfSeveral ? 'its first members, who have all met,' : 'this node alone';
+    return `a new cluster of ${whose} forms in a moment, if no cluster of this name calls`;
+  }
   const nodes = `node${missing.length > 1 ? 's' : ''} ${missing.join(', ')}`;
   return `a new cluster forms once all its first members have met: waiting for ${nodes}`;
 }

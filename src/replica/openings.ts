@@ -55,6 +55,8 @@ export class Openings {
   /** The members of `next` count from now on, and nobody else. Stages. */
   enter(next: Configuration, hellos: readonly PeerHello[]): void {
     for (const storageId of this.#claims.keys()) if (!isMember(next, storageId)) this.#claims.delete(storageId);
+    // What others tell of a directory comes before what it says of itself, which may be an older copy: of two openings of one count the first is kept.
+    for (const { openings } of hellos) this.#learn(openings, next);
     for (const hello of hellos) this.meet(hello, next);
     const kept = this.#store.openings.filter(({ storageId }) => isMember(next, storageId));
     if (kept.length < this.#store.openings.length) this.#store.setOpenings(kept);

@@ -7,7 +7,10 @@ export interface ReplicaSettings {
    * cluster of that name lets pass between two calls to a node that is gone.
    */
   readonly loneFounderTicks: number;
-  /** The same of several first members, who wait together: 0 unless others may have taken their places since, and call. */
+  /**
+   * The same of several first members, from when the last of them came: 0 unless others may have taken their places since, and call. With the time
+   * that a process takes to start it is longer than a link that was cut looks alive.
+   */
   readonly foundersTicks: number;
   /** Ticks between repeats of what may have been lost. */
   readonly resendTicks: number;

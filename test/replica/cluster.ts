@@ -118,7 +118,7 @@ export class Cluster {
   }
 
   /** Starts a node on what its disk holds, an empty one at first. */
-  start(id: NodeId): void {
+  start(id: NodeId, standsBy = false): void {
     const node = this.#nodes.get(id) ?? this.#newNode(id);
     if (node.process) throw new Error(`node ${id} runs already`);
     node.health = 'sound';
@@ -131,6 +131,7 @@ export class Cluster {
       stateStore: state,
       settings: this.#settings,
       tickMs,
+      standsBy,
       ...(this.#hasRule && { defaultAddress: addressOf }),
     });
     node.process = {

@@ -220,3 +220,22 @@ it('a member is not rebuilt with a directory that was made for a cluster that is
   });
   expect(cluster.log(leader).configuration?.configurationId).toBe(1);
 });
+
+it('forms once the wrong backup is gone, where only one node sees all: what was wrong before is no reason any more', () => {
+  const cluster = clusterWith({ 2: otherBackup, 3: backup });
+  cluster.cut([2], [3]);
+  cluster.tick(10);
+  expect(cluster.askNow(1, { type: 'reconfigure', nodes: [{ id: 1 }] })).toMatchObject({
+    message: expect.stringContaining('no cluster forms: '),
+  });
+  cluster.crash(2);
+  cluster.wipe(2);
+  cluster.tick(10);
+  expect(cluster.askNow(1, { type: 'reconfigure', nodes: [{ id: 1 }] })).toMatchObject({
+    message: expect.stringContaining('waiting for node 2'),
+  });
+  cluster.start(2);
+  cluster.tick(20);
+  cluster.heal();
+  expectRestored(cluster);
+});
