@@ -1,7 +1,7 @@
 import { KvError } from './errors.ts';
 
 /** Most bytes of keys and values that one call, or one batch of a watch, gathers. */
-export const gatheredBytesMax = 256 * 1024 * 1024;
+const gatheredBytesMax = 256 * 1024 * 1024;
 
 /** The keys and values that a call has gathered so far. */
 export class GatheredBytes {
