@@ -234,11 +234,22 @@ export class SimulatedNetwork {
     isHealthy: boolean,
   ): void {
     const delayUs = this.#delayUs(isHealthy);
-    const arrive = (): void => this.#arrive(link, from, to, session, frame);
+    const clusterId = from.replica?.clusterId;
+    const arrive = (): void => {
+      if (!this.#isOfOtherCluster(to, clusterId)) return this.#arrive(link, from, to, session, frame);
+      this.#counts.add('frame of another cluster');
+      if (link.session === session) this.#end(link);
+    };
     if (!isHealthy && this.#random.chance(this.#plan.reorderPercent)) {
       this.#counts.add('message reordered');
       this.#queue.after(delayUs + this.#random.below(5 * this.#plan.delayUsMax), arrive);
     } else this.#inOrder(link, to, delayUs, arrive);
+  }
+
+  /** As in `network/peer-links.ts`: such a frame ends its link. */
+  #isOfOtherCluster(to: SimulatedNode, clusterId: string | undefined): boolean {
+    const own = to.replica?.clusterId;
+    return own !== undefined && clusterId !== undefined && own !== clusterId;
   }
 
   #arrive(link: Link, from: SimulatedNode, to: SimulatedNode, session: Session, frame: readonly PeerMessage[]): void {
