@@ -1,6 +1,6 @@
 // Hosts for servers: a network namespace each, whose bytes can be counted, where this is root; else all are this machine.
 import { execFileSync } from 'node:child_process';
-import { build } from 'esbuild';
+import { importTypeScript } from '../test/import-typescript.mjs';
 import { freePorts } from './processes.mjs';
 
 /**
@@ -8,7 +8,9 @@ import { freePorts } from './processes.mjs';
  * `bytesOut` then gives undefined. `on`: the words that run a command there. Hosts are 1 to `count`.
  */
 export async function openHosts(count) {
-  const { Hosts, namespacesProblem } = await importTypeScript('../test/process/namespaces.ts');
+  const { Hosts, namespacesProblem } = await importTypeScript(
+    new URL('../test/process/namespaces.ts', import.meta.url),
+  );
   const problem = namespacesProblem();
   if (problem !== undefined) return loopback(problem);
   const hosts = new Hosts(count);
@@ -40,13 +42,4 @@ function loopback(problem) {
 function sentBytes([program, ...parameters]) {
   const file = '/sys/class/net/eth0/statistics/tx_bytes';
   return Number(execFileSync(program, [...parameters, 'cat', file], { encoding: 'utf8' }));
-}
-
-/** Node 20 runs no TypeScript by itself. */
-async function importTypeScript(path) {
-  const { outputFiles } = await build({
-    entryPoints: [new URL(path, import.meta.url).pathname],
-    ...{ bundle: true, write: false, format: 'esm', platform: 'node', target: 'node20' },
-  });
-  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 }

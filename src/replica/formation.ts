@@ -36,6 +36,8 @@ export class Formation {
   readonly #origins = new Map<NodeId, Origin>();
   /** What keeps a member from being met. */
   readonly #problems = new Map<NodeId, string>();
+  /** Why those who were reached have no link with this node: one of the two will not have the other. */
+  readonly #refusals = new Map<NodeId, string>();
 
   /** `origin`: what this node's directory was made with. */
   constructor(initial: InitialCluster, self: Member, origin?: Origin) {
@@ -53,7 +55,9 @@ export class Formation {
   /** What keeps a member that is missing from being met, though it said hello. */
   get problem(): string | undefined {
     const [problem] = this.#problems.values();
-    return problem;
+    if (problem !== undefined) return problem;
+    const [refusal] = this.#refusals;
+    return refusal && `no new cluster forms with node ${refusal[0]}: ${refusal[1]}`;
   }
 
   get isOfSeveral(): boolean {
@@ -77,6 +81,17 @@ export class Formation {
     if (hello.origin) this.#origins.set(hello.nodeId, hello.origin);
     else this.#origins.delete(hello.nodeId);
     return undefined;
+  }
+
+  /** It was tried to reach a node. `refusal`: that one of the two will not have the other, and why; undefined if it was not reached. */
+  onUnreached(nodeId: NodeId, refusal: string | undefined): void {
+    if (refusal === undefined) this.#refusals.delete(nodeId);
+    else if (this.#initial.nodes.has(nodeId)) this.#refusals.set(nodeId, refusal);
+  }
+
+  /** A node is linked with this one, whether it is to be met or not. */
+  onLinked(nodeId: NodeId): void {
+    this.#refusals.delete(nodeId);
   }
 
   /**

@@ -164,6 +164,11 @@ export class Membership {
     if (this.#mayTakeItselfForMember(hello)) this.announce(hello.nodeId);
   }
 
+  /** A node could not be dialled; `refusal`: since one of the two will not have the other, and why. */
+  onUnreached(nodeId: NodeId, refusal: string | undefined): void {
+    if (this.#mode.name === 'forming') this.#mode.formation.onUnreached(nodeId, refusal);
+  }
+
   /** PROTOCOL: Reconfiguration 4, 5, 6; and how a node learns that its cluster was formed without waiting for it. */
   onAnnounce(from: NodeId, { clusterId, configuration }: Announce): void {
     const { clusterId: mine, nodeId } = this.#store.identity;
@@ -324,6 +329,7 @@ export class Membership {
   }
 
   #meet(formation: Formation, hello: PeerHello): void {
+    formation.onLinked(hello.nodeId);
     if (hello.clusterId !== undefined) return this.#meetMember(hello.nodeId, hello.clusterId);
     const problem = formation.meet(hello);
     if (problem) this.#output.notice('warn', problem);

@@ -303,6 +303,7 @@ export class Replica {
         this.#donor.forget(event.nodeId);
         return this.#peers.disconnect(event.nodeId);
       case 'peerUnreached':
+        this.#membership.onUnreached(event.nodeId, event.isRefusal ? event.reason : undefined);
         return this.#reconfigurations.onUnreached(event.nodeId, event.reason, event.isRefusal);
       case 'peerMessages':
         if (!this.#peers.has(event.from)) return;

@@ -43,8 +43,15 @@ export class Hosts {
 
   /** Cuts the links between all pairs for which `isCut` holds, in both directions. */
   cut(isCut: (a: number, b: number) => boolean): void {
-    for (const a of this.all()) {
-      for (const b of this.all()) if (a !== b && (isCut(a, b) || isCut(b, a))) this.#blackhole('replace', a, b);
+    const pairs = new Set<string>();
+    for (const a of this.all()) for (const b of this.all()) if (isCut(a, b)) pairs.add(`${a} ${b}`).add(`${b} ${a}`);
+    this.cutOneWay((from, to) => pairs.has(`${from} ${to}`));
+  }
+
+  /** What `from` sends to `to` goes nowhere, for all pairs for which `isCut` holds. */
+  cutOneWay(isCut: (from: number, to: number) => boolean): void {
+    for (const from of this.all()) {
+      for (const to of this.all()) if (from !== to && isCut(from, to)) this.#blackhole('replace', from, to);
     }
   }
 

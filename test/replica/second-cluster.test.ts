@@ -188,3 +188,21 @@ describe('a directory that was put back to an older copy, and was opened as ofte
     expect(cluster.replica(2).voter).toBeUndefined();
   });
 });
+
+it('an emptied founder that the members refuse is told why, not to wait for them', () => {
+  const cluster = new Cluster(founders, { foundersTicks });
+  cluster.elect();
+  cluster.crash(2);
+  cluster.wipe(2);
+  cluster.start(2);
+  cluster.tick(5);
+  const says = () => JSON.stringify(cluster.askNow(2, { type: 'reconfigure', nodes: [{ id: 1 }] }));
+  const reason = '`kv member rebuild 2` moves its vote';
+  const unreached = (isRefusal: boolean) =>
+    cluster.replica(2).receive({ type: 'peerUnreached', nodeId: 1, reason, isRefusal });
+  unreached(true);
+  expect(says()).toContain(`no new cluster forms with node 1: ${reason}`);
+  // It does not run any more: what it said then is over.
+  unreached(false);
+  expect(says()).toContain('waiting for nodes 1, 3');
+});

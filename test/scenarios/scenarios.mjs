@@ -1,7 +1,6 @@
 // npm run scenarios [-- --seeds 100] [--first 1]    the three cuts of PROTOCOL and more, as a table; ends with 1 if a requirement is broken
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
+import { importTypeScript } from '../import-typescript.mjs';
 
 const brokenLinesMax = 20;
 
@@ -16,21 +15,8 @@ function readOptions() {
   return { seeds: Number(values.seeds), first: Number(values.first) };
 }
 
-/** Node 20 runs no TypeScript by itself. */
-async function load() {
-  const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL('table.ts', import.meta.url))],
-    bundle: true,
-    write: false,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-  });
-  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
-}
-
 const { seeds, first } = readOptions();
-const { runScenarios } = await load();
+const { runScenarios } = await importTypeScript(new URL('table.ts', import.meta.url));
 const broken = runScenarios(first, seeds, (line) => process.stdout.write(`${line}\n`));
 for (const line of broken.slice(0, brokenLinesMax)) process.stdout.write(`BROKEN ${line}\n`);
 process.stdout.write(
