@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runToEnd } from '../../bench/processes.mjs';
 import { importTypeScript } from '../import-typescript.mjs';
 import { readToolOptions } from '../tool-options.mjs';
+import { Bulk } from './bulk.mjs';
 import { Clients } from './clients.mjs';
 import { Nemesis } from './nemesis.mjs';
 import { Nodes } from './nodes.mjs';
@@ -75,17 +76,19 @@ async function rebuild(nodes, view, note) {
   }
 }
 
-async function runRound(round, { nodes, hosts, nemesis, note, checkHistory }) {
+async function runRound(round, { nodes, bulk, nemesis, note, checkHistory }) {
   const all = nodes.endpoints;
   // Some know one node alone, which may be cut off, or no member.
   const clients = new Clients(`round-${round}/`, all, [all, all, all, ...all.map((endpoint) => [endpoint])]);
   await nemesis.run(performance.now() + Number(values.seconds) * 1000);
-  await nemesis.heal();
+  nemesis.heal();
   const healedMs = performance.now();
-  const view = await whole(nodes);
-  const members = view.members.filter(({ member }) => member);
+  await whole(nodes);
   const wholeMs = performance.now() - healedMs;
   await served(clients, healedMs);
+  await nemesis.settled();
+  const view = await whole(nodes);
+  const members = view.members.filter(({ member }) => member);
   if (members.length >= 3) await rebuild(nodes, view, note);
   await whole(nodes);
   await clients.stop();
@@ -95,6 +98,7 @@ async function runRound(round, { nodes, hosts, nemesis, note, checkHistory }) {
     checkHistory,
     members.map(({ id }) => nodes.address(id)),
   );
+  problems.push(...(await bulk.problems()));
   const { operations, unknown } = clients.counts;
   process.stdout.write(
     `round ${round}  configuration ${view.configurationId}, members ${members.map(({ id }) => id)}; ${clients.done} operations done, ` +
@@ -103,11 +107,27 @@ async function runRound(round, { nodes, hosts, nemesis, note, checkHistory }) {
   return problems;
 }
 
+/** All rounds, until one shows a problem; gives those. */
+async function runRounds(nodes, nemesis, note, signal) {
+  const { checkHistory } = await importTypeScript(new URL('../linearizability/checker.ts', import.meta.url));
+  const problems = [];
+  try {
+    for (const id of nodes.ids) nodes.start(id);
+    await whole(nodes);
+    const bulk = await Bulk.start(nodes.endpoints);
+    for (let round = 1; round <= Number(values.rounds) && problems.length === 0 && !signal.aborted; round++) {
+      note(`round ${round}`);
+      problems.push(...(await runRound(round, { nodes, bulk, nemesis, note, checkHistory })));
+    }
+    await bulk.stop();
+  } catch (error) {
+    problems.push(error.message);
+  }
+  return problems;
+}
+
 async function main(signal) {
-  const [{ Hosts, namespacesProblem }, { checkHistory }] = await Promise.all([
-    importTypeScript(new URL('../process/namespaces.ts', import.meta.url)),
-    importTypeScript(new URL('../linearizability/checker.ts', import.meta.url)),
-  ]);
+  const { Hosts, namespacesProblem } = await importTypeScript(new URL('../process/namespaces.ts', import.meta.url));
   const problem = namespacesProblem();
   if (problem !== undefined) throw new Error(problem);
   const folder = mkdtempSync(join(tmpdir(), 'kv-chaos-'));
@@ -115,20 +135,9 @@ async function main(signal) {
   const hosts = new Hosts(hostCount);
   const nodes = new Nodes(folder, hosts);
   const nemesis = new Nemesis(nodes, hosts, note);
-  const problems = [];
-  try {
-    for (const id of nodes.ids) nodes.start(id);
-    await whole(nodes);
-    for (let round = 1; round <= Number(values.rounds) && problems.length === 0 && !signal.aborted; round++) {
-      note(`round ${round}`);
-      problems.push(...(await runRound(round, { nodes, hosts, nemesis, note, checkHistory })));
-    }
-  } catch (error) {
-    problems.push(error.message);
-  } finally {
-    for (const id of nodes.ids) await nodes.kill(id);
-    hosts.destroy();
-  }
+  const problems = await runRounds(nodes, nemesis, note, signal);
+  for (const id of nodes.ids) await nodes.kill(id);
+  hosts.destroy();
   process.stdout.write(`${JSON.stringify(nemesis.counts)}\n`);
   if (problems.length > 0) throw new Error(`${problems.join('\n')}\nthe journal, logs and data are kept in ${folder}`);
   rmSync(folder, { recursive: true });

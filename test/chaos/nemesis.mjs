@@ -40,12 +40,16 @@ export class Nemesis {
     }
   }
 
-  /** All links, all nodes, nobody paused; changes of members that were asked for are over. */
-  async heal() {
+  /** All links, all nodes, nobody paused. */
+  heal() {
     this.#hosts.heal();
     for (const id of this.#nodes.paused) this.#nodes.resume(id);
     for (const id of this.#nodes.ids) this.#nodes.start(id);
     this.#note('healed');
+  }
+
+  /** Until the changes of members that were asked for are over. */
+  async settled() {
     await Promise.all(this.#changes);
   }
 
