@@ -1,5 +1,6 @@
 // What goes wrong: one thing after the other, at random.
 import { setTimeout as delay } from 'node:timers/promises';
+import { KvClient, KvError } from '../../dist/src/index.js';
 
 const pauseMsMax = 2500;
 const changesMax = 2;
@@ -32,7 +33,7 @@ export class Nemesis {
       const [name, act] = pick(this.#acts());
       const what = await act();
       if (what !== undefined) {
-        this.counts[name] = (this.counts[name] ?? 0) + 1;
+        this.#count(name);
         this.#note(`${name} ${what}`);
       }
       await this.#nodes.check();
@@ -63,6 +64,8 @@ export class Nemesis {
       ['split', () => this.#cut([...side].join(','), (a, b) => side.has(a) !== side.has(b))],
       ['some links', () => this.#cut('', () => chance(0.3))],
       ['one way', () => this.#cutOneWay(() => chance(0.2))],
+      ['slow', () => this.#slow(one)],
+      ['slow', () => this.#slow(one)],
       ['heal', () => this.#healLinks()],
       ['heal', () => this.#healLinks()],
       ['heal', () => this.#healLinks()],
@@ -86,6 +89,12 @@ export class Nemesis {
     this.#hosts.heal();
     this.#hosts.cutOneWay(isCut);
     return '';
+  }
+
+  #slow(host) {
+    const megabits = pick([1, 5, 20, 80]);
+    this.#hosts.slow(host, megabits);
+    return `${host} to ${megabits} Mbit/s`;
   }
 
   #healLinks() {
@@ -115,20 +124,45 @@ export class Nemesis {
     return '';
   }
 
-  /** Asks for other members, and goes on. */
+  /** Asks for other members, by the command, which looks first, or by the library, which does not; and goes on. */
   #reconfigure() {
     if (this.#changes.size >= changesMax) return undefined;
-    const members = shuffled(this.#nodes.ids).slice(0, pick([1, 2, 3, 3, 3, 4, 5]));
-    const words = members.map((id) => `${id}=${this.#nodes.address(id)}`).join(',');
-    const flags = [...(chance(0.3) ? ['--no-wait'] : []), ...(chance(0.5) ? ['--force'] : [])];
-    const change = this.#nodes
-      .kv('reconfigure', words, '--yes', '--json', '--timeout', '8s', '--wait-timeout', '10s', ...flags)
-      .then(({ code, stdout, stderr }) => {
-        this.#changes.delete(change);
-        this.counts[`reconfigure, exit ${code}`] = (this.counts[`reconfigure, exit ${code}`] ?? 0) + 1;
-        this.#note(`reconfigure ${members}: exit ${code} ${(code === 0 ? stdout : stderr).trim().slice(0, 300)}`);
-      });
+    const ids = shuffled(this.#nodes.ids).slice(0, pick([1, 2, 3, 3, 3, 4, 5]));
+    const members = ids.map((id) => ({ id, address: this.#nodes.address(id) }));
+    const change = (chance(0.5) ? this.#byCommand(members) : this.#byLibrary(members)).then((outcome) => {
+      this.#changes.delete(change);
+      const [kind] = outcome.split(':');
+      this.#count(`reconfigure by ${kind}`);
+      this.#note(`reconfigure ${ids} by ${outcome}`);
+    });
     this.#changes.add(change);
-    return `${members} ${flags.join(' ')}`;
+    return `${ids}`;
+  }
+
+  async #byCommand(members) {
+    const words = members.map(({ id, address }) => `${id}=${address}`).join(',');
+    const flags = [...(chance(0.3) ? ['--no-wait'] : []), ...(chance(0.5) ? ['--force'] : [])];
+    const times = ['--timeout', '8s', '--wait-timeout', '10s'];
+    const { code, stdout, stderr } = await this.#nodes.kv('reconfigure', words, '--yes', '--json', ...times, ...flags);
+    return `command ${flags.join(' ')} exit ${code}: ${(code === 0 ? stdout : stderr).trim().slice(0, 300)}`;
+  }
+
+  async #byLibrary(members) {
+    try {
+      const client = await KvClient.connect({ endpoints: this.#nodes.endpoints, timeoutMs: 5000 });
+      try {
+        await client.reconfigure(members, { timeoutMs: 8000, fillTimeoutMs: pick([0, 5000]) });
+        return 'library: done';
+      } finally {
+        await client.close();
+      }
+    } catch (error) {
+      if (!(error instanceof KvError)) throw error;
+      return `library ${error.code} ${error.outcome}: ${error.message}`;
+    }
+  }
+
+  #count(name) {
+    this.counts[name] = (this.counts[name] ?? 0) + 1;
   }
 }

@@ -18,6 +18,7 @@ export class Hosts {
   readonly #tag = `kv${process.pid % 10_000}`;
   readonly #subnet = `10.${100 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}`;
   readonly #count: number;
+  readonly #slow = new Set<number>();
 
   constructor(count: number) {
     this.#count = count;
@@ -55,7 +56,16 @@ export class Hosts {
     }
   }
 
+  /** What `host` sends is held to so many megabits a second; what waits for longer than a fifth of a second is dropped. */
+  slow(host: number, megabits: number): void {
+    const limit = ['rate', `${megabits}mbit`, 'burst', '32kb', 'latency', '200ms'];
+    run('tc', '-n', this.#namespace(host), 'qdisc', 'replace', 'dev', 'eth0', 'root', 'tbf', ...limit);
+    this.#slow.add(host);
+  }
+
   heal(): void {
+    for (const host of this.#slow) run('tc', '-n', this.#namespace(host), 'qdisc', 'del', 'dev', 'eth0', 'root');
+    this.#slow.clear();
     for (const a of this.all()) {
       const routes = ip('-n', this.#namespace(a), 'route', 'show', 'type', 'blackhole');
       for (const b of this.all()) if (routes.includes(`${this.address(b)} `)) this.#blackhole('del', a, b);
@@ -92,5 +102,9 @@ export class Hosts {
 }
 
 function ip(...args: string[]): string {
-  return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  return run('ip', ...args);
+}
+
+function run(command: string, ...args: string[]): string {
+  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }
