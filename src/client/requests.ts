@@ -113,6 +113,7 @@ export class Requests implements Sweepable {
     this.#router.sweep(nowMs);
     this.#leaderRoute.sweep(this.#router.current, nowMs, this.#patienceMs());
     this.#askForCluster(nowMs);
+    this.#goOnFromSilent(nowMs);
     this.#flush();
     return this.#liveCalls > 0 || this.#router.isBusy || this.#leaderRoute.isBusy;
   }
@@ -213,6 +214,16 @@ export class Requests implements Sweepable {
     this.#flush();
   }
 
+  /** A node that was left for what it answered may fall silent, too: what it still has is asked of the one in use. */
+  #goOnFromSilent(nowMs: number): void {
+    for (const connection of this.#connections()) {
+      if (connection === this.#router.current || connection === this.#leaderRoute.taken) continue;
+      if (connection.sent.size === 0 || !connection.isSilent(nowMs)) continue;
+      const isStranded = (call: Call) => !call.isDone && call.traits.isRepeatable && !this.#hasHopefulAttempt(call);
+      this.#enqueueAgain([...connection.sent.values()].filter(isStranded));
+    }
+  }
+
   #onLost(connection: Connection, problem: ConnectionProblem): void {
     const again: Call[] = [];
     for (const call of connection.sent.values()) {
@@ -220,7 +231,7 @@ export class Requests implements Sweepable {
       if (call.isDone) continue;
       call.isFateUnknown = true;
       if (!call.traits.isRepeatable) this.#fail(call, lostError(call, problem.message));
-      else if (call.openAttempts === 0) again.push(call);
+      else if (!this.#hasHopefulAttempt(call)) again.push(call);
     }
     connection.sent.clear();
     this.#enqueueAgain(again);

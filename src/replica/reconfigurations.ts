@@ -92,6 +92,8 @@ export class Reconfigurations {
   receive(connection: ConnectionId, request: ClientRequest & { readonly type: 'reconfigure' }): void {
     const nodes = checkedTargets(request.nodes);
     if (!Array.isArray(nodes)) return this.#output.respond(connection, request.id, nodes);
+    const behind = this.#behindProblem(request.ifConfigurationId);
+    if (behind) return this.#output.respond(connection, request.id, failure('noMajority', 'notApplied', behind));
     const problem = this.#problem(nodes);
     if (problem) return this.#output.respond(connection, request.id, failure('invalid', 'notApplied', problem));
     if (this.#pending || this.#view.voter?.paxos.isStopped) {
@@ -141,8 +143,6 @@ export class Reconfigurations {
       return this.#answer(pending, overtaken(pending, pending.configurationId + 1, configuration));
     }
     if (nowMs >= pending.deadlineMs) return this.#expire(pending);
-    // The one who asked knows of a later configuration: this node will hear of it.
-    if (configuration.configurationId < pending.configurationId) return;
     if (!this.#isOut(pending)) {
       const refusal = this.#refusal(pending, configuration);
       if (refusal) return this.#answer(pending, refusal);
@@ -254,6 +254,13 @@ export class Reconfigurations {
   #answer(pending: PendingReconfiguration, body: Parameters<Output['respond']>[2]): void {
     this.#pending = undefined;
     this.#output.respond(pending.connection, pending.requestId, body);
+  }
+
+  /** The one who asks knows of a later configuration: this node would look at what is over, and others know better. */
+  #behindProblem(ifConfigurationId: number | undefined): string | undefined {
+    const known = this.#view.configuration?.configurationId;
+    if (known === undefined || ifConfigurationId === undefined || known >= ifConfigurationId) return undefined;
+    return `node ${this.#view.nodeId} has not heard of configuration ${ifConfigurationId} yet: it knows ${known}`;
   }
 
   #problem(nodes: readonly TargetNode[]): string | undefined {

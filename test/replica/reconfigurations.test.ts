@@ -14,6 +14,22 @@ function stopSigns(cluster: Cluster, id: NodeId): number {
 }
 
 describe('the node that proposes a reconfiguration looks for itself', () => {
+  it('says so where it has not heard of the configuration that is to be changed: others know better', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const late = [1, 2, 3].find((id) => id !== leader) as NodeId;
+    const others = [1, 2, 3].filter((id) => id !== late);
+    cluster.start(4);
+    cluster.isolate(late);
+    cluster.reconfigureTo(leader, [...others, 4]);
+    // Where node 4 is it cannot know.
+    const nodes = [{ id: leader }, { id: 4 }];
+    expect(cluster.askNow(late, { type: 'reconfigure', nodes, ifConfigurationId: 2 })).toEqual({
+      ...{ type: 'failed', code: 'noMajority', outcome: 'notApplied' },
+      message: `node ${late} has not heard of configuration 2 yet: it knows 1`,
+    });
+  });
+
   it('refuses at once a newcomer that one of the two will not have, and says why', () => {
     const cluster = new Cluster([1, 2, 3]);
     const leader = cluster.elect();
