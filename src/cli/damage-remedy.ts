@@ -12,6 +12,14 @@ export function rebuildRemedy(nodeId: number | undefined, startArguments: readon
     : remedy;
 }
 
+/** What is wrong with a member that lost its directory, or was started with another one, and what to do. */
+export function otherDirectory(id: number): string {
+  return (
+    'came with another data directory than it votes with, and takes no part: start it with that one, or, if it is lost, ' +
+    `\`kv member rebuild ${id}\` moves its vote`
+  );
+}
+
 /** A failure of a node that `kv start --rebuild` mends. */
 export function isDamage(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;

@@ -2,6 +2,7 @@ import { formatBytes } from '../base/byte-size.ts';
 import type { MemberStatus, Stranger } from '../client/cluster-status.ts';
 import { describeLackOfRoom } from '../client/lack-of-room.ts';
 import type { CatchUpStatus, ConfigurationSummary, DiskStatus, LogHeld, NodeSpace } from '../wire/client-message.ts';
+import { otherDirectory } from './damage-remedy.ts';
 import { formatTable } from './output.ts';
 
 /** What is known of a cluster: what `kv status --json` writes, field for field. */
@@ -107,8 +108,7 @@ function remarksOn(node: StatusOfNode, report: StatusReport): string[] {
   const leader = report.members.find((one) => one.id === report.leader);
   const isUnlinked = node.isMember && id !== leader?.id && leader?.connected?.includes(id) === false;
   const remarks: string[] = [];
-  if (node.hasOtherDirectory)
-    remarks.push(`node ${id} came with another data directory than it votes with, and takes no part`);
+  if (node.hasOtherDirectory) remarks.push(`node ${id} ${otherDirectory(id)}`);
   if (node.answersAt !== undefined) remarks.push(describeMove(node, node.answersAt, report));
   if (catchUp !== undefined) remarks.push(`node ${id} is catching up: ${describeCatchUp(node, catchUp)}`);
   else if (node.isMember && lag >= lagToTell) remarks.push(`node ${id} is ${lag} entries behind`);

@@ -39,6 +39,8 @@ export interface ReadsView {
   readonly nowMs: number;
   /** Why this node takes no requests, if it does not. */
   readonly refusal: Failure | undefined;
+  /** Why it has no state to read from yet, if it belongs to no cluster. */
+  readonly formingRefusal: Failure | undefined;
   /** True while so much waits to be sent to a client that it had better get no more. */
   readonly isCongested: (connection: ConnectionId) => boolean;
   status(): NodeStatus;
@@ -88,6 +90,7 @@ export class Reads {
     const deadlineMs = nowMs + request.timeoutMs;
     const read = { connection, requestId: request.id, query: queryOf(request, nowMs), deadlineMs };
     if (needsIndex(request)) this.#pending.add(read);
+    else if (request.type === 'list') this.#serveLocally(read);
     else this.#serveOrPostpone(read);
   }
 
@@ -102,7 +105,14 @@ export class Reads {
     const deadlineMs = nowMs + request.timeoutMs;
     const read = { connection, requestId: request.id, query: toByteString(request.key), deadlineMs };
     if (request.consistency === 'linearizable') this.#pending.add(read);
-    else this.#serveOrPostpone(read);
+    else this.#serveLocally(read);
+  }
+
+  /** Maybe stale. To have no state yet is another thing than an empty one: that node may be a member that lost its disk. */
+  #serveLocally(read: PendingRead): void {
+    const { formingRefusal } = this.#view;
+    if (formingRefusal === undefined) this.#serveOrPostpone(read);
+    else this.#output.respond(read.connection, read.requestId, formingRefusal);
   }
 
   get #isFull(): boolean {

@@ -687,6 +687,9 @@ export class Replica {
       get refusal(): Failure | undefined {
         return replica.#refusal();
       },
+      get formingRefusal(): Failure | undefined {
+        return replica.#formingRefusal();
+      },
       get whyNoLeader(): string {
         return whyNoLeader(replica.#membership.mode);
       },

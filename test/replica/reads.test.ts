@@ -21,6 +21,7 @@ function begin(countMax = 1000) {
   const view = {
     nowMs: 0,
     refusal: undefined,
+    formingRefusal: undefined,
     isCongested: (connection: ConnectionId) => congested.has(connection),
     status: () => ({ nodeId: 1 }) as never,
   };

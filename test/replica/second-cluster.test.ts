@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { type ByteString, fromByteString } from '../../src/base/bytes.ts';
 import { Client, Cluster } from './cluster.ts';
 
 const founders = [1, 2, 3];
@@ -205,4 +206,22 @@ it('an emptied founder that the members refuse is told why, not to wait for them
   // It does not run any more: what it said then is over.
   unreached(false);
   expect(says()).toContain('waiting for nodes 1, 3');
+});
+
+it('an emptied founder has no state, which is not told as an empty one', () => {
+  const cluster = new Cluster(founders, { foundersTicks });
+  const leader = cluster.elect();
+  new Client(cluster, leader).putAcknowledged(leader, 'k', 'v');
+  cluster.crash(2);
+  cluster.wipe(2);
+  cluster.start(2);
+  cluster.tick(5);
+  const key = fromByteString('k' as ByteString);
+  const reads = [
+    { type: 'get', consistency: 'local', key },
+    { type: 'list', consistency: 'local', prefix: key, after: undefined, limit: 10 },
+  ] as const;
+  for (const read of reads) {
+    expect(cluster.askNow(2, read)).toMatchObject({ type: 'failed', code: 'notMember', outcome: 'notApplied' });
+  }
 });

@@ -22,6 +22,7 @@ function begin(limits: { watchesMax?: number; rememberedChangesMax?: number } = 
   const view = {
     nowMs: 0,
     refusal: undefined,
+    formingRefusal: undefined,
     isCongested: (connection: ConnectionId) => congested.has(connection),
     status: () => ({}) as never,
   };

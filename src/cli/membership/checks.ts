@@ -2,6 +2,7 @@ import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts
 import { describeFull } from '../../client/lack-of-room.ts';
 import { isLoopback, isWildcard, parseAddress } from '../../cluster/address.ts';
 import type { NodeStatus } from '../../wire/client-message.ts';
+import { otherDirectory } from '../damage-remedy.ts';
 import { CommandError, type ExitName } from '../exit-codes.ts';
 import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
 
@@ -153,8 +154,7 @@ function stayerProblems(member: MemberStatus): Problem[] {
     return [risky('memberDown', `node ${id} at ${address}, which stays, does not answer: start it, or take it out`)];
   }
   if (member.hasOtherDirectory) {
-    const message = `node ${id}, which stays, came with another data directory than it votes with, and takes no part`;
-    return [risky('memberDown', message)];
+    return [risky('memberDown', `node ${id}, which stays, ${otherDirectory(id)}`)];
   }
   if (state === 'joining') return [risky('memberIncomplete', `node ${id}, which stays, is still catching up`)];
   return [];
