@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { crc32 } from 'node:zlib';
 import { WebSocket } from 'ws';
@@ -12,6 +13,7 @@ import type { ClientResponse } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, decodeClientHello } from '../wire/handshake.ts';
 import { clientFrameBytesMax } from '../wire/limits.ts';
 import type { Call } from './call.ts';
+import { Liveness } from './liveness.ts';
 
 // ws has loaded node:zlib already.
 usePlatformCrc32(crc32);
@@ -53,6 +55,9 @@ export class Connection {
   /** What waited to be sent when the kernel last was seen to have taken much of it, and when that was. */
   #progress = { bufferedBytes: 0, atMs: 0 };
   readonly #socket: WebSocket;
+  /** What is below it, once it stands. */
+  #stream: Socket | undefined;
+  readonly #liveness = new Liveness();
   readonly #events: ConnectionEvents;
   #hello: ClientHello | undefined;
   readonly #isSecure: boolean;
@@ -95,6 +100,20 @@ export class Connection {
     return false;
   }
 
+  /** While calls wait: ends it, with an `onEnded`, where nothing comes over it any more, not even a sign of life. */
+  sweep(nowMs: number): void {
+    if (this.sent.size === 0 || this.#hello === undefined || this.#stream === undefined) return;
+    const step = this.#liveness.step(this.#stream.bytesRead, () => this.#bytesAsked(), nowMs);
+    if (step === 'ask') this.#socket.ping();
+    if (step === 'giveUp') this.#fail({ kind: 'unreachable', message: `${this.endpoint}: no answer` });
+  }
+
+  #bytesAsked(): number {
+    let bytes = 0;
+    for (const { request } of this.sent.values()) if (request?.type === 'write') bytes += request.command.length;
+    return bytes;
+  }
+
   /** Large values take their time on the way: to send them to another node as well would only add to that. */
   #noteProgress(nowMs: number): void {
     const { bufferedAmount } = this.#socket;
@@ -130,6 +149,9 @@ export class Connection {
   }
 
   #listen(): void {
+    this.#socket.on('upgrade', ({ socket }) => {
+      this.#stream = socket;
+    });
     this.#socket.on('message', (data, isBinary) => this.#onMessage(data as Buffer, isBinary));
     this.#socket.on('error', (error) => this.#fail(this.#problemOf(error)));
     this.#socket.on('close', (code, reason) => this.#fail(this.#closed(code, reason.toString())));

@@ -81,11 +81,6 @@ export class LeaderRoute {
     return this.#taken;
   }
 
-  /** True while writes are on the way to the leader. */
-  get isInUse(): boolean {
-    return this.#taken !== undefined && this.#taken.sent.size > 0;
-  }
-
   /** True while a connection is coming up or draining. */
   get isBusy(): boolean {
     return this.#next !== undefined || this.#draining.size > 0;

@@ -16,8 +16,10 @@ const callsMax = 131_072;
 const frameBytesTarget = 1024 * 1024;
 /** So that the question makes nobody take a node for silent sooner than most calls do. */
 const clusterTimeoutMs = 3000;
-/** How often a node in use is asked who leads. */
-const clusterAgeMsMax = 2000;
+/** How often a node in use is asked who leads, where that is of use, ... */
+const leaderAgeMsMax = 2000;
+/** ... and where the members are: all may have been replaced before the node in use is. */
+const membersAgeMsMax = 30_000;
 
 export interface RequestsOptions {
   readonly endpoints: Endpoints;
@@ -110,6 +112,7 @@ export class Requests implements Sweepable {
     if (this.#isClosed) return false;
     for (const call of this.#liveCallsFound()) if (call.isOver(nowMs)) this.#expire(call);
     this.#dropDone();
+    for (const connection of this.#connections()) connection.sweep(nowMs);
     this.#router.sweep(nowMs);
     this.#leaderRoute.sweep(this.#router.current, nowMs, this.#patienceMs());
     this.#askForCluster(nowMs);
@@ -282,7 +285,7 @@ export class Requests implements Sweepable {
   #proved(connection: Connection): void {
     this.#router.proved(connection);
     // Whoever was said to lead before may have been one of another cluster.
-    if (this.#router.isSettled && this.#router.current) this.#router.current.askedClusterMs = -1;
+    if (this.#router.isSettled && this.#router.current) this.#router.current.askedClusterMs = Number.NEGATIVE_INFINITY;
   }
 
   #onFailure(connection: Connection, call: Call, failure: Failure, nowMs: number): void {
@@ -330,7 +333,7 @@ export class Requests implements Sweepable {
   }
 
   /**
-   * On a connection in use for longer than a moment: where the members are, so that losing every given endpoint is survived,
+   * On a connection in use, or just used, for longer than a moment: where the members are, so that losing every given endpoint is survived,
    * and, again and again, who leads.
    */
   #askForCluster(nowMs: number): void {
@@ -339,10 +342,8 @@ export class Requests implements Sweepable {
     // A cluster is there now, and which one must be known before the connection is lost: only then is another told from it.
     const hasFormed =
       this.#router.clusterId === undefined && connection.agreedMs > Math.max(0, connection.askedClusterMs);
-    if (connection.sent.size === 0 && !this.#leaderRoute.isInUse && !hasFormed) return;
-    const hasAsked = connection.askedClusterMs >= 0;
-    if (hasAsked && !hasFormed && !(this.#mayGoToLeader && nowMs - connection.askedClusterMs >= clusterAgeMsMax))
-      return;
+    const ageMsMax = this.#mayGoToLeader ? leaderAgeMsMax : membersAgeMsMax;
+    if (!hasFormed && nowMs - connection.askedClusterMs < ageMsMax) return;
     connection.askedClusterMs = nowMs;
     const call = new PromiseCall(traits.localRead, clusterTimeoutMs, nowMs, outgoing({ type: 'status' }), {
       read: (answer) => (answer.type === 'status' ? answer.status : undefined),

@@ -6,10 +6,12 @@ import { Pacing } from './pacing.ts';
 
 /** With no hello for so long the next endpoint is tried, too: whoever says hello first is used. As for addresses of one host: RFC 8305. */
 const headStartMsMax = 250;
+/** A way that is too long for the usual time to say hello gets twice of it at the next attempt, up to so many times. */
+const patienceMax = 4;
 
 export interface RouterOptions {
   readonly endpoints: Endpoints;
-  /** How long an endpoint may take to say hello. */
+  /** How long an endpoint may take to say hello, at the first attempt. */
   readonly connectTimeoutMs: number;
   /** Nodes of a cluster of another name will not do; undefined: any name will. */
   readonly clusterName?: string | undefined;
@@ -38,6 +40,8 @@ export class Router {
   /** On their way to become the current one, the newest last; each to another endpoint. */
   readonly #opening = new Set<Connection>();
   readonly #draining = new Draining();
+  /** How long those endpoints may take to say hello that took too long the last time, milliseconds. */
+  readonly #patienceMs = new Map<string, number>();
   #clusterId: string | undefined;
   /** A node of that cluster has done what it was asked. */
   #isProven = false;
@@ -151,6 +155,7 @@ export class Router {
     if (this.#isOfOtherCluster(connection)) return;
     this.#opening.delete(connection);
     this.#endSlower();
+    this.#patienceMs.delete(connection.endpoint);
     this.#endpoints.reached(connection.endpoint);
     const silent = this.#current;
     this.#current = connection;
@@ -205,8 +210,11 @@ export class Router {
 
   #endSlowOpening(nowMs: number): void {
     for (const connection of this.#opening) {
-      if (nowMs - connection.startedMs < this.#connectTimeoutMs) continue;
-      const message = `${connection.endpoint}: no hello within ${Math.ceil(this.#connectTimeoutMs)} ms`;
+      const { endpoint, startedMs } = connection;
+      const patienceMs = this.#patienceMs.get(endpoint) ?? this.#connectTimeoutMs;
+      if (nowMs - startedMs < patienceMs) continue;
+      this.#patienceMs.set(endpoint, Math.min(2 * patienceMs, patienceMax * this.#connectTimeoutMs));
+      const message = `${endpoint}: no hello within ${Math.ceil(patienceMs)} ms`;
       this.#cut(connection, { kind: 'unreachable', message });
     }
   }

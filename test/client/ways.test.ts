@@ -1,0 +1,102 @@
+import { afterEach, expect, it } from 'vitest';
+import { KvClient } from '../../src/client/client.ts';
+import { FakeCluster, type FakeNode } from './fake-cluster.ts';
+import { Way } from './way.ts';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function startCluster(count: number): Promise<FakeCluster> {
+  const cluster = await FakeCluster.start(count);
+  cleanups.push(() => cluster.stop());
+  return cluster;
+}
+
+async function wayTo({ address }: FakeNode, limits?: Parameters<typeof Way.to>[1]): Promise<Way> {
+  const way = await Way.to(address, limits);
+  cleanups.push(() => way.close());
+  return way;
+}
+
+async function clientOf(endpoint: string, timeoutMs = 5000): Promise<KvClient> {
+  const client = await KvClient.connect({ endpoints: [endpoint], timeoutMs });
+  cleanups.push(() => client.close());
+  return client;
+}
+
+function until(holds: () => boolean): Promise<void> {
+  return expect.poll(holds, { timeout: 5000 }).toBe(true);
+}
+
+it('a client that is given one node, and whose calls are quick, learns of the others before it needs them', async () => {
+  const cluster = await startCluster(2);
+  const [first, second] = cluster.nodes as [FakeNode, FakeNode];
+  const client = await clientOf(first.address);
+  await client.put('k', 'v');
+  await until(() => first.requests.some(({ type }) => type === 'status'));
+  await first.stop();
+  await client.get('k');
+  expect(second.requests.map(({ type }) => type)).toContain('get');
+});
+
+it('a client whose one node is silent, and shows that it lives, stays with it', async () => {
+  const cluster = await startCluster(1);
+  const [node] = cluster.nodes as [FakeNode];
+  node.status = { members: [] };
+  node.script = ({ type }) => (type === 'get' ? 'ignore' : 'serve');
+  const client = await clientOf(node.address, 6000);
+  await expect(client.get('k')).rejects.toMatchObject({ code: 'timeout' });
+  expect(node.connectionCount).toBe(1);
+});
+
+it('a way that is broken without a word is given up, and what was on it sent again over a new connection', async () => {
+  const cluster = await startCluster(1);
+  const [node] = cluster.nodes as [FakeNode];
+  node.status = { members: [] };
+  const way = await wayTo(node);
+  const client = await clientOf(way.address, 10_000);
+  await client.put('k', '1');
+  way.break();
+  const begunMs = performance.now();
+  await Promise.all([client.get('k'), client.put('k', '2'), client.put('k', '3')]);
+  expect(performance.now() - begunMs).toBeLessThan(6000);
+  expect(way.connectionCount).toBe(2);
+  expect(Buffer.from((await client.get('k'))?.value ?? []).toString()).toBe('3');
+}, 20_000);
+
+it('calls with too little time for that find the new connection in the end', async () => {
+  const cluster = await startCluster(1);
+  const [node] = cluster.nodes as [FakeNode];
+  node.status = { members: [] };
+  const way = await wayTo(node);
+  const client = await clientOf(way.address, 500);
+  await client.put('k', '1');
+  way.break();
+  let failures = 0;
+  await expect
+    .poll(() => client.get('k').then(Boolean, () => void failures++), { timeout: 8000, interval: 1 })
+    .toBe(true);
+  expect(failures).toBeGreaterThan(0);
+}, 20_000);
+
+it('a way that is so slow that a large value takes it for seconds is not given up', async () => {
+  const cluster = await startCluster(1);
+  const [node] = cluster.nodes as [FakeNode];
+  node.status = { members: [] };
+  const way = await wayTo(node, { bytesPerMs: 170 });
+  const client = await clientOf(way.address, 30_000);
+  await client.put('k', '');
+  await client.put('k', new Uint8Array(1024 * 1024));
+  expect(way.connectionCount).toBe(1);
+}, 30_000);
+
+it('a way that takes longer than a second is connected over all the same', async () => {
+  const cluster = await startCluster(1);
+  const [node] = cluster.nodes as [FakeNode];
+  node.status = { members: [] };
+  const way = await wayTo(node, { delayMs: 600 });
+  const client = await clientOf(way.address, 10_000);
+  await client.put('k', 'v');
+}, 30_000);
