@@ -33,7 +33,7 @@ export function verdictOn(failure: Failure): Verdict {
 export function overdueError(call: Call, problems: string | undefined): KvError {
   const { outcome, lastFailure, signal } = call;
   if (signal?.aborted) return abortedError(signal, outcome);
-  const timeoutMs = Math.ceil(call.timeoutMs);
+  const timeoutMs = Math.ceil(call.toldTimeoutMs);
   const why = lastFailure?.message ?? problems;
   const because = why === undefined ? '' : `: ${why}`;
   if (outcome === 'unknown') {

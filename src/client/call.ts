@@ -94,6 +94,11 @@ export abstract class Call {
     return Math.min(this.timeoutMs / 3, 1000);
   }
 
+  /** How long there was no answer if it is over now, as its error tells it. */
+  get toldTimeoutMs(): number {
+    return this.timeoutMs;
+  }
+
   /** Called once, with what the node answered. */
   abstract onAnswer(answer: Answer): void;
   /** Called once, if there will be no answer. */

@@ -13,6 +13,7 @@ import { pairsPerAnswerMax } from '../wire/limits.ts';
 import { KvBackup } from './backup.ts';
 import { type Answer, type CallTraits, outgoing, PromiseCall, traits } from './call.ts';
 import { type ClusterStatus, gatherClusterStatus } from './cluster-status.ts';
+import { endable } from './endable.ts';
 import { checkedEndpoint, Endpoints } from './endpoints.ts';
 import { KvError } from './errors.ts';
 import { fillNewcomers } from './fill-newcomers.ts';
@@ -26,6 +27,7 @@ import {
   checkedConsistency,
   checkedCount,
   checkedKey,
+  checkedLockName,
   checkedNodes,
   checkedOptions,
   checkedPrefix,
@@ -280,7 +282,7 @@ export class KvClient {
     checkCallOptions(options, lockNames);
     const { ttlMs = keepTtlMsDefault, waitMs, value = '' } = options;
     if (waitMs !== undefined) checkedTimeoutMs(waitMs, 'waitMs');
-    checkedPrefix(lockPrefix(name));
+    checkedPrefix(lockPrefix(checkedLockName(name)));
     const contending: Contending = {
       keep: (key, signal) => this.keep(key, value, { ttlMs, signal }),
       remove: (key) => this.delete(key),
@@ -351,8 +353,12 @@ export class KvClient {
    * from node to node by itself, and may take some seconds to notice that one is cut off from the others. Errors: `noMajority`, `timeout` or `busy` once there was
    * no answer for `timeoutMs`, `aborted`, `closed`. Leaving the loop ends it.
    */
-  async *watch(key: Bytes, options?: WatchOptions): AsyncGenerator<KvValue | undefined> {
-    for await (const changes of this.#watchOf(checkedKey(key), false, options).batches()) {
+  watch(key: Bytes, options?: WatchOptions): AsyncGenerator<KvValue | undefined, void, void> {
+    return endable(options?.signal, (signal) => this.#valuesOf(key, options, signal));
+  }
+
+  async *#valuesOf(key: Bytes, options: WatchOptions | undefined, signal: AbortSignal) {
+    for await (const changes of this.#watchOf(checkedKey(key), false, options, signal).batches()) {
       const change = changes.at(-1);
       yield change?.type === 'put' ? { value: change.value, revision: change.revision } : undefined;
     }
@@ -362,12 +368,16 @@ export class KvClient {
    * All keys that begin with `prefix`, as {@link watch} does it for one: first all that there are, which may be none, then each time those that
    * changed, at least one. Error `tooLarge` over 100,000 keys, or 256 MiB at a time.
    */
-  watchPrefix(prefix: Bytes, options?: WatchOptions): AsyncGenerator<KvChange[]> {
-    return this.#watchOf(checkedPrefix(prefix), true, options).batches();
+  watchPrefix(prefix: Bytes, options?: WatchOptions): AsyncGenerator<KvChange[], void, void> {
+    return endable(options?.signal, (signal) => this.#changesOf(prefix, options, signal));
   }
 
-  #watchOf(key: Uint8Array, isPrefix: boolean, options: WatchOptions | undefined): Watch {
-    return new Watch(this.#requests, { key, isPrefix }, watchLimitsOf(options));
+  async *#changesOf(prefix: Bytes, options: WatchOptions | undefined, signal: AbortSignal) {
+    yield* this.#watchOf(checkedPrefix(prefix), true, options, signal).batches();
+  }
+
+  #watchOf(key: Uint8Array, isPrefix: boolean, options: WatchOptions | undefined, signal: AbortSignal): Watch {
+    return new Watch(this.#requests, { key, isPrefix }, { ...watchLimitsOf(options), signal });
   }
 
   /**

@@ -66,6 +66,12 @@ export function checkedValue(value: Bytes): Uint8Array {
   return bytes;
 }
 
+/** That of a lock: any text. Throws for what only looks like one in a template, such as `undefined`. */
+export function checkedLockName(name: string): string {
+  if (typeof name === 'string') return name;
+  throw notApplied('invalid', `the name of the lock is ${kindOf(name)}: give a text`);
+}
+
 /** An empty prefix is that of every key. */
 export function checkedPrefix(prefix: Bytes): Uint8Array {
   const bytes = bytesOf(prefix, 'prefix');
@@ -84,7 +90,9 @@ export function checkedConfigurationId(id: number | undefined): number | undefin
  * would be unconditional.
  */
 export function ifRevisionIn(options: { readonly ifRevision?: number } | undefined): number | undefined {
-  return options === undefined || !('ifRevision' in options) ? undefined : checkedRevision(options.ifRevision);
+  return options === undefined || options === null || !('ifRevision' in options)
+    ? undefined
+    : checkedRevision(options.ifRevision);
 }
 
 /** 0: that of a key that does not exist. */

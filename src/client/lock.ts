@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { abortedError } from './call-errors.ts';
 import { KvError } from './errors.ts';
+import { JoinedSignal } from './joined-signal.ts';
 import type { KeptKey } from './kept-key.ts';
 import type { KvChange } from './watch.ts';
 
@@ -24,28 +26,42 @@ const decoder = new TextDecoder();
 const placePattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Before it tries anew where no majority answered. */
 const pauseMs = 250;
+/** Whoever waits no longer is kept so long, while what is left of the waiting is removed; that goes on behind it. */
+const cleanUpMsMax = 250;
 
 /**
  * Waits until it holds the lock. Each contender keeps a key of its own below the lock's; the one whose key has the lowest revision holds the
  * lock, and the others follow in the order of theirs. A contender whose key expires while it waits begins again, behind the others.
  */
-export async function acquireLock(contending: Contending, name: string, waiting: LockWaiting): Promise<KeptKey> {
-  const { waitMs, signal } = waiting;
-  const timeout = waitMs === undefined ? undefined : AbortSignal.timeout(Math.ceil(waitMs));
-  const end = AbortSignal.any([timeout, signal].filter((one) => one !== undefined));
+export async function acquireLock(
+  contending: Contending,
+  name: string,
+  { waitMs, signal }: LockWaiting,
+): Promise<KeptKey> {
+  const patience = new AbortController();
+  const timer = waitMs === undefined ? undefined : setTimeout(() => patience.abort(), waitMs);
+  const end = new JoinedSignal([patience.signal, signal]);
+  try {
+    return await placeInTurn(contending, name, end.signal);
+  } catch (error) {
+    if (!patience.signal.aborted || signal?.aborted) throw error;
+    const message = `the lock ${name} was not to be had within ${waitMs} ms`;
+    throw new KvError('timeout', message, 'notApplied', { cause: error });
+  } finally {
+    clearTimeout(timer);
+    end.release();
+  }
+}
+
+/** Takes a place, again and again, until it is one's turn. */
+async function placeInTurn(contending: Contending, name: string, end: AbortSignal): Promise<KeptKey> {
   for (;;) {
     try {
       const kept = await takePlace(contending, name, end);
       if (kept !== undefined) return kept;
     } catch (error) {
-      if (!end.aborted && mayPass(error)) {
-        await pause(end);
-        continue;
-      }
-      if (!timeout?.aborted || signal?.aborted) throw error;
-      throw new KvError('timeout', `the lock ${name} was not to be had within ${waitMs} ms`, 'notApplied', {
-        cause: error,
-      });
+      if (end.aborted || !mayPass(error)) throw error;
+      await pause(end);
     }
   }
 }
@@ -59,21 +75,23 @@ async function takePlace(contending: Contending, name: string, end: AbortSignal)
     kept = await contending.keep(key, end);
   } catch (error) {
     // Nobody else has this key: whether it was put or not, it is to go.
-    if (error instanceof KvError && error.outcome === 'unknown') await tried(contending.remove(key));
+    if (error instanceof KvError && error.outcome === 'unknown') await tried(contending.remove(key), end);
     throw error;
   }
+  const over = new JoinedSignal([end, kept.lost]);
   try {
-    const changes = contending.watchPrefix(prefix, AbortSignal.any([end, kept.lost]));
-    const isTurn = await isLowest(changes, prefix, kept.revision);
+    const isTurn = await isLowest(contending.watchPrefix(prefix, over.signal), prefix, kept.revision);
     if (end.aborted) throw abortedError(end, 'notApplied');
     if (isTurn && !kept.lost.aborted && !kept.isOverdue) return kept;
   } catch (error) {
     if (end.aborted || !kept.lost.aborted) {
-      await tried(kept.release());
+      await tried(kept.release(), end);
       throw error;
     }
+  } finally {
+    over.release();
   }
-  await tried(kept.release());
+  await tried(kept.release(), end);
   return undefined;
 }
 
@@ -91,12 +109,24 @@ async function pause(end: AbortSignal): Promise<void> {
   }
 }
 
-/** Where that fails the key goes after its time: what kept it from its turn is what its owner is to know. */
-async function tried(work: Promise<unknown>): Promise<void> {
+/** Where that fails the key goes after its time: what kept it from its turn is what its owner is to know. At the end it is not waited for to its own. */
+async function tried(work: Promise<unknown>, end: AbortSignal): Promise<void> {
+  const done = new AbortController();
   try {
-    await work;
+    await Promise.race([work, endOfPatience(end, done.signal)]);
   } catch (error) {
     if (!(error instanceof KvError)) throw error;
+  } finally {
+    done.abort();
+  }
+}
+
+async function endOfPatience(end: AbortSignal, done: AbortSignal): Promise<void> {
+  try {
+    if (!end.aborted) await once(end, 'abort', { signal: done });
+    await delay(cleanUpMsMax, undefined, { signal: done });
+  } catch (error) {
+    if (!done.aborted) throw error;
   }
 }
 

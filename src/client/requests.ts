@@ -379,6 +379,11 @@ export class Requests implements Sweepable {
 
   // Calls
 
+  /** Why a call has no answer yet, as far as that is known. */
+  problemWith(call: Call): string | undefined {
+    return call.lastFailure?.message ?? this.#endpoints.describeProblems();
+  }
+
   #expire(call: Call): void {
     this.#fail(call, overdueError(call, this.#endpoints.describeProblems()));
   }

@@ -14,6 +14,8 @@ const hedgeMs = 1000;
 const answerMs = 5000;
 /** Before it asks again where nobody could answer. */
 const pauseMs = 100;
+/** Who is asked with less time than this has no answer for want of time: that says less of the cluster than the attempt before. */
+const tellingMsMin = 500;
 /** Most keys below a prefix: each is remembered, so that it is noticed if it goes while nobody tells. */
 const watchedKeysMax = 100_000;
 
@@ -64,7 +66,7 @@ export class Watch {
   }
 
   /** First all that there is, maybe nothing; then each time what is different, at least one change. */
-  async *batches(): AsyncGenerator<KvChange[]> {
+  async *batches(): AsyncGenerator<KvChange[], void, void> {
     let answer = await this.#ask(undefined, undefined);
     for (let isFirst = true; ; isFirst = false) {
       const changes = answer.type === 'snapshot' ? await this.#takeSnapshot(answer) : this.#takeChanges(answer);
@@ -141,14 +143,17 @@ export class Watch {
 
   /** Asks until there is an answer. */
   async #ask(since: number | undefined, after: Uint8Array | undefined): Promise<WatchAnswer> {
+    let problem: KvError | undefined;
     for (;;) {
+      const isTelling = problem === undefined || this.#timeLeftMs >= tellingMsMin;
       try {
         const answer = await this.#askOnce(since, after);
         this.#answeredMs = performance.now();
         return answer;
       } catch (error) {
         if (!(error instanceof KvError) || !mayPass(error)) throw error;
-        if (this.#timeLeftMs <= 0) throw new KvError(error.code, `the watch ends: ${error.message}`, error.outcome);
+        if (isTelling) problem = error;
+        if (this.#timeLeftMs <= 0) throw endOf(problem ?? error);
         await delay(Math.min(pauseMs, this.#timeLeftMs));
       }
     }
@@ -166,6 +171,7 @@ export class Watch {
     return new Promise((resolve, reject) => {
       const settlement = { read: watchAnswer, resolve, reject };
       const call = new WatchCall(traits.linearizableRead, timeoutMs, performance.now(), request, settlement);
+      call.watchTimeoutMs = this.#limits.timeoutMs;
       call.signal = this.#limits.signal;
       this.#requests.submit(call);
     });
@@ -174,10 +180,21 @@ export class Watch {
 
 /** A node that says nothing before its time to wait is over need not be silent. */
 class WatchCall extends PromiseCall<WatchAnswer> {
+  /** The last one of a watch that ends has little time, but none before it had an answer. */
+  watchTimeoutMs = 0;
+
+  override get toldTimeoutMs(): number {
+    return this.watchTimeoutMs;
+  }
+
   override get hedgeMs(): number {
     const { waitMs } = this.request as OutgoingRequest & { readonly type: 'watch' };
     return Math.min(waitMs + hedgeMs, waitMs + (this.timeoutMs - waitMs) / 3);
   }
+}
+
+function endOf({ code, message, outcome }: KvError): KvError {
+  return new KvError(code, `the watch ends: ${message}`, outcome);
 }
 
 function watchAnswer(answer: Answer): WatchAnswer | undefined {

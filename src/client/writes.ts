@@ -41,7 +41,8 @@ export class Writes implements WriteOwner, Sweepable {
   #queuedBytes = 0;
   #queuedCount = 0;
   #window: SessionWindow | undefined;
-  #isOpening = false;
+  /** The call that opens a session. */
+  #opening: PromiseCall<number> | undefined;
   #isPumping = false;
   #isClosed = false;
 
@@ -78,10 +79,16 @@ export class Writes implements WriteOwner, Sweepable {
         this.#rejectQueued(call, abortedError(call.signal, 'notApplied'));
         continue;
       }
-      const message = `no majority let the write begin within ${Math.ceil(call.timeoutMs)} ms`;
-      this.#rejectQueued(call, new KvError('noMajority', message, 'notApplied'));
+      this.#rejectQueued(call, this.#notBegunError(call));
     }
     return this.#queuedCount > 0;
+  }
+
+  #notBegunError(call: WriteCall): KvError {
+    const why = this.#opening && this.#requests.problemWith(this.#opening);
+    const because = why === undefined ? '' : `: ${why}`;
+    const message = `no majority let the write begin within ${Math.ceil(call.timeoutMs)} ms${because}`;
+    return new KvError('noMajority', message, 'notApplied');
   }
 
   onWriteAnswer(call: WriteCall, answer: Answer): void {
@@ -157,8 +164,7 @@ export class Writes implements WriteOwner, Sweepable {
   }
 
   #open(): void {
-    if (this.#isOpening) return;
-    this.#isOpening = true;
+    if (this.#opening !== undefined) return;
     const nowMs = performance.now();
     let deadlineMs = nowMs + 1;
     for (const call of this.#queue) if (!call.isDone) deadlineMs = Math.max(deadlineMs, call.deadlineMs);
@@ -169,23 +175,23 @@ export class Writes implements WriteOwner, Sweepable {
       acknowledgedBelow: 0,
     });
     const request = outgoing({ type: 'write', command });
-    const call = new PromiseCall(traits.command, Math.ceil(deadlineMs - nowMs), nowMs, request, {
+    this.#opening = new PromiseCall(traits.command, Math.ceil(deadlineMs - nowMs), nowMs, request, {
       read: sessionOf,
       resolve: (session: number) => this.#onOpened(session),
       reject: (error) => this.#onNotOpened(error, deadlineMs),
     });
-    this.#requests.submit(call);
+    this.#requests.submit(this.#opening);
   }
 
   #onOpened(session: number): void {
-    this.#isOpening = false;
+    this.#opening = undefined;
     this.#window = new SessionWindow(session, this.#options.outstandingMax);
     this.#pump();
   }
 
   /** None of the writes that waited has begun. Those with time left try again. */
   #onNotOpened(error: KvError, deadlineMs: number): void {
-    this.#isOpening = false;
+    this.#opening = undefined;
     const isFinal = finalCodes.includes(error.code);
     const code = error.code === 'timeout' ? 'noMajority' : error.code;
     for (const call of this.#queue) {

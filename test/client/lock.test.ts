@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { fromByteString } from '../../src/base/bytes.ts';
@@ -255,6 +256,22 @@ describe('a lock', () => {
     },
   );
 
+  it('is given up in time where nobody answers any more, and what is left of it is removed behind that', async () => {
+    const { cluster, client, other, keys } = await start(2);
+    const held = await other.lock('l');
+    const { signal } = new AbortController();
+    const waiting = client.lock('l', { waitMs: 500, signal });
+    await expect.poll(() => keys().length).toBe(2);
+    let isCut = true;
+    cluster.node(1).script = () => (isCut ? 'ignore' : 'serve');
+    const began = performance.now();
+    await expect(waiting).rejects.toMatchObject({ code: 'timeout', message: /not to be had within 500 ms/ });
+    expect(performance.now() - began).toBeLessThan(1500);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    isCut = false;
+    await held.release();
+  });
+
   it('is not given to one that has given up', async () => {
     const { client, other, keys } = await start(2);
     const held = await client.lock('deploy');
@@ -265,6 +282,14 @@ describe('a lock', () => {
     await held.release();
     await expect(waiting).rejects.toMatchObject({ code: 'aborted' });
     await expect.poll(() => keys()).toEqual([]);
+  });
+
+  it.each([undefined, null, 7, {}])('of the name %s is refused', async (name) => {
+    const { client } = await start();
+    await expect(client.lock(name as unknown as string)).rejects.toMatchObject({
+      code: 'invalid',
+      message: /give a text/,
+    });
   });
 
   it('refuses options that it does not have', async () => {

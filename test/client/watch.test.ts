@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { KvClient } from '../../src/client/client.ts';
@@ -131,6 +132,29 @@ describe('a watch of a key', () => {
     });
     expect(performance.now() - began).toBeGreaterThan(300);
     expect(await watch.next()).toEqual({ value: undefined, done: true });
+  });
+
+  it('tells what the attempts before the last one were told, not that this one had no time', async () => {
+    const { cluster, client } = await start(1);
+    const watch = client.watch('k', { timeoutMs: 1500 });
+    await next(watch);
+    await cluster.stop();
+    await expect(watch.next()).rejects.toThrow(/^the watch ends: no answer within 1500 ms: .*: connection refused$/);
+  });
+
+  it('that is told to return does so at once, and what waits for a change is told that there is none', async () => {
+    const { cluster, client } = await start(1);
+    const { signal } = new AbortController();
+    const watch = client.watch('k', { signal });
+    await next(watch);
+    const waiting = watch.next();
+    const began = performance.now();
+    expect(await watch.return()).toEqual({ value: undefined, done: true });
+    expect(await waiting).toEqual({ value: undefined, done: true });
+    expect(performance.now() - began).toBeLessThan(500);
+    cluster.change('k', '1');
+    expect(await watch.next()).toEqual({ value: undefined, done: true });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('bears a refusal that passes', async () => {

@@ -100,3 +100,17 @@ it('a way that takes longer than a second is connected over all the same', async
   const client = await clientOf(way.address, 10_000);
   await client.put('k', 'v');
 }, 30_000);
+
+it('a first write that reaches nobody says why', async () => {
+  const cluster = await startCluster(2);
+  const client = await KvClient.connect({ endpoints: cluster.addresses, timeoutMs: 1000 });
+  cleanups.push(() => client.close());
+  await cluster.stop();
+  await expect(client.put('k', 'v')).rejects.toMatchObject({
+    ...{
+      code: 'noMajority',
+      outcome: 'notApplied',
+      message: /within 1000 ms: .*: connection refused; .*: connection refused$/,
+    },
+  });
+});
