@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { argumentBytes } from '../src/cli/argument-bytes.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
+import { consistencyFlag } from '../src/cli/consistency-flag.ts';
 import { keyNotFound } from '../src/cli/key-not-found.ts';
 import { jsonBytes, printJson, writeOut } from '../src/cli/output.ts';
 import { checkedKey } from '../src/client/input.ts';
@@ -20,11 +21,7 @@ export default class Get extends ClientCommand {
   };
   static override flags = {
     raw: Flags.boolean({ description: 'write no newline after the value' }),
-    consistency: Flags.option({
-      options: ['linearizable', 'local'] as const,
-      default: 'linearizable' as const,
-      description: 'local: what the node asked has applied, maybe stale, without asking the others',
-    })(),
+    consistency: consistencyFlag,
   };
 
   override async run(): Promise<void> {

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { argumentBytes } from '../src/cli/argument-bytes.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
+import { consistencyFlag } from '../src/cli/consistency-flag.ts';
 import { formatPairs, pairJson } from '../src/cli/listing.ts';
 import { isTerminalOutput, printJson, writeOut } from '../src/cli/output.ts';
 
@@ -21,17 +22,19 @@ export default class List extends ClientCommand {
   static override flags = {
     values: Flags.boolean({ description: 'print a tab and the value after each key' }),
     limit: Flags.integer({ min: 1, helpValue: 'COUNT', description: 'print the first COUNT keys only' }),
+    consistency: consistencyFlag,
   };
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(List);
     const prefix = argumentBytes(args.prefix ?? '', 'PREFIX');
-    const limit = flags.limit === undefined ? {} : { limit: flags.limit };
+    const { limit, consistency } = flags;
     const format = { withValue: flags.values, escape: isTerminalOutput() };
     await this.withClient(flags, async ({ client, timeoutMs }) => {
-      if (flags.json) return printJson((await client.list(prefix, { ...limit, timeoutMs })).map(pairJson));
-      const isAll = flags.limit === undefined;
-      const pairs = isAll ? client.scan(prefix, { timeoutMs }) : await client.list(prefix, { ...limit, timeoutMs });
+      const options = { timeoutMs, consistency };
+      const listOptions = limit === undefined ? options : { ...options, limit };
+      if (flags.json) return printJson((await client.list(prefix, listOptions)).map(pairJson));
+      const pairs = limit === undefined ? client.scan(prefix, options) : await client.list(prefix, listOptions);
       for await (const lines of formatPairs(pairs, format)) await writeOut(lines);
     });
   }

@@ -26,6 +26,7 @@ export default class MemberRebuild extends ClientCommand {
   };
   static override flags = {
     yes: Flags.boolean({ description: 'do not ask' }),
+    'dry-run': Flags.boolean({ description: 'look and show what would change, but change nothing' }),
     'wait-timeout': waitTimeoutFlag('how long the node may take to get all data (--timeout: the change to be decided)'),
   };
   protected override readonly fallbackTimeoutMs = 30_000;
@@ -34,9 +35,13 @@ export default class MemberRebuild extends ClientCommand {
     const { args, flags } = await this.parse(MemberRebuild);
     const nodeId = parseNodeId(args.node);
     const waitTimeoutMs = waitTimeoutMsOf(flags);
-    const options = { isSure: flags.yes, waitTimeoutMs };
+    const options = { isSure: flags.yes, isDryRun: flags['dry-run'], waitTimeoutMs };
     const result = await this.withClient(flags, (session) => rebuild(session, nodeId, options));
     const { configurationId, appliedIndex } = result;
+    if (appliedIndex === undefined) {
+      const next = `configuration ${configurationId} would be next: nothing was changed`;
+      return flags.json ? printJson({ ...result, dryRun: true }) : printLine(next);
+    }
     const line = `node ${nodeId} is whole: it votes in configuration ${configurationId} and has applied ${appliedIndex}`;
     await (flags.json ? printJson(result) : printLine(line));
   }
@@ -44,14 +49,16 @@ export default class MemberRebuild extends ClientCommand {
 
 interface RebuildOptions {
   readonly isSure: boolean;
+  readonly isDryRun: boolean;
   readonly waitTimeoutMs: number;
 }
 
+/** Without `appliedIndex`: nothing was changed, as nothing was to be. */
 async function rebuild(
   { client, timeoutMs }: Session,
   nodeId: number,
-  { isSure, waitTimeoutMs }: RebuildOptions,
-): Promise<{ readonly node: number; readonly configurationId: number; readonly appliedIndex: number }> {
+  { isSure, isDryRun, waitTimeoutMs }: RebuildOptions,
+): Promise<{ readonly node: number; readonly configurationId: number; readonly appliedIndex?: number }> {
   refuseOnlyMember(await client.clusterStatus({ timeoutMs }), nodeId);
   const status = await statusWithLeader(client, timeoutMs);
   const member = status.members.find(({ id }) => id === nodeId);
@@ -72,6 +79,7 @@ async function rebuild(
     `configuration ${status.configurationId} is to end: the former data directory of node ${nodeId} loses its vote`,
   );
   printMessage(`  the next one has the same members: node ${nodeId} gets everything from the others and votes then`);
+  if (isDryRun) return { node: nodeId, configurationId: status.configurationId + 1 };
   if (!isSure && canAsk() && !(await askYesNo(`Rebuild node ${nodeId}?`))) {
     throw new CommandError('conditionFailed', 'declined', 'nothing was changed');
   }

@@ -79,12 +79,31 @@ export function describeStatus(report: StatusReport): string[] {
   return [
     `cluster ${report.clusterId ?? '(not formed yet)'}, configuration ${report.configurationId}, ${leader}`,
     ...formatTable([['ID', 'ADDRESS', 'ROLE', 'DECIDED', 'APPLIED', 'FSYNC P99', 'SPACE'], ...rows], [0, 3, 4, 5]),
+    ...describeNoMajority(report),
     ...(report.fullNodes.length === 0 ? [] : [describeReadOnly(report.fullNodes)]),
     ...report.members.flatMap((node) => remarksOn(node, report)),
     ...describeUnlinked(report),
     ...(report.strangers ?? []).map(describeStranger),
     ...describeHistory(report.history),
   ];
+}
+
+/** True for a member that answers and votes. */
+export function takesPart({ state, hasOtherDirectory }: Pick<StatusOfNode, 'state' | 'hasOtherDirectory'>): boolean {
+  return state !== undefined && !hasOtherDirectory;
+}
+
+/** Whoever asks sees "no leader", and has to be told why, and what to do. */
+function describeNoMajority({ clusterId, leader, members: all }: StatusReport): string[] {
+  const members = all.filter(({ isMember }) => isMember);
+  const away = members.filter((member) => !takesPart(member)).map(({ id }) => id);
+  const needed = Math.floor(members.length / 2) + 1 - (members.length - away.length);
+  if (clusterId === undefined || leader !== undefined || needed <= 0) return [];
+  const isOne = away.length === 1;
+  const [who, them] = isOne ? ['it', 'it'] : [`${needed} of them`, 'them'];
+  const none = `no majority: ${nodes(away)} take${isOne ? 's' : ''} no part, and nothing can be read or written without ${who}`;
+  const lost = `if ${isOne ? 'it is' : 'they are'} lost, kv recover makes a new cluster of what is left`;
+  return [`${none}: start ${them}; ${lost}`];
 }
 
 function describeStranger({ id, address, clusterId }: Stranger): string {

@@ -236,6 +236,7 @@ const wordsOfCodes: Readonly<Record<string, string>> = {
   ENETUNREACH: 'no route to the network',
   ENOTFOUND: 'unknown host',
   EAI_AGAIN: 'unknown host',
+  EINVAL: 'no address that can be reached from here',
 };
 
 function describe(error: Error & { code?: string }): string {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CatchUpMeter, type CatchUpProgress } from '../../src/cli/membership/catch-up-meter.ts';
 import { type Answer, findProblems, type Problem, pauseNote, stopAt } from '../../src/cli/membership/checks.ts';
 import { fillNewcomers } from '../../src/cli/membership/fill-newcomers.ts';
+import { describeMembers } from '../../src/cli/membership/member-list.ts';
 import { progressBar } from '../../src/cli/membership/progress-bar.ts';
 import { byAdding, byRemoving, byReplacing, parseNodes, toExactly } from '../../src/cli/membership/target.ts';
 import { planReconfiguration } from '../../src/cli/reconfiguration-plan.ts';
@@ -59,11 +60,26 @@ function problemsOf(cluster: ClusterStatus, list: string, answers: readonly Answ
   return findProblems(planReconfiguration(cluster, parseNodes([list]), new Map()), cluster, answers, areFilled);
 }
 
+describe('a list of the members', () => {
+  test.each([
+    [[member(1), member(2), member(3)], '1 node of 3 may fail'],
+    [[member(1), member(2), member(3, down)], '1 node of 3 may fail, and 1 takes no part: no more may'],
+    [
+      [member(1), member(2), member(3), member(4), member(5, { hasOtherDirectory: true })],
+      '2 nodes of 5 may fail, and 1 takes no part: 1 more may',
+    ],
+    [[member(1), member(2, down), member(3, down)], '1 node of 3 may fail, but 2 take no part: there is no majority'],
+  ])('says how many more may fail', (members, said) => {
+    expect(describeMembers(status(...members))[0]).toBe(`configuration 1: ${said}`);
+  });
+});
+
 describe('who the members are to be', () => {
-  const present = [1, 2, 3].map((id) => ({ id }));
+  const present = [1, 2, 3].map((id) => ({ id, address: `h:${id}` }));
+  const ids = [{ id: 1 }, { id: 2 }, { id: 3 }];
 
   test('adding, removing and replacing keep the rest', () => {
-    expect(byAdding(parseNodes(['5', '4=h:4']))(present)).toEqual([...present, { id: 4, address: 'h:4' }, { id: 5 }]);
+    expect(byAdding(parseNodes(['5', '4=h:4']))(present)).toEqual([...ids, { id: 4, address: 'h:4' }, { id: 5 }]);
     expect(byAdding(parseNodes(['5,4']))(present).map(({ id }) => id)).toEqual([1, 2, 3, 4, 5]);
     expect(byRemoving(parseNodes(['1', '3']))(present)).toEqual([{ id: 2 }]);
     expect(byReplacing([{ id: 3 }], [{ id: 4, address: 'h:4' }])(present)).toEqual([
@@ -74,14 +90,24 @@ describe('who the members are to be', () => {
     expect(toExactly(parseNodes(['7']))(present)).toEqual([{ id: 7 }]);
   });
 
+  test('a command that is repeated keeps what it has made', () => {
+    expect(byAdding([{ id: 3 }])(present)).toEqual(ids);
+    expect(byAdding([{ id: 3, address: 'h:3' }, { id: 4 }])(present).map(({ id }) => id)).toEqual([1, 2, 3, 4]);
+    expect(byReplacing([{ id: 9 }], [{ id: 3 }])(present)).toEqual(ids);
+  });
+
   test.each([
-    ['who is one already', () => byAdding([{ id: 3 }])(present), 'node 3 is a member already'],
+    [
+      'who is one already, elsewhere',
+      () => byAdding([{ id: 3, address: 'h:4' }])(present),
+      'node 3 is a member already, at h:3: kv reconfigure changes',
+    ],
     [
       'who is none',
       () => byRemoving([{ id: 8 }, { id: 9 }])(present),
       'nodes 8, 9 are no members: the members are 1, 2, 3',
     ],
-    ['all of them', () => byRemoving(present)(present), 'at least one member'],
+    ['all of them', () => byRemoving(ids)(present), 'at least one member'],
     ['in the place of a stranger', () => byReplacing([{ id: 9 }], [{ id: 4 }])(present), 'node 9 is no member'],
     ['by one who is there', () => byReplacing([{ id: 1 }], [{ id: 2 }])(present), 'node 2 is a member already'],
     ['by itself', () => byReplacing([{ id: 1 }], [{ id: 1 }]), 'node 1 cannot take its own place'],
@@ -95,6 +121,19 @@ describe('who the members are to be', () => {
 
 describe('before anything is changed', () => {
   const sound = status(member(1), member(2), member(3));
+
+  test.each([
+    ['a leader that answers', status(member(1), member(2), member(3, down)), 'start it, or take it out'],
+    ['no leader', { ...status(member(1), member(2), member(3, down)), leader: undefined }, 'start it'],
+    [
+      'others that have a link with it',
+      status(member(1), member(2, { connected: [1, 3] }), member(3, down)),
+      'others have a link with it, so see that it is reached from here, too',
+    ],
+  ])('what mends a silent member, with %s', (_, cluster, remedy) => {
+    const messages = problemsOf(cluster, '1,2,3,4=h:4', [answer(4)]).map(({ message }) => message);
+    expect(messages).toContain(`node 3 at h:3, which stays, does not answer: ${remedy}`);
+  });
 
   test('nothing speaks against what is sound', () => {
     expect(codes(sound, '1,2,4=h:4', [answer(4)])).toEqual([]);
@@ -240,7 +279,7 @@ describe('how far newcomers are', () => {
     expect(progress).toMatchObject({ bytesReceived: 20 * mebibyte, bytesPerSecond: 10 * mebibyte, share: 0.4 });
     expect(progress.secondsLeft).toBe(3);
     expect(progressBar(progress)).toBe(
-      'node 4: state  [########------------] 40 %  20.0 MiB of 50.0 MiB  10.0 MiB/s  3 s left',
+      'node 4: state  [########------------] 40 %  3 s left  20.0 MiB of 50.0 MiB  10.0 MiB/s',
     );
   });
 
@@ -249,7 +288,7 @@ describe('how far newcomers are', () => {
     meter.measure(catchingUp(1, undefined, 10), 0);
     const progress = meter.measure(catchingUp(2, undefined, 30), 1000);
     expect(progress).toMatchObject({ bytesTotal: null, share: 0.3, secondsLeft: 4 });
-    expect(progressBar(progress)).toBe('node 4: state  [######--------------] 30 %  2.0 MiB  1.0 MiB/s  4 s left');
+    expect(progressBar(progress)).toBe('node 4: state  [######--------------] 30 %  4 s left  2.0 MiB  1.0 MiB/s');
   });
 
   test('one that has no room for the data stops the filling, since more does not come by waiting', async () => {

@@ -118,6 +118,10 @@ describe('a status', () => {
       ' 1  h:1      leader *          12       11     1.8 ms  54.0 MiB of 64.0 MiB, low',
       ' 4  h:4      unreachable        -        -          -  -',
     ]);
+    expect(describeStatus({ ...report, leader: undefined }).at(-1)).toBe(
+      'no majority: node 4 takes no part, and nothing can be read or written without it: ' +
+        'start it; if it is lost, kv recover makes a new cluster of what is left',
+    );
     const [first] = describeStatus({ ...report, clusterId: undefined, leader: undefined, members: [] });
     expect(first).toBe('cluster (not formed yet), configuration 2, no leader');
     const strangers = [{ id: 2, address: 'h:2', clusterId: 'feed' }];

@@ -149,12 +149,16 @@ describe('kv member', () => {
     expectRefusal(await cluster.kv('member', 'add', at(4)), 4, /node 3 .*which stays, does not answer.*--force/);
     expectRefusal(await cluster.kv('member', 'add', at(4), '--dry-run'), 4, /node 3/);
     expectRefusal(await cluster.kv('reconfigure', '1,3', '--force'), 5, /no majority/);
-    expectRefusal(await cluster.kv('member', 'add', '1'), 4, /node 1 is a member already/);
+    expectRefusal(await cluster.kv('member', 'add', '1=127.0.0.1:9'), 4, /node 1 is a member already/);
+    expectRefusal(await cluster.kv('member', 'replace', '1', '2'), 4, /node 2 is a member already, as is node 1/);
     expectRefusal(await cluster.kv('member', 'remove', '9'), 4, /node 9 is no member: the members are 1, 2, 3/);
     expectRefusal(await cluster.kv('member', 'remove', '1,2', '3'), 4, /at least one member/);
     expect((await cluster.status()).configurationId).toBe(1);
     expect(await cluster.kv('member', 'add', at(4), '--force')).toMatchObject({ code: 0 });
     expect(memberIds(await cluster.status())).toEqual([1, 2, 3, 4]);
+    // Again: nothing is changed.
+    expect(await cluster.kv('member', 'add', at(4))).toMatchObject({ code: 0 });
+    expect((await cluster.status()).configurationId).toBe(2);
     expect(await cluster.kv('get', 'k')).toMatchObject({ stdout: 'v\n' });
   });
 

@@ -5,6 +5,7 @@ import type { NodeStatus } from '../../wire/client-message.ts';
 import { otherDirectory } from '../damage-remedy.ts';
 import { CommandError, type ExitName } from '../exit-codes.ts';
 import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
+import { takesPart } from '../status-report.ts';
 
 /** What a node that is to come, or to move, answered at its address. */
 export interface Answer {
@@ -40,7 +41,7 @@ export function findProblems(
     ...answers.filter(({ id }) => isAdded(plan, id)).flatMap((answer) => newcomerProblems(answer, status)),
     ...loopbackProblems(plan, staying),
     ...majorityProblems(plan, status, answers),
-    ...staying.filter(({ id }) => !isAsked(plan, id, answers)).flatMap(stayerProblems),
+    ...staying.filter(({ id }) => !isAsked(plan, id, answers)).flatMap((member) => stayerProblems(member, status)),
     ...answers.filter(({ id }) => !isAdded(plan, id)).flatMap((answer) => movedProblems(answer, status)),
     ...(areFilled ? linkProblems(plan, status, answers) : []),
   ];
@@ -148,16 +149,25 @@ function majorityProblems(plan: ReconfigurationPlan, status: ClusterStatus, answ
   return [unsafe('notReached', 'noMajority', message)];
 }
 
-function stayerProblems(member: MemberStatus): Problem[] {
+function stayerProblems(member: MemberStatus, cluster: ClusterStatus): Problem[] {
   const { id, address, state } = member;
   if (state === undefined) {
-    return [risky('memberDown', `node ${id} at ${address}, which stays, does not answer: start it, or take it out`)];
+    return [risky('memberDown', `node ${id} at ${address}, which stays, does not answer: ${remedyFor(id, cluster)}`)];
   }
   if (member.hasOtherDirectory) {
     return [risky('memberDown', `node ${id}, which stays, ${otherDirectory(id)}`)];
   }
   if (state === 'joining') return [risky('memberIncomplete', `node ${id}, which stays, is still catching up`)];
   return [];
+}
+
+/** What mends that a member does not answer. */
+function remedyFor(id: number, { members, leader }: ClusterStatus): string {
+  if (members.some(({ connected }) => connected?.includes(id))) {
+    return 'others have a link with it, so see that it is reached from here, too';
+  }
+  // Nobody can be taken out then.
+  return leader === undefined ? 'start it' : 'start it, or take it out';
 }
 
 function movedProblems(answer: Answer, cluster: ClusterStatus): Problem[] {
@@ -205,10 +215,6 @@ function otherNodeProblem({ id, address, status }: Answer, cluster: ClusterStatu
 /** It was asked at the address that it is to be given: what it is counts there. */
 function isAsked(plan: ReconfigurationPlan, id: number, answers: readonly Answer[]): boolean {
   return answers.some((answer) => answer.id === id && !isAdded(plan, id));
-}
-
-function takesPart(member: MemberStatus): boolean {
-  return member.state !== undefined && !member.hasOtherDirectory;
 }
 
 function isIn(plan: ReconfigurationPlan, id: number): boolean {

@@ -1,6 +1,7 @@
 import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts';
 import { formatTable } from '../output.ts';
 import { describeTolerance, faultTolerance } from '../reconfiguration-plan.ts';
+import { takesPart } from '../status-report.ts';
 
 /** What `kv member list --json` writes. */
 export function membersJson(status: ClusterStatus) {
@@ -18,13 +19,22 @@ export function describeMembers(status: ClusterStatus): string[] {
   const members = membersOf(status);
   const rows = members.map((member) => [`${member.id}`, member.address, stateOf(member)]);
   return [
-    `configuration ${status.configurationId}: ${describeTolerance(members.length)}`,
+    `configuration ${status.configurationId}: ${describeTolerance(members.length)}${describeAway(members)}`,
     ...formatTable([['ID', 'ADDRESS', 'STATE'], ...rows], [0]),
   ];
 }
 
 function membersOf(status: ClusterStatus): MemberStatus[] {
   return status.members.filter(({ isMember }) => isMember);
+}
+
+/** What is left of the tolerance where members take no part. */
+function describeAway(members: readonly MemberStatus[]): string {
+  const away = members.filter((member) => !takesPart(member)).length;
+  if (away === 0) return '';
+  const left = faultTolerance(members.length) - away;
+  if (left < 0) return `, but ${away} take${away > 1 ? '' : 's'} no part: there is no majority`;
+  return `, and ${away} take${away > 1 ? '' : 's'} no part: ${left === 0 ? 'no' : left} more may`;
 }
 
 /** What a member does, in one word. */

@@ -12,9 +12,10 @@ export function progressBar(progress: CatchUpProgress): string {
   const parts = [
     `${left.length > 1 ? 'nodes' : 'node'} ${left.map(({ id }) => id).join(', ')}: ${stages(progress)}`,
     ...(share === null ? [] : [`[${bar(share)}] ${Math.floor(share * 100)} %`]),
+    // A narrow terminal cuts the rest off.
+    ...(secondsLeft === null ? [] : [`${formatSeconds(secondsLeft)} left`]),
     bytes,
     `${formatBytes(bytesPerSecond)}/s`,
-    ...(secondsLeft === null ? [] : [`${formatSeconds(secondsLeft)} left`]),
   ];
   return parts.join('  ');
 }

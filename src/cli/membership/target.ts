@@ -5,7 +5,7 @@ import { membersMax } from '../../wire/limits.ts';
 import { CommandError } from '../exit-codes.ts';
 
 /** The members of now, from which the next ones are worked out. */
-export type PresentMembers = readonly { readonly id: number }[];
+export type PresentMembers = readonly { readonly id: number; readonly address: string }[];
 
 /** Who the members are to be, given who they are. Throws a {@link CommandError} if that makes no sense. */
 export type Target = (present: PresentMembers) => ListedNode[];
@@ -22,15 +22,12 @@ export function toExactly(nodes: readonly ListedNode[]): Target {
   return () => [...nodes];
 }
 
-/** These beside those that are there. */
+/** These beside those that are there. One that is a member already stays: the command may be a repeated one. */
 export function byAdding(nodes: readonly ListedNode[]): Target {
   return (present) => {
-    const known = nodes.filter(({ id }) => isAmong(present, id));
-    if (known.length > 0) {
-      const message = `${listIds(known)} already: kv reconfigure changes the address of a member`;
-      throw new CommandError('conditionFailed', 'alreadyMember', message);
-    }
-    return ascending([...present.map(({ id }) => ({ id })), ...nodes]);
+    refuseMoved(nodes, present);
+    const others = present.filter(({ id }) => !isAmong(nodes, id));
+    return ascending([...others.map(({ id }) => ({ id })), ...nodes]);
   };
 }
 
@@ -50,7 +47,7 @@ export function byRemoving(nodes: readonly ListedNode[]): Target {
   };
 }
 
-/** The first goes, the second comes. Throws {@link InputError} unless both are single nodes, and two. */
+/** The first goes, the second comes; where that has happened it stays so: the command may be a repeated one. Throws {@link InputError} unless both are single nodes, and two. */
 export function byReplacing(olds: readonly ListedNode[], news: readonly ListedNode[]): Target {
   const [old, ...moreOld] = olds;
   const [next, ...moreNew] = news;
@@ -63,7 +60,13 @@ export function byReplacing(olds: readonly ListedNode[], news: readonly ListedNo
     throw new InputError(`node ${old.id} cannot take its own place: kv reconfigure changes its address`);
   }
   return (present) => {
-    refuseStrangers([old], present);
+    const [isOldThere, isNextThere] = [isAmong(present, old.id), isAmong(present, next.id)];
+    if (isOldThere && isNextThere) {
+      // To take the old one out all the same would leave one member less.
+      const message = `node ${next.id} is a member already, as is node ${old.id}: kv member remove ${old.id} takes that one out`;
+      throw new CommandError('conditionFailed', 'alreadyMember', message);
+    }
+    if (!isNextThere) refuseStrangers([old], present);
     return byAdding([next])(present).filter(({ id }) => id !== old.id);
   };
 }
@@ -77,9 +80,14 @@ function refuseStrangers(nodes: readonly ListedNode[], present: PresentMembers):
   throw new CommandError('conditionFailed', 'notMember', `${what}: the members are ${members}`);
 }
 
-function listIds(nodes: readonly ListedNode[]): string {
-  const ids = nodes.map(({ id }) => id).join(', ');
-  return nodes.length > 1 ? `nodes ${ids} are members` : `node ${ids} is a member`;
+/** To move a member is another thing than to add a node. */
+function refuseMoved(nodes: readonly ListedNode[], present: PresentMembers): void {
+  for (const { id, address } of nodes) {
+    const member = present.find((one) => one.id === id);
+    if (member === undefined || address === undefined || address === member.address) continue;
+    const message = `node ${id} is a member already, at ${member.address}: kv reconfigure changes the address of a member`;
+    throw new CommandError('conditionFailed', 'alreadyMember', message);
+  }
 }
 
 function isAmong(nodes: readonly { readonly id: number }[], id: number): boolean {
