@@ -106,6 +106,9 @@ function expectRemedy(
 
 async function rebuild(id: number): Promise<CommandResult> {
   await cluster.startWith(id, '--rebuild');
+  const { configurationId } = await cluster.status();
+  const looked = await cluster.kv('member', 'rebuild', String(id), '--dry-run', '--json');
+  expect(JSON.parse(looked.stdout)).toEqual({ node: id, configurationId: configurationId + 1, dryRun: true });
   return cluster.kv('member', 'rebuild', String(id), '--yes', '--json');
 }
 
@@ -151,6 +154,8 @@ test('one damaged node of three, under load: clients notice nothing, and it is r
   expect(existsSync(`${cluster.dataDirectory(damaged)}.damaged-1`)).toBe(true);
   await whole(1, 2, 3);
   expect(await localValue(damaged, 'before')).toBe(`marked ${filler}\n`);
+  const listed = await cluster.kv('list', 'before', '--consistency', 'local', '--endpoints', cluster.address(damaged));
+  expect(listed).toMatchObject({ code: 0, stdout: 'before\n' });
   expect(await cluster.kv('put', 'after', '1')).toMatchObject({ code: 0 });
   // It votes: with the others down one by one, nothing stops.
   await cluster.kill(3);
