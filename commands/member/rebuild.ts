@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { ClientCommand, type Session } from '../../src/cli/client-command.ts';
 import { CommandError } from '../../src/cli/exit-codes.ts';
 import { awaitComplete } from '../../src/cli/membership/await-complete.ts';
+import { fates, Interruption } from '../../src/cli/membership/interruption.ts';
 import { waitTimeoutFlag, waitTimeoutMsOf } from '../../src/cli/membership/membership-command.ts';
 import { MembershipReport } from '../../src/cli/membership/report.ts';
 import { statusWithLeader } from '../../src/cli/membership/status-with-leader.ts';
@@ -83,8 +84,17 @@ async function rebuild(
   if (!isSure && canAsk() && !(await askYesNo(`Rebuild node ${nodeId}?`))) {
     throw new CommandError('conditionFailed', 'declined', 'nothing was changed');
   }
-  const { configurationId } = await client.rebuild(nodeId, { timeoutMs });
-  await awaitRebuilt(client, { configurationId, newcomers: [nodeId], timeoutMs: waitTimeoutMs });
+  const report = new MembershipReport('text');
+  const interruption = new Interruption((line) => report.message(line));
+  let configurationId: number;
+  try {
+    interruption.fate = fates.open;
+    ({ configurationId } = await client.rebuild(nodeId, { timeoutMs }));
+    interruption.fate = fates.decided(configurationId);
+    await awaitRebuilt(client, report, { configurationId, newcomers: [nodeId], timeoutMs: waitTimeoutMs });
+  } finally {
+    interruption.release();
+  }
   return { node: nodeId, configurationId, appliedIndex: await appliedIndexOf(client, nodeId, member.address) };
 }
 
@@ -119,9 +129,9 @@ async function appliedIndexOf(client: KvClient, nodeId: number, address: string)
 /** Shows on a terminal how far the node is. */
 async function awaitRebuilt(
   client: KvClient,
+  report: MembershipReport,
   wait: { readonly configurationId: number; readonly newcomers: readonly number[]; readonly timeoutMs: number },
 ): Promise<void> {
-  const report = new MembershipReport('text');
   try {
     await awaitComplete(client, { ...wait, onProgress: (progress) => report.progress(progress) });
   } finally {

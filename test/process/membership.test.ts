@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { KvClient, type KvClientOptions } from '../../src/client/client.ts';
 import { KvError } from '../../src/client/errors.ts';
@@ -219,6 +221,25 @@ describe('kv member', () => {
     for (const id of [2, 3]) await cluster.kill(id);
     expectRefusal(await cluster.kv('reconfigure', '1,2,3,4', '--timeout', '2s'), 5, /no majority/);
   });
+
+  test('that is interrupted says what has become of it', async () => {
+    cluster = await ProcessCluster.create([1, 2, 3], [4]);
+    await cluster.start(1, 2, 3, 4);
+    const client = await KvClient.connect({ endpoints: cluster.endpoints });
+    const large = new Uint8Array(1024 * 1024);
+    await Promise.all(Array.from({ length: 64 }, (_, nth) => client.put(`k${nth}`, large, { timeoutMs: 60_000 })));
+    await client.close();
+    const command = spawn(process.execPath, [resolve('bin/kv.js'), 'member', 'add', at(4)], { cwd: cluster.directory });
+    let stderr = '';
+    command.stderr.on('data', (data) => {
+      stderr += data;
+      if (/gets all data before/.test(String(data))) command.kill('SIGINT');
+    });
+    const [code] = await once(command, 'close');
+    expect(stderr).toMatch(/\ninterrupted: the members are as they were\n$/);
+    expect(code).toBe(130);
+    expect((await cluster.status()).configurationId).toBe(1);
+  }, 120_000);
 
   test('does not take another directory for a member that moved', async () => {
     cluster = await ProcessCluster.create([1, 2, 3], [4]);

@@ -17,6 +17,7 @@ import { askNodes } from './ask-nodes.ts';
 import { awaitComplete } from './await-complete.ts';
 import { findProblems, pauseNote, stopAt } from './checks.ts';
 import { fillNewcomers } from './fill-newcomers.ts';
+import { fates, Interruption } from './interruption.ts';
 import type { MembershipChange } from './membership-change.ts';
 import { MembershipReport, type OutputMode } from './report.ts';
 import { statusWithLeader } from './status-with-leader.ts';
@@ -63,6 +64,33 @@ export async function changeMembers(
   const warnings = await look(client, plan, status, timeoutMs, options);
   const change = changeOf(plan, warnings);
   const report = new MembershipReport(options.output);
+  const interruption = new Interruption((line) => report.message(line));
+  try {
+    await carryOut({ client, cluster, timeoutMs }, { plan, status, change }, options, { report, interruption });
+  } finally {
+    interruption.release();
+  }
+}
+
+/** What was looked at, and found to be sound. */
+interface Looked {
+  readonly plan: ReconfigurationPlan;
+  readonly status: ClusterStatus;
+  readonly change: MembershipChange;
+}
+
+/** Whom to tell how it goes on. */
+interface Told {
+  readonly report: MembershipReport;
+  readonly interruption: Interruption;
+}
+
+async function carryOut(
+  { client, timeoutMs }: MembershipSession,
+  { plan, status, change }: Looked,
+  options: ChangeOptions,
+  { report, interruption }: Told,
+): Promise<void> {
   if (options.isDryRun) return report.dryRun(change);
   if (changesNothing(plan)) return awaitFormer(client, change, joiningIn(plan, status), options.waitTimeoutMs, report);
   if (options.mayAsk && canAsk() && !(await askYesNo('Change the members?'))) {
@@ -78,7 +106,9 @@ export async function changeMembers(
   }
   await report.proposed(change);
   const decision = { timeoutMs, ifConfigurationId, fillTimeoutMs: 0 };
+  interruption.fate = fates.open;
   const { configurationId } = await client.reconfigure([...plan.nodes], decision);
+  interruption.fate = fates.decided(configurationId);
   const decided = { ...change, configurationId };
   if (options.waitTimeoutMs === undefined) return report.done(decided, change.added.length === 0);
   await report.decided(decided);
