@@ -26,7 +26,7 @@ import { markOlderCopy, olderCopyReason } from './older-copy.ts';
 import { originDamage, readOrigin } from './origin-file.ts';
 import { refuseUnfinishedSeed } from './seeding-mark.ts';
 import { planSpace, type SpaceMeasurement, type SpacePlan, SpaceWatch } from './space-watch.ts';
-import { checkState } from './state-check.ts';
+import { checkState, StateCheckError, type StateProblem } from './state-check.ts';
 import { DamagedError, diskFailure, isFullDisk, messageOf, onDisk } from './storage-error.ts';
 import { listSegments, readAt } from './wal-files.ts';
 
@@ -230,9 +230,19 @@ async function checkFiles(path: string, logPath: string, stateFile: string, lock
   const verdict = lock.wasAbandoned ? 'unknown' : await closeVerdict(path, stateFile);
   if (verdict === 'asClosed') return;
   if (verdict === 'changed') throw damaged(stateFile, 'it changed since it was closed: size or checksum do not fit');
-  const { problems } = await checkState(dirname(stateFile), { readMsMax: stateCheckMsMax });
-  const [first] = problems;
+  const first = await firstProblem(dirname(stateFile));
   if (first !== undefined) throw damaged(stateFile, `${first.where}: ${first.problem}`);
+}
+
+/** Undefined also where no check can be made: what is damaged is then seen when it is read, or ends this process. */
+async function firstProblem(path: string): Promise<StateProblem | undefined> {
+  try {
+    const { problems } = await checkState(path, { readMsMax: stateCheckMsMax });
+    return problems[0];
+  } catch (error) {
+    if (error instanceof StateCheckError) return undefined;
+    throw error;
+  }
 }
 
 function refuseOlderCopy(path: string): void {

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { isSea } from 'node:sea';
 import { clearReaders, dataFileName } from './lmdb-environment.ts';
+import { findLmdb } from './lmdb-path.ts';
 
 /** Something in the state that is not as it was written. */
 export interface StateProblem {
@@ -27,6 +28,15 @@ export interface StateContents {
   readonly problems: readonly StateProblem[];
 }
 
+/** The check could not be made: nothing is known of the state. */
+export class StateCheckError extends Error {
+  override readonly name = 'StateCheckError';
+
+  constructor(why: string) {
+    super(`the state cannot be checked: ${why}`);
+  }
+}
+
 /** How long a check may be silent, milliseconds: for a disk that hangs. */
 const silenceMsMax = 60_000;
 
@@ -40,10 +50,11 @@ const silenceMsMax = 60_000;
  */
 const program = `
 const [lmdbPath, readMs, path] = process.argv.slice(1);
-const { open } = require(lmdbPath);
-const { crc32 } = require('node:zlib');
 const { writeSync } = require('node:fs');
 const say = (line) => writeSync(1, JSON.stringify(line) + '\\n');
+say({ type: 'begin' });
+const { open } = require(lmdbPath);
+const { crc32 } = require('node:zlib');
 const binary = { keyEncoding: 'binary', encoding: 'binary' };
 const registerRow = Buffer.alloc(8);
 const expiryRows = Buffer.from('0010000000000000', 'hex');
@@ -122,7 +133,11 @@ say({ type: 'end', ...found });
 process.exit(0);
 `;
 
+/** What the program says first: whatever else is run in its place does not. */
+const beginLine = JSON.stringify({ type: 'begin' });
+
 type Line =
+  | { readonly type: 'begin' }
   | { readonly type: 'progress'; readonly records: number }
   | ({ readonly type: 'problem' } & StateProblem)
   | ({ readonly type: 'end' } & Omit<StateContents, 'problems'>);
@@ -136,7 +151,8 @@ export interface StateCheckOptions {
 
 /**
  * Checks the state in directory `path`, which nobody may have open, in a child process; changes nothing there. About 0.15 s, and
- * some microseconds a record.
+ * some microseconds a record. Rejects with a {@link StateCheckError} where no such process is to be had, as in a program that is one file with
+ * its own Node: to start that would run all of it once more.
  */
 export async function checkState(path: string, options: StateCheckOptions = {}): Promise<StateContents> {
   // LMDB has a file for its readers beside the data: it goes elsewhere.
@@ -161,8 +177,10 @@ function makeScratch(): string {
 }
 
 function runCheck(path: string, { readMsMax, onProgress }: StateCheckOptions): Promise<StateContents> {
-  const lmdbPath = createRequire(import.meta.url).resolve('lmdb');
-  const args = ['-e', program, lmdbPath, String(readMsMax ?? Number.MAX_SAFE_INTEGER), path];
+  if (isSea() || 'electron' in process.versions || 'pkg' in process) {
+    throw new StateCheckError('this program is not run by a node of its own');
+  }
+  const args = ['-e', program, findLmdb(), String(readMsMax ?? Number.MAX_SAFE_INTEGER), path];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: {} });
   const problems: StateProblem[] = [];
   let contents: Omit<StateContents, 'problems'> = {
@@ -172,6 +190,7 @@ function runCheck(path: string, { readMsMax, onProgress }: StateCheckOptions): P
     bytes: 0,
     isWhole: false,
   };
+  let hasBegun = false;
   let isEnded = false;
   let isSilent = false;
   let stderr = '';
@@ -186,18 +205,29 @@ function runCheck(path: string, { readMsMax, onProgress }: StateCheckOptions): P
   createInterface({ input: child.stdout }).on('line', (text) => {
     clearTimeout(timer);
     timer = setTimeout(giveUp, silenceMsMax);
+    hasBegun ||= text === beginLine;
+    // Whatever that is, it is not our program.
+    if (!hasBegun) return void child.kill('SIGKILL');
     const { type, ...rest } = JSON.parse(text) as Line;
     if (type === 'progress') onProgress?.((rest as { records: number }).records);
     else if (type === 'problem') problems.push(rest as StateProblem);
-    else {
+    else if (type === 'end') {
       contents = { ...contents, ...(rest as typeof contents) };
       isEnded = true;
     }
   });
   return new Promise((settle, reject) => {
-    child.once('error', reject);
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(new StateCheckError(error.message));
+    });
     child.once('close', (code, signal) => {
       clearTimeout(timer);
+      if (!hasBegun) {
+        return reject(
+          new StateCheckError(`${process.execPath} ran no check (${endOf(code, signal, isSilent, stderr)})`),
+        );
+      }
       if (!isEnded) problems.push({ where: 'its pages', problem: endOf(code, signal, isSilent, stderr) });
       settle({ ...contents, problems });
     });

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
+import { findLmdb } from './lmdb-path.ts';
 import { type StateBatch, stateTableNames } from './state-batch.ts';
 
 /** What the thread answers: nothing, or why the transaction failed. */
@@ -322,6 +322,7 @@ parentPort.on('message', (task) => {
  */
 export class StateWriter {
   readonly #path: string;
+  readonly #lmdbPath = findLmdb();
   readonly #state = new Int32Array(new SharedArrayBuffer(stateBytes));
   #thread: Worker | undefined;
   #waiting: Waiting[] = [];
@@ -368,8 +369,13 @@ export class StateWriter {
   }
 
   #start(): Worker {
-    const lmdbPath = createRequire(import.meta.url).resolve('lmdb');
-    const workerData = { lmdbPath, path: this.#path, tables: stateTableNames, niceness, state: this.#state.buffer };
+    const workerData = {
+      lmdbPath: this.#lmdbPath,
+      path: this.#path,
+      tables: stateTableNames,
+      niceness,
+      state: this.#state.buffer,
+    };
     // No flags of the process: a loader or a profiler is none of the thread's business.
     const thread = new Worker(program, { eval: true, workerData, execArgv: [], env: {}, resourceLimits });
     if (running.size === 0) process.on('exit', abortTransactions);
