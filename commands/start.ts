@@ -73,13 +73,13 @@ export default class Start extends BaseCommand {
     const ownProcess = new OwnProcess();
     // A node without data is in no hurry until it turns out to be one of a new cluster's first: others may be short of the processor.
     ownProcess.tick(!existsSync(plan.dataDirectory), performance.now());
-    const { setAsideBeside, setAsideIfDamaged, startNode } = await import('../src/server.ts');
+    const { setAsideBeside, setAsideIfDamaged, startNodeIn } = await import('../src/server.ts');
     this.#mayHoldOpen = true;
     const former = this.#isAlone ? setAsideBeside(plan.dataDirectory) : undefined;
     const standsBy = flags.rebuild || former !== undefined;
     if (former !== undefined && !flags.rebuild) log('warn', standsByFor(former));
     if (flags.rebuild) describeSetAside(plan, await setAsideIfDamaged(plan.dataDirectory, plan), log);
-    const node = await startNode({ ...plan, tls, standsBy, ownProcess, log });
+    const node = await startNodeIn(ownProcess, { ...plan, tls, standsBy, log });
     if (tlsFiles !== undefined && tls !== undefined) renewTls({ files: tlsFiles, role: 'node', shown: tls }, node, log);
     await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
     const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];

@@ -57,11 +57,6 @@ export interface NodeOptions {
   readonly settings?: ClusterSettings;
   /** A new directory stands by until `kv member rebuild` gives it the node's vote, instead of forming a cluster. */
   readonly standsBy?: boolean;
-  /**
-   * Given if this process does nothing but run the node. Where processors are short, the whole of it then steps behind others
-   * while the node stands by, and so while it is filled to become a member; and its heap may grow as suits the one and the other.
-   */
-  readonly ownProcess?: OwnProcess;
   /** Takes what an operator would want to know. It must not throw: that ends the node, or the process. */
   readonly log?: Log;
 }
@@ -107,27 +102,41 @@ const writeBytesMin = 2 * 1024 * 1024;
  * DataDirectoryError, an AddressInUseError or a CannotListenError, whose messages say what to do.
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  checkNodeOptions(options);
+  return startNodeIn(undefined, options);
+}
+
+/**
+ * The same, where `ownProcess` does nothing but run the node. Where processors are short, the whole of it then steps behind others
+ * while the node stands by, and so while it is filled to become a member; and its heap may grow as suits the one and the other.
+ */
+export async function startNodeIn(ownProcess: OwnProcess | undefined, given: NodeOptions): Promise<RunningNode> {
+  checkNodeOptions(given);
+  // The process may change its directory meanwhile, and its owner the object.
+  const options = { ...given, dataDirectory: resolve(given.dataDirectory) };
   if (options.tls !== undefined) checkTlsIdentity(options.tls, 'node', (part) => `tls.${part}`);
   // No directory is made for a node that cannot run.
-  if (!hasData(resolve(options.dataDirectory))) await tryListening(parseAddress(options.address));
+  if (!hasData(options.dataDirectory)) await tryListening(parseAddress(options.address));
   const directory = await openDataDirectory({
     path: options.dataDirectory,
     nodeId: options.nodeId,
     clusterName: options.clusterName,
     ...(options.settings?.quotaBytes !== undefined && { quotaBytes: options.settings.quotaBytes }),
   });
-  return begin(options, directory);
+  return begin(options, directory, ownProcess);
 }
 
-async function begin(options: NodeOptions, directory: DataDirectory): Promise<Node> {
+async function begin(
+  options: NodeOptions,
+  directory: DataDirectory,
+  ownProcess: OwnProcess | undefined,
+): Promise<Node> {
   let node: Node | undefined;
   try {
-    node = new Node(options, directory);
+    node = new Node(options, directory, ownProcess);
     await node.begin();
     return node;
   } catch (error) {
-    await node?.hangUp();
+    await node?.giveUp();
     await directory.close();
     throw error;
   }
@@ -137,6 +146,7 @@ async function begin(options: NodeOptions, directory: DataDirectory): Promise<No
 class Node implements RunningNode {
   readonly closed: Promise<void>;
   readonly #options: NodeOptions;
+  readonly #ownProcess: OwnProcess | undefined;
   readonly #log: Log;
   readonly #directory: DataDirectory;
   readonly #replica: Replica;
@@ -168,8 +178,9 @@ class Node implements RunningNode {
   /** Called when the disk has nothing left to do. */
   #onIdle: (() => void) | undefined;
 
-  constructor(options: NodeOptions, directory: DataDirectory) {
+  constructor(options: NodeOptions, directory: DataDirectory, ownProcess: OwnProcess | undefined) {
     this.#options = options;
+    this.#ownProcess = ownProcess;
     this.#log = calmLog(options.log ?? (() => {}), () => performance.now());
     this.#directory = directory;
     this.#address = options.address;
@@ -249,13 +260,25 @@ class Node implements RunningNode {
     this.#turn();
     clearInterval(this.#timer);
     this.#directory.stopWaiting();
-    await this.hangUp();
+    await this.#hangUp();
     await this.#diskIdle();
     await this.#close();
   }
 
+  /** What it began is ended; no turn was taken. */
+  async giveUp(): Promise<void> {
+    this.#state = 'closed';
+    this.#stopClock();
+    await this.#hangUp();
+  }
+
+  #stopClock(): void {
+    clearInterval(this.#timer);
+    clearTimeout(this.#measuring);
+  }
+
   /** Ends all connections, and listens no more. */
-  async hangUp(): Promise<void> {
+  async #hangUp(): Promise<void> {
     await this.#gateway.close();
     this.#links.close();
   }
@@ -342,7 +365,7 @@ class Node implements RunningNode {
   #onTimer(): void {
     if (!this.#filesAreWhole()) return;
     this.#updateDials();
-    this.#options.ownProcess?.tick(this.#replica.isUnhurried, performance.now());
+    this.#ownProcess?.tick(this.#replica.isUnhurried, performance.now());
     this.#scheduleTurn(this.#ticksDue > 0);
     this.#ticksDue = Math.min(this.#ticksDue + 1, ticksDueMax);
   }
@@ -524,8 +547,7 @@ class Node implements RunningNode {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#log('error', 'the node ends', { reason: error instanceof Error ? error.message : String(error) });
-    clearInterval(this.#timer);
-    clearTimeout(this.#measuring);
+    this.#stopClock();
     this.#links.close();
     const ended = Promise.allSettled([this.#gateway.close(), this.#directory.abandon()]);
     // A disk that failed may not answer any more: whoever waits for the end learns of it all the same.

@@ -13,7 +13,7 @@ export const clusterFileName = 'kv.json';
 export interface ClusterSettings {
   /** A leader unheard for this long is replaced, milliseconds. */
   readonly electionTimeoutMs?: number;
-  /** How long a command waits for its answer, milliseconds. */
+  /** How long a command waits for its answer, milliseconds. Of no account to a node: it is the command that reads it in the cluster file. */
   readonly requestTimeoutMs?: number;
   /** Most bytes that log and state of a node may take; without it, what its file system has. */
   readonly quotaBytes?: number;

@@ -1,3 +1,4 @@
+import { isMap } from 'node:util/types';
 import { membersMax } from '../wire/limits.ts';
 import { canonicalAddress, isLoopback, memberAddress, parseAddress } from './address.ts';
 import { type ClusterSettings, checkClusterName, checkSetting, settingLimits } from './cluster-file.ts';
@@ -15,13 +16,12 @@ export interface CheckedNodeOptions {
   readonly tls?: unknown;
   readonly settings?: ClusterSettings;
   readonly standsBy?: boolean;
-  readonly ownProcess?: unknown;
   readonly log?: unknown;
 }
 
 const optionNames: readonly (keyof CheckedNodeOptions)[] = [
   ...(['nodeId', 'dataDirectory', 'clusterName', 'nodes', 'address', 'insecure'] as const),
-  ...(['tls', 'settings', 'standsBy', 'log', 'ownProcess'] as const),
+  ...(['tls', 'settings', 'standsBy', 'log'] as const),
 ];
 
 /** Throws an {@link InputError} that names the first option that is wrong, and what would be right. */
@@ -63,8 +63,9 @@ function checkKinds(options: CheckedNodeOptions): void {
 }
 
 function checkNodes(nodes: ReadonlyMap<number, string>): void {
-  if (!(nodes instanceof Map) || nodes.size === 0) {
-    const what = nodes instanceof Map ? 'names no node' : 'is no Map';
+  // One of another realm, as of a plugin's host, is as good.
+  if (!isMap(nodes) || nodes.size === 0) {
+    const what = isMap(nodes) ? 'names no node' : 'is no Map';
     throw new InputError(
       `nodes ${what}: give new Map([[1, '127.0.0.1:7001'], …]), the members of the first configuration`,
     );

@@ -65,7 +65,10 @@ export interface DataDirectory {
    * under way takes no more time than it needs.
    */
   stopWaiting(): void;
-  /** Throws a `DamagedError` if the state's file was cut while it is in use: what LMDB reads there next would end the process by a signal. */
+  /**
+   * Throws a `DamagedError` if the log's file or the state's was removed or cut while it is in use: what is written there is lost, and what LMDB
+   * reads there next would end the process by a signal.
+   */
   checkFiles(): void;
   /**
    * The directory is an older copy of what this node voted with, as another node says: it is refused from now on. If the disk
@@ -145,7 +148,7 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
       room.stopWaiting();
       stores.stateStore.hurryCheckpoint();
     },
-    checkFiles: () => stores.stateStore.checkFile(),
+    checkFiles: () => checkOpenFiles(stores),
     markOlderCopy: (reason) => markOlderCopy(path, reason),
     abandon: async () => {
       room.stopWaiting();
@@ -158,8 +161,10 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
     close: async () => {
       room.stopWaiting();
       try {
-        await closeStores(stores);
+        await closeWhole(stores);
         await markClosed(path, stateFile, stores.logStore.records);
+      } catch (error) {
+        throw refusal(path, error);
       } finally {
         lock.release();
       }
@@ -208,6 +213,20 @@ async function openStores(
 /** True for a log that begins with data of another cluster, without a word of which. */
 function lacksOrigin({ identity, configuration, sequence }: FileLogStore): boolean {
   return identity.origin === undefined && configuration === undefined && sequence.trimmedIndex > 0;
+}
+
+function checkOpenFiles({ logStore, stateStore }: Stores): void {
+  logStore.checkFile();
+  stateStore.checkFile();
+}
+
+/** Closes both, and rejects if what was written is not in the directory any more. */
+async function closeWhole(stores: Stores): Promise<void> {
+  try {
+    checkOpenFiles(stores);
+  } finally {
+    await closeStores(stores);
+  }
 }
 
 /** Closes both, also if the first fails. */
@@ -294,6 +313,12 @@ function missingDirectories(path: string): string[] {
   return missing;
 }
 
+/** lmdb gives the system's errors as their numbers, and its own as negative ones. */
+function isOfSystem(error: Error): boolean {
+  if (!('code' in error)) return false;
+  return 'syscall' in error || (typeof error.code === 'number' && error.code > 0);
+}
+
 /** Calls that change nothing: what fails in one of them is a read. */
 const readingCalls: ReadonlySet<string> = new Set(['read', 'open', 'stat', 'fstat', 'scandir']);
 
@@ -309,8 +334,9 @@ export function refusal(path: string, error: unknown): unknown {
     const message = `data directory ${path} is on a full disk (${messageOf(error)}): make room on it, then start again`;
     return new DataDirectoryError('notWritable', message, error);
   }
-  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error;
-  const failure = diskFailure(pathOf(error) ?? path, readingCalls.has(String(error.syscall)) ? 'read' : 'write', error);
+  if (!(error instanceof Error) || !isOfSystem(error)) return error;
+  const isRead = 'syscall' in error && readingCalls.has(String(error.syscall));
+  const failure = diskFailure(pathOf(error) ?? path, isRead ? 'read' : 'write', error);
   if (failure !== error) return failure;
   return new DataDirectoryError(
     'notWritable',

@@ -232,6 +232,17 @@ export class FileLogStore implements LogStore {
   }
 
   /** Waits for a flush under way, then closes. What was never flushed is lost, except a lone change of the decided index. */
+  /** Throws a {@link DamagedError} if the file that is written to was removed or cut while it is in use. */
+  checkFile(): void {
+    this.#assertUsable();
+    try {
+      this.#wal.checkPresent();
+    } catch (error) {
+      this.#failure ??= error as Error;
+      throw error;
+    }
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

@@ -133,10 +133,11 @@ export class LmdbEnvironment {
     this.#descriptor = onDisk(this.file, 'read', () => openSync(this.file, 'r'));
   }
 
-  /** Throws a {@link DamagedError} if the file was cut: a read of what is gone would end the process by a signal. */
-  checkSize(): void {
+  /** Throws a {@link DamagedError} if the file was removed, or was cut: a read of what is gone would end the process by a signal. */
+  checkFile(): void {
     if (this.#descriptor === undefined) return;
-    const { size } = fstatSync(this.#descriptor);
+    const { nlink, size } = fstatSync(this.#descriptor);
+    if (nlink === 0) throw new DamagedError(this.file, 'its folder', 'it was removed while it is in use');
     if (size < this.#fileBytes) {
       this.#isCut = true;
       throw new DamagedError(

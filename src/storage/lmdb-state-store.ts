@@ -175,11 +175,11 @@ export class LmdbStateStore implements StateStore {
     return this.#install?.backlogBytes ?? 0;
   }
 
-  /** Throws a {@link DamagedError} if the file was cut while it is in use; nothing may be read after that. Takes some microseconds. */
+  /** Throws a {@link DamagedError} if the file was removed or cut while it is in use; nothing may be read after that. Takes some microseconds. */
   checkFile(): void {
     this.#assertUsable();
     try {
-      this.#environment.checkSize();
+      this.#environment.checkFile();
     } catch (error) {
       this.#failure ??= error as Error;
       throw error;

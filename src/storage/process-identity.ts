@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { threadId } from 'node:worker_threads';
 
 /**
- * A process, told from every other that had or will have its pid: by when it started, and in which boot of the machine.
+ * A thread of a process, told from every other that had or will have its pid: by when it started, and in which boot of the machine.
  * Where there is no /proc, `startTicks` and `boot` are `0` and the pid alone must do.
  */
 export interface ProcessIdentity {
@@ -10,11 +11,27 @@ export interface ProcessIdentity {
   readonly startTicks: number;
   /** The first 8 digits of the boot's id. */
   readonly boot: string;
+  /** The number of the namespace that `pid` is of, such as a container's; `0`: not known. It is not given again as long as that is there. */
+  readonly namespace: string;
+  /** Node's number of the thread; 0 is the first one. */
+  readonly thread: number;
 }
 
 /** The process that this is. */
 export function thisProcess(): ProcessIdentity {
-  return { pid: process.pid, startTicks: readStat(process.pid)?.startTicks ?? 0, boot: readBoot() };
+  const startTicks = readStat(process.pid)?.startTicks ?? 0;
+  return { pid: process.pid, startTicks, boot: readBoot(), namespace: readNamespace(), thread: threadId };
+}
+
+/** True if both are of one process. */
+export function isSameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
+  return a.pid === b.pid && a.startTicks === b.startTicks && a.boot === b.boot && a.namespace === b.namespace;
+}
+
+/** False: it may live in a container of its own, on this machine, of which `self` sees nothing in /proc. */
+export function seesProcessOf(self: ProcessIdentity, other: ProcessIdentity): boolean {
+  if (self.boot !== other.boot || self.namespace === '0' || other.namespace === '0') return true;
+  return self.namespace === other.namespace;
 }
 
 /** True if `identity` is a process that can still write: also one that was killed and has not ended entirely. */
@@ -27,6 +44,16 @@ export function isAlive(identity: ProcessIdentity): boolean {
   if (stat.startTicks !== identity.startTicks) return false;
   // A zombie's files are closed once its last other thread has ended; until then a write may be under way.
   return !stat.hasEnded || threadCount(identity.pid) > 1;
+}
+
+/** Such as `4026531836`. */
+function readNamespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
+  } catch (error) {
+    if (isAbsent(error)) return '0';
+    throw error;
+  }
 }
 
 function readBoot(): string {

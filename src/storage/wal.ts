@@ -1,8 +1,8 @@
-import { closeSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { assert } from '../base/assert.ts';
 import type { DiskRoom } from './disk-room.ts';
-import { DiskFailedError, onDisk } from './storage-error.ts';
+import { DamagedError, DiskFailedError, onDisk } from './storage-error.ts';
 import {
   createSegment,
   listUnfinished,
@@ -272,6 +272,19 @@ export class Wal {
   /** The file of a segment, to be named in errors. */
   fileOf(segment: number): string {
     return segmentFile(this.#directory, segment);
+  }
+
+  /** Throws a {@link DamagedError} if the present segment's file was removed or cut while it is in use. Takes some microseconds. */
+  checkPresent(): void {
+    const { segment, bytes } = this.#present;
+    const { nlink, size } = fstatSync(this.#file);
+    if (nlink === 0) throw new DamagedError(this.fileOf(segment), 'its folder', 'it was removed while it is in use');
+    if (size >= bytes) return;
+    throw new DamagedError(
+      this.fileOf(segment),
+      `offset ${size}`,
+      `it was cut there, while in use, from ${bytes} bytes`,
+    );
   }
 
   /** Waits for what is under way beside writes, then closes. */

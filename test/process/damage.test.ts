@@ -211,6 +211,24 @@ describe('damage that is met while a node runs ends it with a line that says wha
   }, 90_000);
 });
 
+test.each([
+  ['removed', (file: string) => rmSync(file), 'its folder: it was removed while it is in use'],
+  ['cut', (file: string) => truncateSync(file, 100_000), 'offset 100000: it was cut there, while in use'],
+] as const)(
+  'a log that is %s under a running node ends it',
+  async (_, harm, said) => {
+    cluster = await ProcessCluster.create([1, 2, 3]);
+    await cluster.start(1, 2, 3);
+    expect(await cluster.kv('put', 'key', 'value', '--timeout', '20s')).toMatchObject({ code: 0 });
+    const folder = join(cluster.dataDirectory(3), 'log');
+    const [file = ''] = readdirSync(folder).sort();
+    harm(join(folder, file));
+    expectRemedy(await cluster.ended(3), 3, `${join(folder, file)} is damaged at ${said}`);
+    expect(await cluster.kv('get', 'key')).toMatchObject({ stdout: 'value\n' });
+  },
+  60_000,
+);
+
 describe('a data directory that was rolled back to an older copy', () => {
   /** It may end before it has said that it listens. */
   async function expectRolledBack(id: number, reason: RegExp): Promise<void> {

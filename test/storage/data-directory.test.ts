@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -15,6 +16,12 @@ import type { DataDirectoryError } from '../../src/storage/data-directory-error.
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { BundledChild } from './bundled-child.ts';
 import { Scratch } from './scratch.ts';
+
+/** Why no process can be put into a container of its own. */
+const noNamespaces =
+  spawnSync('unshare', ['--pid', '--fork', '--mount-proc', 'true']).status === 0
+    ? undefined
+    : 'needs root, and unshare';
 
 let scratch: Scratch;
 let path: string;
@@ -257,6 +264,45 @@ describe('the lock', () => {
     await make();
     expect(readdirSync(path).filter((name) => name.startsWith('lock-'))).toEqual([]);
   });
+
+  it('is kept by a thread as long as it runs', async () => {
+    const threads = await BundledChild.of('lock-thread');
+    try {
+      mkdirSync(path);
+      const child = threads.start([path]);
+      await child.ended;
+      expect(child.lines[0]).toBe('thread: open, abandoned: false');
+      expect(child.lines[1]).toMatch(
+        /^beside it: inUse: .* by process \d+, which is this one: stop the node that has it/,
+      );
+      expect(child.lines[2]).toBe('behind it: open, abandoned: true');
+    } finally {
+      threads.remove();
+    }
+  }, 20_000);
+
+  it.runIf(noNamespaces === undefined)(
+    `is kept by a process in a container of its own${noNamespaces ? ` (${noNamespaces})` : ''}`,
+    async () => {
+      const inContainer = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
+      const holder = writer.start([path, 'hold'], inContainer);
+      await holder.line('open');
+      // Asked from outside, and from another container.
+      const refused = await refusalOf({ path, nodeId: 1 });
+      expect(refused.code).toBe('inUse');
+      expect(refused.message).toMatch(/in use by process \d+ of another container: stop that process/);
+      const other = writer.start([path, 'hold'], inContainer);
+      expect(await other.line('open', 'inUse')).toMatch(/^inUse/);
+      holder.kill();
+      await holder.ended;
+      const next = writer.start([path, 'hold'], inContainer);
+      expect(await next.line('open', 'inUse')).toBe('open');
+      next.kill();
+      await next.ended;
+      await make();
+    },
+    30_000,
+  );
 
   it('goes to one of several that start together over a dead holder', async () => {
     const dead = writer.start([path, 'hold']);
