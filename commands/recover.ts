@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import { aboveFlag } from '../src/cli/above-flag.ts';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { CommandError } from '../src/cli/exit-codes.ts';
 import { nextSteps, planFirstMember } from '../src/cli/next-steps.ts';
@@ -33,6 +34,7 @@ export default class Recover extends BaseCommand {
   static override flags = {
     out: Flags.string({ required: true, helpValue: 'DIR', description: 'data directory to make' }),
     id: Flags.string({ helpValue: 'N', description: 'which node it is for; else the one with the most' }),
+    above: aboveFlag,
     yes: Flags.boolean({ description: 'do not ask' }),
     force: Flags.boolean({
       description:
@@ -69,6 +71,7 @@ export default class Recover extends BaseCommand {
         ...member,
         clusterName: cluster.name,
         clusterId,
+        above: flags.above,
       });
       if (flags.json) {
         const { certainIndex, endIndex } = salvage;

@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import { aboveFlag } from '../../src/cli/above-flag.ts';
 import { backupJson, size } from '../../src/cli/backup-report.ts';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { fileProblem, refuseStandardInput } from '../../src/cli/file-problem.ts';
@@ -33,6 +34,7 @@ export default class BackupRestore extends BaseCommand {
       description:
         'how often a cluster was made of backups of that cluster before, so that no revision of those comes again',
     }),
+    above: aboveFlag,
     json: Flags.boolean({ description: 'write the result, or {"error": …}, to standard output as JSON' }),
   };
 
@@ -42,7 +44,7 @@ export default class BackupRestore extends BaseCommand {
     const cluster = this.findCluster(flags);
     const member = planFirstMember(parseNodeId(flags.id, '--id'), flags.data, cluster, process.cwd());
     const { restoreBackup } = await import('../../src/backup/restore.ts');
-    const plan = { ...member, file: args.file, clusterName: cluster.name, again: flags.again };
+    const plan = { ...member, file: args.file, clusterName: cluster.name, again: flags.again, above: flags.above };
     const live = new LiveLine();
     const { backup, origin } = await restoreBackup(plan, (read, all) => live.show(`${size(read)} of ${size(all)}`))
       .catch((error: unknown) => {

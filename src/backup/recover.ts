@@ -15,6 +15,8 @@ export interface RecoveryTarget {
   readonly nodeId: number;
   readonly clusterName: string;
   readonly clusterId: string;
+  /** A revision above which those of the new cluster are to begin; 0: those of the old one are enough. */
+  readonly above: number;
 }
 
 export interface Recovered {
@@ -36,12 +38,12 @@ const pageBytes = 1024 * 1024;
 export async function recoverInto(salvage: Salvage, target: RecoveryTarget): Promise<Recovered> {
   const { machine, openReconfiguration } = applySalvage(salvage);
   const { endIndex } = salvage;
-  const { clusterId, clusterName, nodeId, directory } = target;
+  const { clusterId, clusterName, nodeId, directory, above } = target;
   const { digest, pairs } = digestOf(machine, clusterId, endIndex);
   const origin: Origin = {
     kind: 'recovered',
     clusterId,
-    index: firstIndexAfter(endIndex),
+    index: firstIndexAfter(Math.max(endIndex, above)),
     fingerprint: fingerprintOf(digest),
     madeAt: new Date().toISOString(),
   };

@@ -12,6 +12,8 @@ export interface RestorePlan {
   readonly clusterName: string;
   /** How often a cluster was made of this backup before: its revisions are not given again. */
   readonly again: number;
+  /** A revision above which those of the new cluster are to begin; 0: those in the backup are enough. */
+  readonly above: number;
 }
 
 export interface Restored {
@@ -25,14 +27,14 @@ export interface Restored {
  * Rejects with a BackupFileError or a DataDirectoryError; a directory that was begun and not finished is refused by every node.
  */
 export async function restoreBackup(plan: RestorePlan, onProgress: ReadProgress): Promise<Restored> {
-  const { file, directory, nodeId, clusterName, again } = plan;
+  const { file, directory, nodeId, clusterName, again, above } = plan;
   refuseUsed(directory);
   const backup = await verifyBackup(file);
   const { clusterId, madeAt, sha256, index } = backup;
   const origin: Origin = {
     kind: 'restored',
     clusterId,
-    index: firstIndexAfter(index, again),
+    index: firstIndexAfter(Math.max(index, above), again),
     fingerprint: fingerprintOf(sha256),
     madeAt,
   };

@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { KvClient, LockOptions } from '../client/client.ts';
 import { KvError } from '../client/errors.ts';
 import { type KeptKey, lossMargin } from '../client/kept-key.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { CommandError } from './exit-codes.ts';
 import { printMessage } from './output.ts';
+import { ProcessTree } from './process-tree.ts';
 import { hasTerminal } from './stop-signals.ts';
 
 /** A program and its arguments. */
@@ -17,6 +19,7 @@ export interface Lock extends LockOptions {
   readonly ttlMs: number;
 }
 
+const pollMs = 50;
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Waits for the lock, runs the command, and lets go. Gives the exit code of the command, as shells do where a signal ended it. */
@@ -60,11 +63,10 @@ async function acquire(client: KvClient, name: string, options: LockOptions): Pr
 async function runHolding(held: KeptKey, { name, ttlMs }: Lock, [program, ...words]: Command): Promise<number> {
   const env = { ...process.env, KV_LOCK_NAME: name, KV_LOCK_REVISION: `${held.revision}` };
   const child = spawn(program, words, { stdio: 'inherit', env });
-  let killing: NodeJS.Timeout | undefined;
+  let killing: Promise<void> | undefined;
   // From then on another may hold it.
   const onLost = () => {
-    child.kill('SIGTERM');
-    killing = setTimeout(() => child.kill('SIGKILL'), ttlMs * lossMargin);
+    killing = stopAll(child, ttlMs * lossMargin);
   };
   // It may have been lost before the command began.
   if (held.lost.aborted) onLost();
@@ -75,12 +77,37 @@ async function runHolding(held: KeptKey, { name, ttlMs }: Lock, [program, ...wor
   for (const signal of forwarded) process.on(signal, forward);
   try {
     const code = await ended(child, program);
+    await killing;
     if (held.lost.aborted) throw lostError(name, held.lost.reason);
     return code;
   } finally {
-    clearTimeout(killing);
+    held.lost.removeEventListener('abort', onLost);
     for (const signal of forwarded) process.off(signal, forward);
   }
+}
+
+/** The command, and all that it has started: it is a script, as like as not. Resolves when none of that runs, or `patienceMs` after all that was killed. */
+async function stopAll(child: ChildProcess, patienceMs: number): Promise<void> {
+  if (child.pid === undefined) return;
+  const tree = new ProcessTree(child.pid);
+  signalAll(child, tree, 'SIGTERM');
+  if (await hasEnded(child, tree, patienceMs)) return;
+  signalAll(child, tree, 'SIGKILL');
+  await hasEnded(child, tree, patienceMs);
+}
+
+/** The tree knows them all before the first is told: whose parent has gone then is found no more. */
+function signalAll(child: ChildProcess, tree: ProcessTree, signal: NodeJS.Signals): void {
+  if (!tree.signal(signal)) child.kill(signal);
+}
+
+async function hasEnded(child: ChildProcess, tree: ProcessTree, withinMs: number): Promise<boolean> {
+  const deadlineMs = performance.now() + withinMs;
+  while (tree.isRunning || (child.exitCode === null && child.signalCode === null)) {
+    if (performance.now() >= deadlineMs) return false;
+    await delay(pollMs);
+  }
+  return true;
 }
 
 /** The exit code. Only a command that could not be started has none: one that must not be signalled, since it runs as somebody else, goes on. */

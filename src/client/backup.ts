@@ -51,8 +51,11 @@ export class KvBackup {
    */
   async *pages(): AsyncGenerator<readonly WirePair[]> {
     let next = this.#page(undefined);
+    let before: Uint8Array | undefined;
     for (;;) {
       const { pairs, last: after, done } = await next;
+      this.#checkOrder(before, pairs);
+      before = pairs.at(-1)?.key ?? before;
       const isLast = done || after === undefined;
       if (!isLast) {
         next = this.#page(after);
@@ -79,6 +82,18 @@ export class KvBackup {
     }
     this.#sweeper.close();
     await this.#requests.close();
+  }
+
+  /** A node whose state is damaged may give keys twice, and lack others: nobody could restore that. */
+  #checkOrder(before: Uint8Array | undefined, pairs: readonly WirePair[]): void {
+    let last = before;
+    for (const { key } of pairs) {
+      if (last !== undefined && Buffer.compare(last, key) >= 0) {
+        const message = `node ${this.nodeId} gave keys out of order: its state is damaged; see kv verify, and ask another node`;
+        throw new KvError('internal', message, 'notApplied');
+      }
+      last = key;
+    }
   }
 
   #page(after: Uint8Array | undefined): Promise<Answer & { readonly type: 'backupPairs' }> {

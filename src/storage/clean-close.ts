@@ -12,7 +12,7 @@ import { DamagedError, diskFailure, isFullDisk } from './storage-error.ts';
  * It also holds how many records of the log there were, whose end is else taken for where the last write was torn.
  */
 
-const fileName = 'closed';
+export const closedName = 'closed';
 const wholeBody = /^(state \d+ bytes crc32 [0-9a-f]{8}\n)(?:log (\d+) records\n)?$/;
 const chunkBytes = 1024 * 1024;
 
@@ -26,7 +26,7 @@ export type CloseVerdict = 'asClosed' | 'changed' | 'unknown';
 export async function markClosed(directory: string, file: string, logRecords: number): Promise<void> {
   const text = `state ${await fingerprint(file)}\nlog ${logRecords} records\n`;
   try {
-    writeFileDurably(directory, fileName, sealText(text));
+    writeFileDurably(directory, closedName, sealText(text));
   } catch (error) {
     if (!isFullDisk(error)) throw error;
   }
@@ -48,7 +48,7 @@ export function checkLogEnd(directory: string, logDirectory: string, records: nu
 }
 
 function readNote(directory: string): { readonly state: string; readonly logRecords: number | undefined } | undefined {
-  const note = join(directory, fileName);
+  const note = join(directory, closedName);
   if (!existsSync(note)) return undefined;
   const { body, isIntact } = openSealedText(readFileSync(note, 'latin1'));
   const match = wholeBody.exec(body);
@@ -58,7 +58,7 @@ function readNote(directory: string): { readonly state: string; readonly logReco
 
 /** To be called before the file is opened. */
 export function markOpened(directory: string): void {
-  rmSync(join(directory, fileName), { force: true });
+  rmSync(join(directory, closedName), { force: true });
   syncDirectory(directory);
 }
 

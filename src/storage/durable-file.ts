@@ -7,7 +7,7 @@ import { onDisk } from './storage-error.ts';
  * {@link import('./storage-error.ts').DiskFailedError} if the device fails, as `syncDirectory` does.
  */
 export function writeFileDurably(directory: string, name: string, text: string): void {
-  const temporary = join(directory, `${name}.new`);
+  const temporary = join(directory, nameWhileWritten(name));
   try {
     onDisk(temporary, 'write', () => writeWhole(temporary, Buffer.from(text)));
   } catch (error) {
@@ -16,6 +16,11 @@ export function writeFileDurably(directory: string, name: string, text: string):
   }
   onDisk(temporary, 'write', () => renameSync(temporary, join(directory, name)));
   syncDirectory(directory);
+}
+
+/** What a file is called that is not whole yet, and is to replace that of this name. */
+export function nameWhileWritten(name: string): string {
+  return `${name}.new`;
 }
 
 /** A disk that is full takes a part of what it is given, and says so only the next time. */

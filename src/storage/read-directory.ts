@@ -8,9 +8,10 @@ import { bottomBallot } from '../omnipaxos/ballot.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
 import { assertReadable } from './access.ts';
 import type { BlockIndex } from './block-index.ts';
+import { checkLogEnd, closedName, closeVerdict } from './clean-close.ts';
 import { refusal } from './data-directory.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
-import { lockDirectory } from './directory-lock.ts';
+import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { DiskRoom } from './disk-room.ts';
 import { FileLog } from './file-log.ts';
 import { assertDataDirectory, type DirectoryIdentity, readOwnIdentity } from './identity-file.ts';
@@ -55,7 +56,7 @@ export async function readDataDirectory(path: string): Promise<DirectoryReading>
     assertDataDirectory(full);
     const lock = await lockDirectory(full, 'keep');
     try {
-      return await readLocked(full, () => lock.release());
+      return await readLocked(full, lock);
     } catch (error) {
       lock.release();
       throw error;
@@ -65,11 +66,12 @@ export async function readDataDirectory(path: string): Promise<DirectoryReading>
   }
 }
 
-async function readLocked(path: string, release: () => void): Promise<DirectoryReading> {
+async function readLocked(path: string, lock: DirectoryLock): Promise<DirectoryReading> {
   refuseUnfinishedSeed(path);
   const identity = readOwnIdentity(path);
   const recovered = recoverLog(join(path, 'log'));
   if (recovered === undefined) throw damaged(join(path, 'log'), 'it has no segment of the log');
+  await assertAsClosed(path, recovered.number - 1, lock);
   const { head, owner, blocks } = recovered;
   const state = await readState(join(path, 'state'), head.trimmedIndex);
   const wal = new Wal(join(path, 'log'), recovered, 0, new DiskRoom(path));
@@ -89,10 +91,27 @@ async function readLocked(path: string, release: () => void): Promise<DirectoryR
         await wal.close();
         await state.close();
       } finally {
-        release();
+        lock.release();
       }
     },
   };
+}
+
+/**
+ * Who takes what is left of a directory for all that its node had loses what is not there any more without knowing. If nothing better is there,
+ * the note of how it was closed can be taken away.
+ */
+async function assertAsClosed(path: string, logRecords: number, lock: DirectoryLock): Promise<void> {
+  const remedy = `; if no better directory is left, remove ${join(path, closedName)}, and what is still there is taken`;
+  try {
+    checkLogEnd(path, join(path, 'log'), logRecords);
+  } catch (error) {
+    if (!(error instanceof DamagedError)) throw error;
+    throw new DataDirectoryError('damaged', error.message + remedy, error);
+  }
+  const stateFile = join(path, 'state', dataFileName);
+  if (lock.wasAbandoned || !existsSync(stateFile) || (await closeVerdict(path, stateFile)) !== 'changed') return;
+  throw damaged(stateFile, `it changed since it was closed: size or checksum do not fit${remedy}`);
 }
 
 /** Of a log that its node would begin anew behind the state. */

@@ -14,7 +14,7 @@ import { beginCreation, finishCreation, removeIdentity } from './identity-file.t
 import { dataFileName } from './lmdb-environment.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
 import { writeOrigin } from './origin-file.ts';
-import { seedingName } from './seeding-mark.ts';
+import { isUnfinishedSeed, seedingName } from './seeding-mark.ts';
 
 /** A data directory to be made with data in it. */
 export interface Seed {
@@ -59,7 +59,7 @@ export async function seedDataDirectory(seed: Seed): Promise<void> {
 export function refuseUsed(path: string): void {
   if (!existsSync(path)) return;
   if (!statSync(path).isDirectory()) throw notEmpty(path, 'is a file');
-  if (existsSync(join(path, seedingName))) return;
+  if (isUnfinishedSeed(path)) return;
   if (readdirSync(path).length > 0) throw notEmpty(path, 'is not empty');
 }
 

@@ -376,6 +376,10 @@ describe('recovery of a lost majority', () => {
     expect(endIndex).toBeLessThan(all.at(-1)?.revision as number);
     expect(endIndex).toBeGreaterThanOrEqual(certainIndex);
     expect(firstRevision).toBeGreaterThan((all.at(-1)?.revision as number) + 2 ** 40);
+    const again = ['--out', `${recovered}-again`, '--above', String(firstRevision), '--yes', '--json'];
+    expect(JSON.parse((await cluster.kv('recover', survivor, ...again)).stdout).firstRevision).toBe(
+      firstRevision + 2 * 2 ** 40,
+    );
 
     // The new cluster: the recovered node, and two that begin empty. First with an old member in the place of one.
     const old = cluster.dataDirectory(1);

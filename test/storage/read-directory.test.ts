@@ -1,3 +1,5 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { encodeMembers } from '../../src/cluster/stop-sign.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
@@ -45,6 +47,24 @@ it('a directory is read with the configuration of its log', async () => {
   const reading = await readDataDirectory(await make(2));
   expect(reading.configuration).toMatchObject({ configurationId: 1, startIndex: 0 });
   expect(reading.head).toMatchObject({ endIndex: 3, decidedIndex: 1, acceptedRound: ballot });
+  await reading.close();
+});
+
+it('one whose log has lost its end since it was closed is told as damaged, and read once nothing says how it was closed', async () => {
+  const path = await make(2);
+  const file = join(path, 'log', '00000000000000000001.wal');
+  const bytes = readFileSync(file);
+  const end = bytes.findLastIndex((byte) => byte !== 0);
+  writeFileSync(file, bytes.fill(0, end - 200));
+  await expect(readDataDirectory(path)).rejects.toMatchObject({
+    ...{
+      code: 'damaged',
+      message: expect.stringMatching(/it had \d+ records when it was closed: .*; if no better directory/),
+    },
+  });
+  rmSync(join(path, 'closed'));
+  const reading = await readDataDirectory(path);
+  expect(reading.head.endIndex).toBeLessThanOrEqual(3);
   await reading.close();
 });
 

@@ -109,6 +109,14 @@ describe('a data directory that is made with data', () => {
     await close();
   });
 
+  it('is refused by every node also where it was cut off before it had its mark', async () => {
+    mkdirSync(path);
+    writeFileSync(join(path, 'seeding.new'), '');
+    await expect(openDataDirectory({ path, ...owner })).rejects.toMatchObject({ code: 'unfinished' });
+    await seed();
+    expect(await verifyDirectory(path)).toMatchObject({ isSound: true, keys: 1000 });
+  });
+
   it('is refused if it does not say any more where it is from, or not as it was written', async () => {
     await seed();
     const file = join(path, 'origin');
