@@ -48,17 +48,17 @@ export interface NodeOptions {
   /** "host:port" to listen on. */
   readonly address: string;
   /** Allows an address that other machines can reach without `tls`: whoever reaches it may read and write everything. */
-  readonly insecure?: boolean;
+  readonly insecure?: boolean | undefined;
   /**
    * All connections, of nodes and clients, are encrypted with TLS 1.3, and only those who show a certificate of an authority in `ca` are let in.
    * The certificate has to be for the host in the address by which others reach this node. All nodes have it, or none.
    */
   readonly tls?: TlsIdentity | undefined;
-  readonly settings?: ClusterSettings;
+  readonly settings?: ClusterSettings | undefined;
   /** A new directory stands by until `kv member rebuild` gives it the node's vote, instead of forming a cluster. */
-  readonly standsBy?: boolean;
+  readonly standsBy?: boolean | undefined;
   /** Takes what an operator would want to know. It must not throw: that ends the node, or the process. */
-  readonly log?: Log;
+  readonly log?: Log | undefined;
 }
 
 /** A node that runs in this process. */
@@ -72,6 +72,8 @@ export interface RunningNode {
   renewTls(tls: TlsIdentity): void;
   /** Answers what it can, makes everything durable, and closes. */
   stop(): Promise<void>;
+  /** As {@link stop}: for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Milliseconds between ticks: the resolution of all the replica's timing. */
@@ -250,6 +252,10 @@ class Node implements RunningNode {
       this.#stopInOrder().then(this.#resolveClosed, this.#rejectClosed);
     }
     return this.closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
   }
 
   /** Never resolves if the node fails on the way: `closed` has rejected then. */

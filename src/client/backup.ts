@@ -84,6 +84,11 @@ export class KvBackup {
     await this.#requests.close();
   }
 
+  /** As {@link close}: for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /** A node whose state is damaged may give keys twice, and lack others: nobody could restore that. */
   #checkOrder(before: Uint8Array | undefined, pairs: readonly WirePair[]): void {
     let last = before;

@@ -68,22 +68,22 @@ export interface KvClientOptions {
   /** "host:port" of some nodes, tried in this order. The client learns of the others from them. */
   readonly endpoints: readonly string[];
   /** The name of the cluster that is meant: nodes of another one at these endpoints will not do. Without it, any will. */
-  readonly clusterName?: string;
+  readonly clusterName?: string | undefined;
   /** Encrypts, with TLS 1.3: for nodes that were given the same. Without it, nothing that goes over the network is encrypted. */
-  readonly tls?: TlsIdentity;
+  readonly tls?: TlsIdentity | undefined;
   /** How long a call may take unless it says otherwise, milliseconds: 1 to 3,600,000; 5,000 by default. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Most writes without an answer: 1 to 4,096; 1,024 by default. */
-  readonly outstandingWritesMax?: number;
+  readonly outstandingWritesMax?: number | undefined;
   /** Most writes that wait beyond those: 65,536 by default. */
-  readonly queuedWritesMax?: number;
+  readonly queuedWritesMax?: number | undefined;
 }
 
 export interface CallOptions {
   /** How long this call may take, milliseconds. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Aborted, it ends the call with the error `aborted`, within some 20 ms. A write that is on its way may be applied all the same: see `outcome`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface WriteOptions extends CallOptions {
@@ -100,33 +100,33 @@ export interface PutOptions extends WriteOptions {
    * The key goes once it was not renewed for so long, milliseconds: 1,000 to 366 days. It never goes sooner; a change of leaders may let it stay
    * for this time once more. See {@link KvClient.renew}. Another put of the key ends that, or says how long anew. Error `busy` where 10,000 keys expire already.
    */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
 }
 
 export interface KeepOptions extends WriteOptions {
   /** How long the key stays without a sign of this process, milliseconds: 1,000 or more; 15,000 by default. It is renewed each third of that. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
 }
 
 export interface LockOptions {
   /** After so long without a sign of its holder a lock is the next one's, milliseconds: 1,000 or more; 15,000 by default. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
   /** How long to wait for it, milliseconds; without it, as long as it takes. */
-  readonly waitMs?: number;
+  readonly waitMs?: number | undefined;
   /** What to tell those who look, below `lock/NAME/`: who this is. */
-  readonly value?: Bytes;
+  readonly value?: Bytes | undefined;
   /** Aborted, it ends the waiting with the error `aborted`. It does not end the lock. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ReadOptions extends CallOptions {
   /** `linearizable` (the default) sees every write acknowledged before; `local` is what the node has, maybe stale: own writes may be missing, too. */
-  readonly consistency?: Consistency;
+  readonly consistency?: Consistency | undefined;
 }
 
 export interface FillOptions extends CallOptions {
   /** Only if this is the present configuration; error `reconfiguring` if there is a later one. */
-  readonly ifConfigurationId?: number;
+  readonly ifConfigurationId?: number | undefined;
 }
 
 export interface ReconfigureOptions extends FillOptions {
@@ -134,21 +134,21 @@ export interface ReconfigureOptions extends FillOptions {
    * How long newcomers may take to get all data before the change is proposed, milliseconds; error `timeout` if that is not enough,
    * with nothing changed. 0: it is proposed at once, and they get it as members. Default ten minutes.
    */
-  readonly fillTimeoutMs?: number;
+  readonly fillTimeoutMs?: number | undefined;
 }
 
 export interface ListOptions extends ReadOptions {
   /** Most pairs, at most 100,000. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Only keys behind this one, in byte order: the last of the page before. */
-  readonly after?: Bytes;
+  readonly after?: Bytes | undefined;
 }
 
 export interface WatchOptions {
   /** How long the cluster may be out of reach before the watch ends with an error, milliseconds; a minute by default. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Aborted, it ends the watch with the error `aborted`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** When a call ends without an answer. */
@@ -183,6 +183,9 @@ export class KvClient {
   readonly #writes: Writes;
   readonly #sweeper: Sweeper;
   readonly #openBackups = new Set<KvBackup>();
+  /** Those that ask one node each for its status. */
+  readonly #probes = new Set<Requests>();
+  #isClosed = false;
 
   private constructor(options: KvClientOptions) {
     this.#timeoutMs = checkedTimeoutMs(options.timeoutMs ?? timeoutMsDefault);
@@ -263,6 +266,7 @@ export class KvClient {
    * leads (with `{ ifRevision: 0 }`: error `conflict` while somebody else does).
    */
   async keep(key: Bytes, value: Bytes, options?: KeepOptions): Promise<KeptKey> {
+    if (options !== undefined && options !== null) checkCallOptions(options, putNames);
     const { ttlMs = keepTtlMsDefault, ...others } = options ?? {};
     const putMs = performance.now();
     const { revision } = await this.put(key, value, { ...others, ttlMs });
@@ -458,12 +462,15 @@ export class KvClient {
   async statusOf(endpoint: string, options?: CallOptions): Promise<NodeStatus> {
     const limits = this.#limitsOf(options);
     const endpoints = this.#only(endpoint);
+    if (this.#isClosed) throw new KvError('closed', 'the client is closed', 'notApplied');
     const wake = () => sweeper.wake();
     const requests = new Requests({ endpoints, connectTimeoutMs: limits.timeoutMs * 0.8, isPinned: true, wake });
     const sweeper = new Sweeper([requests]);
+    this.#probes.add(requests);
     try {
       return await ask(requests, { type: 'status' }, traits.localRead, limits, statusIn);
     } finally {
+      this.#probes.delete(requests);
       sweeper.close();
       await requests.close();
     }
@@ -486,7 +493,7 @@ export class KvClient {
         return await this.statusOf(address, signal === undefined ? timeout : { ...timeout, signal });
       } catch (error) {
         // A node that does not answer is part of the picture.
-        if (error instanceof KvError && error.code !== 'aborted') return undefined;
+        if (error instanceof KvError && error.code !== 'aborted' && error.code !== 'closed') return undefined;
         throw error;
       }
     });
@@ -494,9 +501,16 @@ export class KvClient {
 
   /** Fails every call that has no result with `closed`, and closes the connections, and the backups that are open. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#writes.close();
     this.#sweeper.close();
-    await Promise.all([this.#requests.close(), ...[...this.#openBackups].map((backup) => backup.close())]);
+    const others = [...this.#openBackups, ...this.#probes];
+    await Promise.all([this.#requests.close(), ...others.map((other) => other.close())]);
+  }
+
+  /** As {@link close}: for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #only(endpoint: string): Endpoints {

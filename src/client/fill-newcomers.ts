@@ -31,11 +31,11 @@ export interface Filling {
   /** Those who are to be the members. */
   readonly nodes: readonly TargetNode[];
   /** Only if this is the present configuration. */
-  readonly ifConfigurationId?: number;
+  readonly ifConfigurationId?: number | undefined;
   /** Of each step, milliseconds; undefined: the client's own. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Aborted, it ends the filling. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Until all newcomers have all data, milliseconds. */
   readonly fillTimeoutMs: number;
   /** Called each time the newcomers were asked, with the answers of those that did. */

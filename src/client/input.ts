@@ -1,4 +1,5 @@
 import type { SecureContext } from 'node:tls';
+import { isUint8Array } from 'node:util/types';
 import { memberAddress } from '../cluster/address.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { nodeIdMax } from '../cluster/node-list.ts';
@@ -145,13 +146,19 @@ export function checkedTimeoutMs(timeoutMs: number, what = 'timeoutMs'): number 
 }
 
 /** The signal among these options, if there is one. Throws `aborted` if that is what it is already. */
-export function signalIn({ signal }: { readonly signal?: AbortSignal }): AbortSignal | undefined {
+export function signalIn({ signal }: { readonly signal?: AbortSignal | undefined }): AbortSignal | undefined {
   if (signal === undefined) return undefined;
-  if (!(signal instanceof AbortSignal)) {
+  if (!isSignal(signal)) {
     throw notApplied('invalid', `signal is ${String(signal)}: give the signal of an AbortController`);
   }
   if (signal.aborted) throw abortedError(signal, 'notApplied');
   return signal;
+}
+
+/** True for what does what an AbortSignal does, whosever class it is of. */
+export function isSignal(value: unknown): value is AbortSignal {
+  if (typeof value !== 'object' || value === null) return false;
+  return 'aborted' in value && 'addEventListener' in value && typeof value.addEventListener === 'function';
 }
 
 /** The members of a next configuration, each once, ascending. */
@@ -193,7 +200,8 @@ function checkedNode(target: TargetNode): TargetNode {
 
 function bytesOf(bytes: Bytes, what: string): Uint8Array {
   if (typeof bytes === 'string') return encodedText(bytes, what);
-  if (bytes instanceof Uint8Array) return bytes;
+  // One of another realm, as of a plugin's host, is as good.
+  if (isUint8Array(bytes)) return bytes;
   throw notApplied('invalid', `the ${what} is ${kindOf(bytes)}: give a string or a Uint8Array`);
 }
 

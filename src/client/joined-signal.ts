@@ -1,3 +1,5 @@
+import { isSignal } from './input.ts';
+
 /**
  * A signal that is aborted once one of several is. Unlike that of `AbortSignal.any` nothing of it stays with them once it is released: they may
  * live as long as the process.
@@ -8,7 +10,7 @@ export class JoinedSignal {
 
   /** What is no signal is passed over. */
   constructor(signals: readonly unknown[]) {
-    this.#joined = signals.filter((signal) => signal instanceof AbortSignal);
+    this.#joined = signals.filter(isSignal);
     for (const signal of this.#joined) {
       if (signal.aborted) this.#controller.abort(signal.reason);
       else signal.addEventListener('abort', this.#onAbort);

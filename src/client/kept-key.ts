@@ -67,6 +67,11 @@ export class KeptKey {
     }
   }
 
+  /** As {@link release}: for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+
   #keptFrom(sentMs: number): number {
     return sentMs + this.#ttlMs * (1 - lossMargin);
   }

@@ -12,10 +12,10 @@ export interface CheckedNodeOptions {
   readonly clusterName: string;
   readonly nodes: ReadonlyMap<number, string>;
   readonly address: string;
-  readonly insecure?: boolean;
+  readonly insecure?: boolean | undefined;
   readonly tls?: unknown;
-  readonly settings?: ClusterSettings;
-  readonly standsBy?: boolean;
+  readonly settings?: ClusterSettings | undefined;
+  readonly standsBy?: boolean | undefined;
   readonly log?: unknown;
 }
 

@@ -2,7 +2,7 @@ import { assertNever } from '../base/assert.ts';
 import type { Ballot, NodeId } from './ballot.ts';
 import { bottomBallot, compareBallots } from './ballot.ts';
 import { Candidacy } from './candidacy.ts';
-import { checkWhole, nodesProblem } from './configuration.ts';
+import { checkOptions, checkPeers, checkWhole, nodesProblem } from './configuration.ts';
 import type { BallotMessage, BallotPayload, HeartbeatReply, HeartbeatRequest } from './messages.ts';
 import type { QuorumSizes } from './quorum.ts';
 import { majority, quorumProblem } from './quorum.ts';
@@ -18,7 +18,7 @@ export interface BallotLeaderElectionOptions {
   readonly configurationId: number;
   readonly pid: NodeId;
   readonly peers: readonly NodeId[];
-  /** Higher wins among equals; default 0. */
+  /** Higher wins among equals: a whole number; default 0. */
   readonly priority?: number;
   readonly quorum?: QuorumSizes;
   /** `tick()`s of one heartbeat round, which is the election timeout. Default 1. */
@@ -73,13 +73,19 @@ export class BallotLeaderElection {
 
   /** Throws a RangeError that names the first option that is wrong. */
   constructor(options: BallotLeaderElectionOptions) {
+    checkOptions(options);
     const { pid, peers, priority = 0, log } = options;
+    checkPeers(peers);
     const nodes = [pid, ...peers];
     this.#quorum = options.quorum ?? majority(nodes.length);
     const problem = nodesProblem(nodes) ?? quorumProblem(this.#quorum, nodes.length);
     if (problem) throw new RangeError(problem);
     checkWhole('configurationId', options.configurationId, 0);
     checkWhole('electionTimeoutTicks', options.electionTimeoutTicks ?? 1, 1);
+    checkWhole('priority', priority, Number.MIN_SAFE_INTEGER);
+    if (log !== undefined && typeof log.promise?.n !== 'number') {
+      throw new RangeError('log has no promise: give an OmniPaxos, or { promise, isLeaderInAcceptPhase }');
+    }
     this.#pid = pid;
     this.#peers = peers;
     this.#configurationId = options.configurationId;

@@ -42,7 +42,12 @@ export type ResolvedOptions<T> = Required<OmniPaxosOptions<T>>;
 
 /** Fills in defaults. Throws a RangeError that names what is wrong. */
 export function resolveOptions<T>(options: OmniPaxosOptions<T>): ResolvedOptions<T> {
-  const { pid, peers } = options;
+  checkOptions(options);
+  const { pid, peers, store } = options;
+  checkPeers(peers);
+  if (store !== undefined && !isStore(store)) {
+    throw new RangeError('store is none: it must have a sequence, a state, commit() and durableWrite()');
+  }
   const nodes = [pid, ...peers];
   const problem = nodesProblem(nodes);
   if (problem) throw new RangeError(problem);
@@ -55,7 +60,7 @@ export function resolveOptions<T>(options: OmniPaxosOptions<T>): ResolvedOptions
     pid,
     peers,
     quorum,
-    store: options.store ?? new MemoryStore<T>(),
+    store: store ?? new MemoryStore<T>(),
     startIndex: options.startIndex ?? 0,
     resendTicks: options.resendTicks ?? 5,
     sizeOf: options.sizeOf ?? (() => 1),
@@ -84,14 +89,36 @@ export function resolveOptions<T>(options: OmniPaxosOptions<T>): ResolvedOptions
 /** Throws a RangeError unless `value` is a whole number of at least `min`. */
 export function checkWhole(name: string, value: number, min: number): void {
   if (Number.isSafeInteger(value) && value >= min) return;
-  throw new RangeError(`${name} is ${value}, it must be a whole number of at least ${min}`);
+  throw new RangeError(`${name} is ${shown(value)}, it must be a whole number of at least ${min}`);
+}
+
+/** Throws a RangeError for options that are none. */
+export function checkOptions(options: object): void {
+  if (typeof options === 'object' && options !== null) return;
+  throw new RangeError(`the options are ${shown(options)}: give { configurationId, pid, peers }`);
+}
+
+/** Throws a RangeError unless it is a list. */
+export function checkPeers(peers: readonly NodeId[]): void {
+  if (!Array.isArray(peers))
+    throw new RangeError(`peers is ${shown(peers)}, it must be a list of the other members' ids`);
+}
+
+function isStore({ sequence, state, commit, durableWrite }: Store<unknown>): boolean {
+  const areThere = [sequence, state].every((part) => typeof part === 'object' && part !== null);
+  return areThere && typeof commit === 'function' && typeof durableWrite === 'function';
+}
+
+/** A text of digits would else look like the number that it is not. */
+function shown(value: unknown): string {
+  return typeof value === 'string' ? `'${value}', a text` : String(value);
 }
 
 /** Says what is wrong with a list of node ids, or `undefined`. */
 export function nodesProblem(nodes: readonly NodeId[]): string | undefined {
   if (nodes.length === 0) return 'a configuration needs at least one node';
   for (const node of nodes) {
-    if (!Number.isSafeInteger(node) || node < 1) return `node id ${node} is not a positive integer`;
+    if (!Number.isSafeInteger(node) || node < 1) return `node id ${shown(node)} is not a positive integer`;
   }
   if (new Set(nodes).size !== nodes.length) return `node ids ${nodes.join(', ')} are not distinct`;
   return undefined;

@@ -32,7 +32,10 @@ export class ProposalQueue<T> {
   /** False, and nothing kept, if the queue is full. */
   add(from: NodeId, entry: Entry<T>): boolean {
     if (this.#size >= this.#sizeMax) return false;
-    this.#size += entrySize(entry, this.#sizeOf);
+    const size = entrySize(entry, this.#sizeOf);
+    // Added to others it would turn every limit off.
+    if (!(size >= 0)) throw new RangeError(`sizeOf gave ${size} for an entry, it must give a number of at least 0`);
+    this.#size += size;
     if (isStopSign(entry)) this.#stopSigns++;
     const last = this.#chunks[this.#chunks.length - 1];
     if (last?.entries.length === 0) {
