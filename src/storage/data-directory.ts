@@ -27,7 +27,7 @@ import { originDamage, readOrigin } from './origin-file.ts';
 import { refuseUnfinishedSeed } from './seeding-mark.ts';
 import { planSpace, type SpaceMeasurement, type SpacePlan, SpaceWatch } from './space-watch.ts';
 import { checkState, StateCheckError, type StateProblem } from './state-check.ts';
-import { DamagedError, diskFailure, isFullDisk, messageOf, onDisk } from './storage-error.ts';
+import { DamagedError, DiskFailedError, diskFailure, isFullDisk, messageOf, onDisk } from './storage-error.ts';
 import { listSegments, readAt } from './wal-files.ts';
 
 /** The two first pages of LMDB's file, which it reads before anything else. */
@@ -164,7 +164,8 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
         await closeWhole(stores);
         await markClosed(path, stateFile, stores.logStore.records);
       } catch (error) {
-        throw refusal(path, error);
+        // Such as where the directory was renamed.
+        throw error instanceof DamagedError || error instanceof DiskFailedError ? error : refusal(path, error);
       } finally {
         lock.release();
       }
@@ -222,10 +223,18 @@ function checkOpenFiles({ logStore, stateStore }: Stores): void {
 
 /** Closes both, and rejects if what was written is not in the directory any more. */
 async function closeWhole(stores: Stores): Promise<void> {
+  const damage = damageOf(stores);
+  await closeStores(stores);
+  if (damage !== undefined) throw damage;
+}
+
+/** That a store failed before, as on a full disk, is told elsewhere. */
+function damageOf(stores: Stores): DamagedError | undefined {
   try {
     checkOpenFiles(stores);
-  } finally {
-    await closeStores(stores);
+    return undefined;
+  } catch (error) {
+    return error instanceof DamagedError ? error : undefined;
   }
 }
 
