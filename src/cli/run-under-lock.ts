@@ -67,6 +67,8 @@ async function runHolding(held: KeptKey, { name, ttlMs }: Lock, [program, ...wor
   // From then on another may hold it.
   const onLost = () => {
     killing = stopAll(child, ttlMs * lossMargin);
+    // It is looked at once the command has ended.
+    killing.catch(() => {});
   };
   // It may have been lost before the command began.
   if (held.lost.aborted) onLost();
@@ -98,7 +100,12 @@ async function stopAll(child: ChildProcess, patienceMs: number): Promise<void> {
 
 /** The tree knows them all before the first is told: whose parent has gone then is found no more. */
 function signalAll(child: ChildProcess, tree: ProcessTree, signal: NodeJS.Signals): void {
-  if (!tree.signal(signal)) child.kill(signal);
+  let isTold = false;
+  try {
+    isTold = tree.signal(signal);
+  } finally {
+    if (!isTold) child.kill(signal);
+  }
 }
 
 async function hasEnded(child: ChildProcess, tree: ProcessTree, withinMs: number): Promise<boolean> {

@@ -109,7 +109,8 @@ export class Connection {
   }
 
   #bytesAsked(): number {
-    let bytes = 0;
+    // Of calls that nobody waits for any more, too, as far as the kernel has not taken it.
+    let bytes = this.#socket.bufferedAmount;
     for (const { request } of this.sent.values()) if (request?.type === 'write') bytes += request.command.length;
     return bytes;
   }

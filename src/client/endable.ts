@@ -13,36 +13,50 @@ export function endable<T>(
 
 class Endable<T> implements AsyncGenerator<T, void, void> {
   readonly #ended = new AbortController();
-  readonly #joined: JoinedSignal;
-  readonly #inner: AsyncGenerator<T, void, void>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #begin: (signal: AbortSignal) => AsyncGenerator<T, void, void>;
+  /** From the first `next` on: one that is never begun leaves nothing with the caller's signal. */
+  #begun: { readonly joined: JoinedSignal; readonly inner: AsyncGenerator<T, void, void> } | undefined;
 
   constructor(signal: AbortSignal | undefined, begin: (signal: AbortSignal) => AsyncGenerator<T, void, void>) {
-    this.#joined = new JoinedSignal([this.#ended.signal, signal]);
-    this.#inner = begin(this.#joined.signal);
+    this.#signal = signal;
+    this.#begin = begin;
   }
 
   async next(): Promise<IteratorResult<T, void>> {
+    if (this.#ended.signal.aborted) return ended;
+    this.#begun ??= this.#start();
+    const { joined, inner } = this.#begun;
     try {
-      const result = await this.#inner.next();
-      if (result.done) this.#joined.release();
+      const result = await inner.next();
+      if (result.done) joined.release();
       return result;
     } catch (error) {
-      this.#joined.release();
+      joined.release();
       if (!this.#ended.signal.aborted) throw error;
-      return { done: true, value: undefined };
+      return ended;
     }
   }
 
   async return(): Promise<IteratorResult<T, void>> {
-    this.#ended.abort();
-    this.#joined.release();
-    return this.#inner.return();
+    this.#end();
+    return this.#begun?.inner.return() ?? ended;
   }
 
   async throw(error: unknown): Promise<IteratorResult<T, void>> {
+    this.#end();
+    if (this.#begun === undefined) throw error;
+    return this.#begun.inner.throw(error);
+  }
+
+  #start() {
+    const joined = new JoinedSignal([this.#ended.signal, this.#signal]);
+    return { joined, inner: this.#begin(joined.signal) };
+  }
+
+  #end(): void {
     this.#ended.abort();
-    this.#joined.release();
-    return this.#inner.throw(error);
+    this.#begun?.joined.release();
   }
 
   [Symbol.asyncIterator](): this {
@@ -53,3 +67,5 @@ class Endable<T> implements AsyncGenerator<T, void, void> {
     await this.return();
   }
 }
+
+const ended = { done: true, value: undefined } as const;

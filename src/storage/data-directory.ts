@@ -66,7 +66,7 @@ export interface DataDirectory {
    */
   stopWaiting(): void;
   /**
-   * Throws a `DamagedError` if the log's file or the state's was removed or cut while it is in use: what is written there is lost, and what LMDB
+   * Throws a {@link DataDirectoryError} if another process has taken the directory, and a `DamagedError` if the log's file or the state's was removed or cut while it is in use: what is written there is lost, and what LMDB
    * reads there next would end the process by a signal.
    */
   checkFiles(): void;
@@ -148,7 +148,10 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
       room.stopWaiting();
       stores.stateStore.hurryCheckpoint();
     },
-    checkFiles: () => checkOpenFiles(stores),
+    checkFiles: () => {
+      if (lock.isTaken) throw giveUp(path, stores);
+      checkOpenFiles(stores);
+    },
     markOlderCopy: (reason) => markOlderCopy(path, reason),
     abandon: async () => {
       room.stopWaiting();
@@ -214,6 +217,14 @@ async function openStores(
 /** True for a log that begins with data of another cluster, without a word of which. */
 function lacksOrigin({ identity, configuration, sequence }: FileLogStore): boolean {
   return identity.origin === undefined && configuration === undefined && sequence.trimmedIndex > 0;
+}
+
+/** Another process writes there now: nothing more may be written from here. */
+function giveUp(path: string, { logStore }: Stores): DataDirectoryError {
+  const message = `data directory ${path} was taken by another process, since this one stood still: it goes on there alone`;
+  const error = new DataDirectoryError('inUse', message);
+  logStore.giveUp(error);
+  return error;
 }
 
 function checkOpenFiles({ logStore, stateStore }: Stores): void {

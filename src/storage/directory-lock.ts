@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataDirectoryError } from './data-directory-error.ts';
@@ -28,6 +28,8 @@ const lookMs = 250;
 export interface DirectoryLock {
   /** Who had it last did not give it back: it was killed, or the machine stopped. */
   readonly wasAbandoned: boolean;
+  /** True once another has taken it: this process, or thread, stood still for so long that it seemed dead. */
+  readonly isTaken: boolean;
   /** Gives it back; `movedTo`: the directory has that name now. */
   release(movedTo?: string): void;
 }
@@ -45,8 +47,8 @@ interface Others {
  * asked: after a crash in a container of its own, or of a thread, it takes three.
  * `deadNames`: whether files that the dead left are removed; who only looks keeps them, and may do so on a file system that
  * is mounted for reading only.
- * It holds between all processes of a machine: not across machines that share the directory, nor for a process that stands still in a
- * container of its own.
+ * It holds between all processes of a machine: not across machines that share the directory. One in a container of its own that stands still
+ * for three seconds loses it to another that asks meanwhile, see `isTaken`.
  */
 export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' = 'remove'): Promise<DirectoryLock> {
   const self = thisProcess();
@@ -55,12 +57,29 @@ export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' =
   for (;;) {
     const isMade = createNew(own, deadNames === 'keep');
     if (isMade === false) throw inUse(path, self, self);
-    const { living: seen, unseen, dead } = others(path, self);
-    const living = seen ?? (isMade && (await oneThatAnswers(path, self)));
-    if (living === undefined) {
-      const gone = [...dead, ...unseen];
-      // Nobody can write there either, nor be asked.
-      if (isMade === undefined) return { wasAbandoned: gone.length > 0, release: () => {} };
+    if (isMade === undefined) return lookedAt(path, self);
+    const found = await tryToHold(path, self, deadNames);
+    if (found === undefined) continue;
+    if ('release' in found) return found;
+    if (performance.now() > deadline) throw inUse(path, found, self);
+    // Of several that start together the oldest comes back first, so that one of them gets it.
+    await delay(isOlder(self, found) ? pollMs / 5 : pollMs);
+  }
+}
+
+/** With a file of its own: the lock, or who has it, or wants it as well; that file is gone then. Undefined: it is gone, and nobody is known who has the lock. */
+async function tryToHold(
+  path: string,
+  self: ProcessIdentity,
+  deadNames: 'remove' | 'keep',
+): Promise<DirectoryLock | ProcessIdentity | undefined> {
+  const own = join(path, nameOf(self));
+  try {
+    const { living: seen, dead } = others(path, self);
+    const { living = seen, silent } = seen ? { silent: [] } : await askUnseen(path, self);
+    // Without it this process stood still for so long that another took it for dead.
+    if (living === undefined && existsSync(own)) {
+      const gone = [...dead, ...silent];
       if (deadNames === 'remove') {
         for (const name of gone) rmSync(join(path, name), { force: true });
         syncDirectory(path);
@@ -68,17 +87,35 @@ export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' =
       return held(path, self, gone.length > 0);
     }
     rmSync(own, { force: true });
-    if (performance.now() > deadline) throw inUse(path, living, self);
-    // Of several that start together the oldest comes back first, so that one of them gets it.
-    await delay(isOlder(self, living) ? pollMs / 5 : pollMs);
+    return living;
+  } catch (error) {
+    rmSync(own, { force: true });
+    throw error;
   }
+}
+
+/** Where nothing can be written from here, nobody can be asked: another may write there all the same, through a mount of its own. */
+function lookedAt(path: string, self: ProcessIdentity): DirectoryLock {
+  const { living, unseen, dead } = others(path, self);
+  if (living !== undefined) throw inUse(path, living, self);
+  const [name] = unseen;
+  if (name === undefined) return { wasAbandoned: dead.length > 0, isTaken: false, release: () => {} };
+  const { pid } = parseName(name) as ProcessIdentity;
+  throw new DataDirectoryError(
+    'inUse',
+    `data directory ${path} may be in use by process ${pid} of another container, which cannot be asked through a file system that is mounted for reading only: ` +
+      `give one that can be written to, or, if no such process runs, remove ${name} there`,
+  );
 }
 
 function held(path: string, self: ProcessIdentity, wasAbandoned: boolean): DirectoryLock {
   const name = nameOf(self);
+  let isTaken = false;
   const looking = setInterval(() => {
     try {
-      if (hasOthers(path, self)) touch(join(path, name));
+      const names = lockNamesIn(path);
+      isTaken ||= !names.includes(name);
+      if (!isTaken && names.length > 1) touch(join(path, name));
     } catch {
       // The directory was renamed, too many files are open, or the disk takes nothing: it is tried again soon, and a node that cannot write there ends by that.
     }
@@ -86,6 +123,9 @@ function held(path: string, self: ProcessIdentity, wasAbandoned: boolean): Direc
   looking.unref();
   return {
     wasAbandoned,
+    get isTaken() {
+      return isTaken;
+    },
     release: (movedTo = path) => {
       clearInterval(looking);
       rmSync(join(movedTo, name), { force: true });
@@ -94,8 +134,14 @@ function held(path: string, self: ProcessIdentity, wasAbandoned: boolean): Direc
   };
 }
 
-/** One of those that cannot be seen, if it answers; those who come meanwhile are asked, too. Of two that ask each other the older one answers. */
-async function oneThatAnswers(path: string, self: ProcessIdentity): Promise<ProcessIdentity | undefined> {
+/**
+ * Asks those that cannot be seen, and those who come meanwhile: one that answers, or who was silent for all of its time. Of two that ask each other the
+ * older one answers.
+ */
+async function askUnseen(
+  path: string,
+  self: ProcessIdentity,
+): Promise<{ readonly living?: ProcessIdentity; readonly silent: readonly string[] }> {
   const own = join(path, nameOf(self));
   const asked = new Map<string, { readonly touchedMs: number; readonly untilMs: number }>();
   for (;;) {
@@ -103,13 +149,15 @@ async function oneThatAnswers(path: string, self: ProcessIdentity): Promise<Proc
     const nowMs = performance.now();
     for (const name of unseen) {
       const touchedMs = touchedAt(join(path, name));
+      // It has just gone by itself.
+      if (touchedMs === undefined) continue;
       const first = asked.get(name) ?? { touchedMs, untilMs: nowMs + answerMs };
       asked.set(name, first);
       const other = parseName(name) as ProcessIdentity;
-      if (touchedMs !== first.touchedMs) return other;
+      if (touchedMs !== first.touchedMs) return { living: other, silent: [] };
       if (isOlder(self, other)) touch(own);
     }
-    if (unseen.every((name) => nowMs >= (asked.get(name)?.untilMs ?? 0))) return undefined;
+    if (unseen.every((name) => nowMs >= (asked.get(name)?.untilMs ?? 0))) return { silent: unseen };
     await delay(pollMs);
   }
 }
@@ -128,8 +176,8 @@ function others(path: string, self: ProcessIdentity): Others {
   return { living, unseen, dead };
 }
 
-function hasOthers(path: string, self: ProcessIdentity): boolean {
-  return readdirSync(path).some((name) => lockName.test(name) && name !== nameOf(self));
+function lockNamesIn(path: string): string[] {
+  return readdirSync(path).filter((name) => lockName.test(name));
 }
 
 function touch(path: string): void {
@@ -137,8 +185,8 @@ function touch(path: string): void {
   utimesSync(path, now, now);
 }
 
-function touchedAt(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+function touchedAt(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs;
 }
 
 function nameOf({ pid, startTicks, boot, namespace, thread }: ProcessIdentity): string {
@@ -152,9 +200,10 @@ function parseName(name: string): ProcessIdentity | undefined {
   return { pid: Number(pid), startTicks: Number(startTicks), boot, namespace, thread: Number(thread) };
 }
 
+/** Of two that differ in anything one is, and both say which: the first processes of two containers may begin in one tick of the clock. */
 function isOlder(a: ProcessIdentity, b: ProcessIdentity): boolean {
   if (a.startTicks !== b.startTicks) return a.startTicks < b.startTicks;
-  return a.pid < b.pid || (a.pid === b.pid && a.thread < b.thread);
+  return nameOf(a) < nameOf(b);
 }
 
 /** Makes an empty file; false if it is there. Undefined, if `isReader`, where the file system is mounted for reading only. */

@@ -243,6 +243,11 @@ export class FileLogStore implements LogStore {
     }
   }
 
+  /** Writes nothing more, not even when it is closed. */
+  giveUp(error: Error): void {
+    this.#failure ??= error;
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

@@ -101,6 +101,8 @@ function signalProblem(pid: number): unknown {
   }
 }
 
+/** It is not there, or /proc is mounted so that only its owner sees it. */
 function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH');
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return ['ENOENT', 'ESRCH', 'EPERM', 'EACCES'].includes(code);
 }

@@ -155,6 +155,10 @@ describe('a watch of a key', () => {
     cluster.change('k', '1');
     expect(await watch.next()).toEqual({ value: undefined, done: true });
     expect(getEventListeners(signal, 'abort')).toEqual([]);
+    const never = client.watch('k', { signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    expect(await never.return()).toEqual({ value: undefined, done: true });
+    expect(await never.next()).toEqual({ value: undefined, done: true });
   });
 
   it('bears a refusal that passes', async () => {

@@ -304,6 +304,29 @@ describe('the lock', () => {
     30_000,
   );
 
+  it.runIf(noNamespaces === undefined)(
+    'goes to one of several that start together in containers',
+    async () => {
+      const inContainer = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
+      const starters = [1, 2, 3].map(() => writer.start([path, 'hold'], inContainer));
+      const answers = await Promise.all(starters.map((starter) => starter.line('open', 'inUse')));
+      for (const starter of starters) starter.kill();
+      await Promise.all(starters.map(({ ended }) => ended));
+      expect(answers.filter((answer) => answer === 'open')).toHaveLength(1);
+    },
+    30_000,
+  );
+
+  it('is lost by who stood still, and who is told so writes nothing more', async () => {
+    const directory = await openDataDirectory({ path, nodeId: 1 });
+    const [own] = readdirSync(path).filter((name) => name.startsWith('lock-'));
+    // As another does that asked in vain.
+    rmSync(join(path, own as string));
+    await vi.waitFor(() => expect(() => directory.checkFiles()).toThrow('was taken by another process'));
+    expect(() => directory.logStore.commit()).toThrow('was taken by another process');
+    await directory.abandon();
+  });
+
   it('goes to one of several that start together over a dead holder', async () => {
     const dead = writer.start([path, 'hold']);
     await dead.line('open');
