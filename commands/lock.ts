@@ -12,7 +12,7 @@ export default class Lock extends ClientCommand {
   static override summary = 'Run a command while holding a lock.';
   static override description =
     'One process holds the lock of a NAME at a time; those who wait get it in the order in which they came. It goes when the command ends, or --ttl after its ' +
-    'holder has died or lost the cluster. A command that still runs then has got SIGTERM a sixth of that time before, and SIGKILL at its end, and the exit code is 1; ' +
+    'holder has died or lost the cluster. A command that still runs then, and all that it has started, has got SIGTERM a sixth of that time before, and SIGKILL at its end, and the exit code is 1; ' +
     'else it is that of the command. A process that hangs ' +
     'may take itself for the holder when it no longer is: KV_LOCK_REVISION, which only grows, lets what the command writes to refuse it.';
   static override examples = [

@@ -35,8 +35,8 @@ const rangeEntries = 2 ** 40;
 const rangesMax = 2 ** 52 / rangeEntries;
 
 /**
- * The first index of a cluster whose data is that of `index`, or of which another was made that came as far as that. `again`: how often a cluster was made of this same data before, each
- * of which gets a range of its own. Throws a RangeError when there are no indexes left.
+ * The first index of a cluster whose data is that of `index`, or of which another was made that came as far as that. `again`: how often a
+ * cluster was made of this same data before, each of which gets a range of its own. Throws a RangeError when there are no indexes left.
  */
 export function firstIndexAfter(index: number, again = 0): number {
   const range = Math.floor(index / rangeEntries) + 2 + again;

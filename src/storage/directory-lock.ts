@@ -114,7 +114,7 @@ function held(path: string, self: ProcessIdentity, wasAbandoned: boolean): Direc
   const looking = setInterval(() => {
     try {
       const names = lockNamesIn(path);
-      isTaken ||= !names.includes(name);
+      isTaken ||= !names.includes(name) && !existsSync(join(path, name));
       if (!isTaken && names.length > 1) touch(join(path, name));
     } catch {
       // The directory was renamed, too many files are open, or the disk takes nothing: it is tried again soon, and a node that cannot write there ends by that.

@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { isSea } from 'node:sea';
+import type { Readable } from 'node:stream';
 import { clearReaders, dataFileName } from './lmdb-environment.ts';
 import { findLmdb } from './lmdb-path.ts';
 
@@ -181,57 +182,74 @@ function runCheck(path: string, { readMsMax, onProgress }: StateCheckOptions): P
     throw new StateCheckError('this program is not run by a node of its own');
   }
   const args = ['-e', program, findLmdb(), String(readMsMax ?? Number.MAX_SAFE_INTEGER), path];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: {} });
-  const problems: StateProblem[] = [];
-  let contents: Omit<StateContents, 'problems'> = {
-    appliedIndex: undefined,
-    keys: 0,
-    sessions: 0,
-    bytes: 0,
-    isWhole: false,
-  };
-  let hasBegun = false;
-  let isEnded = false;
-  let isSilent = false;
-  let stderr = '';
-  const giveUp = () => {
-    isSilent = true;
-    child.kill('SIGKILL');
-  };
-  let timer = setTimeout(giveUp, silenceMsMax);
-  child.stderr.on('data', (text) => {
-    stderr = `${stderr}${text}`.slice(-10_000);
-  });
-  createInterface({ input: child.stdout }).on('line', (text) => {
-    clearTimeout(timer);
-    timer = setTimeout(giveUp, silenceMsMax);
-    hasBegun ||= text === beginLine;
+  return new CheckRun(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: {} }), onProgress)
+    .contents;
+}
+
+/** What the program says, up to its end, whatever that is. */
+class CheckRun {
+  readonly contents: Promise<StateContents>;
+  readonly #child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly #onProgress: ((records: number) => void) | undefined;
+  readonly #problems: StateProblem[] = [];
+  #found = { appliedIndex: undefined, keys: 0, sessions: 0, bytes: 0, isWhole: false } as Omit<
+    StateContents,
+    'problems'
+  >;
+  #hasBegun = false;
+  #hasEnded = false;
+  #isSilent = false;
+  #stderr = '';
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(child: ChildProcessByStdio<null, Readable, Readable>, onProgress?: (records: number) => void) {
+    this.#child = child;
+    this.#onProgress = onProgress;
+    this.#wait();
+    child.stderr.on('data', (text) => {
+      this.#stderr = `${this.#stderr}${text}`.slice(-10_000);
+    });
+    createInterface({ input: child.stdout }).on('line', (text) => this.#onLine(text));
+    this.contents = new Promise((settle, reject) => {
+      child.once('error', (error) => {
+        clearTimeout(this.#timer);
+        reject(new StateCheckError(error.message));
+      });
+      child.once('close', (code, signal) => {
+        clearTimeout(this.#timer);
+        const end = endOf(code, signal, this.#isSilent, this.#stderr);
+        if (this.#hasBegun) settle(this.#contentsAt(end));
+        else reject(new StateCheckError(`${process.execPath} ran no check (${end})`));
+      });
+    });
+  }
+
+  #wait(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#isSilent = true;
+      this.#child.kill('SIGKILL');
+    }, silenceMsMax);
+  }
+
+  #onLine(text: string): void {
+    this.#wait();
+    this.#hasBegun ||= text === beginLine;
     // Whatever that is, it is not our program.
-    if (!hasBegun) return void child.kill('SIGKILL');
+    if (!this.#hasBegun) return void this.#child.kill('SIGKILL');
     const { type, ...rest } = JSON.parse(text) as Line;
-    if (type === 'progress') onProgress?.((rest as { records: number }).records);
-    else if (type === 'problem') problems.push(rest as StateProblem);
+    if (type === 'progress') this.#onProgress?.((rest as { records: number }).records);
+    else if (type === 'problem') this.#problems.push(rest as StateProblem);
     else if (type === 'end') {
-      contents = { ...contents, ...(rest as typeof contents) };
-      isEnded = true;
+      this.#found = { ...this.#found, ...(rest as Omit<StateContents, 'problems'>) };
+      this.#hasEnded = true;
     }
-  });
-  return new Promise((settle, reject) => {
-    child.once('error', (error) => {
-      clearTimeout(timer);
-      reject(new StateCheckError(error.message));
-    });
-    child.once('close', (code, signal) => {
-      clearTimeout(timer);
-      if (!hasBegun) {
-        return reject(
-          new StateCheckError(`${process.execPath} ran no check (${endOf(code, signal, isSilent, stderr)})`),
-        );
-      }
-      if (!isEnded) problems.push({ where: 'its pages', problem: endOf(code, signal, isSilent, stderr) });
-      settle({ ...contents, problems });
-    });
-  });
+  }
+
+  #contentsAt(end: string): StateContents {
+    if (!this.#hasEnded) this.#problems.push({ where: 'its pages', problem: end });
+    return { ...this.#found, problems: this.#problems };
+  }
 }
 
 function endOf(code: number | null, signal: string | null, isSilent: boolean, stderr: string): string {

@@ -14,8 +14,15 @@ async function startCluster(count: number): Promise<FakeCluster> {
   return cluster;
 }
 
-async function wayTo({ address }: FakeNode, limits?: Parameters<typeof Way.to>[1]): Promise<Way> {
-  const way = await Way.to(address, limits);
+/** A node that tells of no others: who is given it has no way but that one. */
+async function startAlone(): Promise<FakeNode> {
+  const node = (await startCluster(1)).node(1);
+  node.status = { members: [] };
+  return node;
+}
+
+async function wayToOne(limits?: Parameters<typeof Way.to>[1]): Promise<Way> {
+  const way = await Way.to((await startAlone()).address, limits);
   cleanups.push(() => way.close());
   return way;
 }
@@ -42,9 +49,7 @@ it('a client that is given one node, and whose calls are quick, learns of the ot
 });
 
 it('a client whose one node is silent, and shows that it lives, stays with it', async () => {
-  const cluster = await startCluster(1);
-  const [node] = cluster.nodes as [FakeNode];
-  node.status = { members: [] };
+  const node = await startAlone();
   node.script = ({ type }) => (type === 'get' ? 'ignore' : 'serve');
   const client = await clientOf(node.address, 6000);
   await expect(client.get('k')).rejects.toMatchObject({ code: 'timeout' });
@@ -52,10 +57,7 @@ it('a client whose one node is silent, and shows that it lives, stays with it', 
 });
 
 it('a way that is broken without a word is given up, and what was on it sent again over a new connection', async () => {
-  const cluster = await startCluster(1);
-  const [node] = cluster.nodes as [FakeNode];
-  node.status = { members: [] };
-  const way = await wayTo(node);
+  const way = await wayToOne();
   const client = await clientOf(way.address, 10_000);
   await client.put('k', '1');
   way.break();
@@ -67,10 +69,7 @@ it('a way that is broken without a word is given up, and what was on it sent aga
 }, 20_000);
 
 it('calls with too little time for that find the new connection in the end', async () => {
-  const cluster = await startCluster(1);
-  const [node] = cluster.nodes as [FakeNode];
-  node.status = { members: [] };
-  const way = await wayTo(node);
+  const way = await wayToOne();
   const client = await clientOf(way.address, 500);
   await client.put('k', '1');
   way.break();
@@ -82,10 +81,7 @@ it('calls with too little time for that find the new connection in the end', asy
 }, 20_000);
 
 it('a way that is so slow that a large value takes it for seconds is not given up', async () => {
-  const cluster = await startCluster(1);
-  const [node] = cluster.nodes as [FakeNode];
-  node.status = { members: [] };
-  const way = await wayTo(node, { bytesPerMs: 170 });
+  const way = await wayToOne({ bytesPerMs: 170 });
   const client = await clientOf(way.address, 30_000);
   await client.put('k', '');
   await client.put('k', new Uint8Array(1024 * 1024));
@@ -93,10 +89,7 @@ it('a way that is so slow that a large value takes it for seconds is not given u
 }, 30_000);
 
 it('a way that takes longer than a second is connected over all the same', async () => {
-  const cluster = await startCluster(1);
-  const [node] = cluster.nodes as [FakeNode];
-  node.status = { members: [] };
-  const way = await wayTo(node, { delayMs: 600 });
+  const way = await wayToOne({ delayMs: 600 });
   const client = await clientOf(way.address, 10_000);
   await client.put('k', 'v');
 }, 30_000);
