@@ -90,4 +90,4 @@ it('whatever nodes do, and whoever leads, each put is settled in time, and what 
   await client.close();
   await expect.poll(() => cluster.nodes.map(({ openConnections }) => openConnections)).toEqual([0, 0, 0]);
   await cluster.stop();
-}, 20_000);
+});

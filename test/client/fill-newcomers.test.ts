@@ -63,7 +63,7 @@ test('one that is reached no more for a while is told of once, and again when th
   const onSilent = ({ id }: NewcomerFilling) => silences.push(id);
   await fillNewcomers(client, { nodes, fillTimeoutMs: 60_000, onSilent });
   expect(silences).toEqual([4, 4]);
-}, 30_000);
+});
 
 describe('room', () => {
   test('one that is full with what it took is not filled, however much it has', async () => {

@@ -191,7 +191,7 @@ describe('a leader', () => {
     // Once each time that somebody says who leads would be six.
     expect(waits).toBeGreaterThan(0);
     expect(waits).toBeLessThan(6);
-  }, 20_000);
+  });
 
   it('whose address is none does no harm', async () => {
     const { cluster, client, second } = await start();

@@ -66,7 +66,7 @@ it('a way that is broken without a word is given up, and what was on it sent aga
   expect(performance.now() - begunMs).toBeLessThan(6000);
   expect(way.connectionCount).toBe(2);
   expect(Buffer.from((await client.get('k'))?.value ?? []).toString()).toBe('3');
-}, 20_000);
+});
 
 it('calls with too little time for that find the new connection in the end', async () => {
   const way = await wayToOne();
@@ -78,7 +78,7 @@ it('calls with too little time for that find the new connection in the end', asy
     .poll(() => client.get('k').then(Boolean, () => void failures++), { timeout: 8000, interval: 1 })
     .toBe(true);
   expect(failures).toBeGreaterThan(0);
-}, 20_000);
+});
 
 it('a way that is so slow that a large value takes it for seconds is not given up', async () => {
   const way = await wayToOne({ bytesPerMs: 170 });
@@ -86,13 +86,13 @@ it('a way that is so slow that a large value takes it for seconds is not given u
   await client.put('k', '');
   await client.put('k', new Uint8Array(1024 * 1024));
   expect(way.connectionCount).toBe(1);
-}, 30_000);
+});
 
 it('a way that takes longer than a second is connected over all the same', async () => {
   const way = await wayToOne({ delayMs: 600 });
   const client = await clientOf(way.address, 10_000);
   await client.put('k', 'v');
-}, 30_000);
+});
 
 it('a first write that reaches nobody says why', async () => {
   const cluster = await startCluster(2);

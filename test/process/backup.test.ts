@@ -279,7 +279,7 @@ describe('a backup', () => {
     expect(await restore()).toMatchObject({ code: 2, stderr: expect.stringContaining('is not empty') });
     const stranger = await cluster.kv('backup', 'restore', file, '--id', '9', '--data', `${data}9`);
     expect(stranger).toMatchObject({ code: 2, stderr: expect.stringContaining('node 9 is not in') });
-  }, 60_000);
+  });
 });
 
 test('a save that ends early leaves no file: its node is lost, or it is told to stop', async () => {
@@ -306,7 +306,7 @@ test('a save that ends early leaves no file: its node is lost, or it is told to 
   child.kill('SIGTERM');
   expect(await exited).toBe(143);
   expect(readdirSync(cluster.directory).filter((name) => name.startsWith('stopped'))).toEqual([]);
-}, 60_000);
+});
 
 test('a client that is closed lets its open backups go, so that others may be opened', async () => {
   const cluster = await newCluster();
@@ -320,7 +320,7 @@ test('a client that is closed lets its open backups go, so that others may be op
     await expect(backup.pages().next()).rejects.toMatchObject({ code: 'closed' });
     await backup.close();
   }
-}, 60_000);
+});
 
 describe('recovery of a lost majority', () => {
   test('keeps all that the survivor has; an old member that returns is refused and told why', async () => {
@@ -434,5 +434,5 @@ describe('recovery of a lost majority', () => {
       stdout: expect.stringContaining('recovered 3 keys'),
       stderr: expect.stringContaining(`not usable: ${both[0]}`),
     });
-  }, 60_000);
+  });
 });

@@ -176,4 +176,4 @@ test('the only founder of a cluster that has grown does not begin another one on
   expect(members.filter(({ member }) => member).map(({ id }) => id)).toEqual([1, 2, 3]);
   const local = ['--consistency', 'local', '--endpoints', cluster.address(1)];
   expect(await cluster.kv('get', 'k', ...local)).toMatchObject({ code: 0, stdout: 'v\n' });
-}, 60_000);
+});

@@ -53,7 +53,7 @@ test('kv put --if-absent takes a key once, whoever asks', async () => {
   expect((await kv('get', 'leader')).stdout).toBe(`${['a', 'b', 'c', 'd'][winner]}\n`);
   expect((await kv('delete', 'leader', '--if-revision', `${revision + 1}`)).code).toBe(4);
   expect((await kv('delete', 'leader', '--if-revision', `${revision}`)).code).toBe(0);
-}, 60_000);
+});
 
 /** Adds one, again and again, to what it reads. How often that was applied, and how often nobody knows. */
 async function countUp(endpoints: readonly string[], at: number, load: { conflicts: number }) {

@@ -194,7 +194,7 @@ describe('damage that is met while a node runs ends it with a line that says wha
     expect(await rebuild(3)).toMatchObject({ code: 0 });
     await whole(1, 2, 3);
     expect(await localValue(3, 'marked')).toBe(`marked ${filler}\n`);
-  }, 90_000);
+  });
 
   test('a state that is cut under a running node ends it, but not by a signal', async () => {
     const file = await clusterWithState();
@@ -208,7 +208,7 @@ describe('damage that is met while a node runs ends it with a line that says wha
     );
     expect(await cluster.kv('get', 'marked')).toMatchObject({ stdout: `marked ${filler}\n` });
     expectRemedy(await startAgain(3), 3, `${file} is damaged`);
-  }, 90_000);
+  });
 });
 
 test.each([
@@ -265,7 +265,7 @@ describe('a data directory that was rolled back to an older copy', () => {
     expect(await rebuild(3)).toMatchObject({ code: 0 });
     await whole(1, 2, 3);
     expect(await localValue(3, 'k')).toMatch(/^[23]\n$/);
-  }, 90_000);
+  });
 
   test('taken of it while it ran, as a snapshot of its machine: those to whom it voted since remember', async () => {
     cluster = await ProcessCluster.create([1, 2, 3]);
@@ -286,7 +286,7 @@ describe('a data directory that was rolled back to an older copy', () => {
       /node \d says: (its log ends at \d+, it had accepted up to \d+|it has forgotten a promise)/,
     );
     expect(await cluster.kv('put', 'k', '5')).toMatchObject({ code: 0 });
-  }, 60_000);
+  });
 });
 
 describe('a rebuild is refused', () => {
@@ -367,7 +367,7 @@ describe('a data directory keeps its identity', () => {
     }
     expect(await cluster.kv('verify', directory)).toMatchObject({ code: 2 });
     expect(bytesOf(directory)).toEqual(newer);
-  }, 60_000);
+  });
 });
 
 async function timed(run: () => Promise<unknown>): Promise<number> {

@@ -57,7 +57,7 @@ describe('kv put --ttl', () => {
     expect(await nodes.kv('renew', 'service/a', `${revision}`, '--json')).toMatchObject({
       ...{ code: 4, stdout: expect.stringContaining('"revision":0') },
     });
-  }, 60_000);
+  });
 
   test('says what is wrong with its words', async () => {
     const nodes = await startThree();
@@ -69,7 +69,7 @@ describe('kv put --ttl', () => {
       code: 2,
       stderr: expect.stringContaining('REVISION is "x"'),
     });
-  }, 60_000);
+  });
 
   test('keys that expire are in no backup, and in no cluster that is made of what is left of another', async () => {
     const nodes = await startThree();
@@ -89,7 +89,7 @@ describe('kv put --ttl', () => {
       const { stdout } = await nodes.kv('verify', directory, '--json');
       expect(JSON.parse(stdout)).toMatchObject({ keys: 3, isSound: true });
     }
-  }, 60_000);
+  });
 });
 
 describe('kv lock', () => {
@@ -105,7 +105,7 @@ describe('kv lock', () => {
     const given = readFileSync(numbers, 'utf8').trim().split('\n').map(Number);
     expect(given).toEqual([...new Set(given)].sort((a, b) => a - b));
     expect((await nodes.kv('list', 'lock/')).stdout).toBe('');
-  }, 60_000);
+  });
 
   test('whose holder is killed goes to the next after its time, and not to those who do not wait for it', async () => {
     const nodes = await startThree();
@@ -121,7 +121,7 @@ describe('kv lock', () => {
     holder.child.kill('SIGKILL');
     await appears(join(nodes.directory, 'next'));
     expect((await next.ended).code).toBe(0);
-  }, 60_000);
+  });
 
   test('runs just what it was given, whatever words come twice', async () => {
     const nodes = await startThree();
@@ -134,7 +134,7 @@ describe('kv lock', () => {
     // A key of somebody's own below the lock's is none of a contender.
     await nodes.kv('put', 'lock/echo/note', 'hi');
     expect((await run('echo', 'a')).stdout).toBe('a\n');
-  }, 60_000);
+  });
 
   test('that is lost ends its command', async () => {
     const nodes = await startThree();
@@ -150,7 +150,7 @@ describe('kv lock', () => {
     // The shell may say that what it had started was terminated.
     expect(stderr).toMatch(/^kv lock: the lock job was lost while the command ran: the key was not renewed in time: /m);
     expect(existsSync(ended)).toBe(true);
-  }, 60_000);
+  });
 
   test('that is lost ends what its command has started, too', async () => {
     const nodes = await startThree();
@@ -165,7 +165,7 @@ describe('kv lock', () => {
     const { size } = statSync(beats);
     await delay(500);
     expect(statSync(beats).size).toBe(size);
-  }, 60_000);
+  });
 
   test('ends with its command by the signal that it gets, and is let go of', async () => {
     const nodes = await startThree();
@@ -184,7 +184,7 @@ describe('kv lock', () => {
     await appears(again);
     other.child.kill('SIGINT');
     expect((await other.ended).code).toBe(130);
-  }, 60_000);
+  });
 
   test('says what is wrong with its words', async () => {
     const nodes = await startThree();
@@ -195,5 +195,5 @@ describe('kv lock', () => {
       ...{ code: 2, stderr: expect.stringContaining('the command no-such-program cannot be run') },
     });
     expect((await nodes.kv('list', 'lock/')).stdout).toBe('');
-  }, 60_000);
+  });
 });

@@ -134,5 +134,5 @@ describe.skipIf(problem)(`a node whose disk fails${problem ? ` (${problem})` : '
     expect(code, stderr).toBe(9);
     expect(lastWords(stderr)).toEqual([expect.stringMatching(/a write to \S+\/closed\.new failed \(EIO/)]);
     await expectRejoined([]);
-  }, 60_000);
+  });
 });

@@ -34,7 +34,7 @@ test('docs/examples/lock.mjs lets one process at a time run its command, in the 
     code: 7,
   });
   expect((await cluster.kv('list', 'lock/')).stdout).toBe('');
-}, 60_000);
+});
 
 test('docs/examples/lock.mjs says what it takes', async () => {
   await expect(run(process.execPath, [example, 'count'])).rejects.toMatchObject({

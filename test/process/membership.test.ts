@@ -17,6 +17,14 @@ afterEach(async () => {
   expect(deaths).toEqual([]);
 });
 
+/** A state that takes a newcomer a while: so many keys of a mebibyte. */
+async function putLarge(on: ProcessCluster, count: number): Promise<void> {
+  const client = await KvClient.connect({ endpoints: on.endpoints });
+  const large = new Uint8Array(1024 * 1024);
+  await Promise.all(Array.from({ length: count }, (_, nth) => client.put(`k${nth}`, large, { timeoutMs: 60_000 })));
+  await client.close();
+}
+
 /** `4=127.0.0.1:7004`. */
 const at = (id: number) => `${id}=${cluster.address(id)}`;
 
@@ -205,8 +213,7 @@ describe('kv member', () => {
   test('that is repeated waits for who is not complete, and does not call complete what is not', async () => {
     cluster = await ProcessCluster.create([1, 2, 3], [4]);
     await cluster.start(1, 2, 3, 4);
-    const large = 'x'.repeat(100_000);
-    for (let nth = 0; nth < 40; nth++) await cluster.kv('put', `k${nth}`, large);
+    await putLarge(cluster, 4);
     expect(await cluster.kv('member', 'add', at(4), '--no-wait')).toMatchObject({ code: 0 });
     const again = await cluster.kv('reconfigure', '1,2,3,4', '--json');
     expect(again.code).toBe(0);
@@ -225,10 +232,7 @@ describe('kv member', () => {
   test('that is interrupted says what has become of it', async () => {
     cluster = await ProcessCluster.create([1, 2, 3], [4]);
     await cluster.start(1, 2, 3, 4);
-    const client = await KvClient.connect({ endpoints: cluster.endpoints });
-    const large = new Uint8Array(1024 * 1024);
-    await Promise.all(Array.from({ length: 64 }, (_, nth) => client.put(`k${nth}`, large, { timeoutMs: 60_000 })));
-    await client.close();
+    await putLarge(cluster, 64);
     const command = spawn(process.execPath, [resolve('bin/kv.js'), 'member', 'add', at(4)], { cwd: cluster.directory });
     let stderr = '';
     command.stderr.on('data', (data) => {

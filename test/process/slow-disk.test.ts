@@ -62,7 +62,7 @@ describe.skipIf(problem)(`a node whose disk is slow${problem ? ` (${problem})` :
     expect(ballots().length).toBe(before.length + 1);
     expect(await load.writes(100)).toBeLessThan(delayMs);
     await disk.end();
-  }, 60_000);
+  });
 
   test('changes nothing for clients if it follows', async () => {
     const leader = await cluster.leader();
@@ -77,7 +77,7 @@ describe.skipIf(problem)(`a node whose disk is slow${problem ? ` (${problem})` :
     // Whoever waited for that disk would take 200 ms more. What else is due to other work on this machine.
     expect(medianMs - before.medianMs).toBeLessThan(delayMs / 2);
     await disk.end();
-  }, 60_000);
+  });
 });
 
 /** One put after the other, until it is stopped. */

@@ -45,7 +45,7 @@ test('a cluster with TLS is used as any other, and by nobody without a certifica
   const client = await KvClient.connect({ endpoints, tls: tlsOf('renewed'), timeoutMs: 20_000 });
   expect(await client.put('greeting', 'good day')).toMatchObject({ revision: expect.any(Number) });
   await client.close();
-}, 60_000);
+});
 
 test('a newcomer has to have TLS, too, and gets its data by it', async () => {
   await withTls([1, 2, 3], [4]);
@@ -64,7 +64,7 @@ test('a newcomer has to have TLS, too, and gets its data by it', async () => {
   await cluster.start(4);
   expect(await cluster.kv('member', 'add', newcomer)).toMatchObject({ code: 0 });
   expect(await cluster.kv('get', 'k', '--endpoints', cluster.address(4))).toMatchObject({ code: 0, stdout: 'v\n' });
-}, 60_000);
+});
 
 test('an embedded node shows what was renewed to those who connect from then on', async () => {
   cluster = await ProcessCluster.create([1]);
@@ -91,4 +91,4 @@ test('an embedded node shows what was renewed to those who connect from then on'
   expect(() => node.renewTls({ ...tlsOf('node'), key: '' })).toThrow('tls.key has no private key');
   await Promise.all([early.close(), late.close(), renewed.close()]);
   await node.stop();
-}, 60_000);
+});

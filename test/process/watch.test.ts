@@ -126,7 +126,7 @@ test('kv watch prints what a key is, and each change, until its count is full', 
   });
   await nodes.kv('delete', 'leader');
   await lines.prints('put\tleader\ta\tb\nput\tleader\tc\ndelete\tleader\n');
-}, 60_000);
+});
 
 test('kv watch --prefix prints all keys below it, through a change of all members', async () => {
   const nodes = await startThree();
@@ -146,7 +146,7 @@ test('kv watch --prefix prints all keys below it, through a change of all member
   expect((await nodes.kv('member', 'remove', `${follower}`, '--yes')).code).toBe(0);
   await nodes.kv('delete', 's/1');
   await all.prints('put\ts/1\ta\nput\ts/2\tb\ndelete\ts/1\n');
-}, 60_000);
+});
 
 test('kv watch says what is wrong with its words, and when nobody answers', async () => {
   const nodes = await startThree();
@@ -157,4 +157,4 @@ test('kv watch says what is wrong with its words, and when nobody answers', asyn
   const { code, stderr } = await nodes.kv('watch', 'k', '--timeout', '1s');
   expect(code).toBe(5);
   expect(stderr).toMatch(/^kv watch: the watch ends: /);
-}, 60_000);
+});

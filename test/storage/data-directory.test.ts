@@ -279,7 +279,7 @@ describe('the lock', () => {
     } finally {
       threads.remove();
     }
-  }, 20_000);
+  });
 
   it.runIf(noNamespaces === undefined)(
     `is kept by a process in a container of its own${noNamespaces ? ` (${noNamespaces})` : ''}`,

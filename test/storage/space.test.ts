@@ -46,7 +46,7 @@ describe('room on a disk', () => {
     // It looks whether more is free than before; here, after a while, whether or not.
     await written;
     expect({ runs, isWaiting: room.isWaiting }).toEqual({ runs: 2, isWaiting: false });
-  }, 20_000);
+  });
 
   it('is not waited for before the directory is open, nor once it is to be closed', async () => {
     const room = new DiskRoom(scratch.path);

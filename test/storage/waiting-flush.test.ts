@@ -116,7 +116,7 @@ describe('while a flush waits for room', () => {
     await appended;
     expect(store.sequence.endIndex).toBe(68);
     await store.close();
-  }, 20_000);
+  });
 
   it.each(['isFull', 'refusesFiles'] as const)(
     'a large record goes on in what the trimmed log leaves (%s)',
@@ -331,4 +331,4 @@ it('a log on a disk that fills and empties is whole, whatever is done to it', as
     path = scratch.fresh();
   }
   expect(copies).toBeGreaterThan(30);
-}, 60_000);
+});
