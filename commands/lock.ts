@@ -14,7 +14,7 @@ export default class Lock extends ClientCommand {
     'One process holds the lock of a NAME at a time; those who wait get it in the order in which they came. It goes when the command ends, or --ttl after its ' +
     'holder has died or lost the cluster. A command that still runs then, and all that it has started, has got SIGTERM a sixth of that time before, and SIGKILL at its end, and the exit code is 1; ' +
     'else it is that of the command. A process that hangs ' +
-    'may take itself for the holder when it no longer is: KV_LOCK_REVISION, which only grows, lets what the command writes to refuse it.';
+    'may take itself for the holder when it no longer is: KV_LOCK_REVISION, which only grows, lets what the command writes to refuse it; \'kv transact --if "$KV_LOCK_KEY=$KV_LOCK_REVISION" …\' changes keys only while the lock is held.';
   static override examples = [
     '<%= config.bin %> lock deploy -- make release',
     '<%= config.bin %> lock nightly --wait 1s -- ./backup.sh   # exits with 4 if another host does it',

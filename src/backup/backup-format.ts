@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
-import { keyBytesMax, valueBytesMax } from '../kv/command.ts';
+import { keyBytesMax, valueBytesMax } from '../kv/command-limits.ts';
 import type { WirePair } from '../wire/client-message.ts';
 import { clusterIdPattern } from '../wire/cluster-id-codec.ts';
 import { JsonFields } from '../wire/json-fields.ts';

@@ -61,7 +61,12 @@ async function acquire(client: KvClient, name: string, options: LockOptions): Pr
 }
 
 async function runHolding(held: KeptKey, { name, ttlMs }: Lock, [program, ...words]: Command): Promise<number> {
-  const env = { ...process.env, KV_LOCK_NAME: name, KV_LOCK_REVISION: `${held.revision}` };
+  const own = {
+    KV_LOCK_NAME: name,
+    KV_LOCK_KEY: Buffer.from(held.key).toString(),
+    KV_LOCK_REVISION: `${held.revision}`,
+  };
+  const env = { ...process.env, ...own };
   const child = spawn(program, words, { stdio: 'inherit', env });
   let killing: Promise<void> | undefined;
   // From then on another may hold it.

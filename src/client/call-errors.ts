@@ -1,3 +1,5 @@
+import type { Outcome } from '../kv/outcome.ts';
+import type { Condition } from '../kv/transaction.ts';
 import type { Failure } from '../wire/client-message.ts';
 import type { Call } from './call.ts';
 import { KvError, type KvErrorCode } from './errors.ts';
@@ -57,9 +59,23 @@ export function abortedError(signal: AbortSignal, outcome: KvError['outcome']): 
 
 /** The condition of a write did not hold: the key was at `revision`. */
 export function conflictError(ifRevision: number, revision: number): KvError {
-  const at = revision === 0 ? 'there is no such key' : `the key is at revision ${revision}, not ${ifRevision}`;
-  const what = ifRevision === 0 ? `the key exists, at revision ${revision}` : at;
-  return new KvError('conflict', `${what}: nothing is changed`, 'notApplied', { revision });
+  const message = `${whyNot(ifRevision, revision)}: nothing is changed`;
+  return new KvError('conflict', message, 'notApplied', { revision });
+}
+
+/** A condition of a transaction did not hold. */
+export function unmetError(
+  { key, ifRevision }: Condition,
+  { condition, revision }: Outcome & { readonly type: 'unmet' },
+): KvError {
+  const name = JSON.stringify(new TextDecoder().decode(key));
+  const message = `condition ${condition + 1}, of ${name}: ${whyNot(ifRevision, revision)}: nothing is changed`;
+  return new KvError('conflict', message, 'notApplied', { revision, condition });
+}
+
+function whyNot(ifRevision: number, revision: number): string {
+  if (ifRevision === 0) return `the key exists, at revision ${revision}`;
+  return revision === 0 ? 'there is no such key' : `the key is at revision ${revision}, not ${ifRevision}`;
 }
 
 export function failureError(call: Call, code: KvErrorCode, failure: Failure): KvError {

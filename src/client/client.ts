@@ -43,8 +43,9 @@ import { type Keeping, KeptKey } from './kept-key.ts';
 import { acquireLock, type Contending, lockPrefix } from './lock.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
+import { checkedTransaction, type KvTransaction } from './transaction.ts';
 import { type KvChange, Watch, type WatchLimits } from './watch.ts';
-import { type DeleteResult, type PutResult, type RenewResult, WriteCall } from './write-call.ts';
+import { type DeleteResult, type PutResult, type RenewResult, type TransactResult, WriteCall } from './write-call.ts';
 import { Writes } from './writes.ts';
 
 /** Most pairs that `list` returns. */
@@ -269,12 +270,14 @@ export class KvClient {
     if (options !== undefined && options !== null) checkCallOptions(options, putNames);
     const { ttlMs = keepTtlMsDefault, ...others } = options ?? {};
     const putMs = performance.now();
-    const { revision } = await this.put(key, value, { ...others, ttlMs });
+    // The caller's own may become another while this one is kept.
+    const own = new Uint8Array(checkedKey(key));
+    const { revision } = await this.put(own, value, { ...others, ttlMs });
     const keeping: Keeping = {
-      renew: (ifRevision, renewOptions) => this.renew(key, ifRevision, renewOptions),
-      remove: (ifRevision) => this.#removeKept(key, ifRevision),
+      renew: (ifRevision, renewOptions) => this.renew(own, ifRevision, renewOptions),
+      remove: (ifRevision) => this.#removeKept(own, ifRevision),
     };
-    return new KeptKey(keeping, { revision, ttlMs, putMs });
+    return new KeptKey(keeping, { key: own, revision, ttlMs, putMs });
   }
 
   /**
@@ -302,6 +305,21 @@ export class KvClient {
       // Gone is what it is to be.
       if (!(error instanceof KvError) || error.code !== 'conflict') throw error;
     }
+  }
+
+  /**
+   * Makes all changes of a transaction at one moment, if all its conditions hold then; else none of them: error `conflict`. All get one revision, and whoever
+   * reads or watches sees all of them or none (a list of several pages, and a watch that gets the state anew in pages, may come in between).
+   * With what {@link lock} gives as a condition nothing is changed by one that is no longer the holder. A put in it stays: it has no time to live.
+   */
+  transact(transaction: KvTransaction, options?: CallOptions): Promise<TransactResult> {
+    return new Promise((resolve, reject) => {
+      const { timeoutMs, signal } = this.#limitsOf(options);
+      const change = { kind: 'transact' as const, transaction: checkedTransaction(transaction) };
+      const call = WriteCall.transact(this.#writes, change, timeoutMs, { resolve, reject });
+      call.signal = signal;
+      this.#writes.submit(call);
+    });
   }
 
   /** The value of a key, a copy of the caller's own; `undefined` if there is no such key. */

@@ -4,7 +4,8 @@
  * - `invalid`, `tooLarge`: the request is wrong; the same one fails again.
  * - `noMajority`: no leader with a majority, or no node, answered in time.
  * - `timeout`: no answer in time though the command was on its way.
- * - `conflict`: the write has a condition, and the key is at another revision: `revision` says at which, 0 for none.
+ * - `conflict`: the write has a condition, and the key is at another revision: `revision` says at which, 0 for none. Of a transaction `condition` says
+ *   which one.
  * - `busy`: a limit on outstanding work is reached; later it may go.
  * - `sessionExpired`: the session was dropped while a retried command was out.
  * - `reconfiguring`: another reconfiguration is under way, or was first.
@@ -37,6 +38,7 @@ export type KvErrorCode =
 /** What else there is to say of a failure. */
 interface KvErrorDetails extends ErrorOptions {
   readonly revision?: number;
+  readonly condition?: number;
 }
 
 /** A request that failed. */
@@ -49,10 +51,14 @@ export class KvError extends Error {
   /** Of a `conflict`: the key's revision when the write was decided; 0: there was no such key. */
   readonly revision: number | undefined;
 
+  /** Of a `conflict` of a transaction: the first of its conditions that does not hold, counted from 0. */
+  readonly condition: number | undefined;
+
   constructor(code: KvErrorCode, message: string, outcome: 'notApplied' | 'unknown', details?: KvErrorDetails) {
     super(message, details);
     this.code = code;
     this.outcome = outcome;
     this.revision = details?.revision;
+    this.condition = details?.condition;
   }
 }

@@ -3,7 +3,7 @@ import { isUint8Array } from 'node:util/types';
 import { memberAddress } from '../cluster/address.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { nodeIdMax } from '../cluster/node-list.ts';
-import { keyBytesMax, keyProblem, ttlMsMax, ttlMsMin, ttlProblem, valueProblem } from '../kv/command.ts';
+import { keyBytesMax, keyProblem, ttlMsMax, ttlMsMin, ttlProblem, valueProblem } from '../kv/command-limits.ts';
 import { checkTlsIdentity, clientContext, type TlsIdentity } from '../tls/identity.ts';
 import type { Consistency, TargetNode } from '../wire/client-message.ts';
 import { membersMax, timeoutMsMax } from '../wire/limits.ts';
@@ -210,7 +210,7 @@ function kindOf(value: unknown): string {
 }
 
 /** A text would else look like the number that it is not. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   return typeof value === 'string' ? `'${value}', a text` : String(value);
 }
 
@@ -223,6 +223,6 @@ function encodedText(text: string, what: string): Uint8Array {
   );
 }
 
-function notApplied(code: 'invalid' | 'tooLarge', message: string): KvError {
+export function notApplied(code: 'invalid' | 'tooLarge', message: string): KvError {
   return new KvError(code, message, 'notApplied');
 }

@@ -19,11 +19,21 @@ export interface Keeping {
   remove(revision: number): Promise<void>;
 }
 
+/** What was put. */
+interface Kept {
+  readonly key: Uint8Array;
+  readonly revision: number;
+  readonly ttlMs: number;
+  /** When it was called, on the clock of `performance.now()`. */
+  readonly putMs: number;
+}
+
 /**
  * A key that expires, and is renewed as long as this process can: it goes when this is released, and after its time if the process has died, hangs
  * or reaches no majority.
  */
 export class KeptKey {
+  readonly key: Uint8Array;
   /** Of its put: it grows from holder to holder, so that whoever is told of it can refuse a former one. */
   readonly revision: number;
   readonly #keeping: Keeping;
@@ -33,9 +43,9 @@ export class KeptKey {
   /** Renewed before that, or lost; nobody ends it for some time after. */
   #keptUntilMs: number;
 
-  /** `putMs`: when the put was called, on the clock of `performance.now()`. */
-  constructor(keeping: Keeping, put: { readonly revision: number; readonly ttlMs: number; readonly putMs: number }) {
+  constructor(keeping: Keeping, put: Kept) {
     this.#keeping = keeping;
+    this.key = put.key;
     this.revision = put.revision;
     this.#ttlMs = put.ttlMs;
     this.#keptUntilMs = this.#keptFrom(put.putMs);

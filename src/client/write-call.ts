@@ -1,7 +1,8 @@
 import { type Command, encodeCommand } from '../kv/command.ts';
 import type { Outcome } from '../kv/outcome.ts';
+import { bytesOfTransaction, type Transaction } from '../kv/transaction.ts';
 import { type Answer, Call, outgoing, traits } from './call.ts';
-import { conflictError } from './call-errors.ts';
+import { conflictError, unmetError } from './call-errors.ts';
 import type { KvError } from './errors.ts';
 import type { SessionWindow } from './session-window.ts';
 
@@ -24,6 +25,12 @@ export interface RenewResult {
   readonly revision: number;
 }
 
+/** What a transaction gave. */
+export interface TransactResult {
+  /** That of all its changes. */
+  readonly revision: number;
+}
+
 /** Who is told when a write is answered, before its caller is. */
 export interface WriteOwner {
   onWriteAnswer(call: WriteCall, answer: Answer): void;
@@ -37,7 +44,7 @@ export interface Promised<Result> {
 }
 
 /** What is to be written, and where. */
-export type Change = PutChange | DeleteChange | RenewChange;
+export type Change = PutChange | DeleteChange | RenewChange | TransactionChanges;
 
 interface PutChange {
   readonly kind: 'put';
@@ -61,7 +68,12 @@ interface RenewChange {
   readonly ifRevision: number;
 }
 
-/** A put, a delete or a renewal: encoded when it gets its number, and again only if it has to move to a new session. */
+interface TransactionChanges {
+  readonly kind: 'transact';
+  readonly transaction: Transaction;
+}
+
+/** A put, a delete, a renewal or a transaction: encoded when it gets its number, and again only if it has to move to a new session. */
 export class WriteCall extends Call {
   readonly change: Change;
   /** Its place among all writes of the client, as they were called. */
@@ -102,6 +114,15 @@ export class WriteCall extends Call {
     return new WriteCall(owner, change, timeoutMs, promised);
   }
 
+  static transact(
+    owner: WriteOwner,
+    change: TransactionChanges,
+    timeoutMs: number,
+    promised: Promised<TransactResult>,
+  ): WriteCall {
+    return new WriteCall(owner, change, timeoutMs, promised);
+  }
+
   /** The same write once more, for another session. Not the same object: that one may still wait to be sent, and is passed over as done. */
   afresh(): WriteCall {
     const startedMs = this.deadlineMs - this.timeoutMs;
@@ -111,9 +132,10 @@ export class WriteCall extends Call {
     return again;
   }
 
-  /** Bytes of key and value. */
+  /** Bytes of keys and values. */
   get bytes(): number {
     const { change } = this;
+    if (change.kind === 'transact') return bytesOfTransaction(change.transaction);
     return change.key.length + (change.kind === 'put' ? change.value.length : 0);
   }
 
@@ -144,7 +166,9 @@ export class WriteCall extends Call {
   /** Gives the caller the outcome; false if it is not one of this kind of command. */
   resolve(outcome: Outcome): boolean {
     const { resolve } = this.#promised as Promised<unknown>;
-    const { kind, ifRevision } = this.change;
+    const { change } = this;
+    if (change.kind === 'transact') return this.#resolveTransaction(change.transaction, outcome);
+    const { kind, ifRevision } = change;
     if (outcome.type === 'put' && kind === 'put') resolve({ revision: outcome.revision } satisfies PutResult);
     else if (outcome.type === 'deleted' && kind === 'delete') {
       resolve({ existed: outcome.existed, revision: outcome.revision } satisfies DeleteResult);
@@ -156,6 +180,18 @@ export class WriteCall extends Call {
     return true;
   }
 
+  #resolveTransaction({ conditions }: Transaction, outcome: Outcome): boolean {
+    const { resolve } = this.#promised as Promised<unknown>;
+    if (outcome.type === 'transacted') {
+      resolve({ revision: outcome.revision } satisfies TransactResult);
+      return true;
+    }
+    const condition = outcome.type === 'unmet' ? conditions[outcome.condition] : undefined;
+    if (outcome.type !== 'unmet' || condition === undefined) return false;
+    this.reject(unmetError(condition, outcome));
+    return true;
+  }
+
   reject(error: KvError): void {
     this.#promised.reject(error);
   }
@@ -163,6 +199,9 @@ export class WriteCall extends Call {
 
 /** Each by its name: to spread what they have in common takes several times as long. */
 function commandOf(change: Change, session: number, number: number, acknowledgedBelow: number): Command {
+  if (change.kind === 'transact') {
+    return { kind: 'transact', session, number, acknowledgedBelow, transaction: change.transaction };
+  }
   const { kind, key, ifRevision } = change;
   switch (kind) {
     case 'put':

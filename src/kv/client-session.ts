@@ -6,7 +6,9 @@ import type { Outcome } from './outcome.ts';
 export const sessionWindowMax = 4096;
 
 /** The outcomes that a session keeps: those of commands that were run, be it that there was no space for them, or that their condition did not hold. */
-export type KeptOutcome = Extract<Outcome, { type: 'put' | 'deleted' | 'conflict' | 'renewed' }> | KeptRefusal;
+export type KeptOutcome =
+  | Extract<Outcome, { type: 'put' | 'deleted' | 'conflict' | 'renewed' | 'transacted' | 'unmet' }>
+  | KeptRefusal;
 
 type KeptRefusal = { readonly type: 'refused'; readonly reason: 'noSpace' | 'tooManyExpiring' };
 
@@ -21,6 +23,9 @@ const outcomeCodes = {
   conflict: 4,
   renewed: 5,
   tooManyExpiring: 6,
+  transacted: 7,
+  /** The condition's number follows the revision. */
+  unmet: 8,
 } as const;
 
 /** What a session must have room for: thrown away are only answers that the client says it has. */
@@ -75,6 +80,7 @@ export class ClientSession {
         .varuint(number - this.#acknowledgedBelow)
         .u8(codeOf(outcome))
         .varuint(outcome.type === 'refused' ? 0 : outcome.revision);
+      if (outcome.type === 'unmet') writer.varuint(outcome.condition);
     }
     return writer.finish();
   }
@@ -86,7 +92,7 @@ export class ClientSession {
     session.#acknowledgedBelow = reader.varuint();
     for (let left = reader.count(sessionWindowMax); left > 0; left--) {
       const number = session.#acknowledgedBelow + reader.varuint();
-      session.#outcomes.set(number, outcomeOf(reader.u8(), reader.varuint()));
+      session.#outcomes.set(number, decodeOutcome(reader));
     }
     reader.end();
     return session;
@@ -109,7 +115,9 @@ function codeOf(outcome: KeptOutcome): number {
   return outcome.existed ? outcomeCodes.deleted : outcomeCodes.deletedNothing;
 }
 
-function outcomeOf(code: number, revision: number): KeptOutcome {
+function decodeOutcome(reader: ByteReader): KeptOutcome {
+  const code = reader.u8();
+  const revision = reader.varuint();
   switch (code) {
     case outcomeCodes.put:
       return { type: 'put', revision };
@@ -125,6 +133,10 @@ function outcomeOf(code: number, revision: number): KeptOutcome {
       return { type: 'renewed', revision };
     case outcomeCodes.tooManyExpiring:
       return tooManyExpiring;
+    case outcomeCodes.transacted:
+      return { type: 'transacted', revision };
+    case outcomeCodes.unmet:
+      return { type: 'unmet', condition: reader.varuint(), revision };
     default:
       throw new DecodeError(`unknown outcome ${code} in a session`);
   }

@@ -1,6 +1,8 @@
 import { takeExact } from '../base/buffer-pool.ts';
 import { ByteReader, ByteWriter, DecodeError, putU32, u32At } from '../base/bytes.ts';
 import { crc32, joinCrc32, rememberCrc32, rememberedBytesMin } from '../base/crc32.ts';
+import { type CommandProblem, keyProblem, ttlProblem, valueProblem } from './command-limits.ts';
+import { decodeTransaction, encodeTransaction, type Transaction, transactionProblem } from './transaction.ts';
 
 /*
  * A command as it travels: encoded once by the client, carried as these bytes through gateway, log and network,
@@ -10,24 +12,15 @@ import { crc32, joinCrc32, rememberCrc32, rememberedBytesMin } from '../base/crc
  *     · key (length first) · value (the rest)
  *
  * Of a put that expires (6): ttlMs, and ifRevision + 1 or 0 for none, in the place of ifRevision. Of `expire`: renewedAt behind ifRevision.
+ * Of a transaction: no key, and what `encodeTransaction` gives as the value.
  */
 
-const kindCodes = { openSession: 0, put: 1, delete: 2, reportSpace: 3, renew: 7, expire: 8 } as const;
+const kindCodes = { openSession: 0, put: 1, delete: 2, reportSpace: 3, renew: 7, expire: 8, transact: 9 } as const;
 /** The same with a condition. */
 const conditionalCodes = { put: 4, delete: 5 } as const;
 /** A put that expires, with a condition or without. */
 const expiringPutCode = 6;
 export type CommandKind = keyof typeof kindCodes;
-
-/** Most bytes of a key. */
-export const keyBytesMax = 1024;
-/** Most bytes of a value. */
-export const valueBytesMax = 1024 * 1024;
-/** How long a key may stay without being renewed, milliseconds: less is not to be told from a pause, and more need not expire. */
-export const ttlMsMin = 1000;
-export const ttlMsMax = 366 * 86_400_000;
-/** Most bytes of a whole command: key, value, and what is in front of them. */
-export const commandBytesMax = keyBytesMax + valueBytesMax + 64;
 
 /** What a node says of its space. */
 export interface SpaceReport {
@@ -68,6 +61,8 @@ export type Command = CommandOrigin &
     | ({ readonly kind: 'delete' } & Change)
     /** A key that expires does so later: it stays for its whole time again. */
     | { readonly kind: 'renew'; readonly key: Uint8Array; readonly ifRevision: number }
+    /** Changes several keys, or none of them. */
+    | { readonly kind: 'transact'; readonly transaction: Transaction }
     /** Of a leader: this put of the key was not renewed in time since. In no session, and harmless if it is applied again. */
     | { readonly kind: 'expire'; readonly key: Uint8Array; readonly ifRevision: number; readonly renewedAt: number }
     /** Of a node, not of a client: in no session, and harmless if it is applied again. */
@@ -103,7 +98,7 @@ function codeOf(command: Command): number {
 
 /** What is between the origin and the key. */
 function encodeCondition(writer: ByteWriter, command: Command): void {
-  if (command.kind === 'openSession' || command.kind === 'reportSpace') return;
+  if (command.kind === 'openSession' || command.kind === 'reportSpace' || command.kind === 'transact') return;
   const { ifRevision } = command;
   if (command.kind === 'put' && command.ttlMs !== undefined) {
     writer.varuint(command.ttlMs).varuint(ifRevision === undefined ? 0 : ifRevision + 1);
@@ -112,8 +107,16 @@ function encodeCondition(writer: ByteWriter, command: Command): void {
 }
 
 function payloadOf(command: Command): Uint8Array {
-  if (command.kind === 'put') return command.value;
-  return command.kind === 'reportSpace' ? encodeReport(command.report) : empty;
+  switch (command.kind) {
+    case 'put':
+      return command.value;
+    case 'reportSpace':
+      return encodeReport(command.report);
+    case 'transact':
+      return encodeTransaction(command.transaction);
+    default:
+      return empty;
+  }
 }
 
 /** A node's report as a command. */
@@ -182,7 +185,7 @@ export function decodeCommand(bytes: Uint8Array): Command {
   const session = reader.varuint();
   const number = reader.varuint();
   const acknowledgedBelow = reader.varuint();
-  if (code >= expiringPutCode) return decodeOfExpiry(reader, kind, { session, number, acknowledgedBelow });
+  if (code >= expiringPutCode) return decodeRare(reader, kind, { session, number, acknowledgedBelow });
   const isConditional = code === conditionalCodes.put || code === conditionalCodes.delete;
   const ifRevision = isConditional ? reader.varuint() : undefined;
   const key = reader.bytes();
@@ -194,8 +197,12 @@ export function decodeCommand(bytes: Uint8Array): Command {
   return { kind: 'openSession', session, number, acknowledgedBelow };
 }
 
-/** Of those that have to do with keys that expire, of which there are few. */
-function decodeOfExpiry(reader: ByteReader, kind: CommandKind, origin: CommandOrigin): Command {
+/** Of those of which there are few: that have to do with keys that expire, or with several keys. */
+function decodeRare(reader: ByteReader, kind: CommandKind, origin: CommandOrigin): Command {
+  if (kind === 'transact') {
+    if (reader.bytes().length > 0) throw new DecodeError('a transaction with a key of its own');
+    return { kind, ...origin, transaction: decodeTransaction(reader.rest()) };
+  }
   if (kind === 'put') {
     const ttlMs = reader.varuint();
     const condition = reader.varuint();
@@ -226,35 +233,6 @@ function rememberWhole(bytes: Uint8Array, checksum: number): void {
     rememberCrc32(bytes, joinCrc32(crc32(bytes, 0, 0, 4), checksum, bytes.length - 4));
 }
 
-/** What is wrong with a key or a value. */
-export interface CommandProblem {
-  readonly code: 'invalid' | 'tooLarge';
-  readonly message: string;
-}
-
-/** Says what is wrong with a key, or `undefined`. */
-export function keyProblem(key: Uint8Array): CommandProblem | undefined {
-  if (key.length === 0) return { code: 'invalid', message: 'the key is empty: give a key of 1 to 1024 bytes' };
-  if (key.length <= keyBytesMax) return undefined;
-  return { code: 'tooLarge', message: `the key has ${key.length} bytes: at most ${keyBytesMax} are allowed` };
-}
-
-/** Says what is wrong with a value, or `undefined`. */
-export function valueProblem(value: Uint8Array): CommandProblem | undefined {
-  if (value.length <= valueBytesMax) return undefined;
-  const message = `the value has ${value.length} bytes: at most ${valueBytesMax} (1 MiB) are allowed`;
-  return { code: 'tooLarge', message };
-}
-
-/** Says what is wrong with a time to live, or `undefined`. */
-export function ttlProblem(ttlMs: number): CommandProblem | undefined {
-  if (typeof ttlMs === 'number' && Number.isInteger(ttlMs) && ttlMs >= ttlMsMin && ttlMs <= ttlMsMax) return undefined;
-  return {
-    code: 'invalid',
-    message: `the time to live is ${ttlMs} ms: give a whole number from ${ttlMsMin} to ${ttlMsMax}`,
-  };
-}
-
 const renewsNothing: CommandProblem = {
   code: 'invalid',
   message: 'a key is renewed at a revision: give that of its put, not 0',
@@ -270,6 +248,7 @@ export function commandProblem(command: Command): CommandProblem | undefined {
   if (command.kind === 'reportSpace') return undefined;
   if (command.kind === 'openSession') return command.session === 0 ? undefined : sessionInSession;
   if (command.kind === 'renew' && command.ifRevision === 0) return renewsNothing;
+  if (command.kind === 'transact') return transactionProblem(command.transaction);
   if (command.kind !== 'put') return keyProblem(command.key);
   return (
     keyProblem(command.key) ??
@@ -295,6 +274,8 @@ function kindOf(code: number): CommandKind {
       return 'renew';
     case kindCodes.expire:
       return 'expire';
+    case kindCodes.transact:
+      return 'transact';
     default:
       throw new DecodeError(`unknown command kind ${code}`);
   }

@@ -1,5 +1,5 @@
 import { ByteReader, type ByteString, ByteWriter, fromByteString, toByteString } from '../base/bytes.ts';
-import { keyBytesMax } from './command.ts';
+import { keyBytesMax } from './command-limits.ts';
 import type { SessionChange, SessionRow } from './state-store.ts';
 
 /** Most keys that expire: a leader looks at all of them some times a second. All replicas must have the same figure. */

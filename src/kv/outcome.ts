@@ -5,6 +5,10 @@ export type Outcome =
   | { readonly type: 'deleted'; readonly revision: number; readonly existed: boolean }
   /** The command was conditional, and the key has this other revision, or does not exist: 0. Nothing was changed. */
   | { readonly type: 'conflict'; readonly revision: number }
+  /** All changes of a transaction were made, at this revision. */
+  | { readonly type: 'transacted'; readonly revision: number }
+  /** This condition of a transaction, counted from 0, is the first that does not hold: its key has this revision, or does not exist: 0. Nothing was changed. */
+  | { readonly type: 'unmet'; readonly condition: number; readonly revision: number }
   | { readonly type: 'sessionOpened'; readonly session: number }
   /** The key stays for its whole time again; `revision` is the key's, which has not changed. */
   | { readonly type: 'renewed'; readonly revision: number }

@@ -1,6 +1,6 @@
 import { ByteReader, type ByteString, ByteWriter, DecodeError } from '../base/bytes.ts';
 import { crc32 } from '../base/crc32.ts';
-import { keyBytesMax } from './command.ts';
+import { keyBytesMax } from './command-limits.ts';
 import type { KvRecord, PackedRows, RowChunk, RowRange, SnapshotCursor } from './state-store.ts';
 
 /*

@@ -8,6 +8,7 @@ import { type Expiry, ExpiryTable, isExpiryRow } from './expiry-table.ts';
 import type { Outcome } from './outcome.ts';
 import { SessionTable, type SessionTableOptions } from './session-table.ts';
 import type { KvPair, KvRange, KvRecord, SessionChange, StateSnapshot, StateStore } from './state-store.ts';
+import type { Transaction } from './transaction.ts';
 
 export type KvStateMachineOptions = SessionTableOptions;
 
@@ -27,6 +28,8 @@ export interface ChangeObserver {
 
 /** What is done to a key in a session. */
 type KeyCommand = ClientCommand & { readonly kind: 'put' | 'delete' | 'renew' };
+/** To one or to several. */
+type WriteCommand = KeyCommand | (ClientCommand & { readonly kind: 'transact' });
 
 const malformed: Outcome = { type: 'refused', reason: 'malformed' };
 const sessionExpired: Outcome = { type: 'refused', reason: 'sessionExpired' };
@@ -182,12 +185,14 @@ export class KvStateMachine {
     this.#delete(key, revision);
   }
 
-  #applyOnce(index: number, command: KeyCommand): Outcome {
+  #applyOnce(index: number, command: WriteCommand): Outcome {
     const session = this.#sessions.use(command.session, index);
     if (session === undefined) return sessionExpired;
     const answer = session.admit(command.number, command.acknowledgedBelow);
     if (answer !== undefined) return answer;
-    const outcome = this.#change(index + 1, command);
+    const revision = index + 1;
+    const outcome =
+      command.kind === 'transact' ? this.#transact(revision, command.transaction) : this.#change(revision, command);
     session.record(command.number, outcome);
     return outcome;
   }
@@ -212,14 +217,33 @@ export class KvStateMachine {
     }
   }
 
+  #transact(revision: number, { conditions, changes }: Transaction): KeptOutcome {
+    for (const [condition, { key, ifRevision }] of conditions.entries()) {
+      const conflict = this.#conflict(toByteString(key), ifRevision);
+      if (conflict) return { type: 'unmet', condition, revision: conflict.revision };
+    }
+    const isFull = this.#cluster.fullNodes.length > 0;
+    if (isFull && changes.some(({ kind }) => kind === 'put')) return noSpace;
+    for (const change of changes) {
+      const key = toByteString(change.key);
+      if (change.kind === 'put') this.#set(key, revision, change.value);
+      else if (this.#store.get(key) !== undefined) this.#delete(key, revision);
+    }
+    return { type: 'transacted', revision };
+  }
+
   #put(key: ByteString, revision: number, { value, ttlMs }: ClientCommand & { readonly kind: 'put' }): KeptOutcome {
     if (this.#cluster.fullNodes.length > 0) return noSpace;
     if (ttlMs !== undefined && this.#expiries.isFullFor(key)) return tooManyExpiring;
+    this.#set(key, revision, value, ttlMs);
+    return { type: 'put', revision };
+  }
+
+  #set(key: ByteString, revision: number, value: Uint8Array, ttlMs?: number): void {
     this.#store.put(key, value, revision);
     if (ttlMs !== undefined) this.#expiries.set({ key, revision, ttlMs, renewedAt: revision });
     else if (this.#expiries.size > 0) this.#expiries.drop(key);
     this.observer?.onChange(key, revision);
-    return { type: 'put', revision };
   }
 
   #delete(key: ByteString, revision: number): void {
@@ -229,7 +253,7 @@ export class KvStateMachine {
   }
 
   /** What a command with this condition gives, if that does not hold. */
-  #conflict(key: ByteString, ifRevision: number): KeptOutcome | undefined {
+  #conflict(key: ByteString, ifRevision: number): (KeptOutcome & { readonly type: 'conflict' }) | undefined {
     const revision = this.#store.get(key)?.revision ?? 0;
     return revision === ifRevision ? undefined : { type: 'conflict', revision };
   }

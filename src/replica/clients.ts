@@ -160,7 +160,7 @@ export class Clients {
       pending.requestId = request.id;
       return;
     }
-    const noSpace = checked.kind === 'put' ? this.#view.putRefusal : undefined;
+    const noSpace = checked.puts ? this.#view.putRefusal : undefined;
     if (noSpace) return this.#output.respond(connection, request.id, noSpace);
     if (this.#writes.isFull) return this.#output.respond(connection, request.id, tooMany);
     this.#writes.add({
@@ -177,8 +177,13 @@ export class Clients {
   }
 }
 
+interface CheckedWrite extends CommandOrigin {
+  /** It takes room, if it is applied. */
+  readonly puts: boolean;
+}
+
 /** Whose command it is, or what is wrong with it. */
-function checkedWrite(command: Uint8Array): (CommandOrigin & Pick<ClientCommand, 'kind'>) | Failure {
+function checkedWrite(command: Uint8Array): CheckedWrite | Failure {
   if (!isCommandIntact(command))
     return failure('invalid', 'notApplied', 'the command was damaged on its way: its checksum does not fit');
   try {
@@ -186,13 +191,18 @@ function checkedWrite(command: Uint8Array): (CommandOrigin & Pick<ClientCommand,
     if (decoded.kind === 'reportSpace' || decoded.kind === 'expire')
       return failure('invalid', 'notApplied', 'the command is not for clients');
     const problem = commandProblem(decoded);
-    const { kind, session, number, acknowledgedBelow } = decoded;
+    const { session, number, acknowledgedBelow } = decoded;
     if (problem !== undefined) return failure(problem.code, 'notApplied', problem.message);
-    return { kind, session, number, acknowledgedBelow };
+    return { session, number, acknowledgedBelow, puts: isPut(decoded) };
   } catch (error) {
     if (error instanceof DecodeError) return failure('invalid', 'notApplied', `not a command: ${error.message}`);
     throw error;
   }
+}
+
+function isPut(command: ClientCommand): boolean {
+  if (command.kind === 'transact') return command.transaction.changes.some(({ kind }) => kind === 'put');
+  return command.kind === 'put';
 }
 
 const fateUnknown = failure(

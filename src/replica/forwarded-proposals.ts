@@ -1,7 +1,8 @@
 import { DecodeError } from '../base/bytes.ts';
 import { nodeIdMax } from '../cluster/node-list.ts';
 import { configurationOf } from '../cluster/stop-sign.ts';
-import { commandBytesMax, isCommandIntact } from '../kv/command.ts';
+import { isCommandIntact } from '../kv/command.ts';
+import { commandBytesMax } from '../kv/command-limits.ts';
 import { nodesProblem } from '../omnipaxos/configuration.ts';
 import type { Entry, StopSign } from '../omnipaxos/entry.ts';
 import { quorumProblem } from '../omnipaxos/quorum.ts';

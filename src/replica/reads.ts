@@ -1,6 +1,6 @@
 import { assertNever } from '../base/assert.ts';
 import { type ByteString, fromByteString, toByteString } from '../base/bytes.ts';
-import { type CommandProblem, keyBytesMax, keyProblem } from '../kv/command.ts';
+import { type CommandProblem, keyBytesMax, keyProblem } from '../kv/command-limits.ts';
 import type { KvStateMachine } from '../kv/state-machine.ts';
 import type { ClientRequest, Failure, NodeStatus, ResponseBody, WireChange } from '../wire/client-message.ts';
 import { answerBytesMax, pairsPerAnswerMax } from '../wire/limits.ts';

@@ -1,4 +1,5 @@
 import { type ByteString, fromByteString } from '../base/bytes.ts';
+import { transactionPartsMax } from '../kv/command-limits.ts';
 import { RecentChanges } from '../kv/recent-changes.ts';
 import type { ChangeObserver, KvStateMachine } from '../kv/state-machine.ts';
 import type { ResponseBody, WireChange, WirePair } from '../wire/client-message.ts';
@@ -171,8 +172,10 @@ export class Watches implements ChangeObserver {
     for (const [key, revision] of changed) {
       const value = this.#machine.get(key)?.value;
       bytes += key.length + (value?.length ?? 0);
-      const isOver = changes.length === pairsPerAnswerMax || (changes.length > 0 && bytes > answerBytesMax);
-      if (isOver) return { type: 'changes', changes, revision: changes.at(-1)?.revision ?? 0 };
+      const isOver = changes.length >= pairsPerAnswerMax - transactionPartsMax || bytes > answerBytesMax;
+      const upTo = changes.at(-1)?.revision;
+      // What changed with one revision is told as one: a client asks for what is behind it.
+      if (isOver && upTo !== undefined && revision !== upTo) return { type: 'changes', changes, revision: upTo };
       changes.push({ key: fromByteString(key), value, revision });
     }
     return { type: 'changes', changes, revision: this.#machine.appliedIndex };

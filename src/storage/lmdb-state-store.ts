@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import type { Database } from 'lmdb';
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
-import { keyBytesMax } from '../kv/command.ts';
+import { keyBytesMax } from '../kv/command-limits.ts';
 import { FrozenChanges } from '../kv/frozen-changes.ts';
 import { type KvChange, mergeRange, rangeStart } from '../kv/overlay.ts';
 import { StagedChanges } from '../kv/staged-changes.ts';

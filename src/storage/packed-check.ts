@@ -1,6 +1,6 @@
 import { toByteString } from '../base/bytes.ts';
 import { crc32 } from '../base/crc32.ts';
-import { keyBytesMax } from '../kv/command.ts';
+import { keyBytesMax } from '../kv/command-limits.ts';
 import { visitRows } from '../kv/packed-rows.ts';
 import type { PackedRows } from '../kv/state-store.ts';
 import { type CommitSize, entryBytes } from './commit-size.ts';

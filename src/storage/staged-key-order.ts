@@ -1,5 +1,5 @@
 import { endianness } from 'node:os';
-import { keyBytesMax } from '../kv/command.ts';
+import { keyBytesMax } from '../kv/command-limits.ts';
 import type { KeyOrder } from './key-rows.ts';
 import type { StateBatch } from './state-batch.ts';
 

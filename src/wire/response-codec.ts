@@ -1,5 +1,5 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { keyBytesMax } from '../kv/command.ts';
+import { keyBytesMax } from '../kv/command-limits.ts';
 import type { Outcome, RefusalReason } from '../kv/outcome.ts';
 import { addressCodec, optionalAddressCodec } from './address-codec.ts';
 import {
@@ -53,7 +53,18 @@ const failureOutcomeCodec = wordCodec<FailureOutcome>({ notApplied: 0, unknown: 
 
 /** What applying a command gave. */
 const outcomeCodec: Codec<Outcome> = unionCodec<Outcome>(
-  { put: 0, deleted: 1, sessionOpened: 2, refused: 3, spaceNoted: 4, conflict: 5, renewed: 6, expiryNoted: 7 },
+  {
+    put: 0,
+    deleted: 1,
+    sessionOpened: 2,
+    refused: 3,
+    spaceNoted: 4,
+    conflict: 5,
+    renewed: 6,
+    expiryNoted: 7,
+    transacted: 8,
+    unmet: 9,
+  },
   {
     conflict: {
       encode: (writer, outcome) => {
@@ -89,6 +100,18 @@ const outcomeCodec: Codec<Outcome> = unionCodec<Outcome>(
         writer.varuint(outcome.revision);
       },
       decode: (reader) => ({ type: 'renewed', revision: reader.varuint() }),
+    },
+    transacted: {
+      encode: (writer, outcome) => {
+        writer.varuint(outcome.revision);
+      },
+      decode: (reader) => ({ type: 'transacted', revision: reader.varuint() }),
+    },
+    unmet: {
+      encode: (writer, outcome) => {
+        writer.varuint(outcome.condition).varuint(outcome.revision);
+      },
+      decode: (reader) => ({ type: 'unmet', condition: reader.varuint(), revision: reader.varuint() }),
     },
     spaceNoted: { encode: () => {}, decode: () => ({ type: 'spaceNoted' }) },
     expiryNoted: { encode: () => {}, decode: () => ({ type: 'expiryNoted' }) },

@@ -1,4 +1,4 @@
-import { keyBytesMax } from '../kv/command.ts';
+import { keyBytesMax } from '../kv/command-limits.ts';
 import type { RowChunk, SnapshotCursor } from '../kv/state-store.ts';
 import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, writeFlag } from './codec.ts';
 import { cutsPerMessageMax } from './limits.ts';

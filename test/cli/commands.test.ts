@@ -5,6 +5,7 @@ import List from '../../commands/list.ts';
 import Put from '../../commands/put.ts';
 import Start from '../../commands/start.ts';
 import Status from '../../commands/status.ts';
+import Transact from '../../commands/transact.ts';
 import { KvError } from '../../src/client/errors.ts';
 import { runCommand } from './run-command.ts';
 
@@ -28,6 +29,11 @@ class FakeClient {
     this.writes.push(options);
     this.records.set(text(key), { value, revision: ++this.revision });
     return { revision: this.revision };
+  }
+
+  async transact(transaction: unknown, options: unknown) {
+    this.writes.push({ transaction, options });
+    return { revision: ++this.revision };
   }
 
   async get(key: Uint8Array, options: unknown) {
@@ -154,6 +160,50 @@ describe('a condition', () => {
     expect(JSON.parse(stdout)).toEqual({
       error: { code: 'conflict', message: 'the key is at revision 9', outcome: 'notApplied', revision: 9 },
     });
+  });
+});
+
+describe('transact', () => {
+  const transact = (...argv: string[]) => runCommand(Transact, 'transact', ...argv);
+
+  test('hands on what is to hold and to be done, and prints one revision', async () => {
+    const flags = ['--if', 'leader=12', '--put', 'a=-5', '--put', 'b=', '--delete', 'c', '--delete=d'];
+    expect(await transact(...flags)).toEqual({ stdout: 'revision 1\n', stderr: '', exitCode: 0 });
+    const put = (key: string, value: string) => ({ put: Buffer.from(key), value: Buffer.from(value) });
+    expect(fake.writes).toMatchObject([
+      {
+        transaction: {
+          if: [{ key: Buffer.from('leader'), revision: 12 }],
+          do: [put('a', '-5'), put('b', ''), { delete: 'c' }, { delete: 'd' }],
+        },
+      },
+    ]);
+    expect(JSON.parse((await transact('--delete', 'c', '--json')).stdout)).toEqual({ revision: 2 });
+  });
+
+  test('whose condition does not hold exits with 4', async () => {
+    fake.failure = new KvError('conflict', 'condition 1', 'notApplied', { revision: 9, condition: 0 });
+    const { stdout, exitCode } = await transact('--if', 'a=1', '--delete', 'b', '--json');
+    expect(exitCode).toBe(4);
+    expect(JSON.parse(stdout)).toEqual({
+      error: { code: 'conflict', message: 'condition 1', outcome: 'notApplied', revision: 9 },
+    });
+  });
+
+  test.each([
+    [[], 2, 'the transaction changes nothing: give a put or a delete'],
+    [['--if', 'a=1'], 2, 'the transaction changes nothing: give a put or a delete'],
+    [['--put', 'a=1', '--delete', 'a'], 2, 'number 2 of the changes is of a key that is there already'],
+    [['--put', '=1'], 2, 'the key is empty'],
+    [['/none/at/all'], 2, '/none/at/all cannot be read: there is no such file'],
+    [['/tmp', 'x'], 2, 'too many arguments, from "x" on'],
+    [['--put', `a=${'x'.repeat(1024 * 1024)}`], 8, 'the transaction has 1048577 bytes of keys and values'],
+  ])('%j is refused in one line, and nobody is asked', async (argv, exitCode, message) => {
+    const result = await transact(...argv);
+    expect(result).toMatchObject({ stdout: '', exitCode });
+    expect(result.stderr).toContain(`kv transact: ${message}`);
+    expect(result.stderr).toMatch(/^[^\n]+\n$/);
+    expect(fake.connections).toEqual([]);
   });
 });
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readValue } from '../../src/cli/values.ts';
-import { valueBytesMax } from '../../src/kv/command.ts';
+import { valueBytesMax } from '../../src/kv/command-limits.ts';
 
 async function* pieces(...chunks: Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* chunks;

@@ -153,7 +153,7 @@ describe('a kept key', () => {
     };
     const kept = new KeptKey(
       { renew, remove: async () => {} },
-      { revision: 1, ttlMs: longMs, putMs: performance.now() },
+      { key: new Uint8Array(1), revision: 1, ttlMs: longMs, putMs: performance.now() },
     );
     await delay(100);
     expect([renewals, kept.lost.aborted]).toEqual([0, false]);

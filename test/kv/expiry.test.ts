@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { fromByteString } from '../../src/base/bytes.ts';
-import { decodeCommand, encodeCommand, expireKey, ttlMsMax, ttlMsMin } from '../../src/kv/command.ts';
+import { decodeCommand, encodeCommand, expireKey } from '../../src/kv/command.ts';
+import { ttlMsMax, ttlMsMin } from '../../src/kv/command-limits.ts';
 import { expiringKeysMax } from '../../src/kv/expiry-table.ts';
 import { MemoryStateDisk, MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';

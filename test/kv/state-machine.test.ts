@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { fromByteString } from '../../src/base/bytes.ts';
-import { type Command, encodeCommand, keyBytesMax, reportSpace, valueBytesMax } from '../../src/kv/command.ts';
+import { type Command, encodeCommand, reportSpace } from '../../src/kv/command.ts';
+import { keyBytesMax, valueBytesMax } from '../../src/kv/command-limits.ts';
 import { MemoryStateDisk, MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import { KvClient } from '../../src/client/client.ts';
 import { KvError } from '../../src/client/errors.ts';
 import { ProcessCluster } from './cluster.ts';
+import { killLeaders } from './kill-leaders.ts';
 
 let cluster: ProcessCluster | undefined;
 
@@ -75,17 +76,4 @@ async function countUp(endpoints: readonly string[], at: number, load: { conflic
   }
   await client.close();
   return added;
-}
-
-/** Kills whoever leads, and starts it again, until the load is over. How often. */
-async function killLeaders(nodes: ProcessCluster, load: { readonly isOver: boolean }): Promise<number> {
-  let kills = 0;
-  while (!load.isOver) {
-    const leader = await nodes.leader();
-    await nodes.kill(leader);
-    kills++;
-    await nodes.start(leader);
-    await nodes.until(({ members }) => members.every(({ role }) => role !== 'unreachable'));
-  }
-  return kills;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { fromByteString } from '../../src/base/bytes.ts';
-import { decodeCommand, encodeCommand, ttlMsMin } from '../../src/kv/command.ts';
+import { decodeCommand, encodeCommand } from '../../src/kv/command.ts';
+import { ttlMsMin } from '../../src/kv/command-limits.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';

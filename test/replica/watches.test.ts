@@ -37,6 +37,14 @@ function begin(limits: { watchesMax?: number; rememberedChangesMax?: number } = 
     else machine.apply(index, encodeCommand({ kind: 'put', ...origin, value: fromByteString(value), ifRevision }));
     return index + 1;
   };
+  const transact = (values: Readonly<Record<string, string>>) => {
+    const changes = Object.entries(values).map(([key, value]) => ({
+      ...{ kind: 'put' as const, key: fromByteString(key), value: fromByteString(value) },
+    }));
+    const origin = { session, number: ++number, acknowledgedBelow: 1 };
+    const transaction = { conditions: [], changes };
+    machine.apply(machine.appliedIndex, encodeCommand({ kind: 'transact', ...origin, transaction }));
+  };
   let readId = 0;
   let lastId = 0;
   /** Asks, and has the index confirmed: the answer comes in this turn or a later one. */
@@ -62,7 +70,7 @@ function begin(limits: { watchesMax?: number; rememberedChangesMax?: number } = 
       view.nowMs = nowMs;
       reads.sweep(undefined, 'no leader', isLed);
     });
-  return { machine, reads, store, congested, change, ask, turn, sweepAt };
+  return { machine, reads, store, congested, change, transact, ask, turn, sweepAt };
 }
 
 function short(response: ClientResponse): unknown {
@@ -286,6 +294,36 @@ describe('a watch of a prefix', () => {
     }
     expect(told).toEqual([['b', 'c', 'd'], ['e', 'f', 'a'], []]);
     expect(since).toBe(8);
+  });
+
+  it('is told all that one transaction changed in one answer', () => {
+    const { ask, change, transact, turn } = begin();
+    const large = 'x'.repeat(1024 * 1024);
+    const quarter = 'x'.repeat(256 * 1024 - 16);
+    turn(() => ask('', undefined, { isPrefix: true }));
+    for (const key of ['a', 'b', 'c']) change(key, large);
+    change('d', quarter);
+    change('e', quarter);
+    // Of these the third would be one too many.
+    transact({ t1: quarter, t2: quarter, t3: quarter, t4: quarter });
+    change('f', quarter);
+    const [first] = turn(() => ask('', 1, { isPrefix: true })) as { changes: [string][]; revision: number }[];
+    expect(first?.changes.map(([key]) => key)).toEqual(['a', 'b', 'c', 'd', 'e', 't1', 't2', 't3', 't4']);
+    expect(first?.revision).toBe(7);
+    const [second] = turn(() => ask('', 7, { isPrefix: true })) as { changes: [string][] }[];
+    expect(second?.changes.map(([key]) => key)).toEqual(['f']);
+  });
+
+  it('that waits is told all that one transaction changed, once', () => {
+    const { ask, transact, turn, machine } = begin();
+    turn(() => ask('', undefined, { isPrefix: true }));
+    turn(() => ask('t', machine.appliedIndex, { isPrefix: true }));
+    const told = turn(() => transact({ t1: '1', other: 'x', t2: '2' }));
+    const changes = [
+      ['t1', '1', 2],
+      ['t2', '2', 2],
+    ];
+    expect(told).toEqual([{ id: 2, changes, revision: 2 }]);
   });
 
   it('gets its state in pages, each as of its own revision', () => {

@@ -55,6 +55,9 @@ export function entryInWords(entry: Entry<Uint8Array>): string {
   if (command.kind === 'openSession') return 'session';
   if (command.kind === 'reportSpace')
     return `node ${command.report.nodeId} ${command.report.isFull ? 'is full' : 'has room'}`;
+  if (command.kind === 'transact') {
+    return `transact ${command.transaction.changes.map(({ key }) => toByteString(key)).join(' ')}`;
+  }
   const value = command.kind === 'put' ? ` ${toByteString(command.value)}` : '';
   return `${command.kind} ${toByteString(command.key)}${value}`;
 }
@@ -184,6 +187,10 @@ function outcomeInWords(outcome: Outcome): string {
       return `is at revision ${outcome.revision}`;
     case 'renewed':
       return `renewed, revision ${outcome.revision}`;
+    case 'transacted':
+      return `all changed, revision ${outcome.revision}`;
+    case 'unmet':
+      return `condition ${outcome.condition} is at revision ${outcome.revision}`;
     case 'spaceNoted':
     case 'expiryNoted':
       return 'noted';

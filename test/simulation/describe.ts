@@ -1,5 +1,6 @@
 import { DecodeError } from '../../src/base/bytes.ts';
 import { decodeCommand } from '../../src/kv/command.ts';
+import type { Transaction } from '../../src/kv/transaction.ts';
 import type { Ballot } from '../../src/omnipaxos/ballot.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
 import type { PeerMessage } from '../../src/wire/peer-message.ts';
@@ -23,11 +24,20 @@ export function describeEntry(entry: Entry<Uint8Array>): string {
     const { nodeId, configurationId, isFull } = command.report;
     return `reportSpace(c${configurationId} node ${nodeId} ${isFull ? 'full' : 'ok'})`;
   }
+  if (command.kind === 'transact') return `transact(${origin} ${describeTransaction(command.transaction)})`;
   const key = text(command.key);
   const condition = command.ifRevision === undefined ? '' : ` if at ${command.ifRevision}`;
   if (command.kind !== 'put') return `${command.kind}(${origin} ${key}${condition})`;
   const ttl = command.ttlMs === undefined ? '' : ` for ${command.ttlMs} ms`;
   return `put(${origin} ${key}=${text(command.value)}${condition}${ttl})`;
+}
+
+function describeTransaction({ conditions, changes }: Transaction): string {
+  const ifs = conditions.map(({ key, ifRevision }) => `if ${text(key)} at ${ifRevision}`);
+  const dos = changes.map((change) =>
+    change.kind === 'put' ? `${text(change.key)}=${text(change.value)}` : `delete ${text(change.key)}`,
+  );
+  return [...ifs, ...dos].join(', ');
 }
 
 /** Undefined for what is no command, which some clients send. */

@@ -395,6 +395,30 @@ export const plantedBugs = [
     edits: [{ file: stateMachine, find: 'if (conflict) return conflict;', replace: '' }],
   },
   {
+    name: 'a condition of a transaction is passed over',
+    rule: 'a transaction changes something only if all its conditions hold where it is applied',
+    seeds: 50,
+    edits: [
+      {
+        file: stateMachine,
+        find: "if (conflict) return { type: 'unmet',",
+        replace: "if (conflict && condition > 0) return { type: 'unmet',",
+      },
+    ],
+  },
+  {
+    name: 'half of a transaction is made',
+    rule: 'a transaction makes all its changes, or none',
+    seeds: 50,
+    edits: [
+      {
+        file: stateMachine,
+        find: 'for (const change of changes) {',
+        replace: 'for (const change of changes.slice(0, 1)) {',
+      },
+    ],
+  },
+  {
     name: 'the end of a key passes over its renewal',
     rule: 'a key that was renewed before its end in the log stays',
     seeds: 1000,

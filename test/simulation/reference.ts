@@ -1,6 +1,7 @@
 import { toByteString } from '../../src/base/bytes.ts';
 import { type Command, decodeCommand } from '../../src/kv/command.ts';
 import type { Outcome } from '../../src/kv/outcome.ts';
+import type { Transaction } from '../../src/kv/transaction.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
 
 /** What a key was from one index on. */
@@ -132,11 +133,11 @@ export class Reference {
     return outcome;
   }
 
-  #firstOutcome(index: number, command: Command & { readonly kind: 'put' | 'delete' | 'renew' }): Outcome {
+  #firstOutcome(index: number, command: Command & { readonly kind: 'put' | 'delete' | 'renew' | 'transact' }): Outcome {
+    if (command.kind === 'transact') return this.#transact(index + 1, command.transaction);
     const key = toByteString(command.key);
     const value = command.kind === 'put' ? command.value : undefined;
-    const now = this.#versions.get(key)?.at(-1);
-    const revision = now?.value === undefined ? 0 : now.revision;
+    const revision = this.#revisionOf(key);
     if (command.ifRevision !== undefined && command.ifRevision !== revision) return { type: 'conflict', revision };
     if (command.kind === 'renew') return this.#renew(key, revision, index + 1);
     if (value !== undefined && this.#full.size > 0) return { type: 'refused', reason: 'noSpace' };
@@ -146,6 +147,23 @@ export class Reference {
       this.#expiries.set(key, { revision: index + 1, ttlMs, renewedAt: index + 1, sinceUs: this.#nowUs });
     }
     return outcome;
+  }
+
+  /** 0: there is no such key. */
+  #revisionOf(key: string): number {
+    const now = this.#versions.get(key)?.at(-1);
+    return now?.value === undefined ? 0 : now.revision;
+  }
+
+  #transact(revision: number, { conditions, changes }: Transaction): Outcome {
+    const found = conditions.map(({ key }) => this.#revisionOf(toByteString(key)));
+    const condition = conditions.findIndex(({ ifRevision }, at) => ifRevision !== found[at]);
+    if (condition >= 0) return { type: 'unmet', condition, revision: found[condition] as number };
+    const values = changes.map((change) => (change.kind === 'put' ? change.value : undefined));
+    if (this.#full.size > 0 && values.some((value) => value !== undefined))
+      return { type: 'refused', reason: 'noSpace' };
+    for (const [at, { key }] of changes.entries()) this.#change(toByteString(key), revision, values[at]);
+    return { type: 'transacted', revision };
   }
 
   #renew(key: string, revision: number, renewedAt: number): Outcome {

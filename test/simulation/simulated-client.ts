@@ -1,5 +1,7 @@
 import { fromByteString, toByteString } from '../../src/base/bytes.ts';
-import { type Command, type CommandOrigin, encodeCommand, ttlMsMin } from '../../src/kv/command.ts';
+import { type Command, type CommandOrigin, decodeCommand, encodeCommand } from '../../src/kv/command.ts';
+import { ttlMsMin } from '../../src/kv/command-limits.ts';
+import type { TransactionChange } from '../../src/kv/transaction.ts';
 import type { ClientResponse, RequestBody, ResponseBody, WirePair } from '../../src/wire/client-message.ts';
 import type { Operation } from '../linearizability/checker.ts';
 import type { Random } from './random.ts';
@@ -10,7 +12,8 @@ import { require, Violation } from './violation.ts';
 /** One operation of a client, with all its requests. */
 interface Call {
   readonly body: RequestBody;
-  readonly type: 'open' | 'put' | 'delete' | 'get' | 'list' | 'watch' | 'renew';
+  readonly type: 'open' | 'put' | 'delete' | 'get' | 'list' | 'watch' | 'renew' | 'transact';
+  /** Of a transaction: those that it changes. */
   readonly key: string;
   readonly value: string | undefined;
   /** Everything below was acknowledged to someone when it began. */
@@ -131,7 +134,10 @@ export class SimulatedClient {
         else if (response.outcome.type !== 'spaceNoted' && response.outcome.type !== 'expiryNoted') {
           const { type, revision } = response.outcome;
           this.#acknowledge(revision);
-          this.#revisions.set(call.key, type === 'deleted' ? 0 : revision);
+          if (type === 'unmet') return this.#withoutEffect(call, 'condition of a transaction that did not hold');
+          for (const { type: kind, key } of effectsOf(call)) this.#revisions.set(key, kind === 'delete' ? 0 : revision);
+          if (type === 'transacted') this.#world.counts.add('transaction applied');
+          else this.#revisions.set(call.key, type === 'deleted' ? 0 : revision);
           if (type === 'conflict') return this.#withoutEffect(call, 'condition that did not hold');
         }
         return this.#answered(call, from);
@@ -167,7 +173,8 @@ export class SimulatedClient {
       const key = `k${this.#random.below(plan.keys)}`;
       const dice = this.#random.below(100);
       const then = (): void => this.#next();
-      if (dice < 42) this.#write('put', key, this.#newValue(), this.#random.between(1, 8), then);
+      if (dice < 4) this.#transact(then);
+      else if (dice < 42) this.#write('put', key, this.#newValue(), this.#random.between(1, 8), then);
       else if (dice < 45) this.#write('renew', key, undefined, this.#random.between(1, 8), then);
       else if (dice < 55) this.#write('delete', key, undefined, this.#random.between(1, 8), then);
       else if (dice < 90) this.#read({ type: 'get', consistency: 'linearizable', key: fromByteString(key) }, key, then);
@@ -190,18 +197,56 @@ export class SimulatedClient {
     attemptsMax: number,
     then: () => void,
   ): void {
+    const ifRevision = this.#random.chance(25) ? (this.#revisions.get(key) ?? 0) : undefined;
+    const make = (origin: CommandOrigin): Command =>
+      this.#command(kind, { ...origin, key: fromByteString(key), ifRevision }, key, value);
+    this.#propose(make, key, value, then, attemptsMax);
+  }
+
+  #propose(
+    make: (origin: CommandOrigin) => Command,
+    key: string,
+    value: string | undefined,
+    then: () => void,
+    attemptsMax = this.#random.between(1, 8),
+  ): void {
     const number = this.#nextNumber++;
     this.#outstanding.add(number);
     const origin = { session: this.#session ?? 0, number, acknowledgedBelow: Math.min(...this.#outstanding) };
-    const ifRevision = this.#random.chance(25) ? (this.#revisions.get(key) ?? 0) : undefined;
-    const change = { ...origin, key: fromByteString(key), ifRevision };
-    const command = this.#command(kind, change, key, value);
+    const command = make(origin);
     const encoded = encodeCommand(command);
     this.#world.oracle.propose(encoded);
+    const { kind } = command;
+    if (kind === 'openSession' || kind === 'reportSpace' || kind === 'expire') throw new Error(`${kind} is no write`);
     this.#begin({ type: 'write', command: encoded }, kind, key, value, number, attemptsMax, () => {
       this.#outstanding.delete(number);
       then();
     });
+  }
+
+  /** Of some keys, on condition that some others, or the same, are as they were last seen. */
+  #transact(then: () => void): void {
+    const conditions = this.#random.chance(60)
+      ? this.#someKeys(2).map((key) => ({ key: fromByteString(key), ifRevision: this.#revisions.get(key) ?? 0 }))
+      : [];
+    // In the order of their keys: so the reference tells what changed with one revision.
+    const changes: TransactionChange[] = this.#someKeys(4).map((name) => {
+      const key = fromByteString(name);
+      if (this.#random.chance(25)) return { kind: 'delete', key };
+      return { kind: 'put', key, value: fromByteString(this.#newValue()) };
+    });
+    const names = changes.map(({ key }) => toByteString(key)).join(' ');
+    const transaction = { conditions, changes };
+    this.#propose((origin) => ({ kind: 'transact', ...origin, transaction }), names, undefined, then);
+  }
+
+  /** Up to so many, each once, in their order. */
+  #someKeys(most: number): string[] {
+    const keys = new Set<string>();
+    for (let left = this.#random.between(1, most); left > 0; left--) {
+      keys.add(`k${this.#random.below(this.#world.plan.keys)}`);
+    }
+    return [...keys].sort();
   }
 
   #command(
@@ -332,7 +377,7 @@ export class SimulatedClient {
     if (call.isDone) return;
     call.isDone = true;
     this.#live.delete(call);
-    const isWrite = call.type === 'put' || call.type === 'delete' || call.type === 'renew';
+    const isWrite = call.body.type === 'write' && call.type !== 'open';
     // An answer "not applied" to each request: then it never will be. A request that is still on its way may be.
     if (isWrite && call.open === 0 && call.attempts > 0) {
       this.#record.failed++;
@@ -367,14 +412,30 @@ export class SimulatedClient {
 
   #note(call: Call, returned: number | undefined, value: string | undefined): void {
     const { type, key, invokedUs: invoked } = call;
-    if (type !== 'put' && type !== 'delete' && type !== 'get') return;
-    this.#record.operations.push({ type, key, value, invoked, returned, client: this.index });
+    const common = { invoked, returned, client: this.index };
+    if (type === 'put' || type === 'delete' || type === 'get')
+      this.#record.operations.push({ type, key, value, ...common });
+    // Each key is a register of its own; that they change together is seen by those who list or watch.
+    for (const effect of effectsOf(call)) this.#record.operations.push({ ...effect, ...common });
   }
 }
 
 function commandOf(call: Call): Uint8Array {
   if (call.body.type !== 'write') throw new Violation('answers fit their requests', `an outcome for ${call.type}`);
   return call.body.command;
+}
+
+/** What a transaction does, if it does anything. */
+function effectsOf(
+  call: Call,
+): { readonly type: 'put' | 'delete'; readonly key: string; readonly value: string | undefined }[] {
+  if (call.type !== 'transact') return [];
+  const command = decodeCommand(commandOf(call));
+  if (command.kind !== 'transact') throw new Error(`${command.kind} is no transaction`);
+  return command.transaction.changes.map((change) => {
+    const value = change.kind === 'put' ? toByteString(change.value) : undefined;
+    return { type: change.kind, key: toByteString(change.key), value };
+  });
 }
 
 function toPair({ key, value, revision }: WirePair): { key: string; value: Uint8Array; revision: number } {

@@ -260,6 +260,8 @@ const outcome = union<Outcome>({
   spaceNoted: fc.record({}),
   expiryNoted: fc.record({}),
   renewed: fc.record({ revision: integer }),
+  transacted: fc.record({ revision: integer }),
+  unmet: fc.record({ condition: integer, revision: integer }),
   conflict: fc.record({ revision: integer }),
 });
 

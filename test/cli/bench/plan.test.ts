@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { KeySpace, keyBytesMin } from '../../../src/cli/bench/key-space.ts';
 import { type BenchFlags, planBench } from '../../../src/cli/bench/plan.ts';
-import { keyBytesMax, valueBytesMax } from '../../../src/kv/command.ts';
+import { keyBytesMax, valueBytesMax } from '../../../src/kv/command-limits.ts';
 
 const flags: BenchFlags = {
   outstanding: '64',
