@@ -41,6 +41,7 @@ import {
 } from './input.ts';
 import { type Keeping, KeptKey } from './kept-key.ts';
 import { acquireLock, type Contending, lockPrefix } from './lock.ts';
+import { meantNodes } from './meant-nodes.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
 import { checkedTransaction, type KvTransaction } from './transaction.ts';
@@ -416,9 +417,11 @@ export class KvClient {
   ): Promise<{ readonly configurationId: number }> {
     this.#limitsOf(options, reconfigureNames);
     const { fillTimeoutMs = fillTimeoutMsDefault } = options ?? {};
-    const body: RequestBody = { type: 'reconfigure', nodes: checkedNodes(nodes), ...conditionOf(options) };
+    const wanted = checkedNodes(nodes);
+    const condition = conditionOf(options);
+    if (fillTimeoutMs !== 0) checkedTimeoutMs(fillTimeoutMs, 'fillTimeoutMs');
+    const body: RequestBody = { type: 'reconfigure', nodes: await meantNodes(this, wanted), ...condition };
     if (fillTimeoutMs !== 0) {
-      checkedTimeoutMs(fillTimeoutMs, 'fillTimeoutMs');
       await fillNewcomers(this, { ...options, nodes: body.nodes, fillTimeoutMs });
     }
     return this.#ask(body, traits.reconfiguration, this.#limitsOf(options, reconfigureNames), (answer) =>

@@ -6,7 +6,7 @@ import { nodeIdMax } from '../cluster/node-list.ts';
 import { keyBytesMax, keyProblem, ttlMsMax, ttlMsMin, ttlProblem, valueProblem } from '../kv/command-limits.ts';
 import { checkTlsIdentity, clientContext, type TlsIdentity } from '../tls/identity.ts';
 import type { Consistency, TargetNode } from '../wire/client-message.ts';
-import { membersMax, timeoutMsMax } from '../wire/limits.ts';
+import { membersMax, storageIdBytesMax, timeoutMsMax } from '../wire/limits.ts';
 import { abortedError } from './call-errors.ts';
 import { KvError } from './errors.ts';
 
@@ -181,11 +181,14 @@ function checkedNode(target: TargetNode): TargetNode {
   if (typeof target !== 'object' || target === null) {
     throw notApplied('invalid', `a node is ${String(target)}: give its id, or { id, address }`);
   }
-  const { id, address, isRebuilt } = target;
-  const unknown = Object.keys(target).find((name) => !['id', 'address', 'isRebuilt'].includes(name));
+  const { id, address, isRebuilt, storageId } = target;
+  const unknown = Object.keys(target).find((name) => !['id', 'address', 'isRebuilt', 'storageId'].includes(name));
   if (unknown !== undefined) throw notApplied('invalid', `a node has ${unknown}: there are id and address`);
   checkedCount(id, nodeIdMax, 'node id');
-  const node = { id, ...(isRebuilt === true && { isRebuilt }) };
+  if (storageId !== undefined && (typeof storageId !== 'string' || !(storageId.length <= storageIdBytesMax))) {
+    throw notApplied('invalid', `the storageId of node ${id} is ${shown(storageId)}: give what its status tells`);
+  }
+  const node = { id, ...(isRebuilt === true && { isRebuilt }), ...(storageId !== undefined && { storageId }) };
   if (address === undefined) return node;
   if (typeof address !== 'string') {
     throw notApplied('invalid', `the address of node ${id} is ${shown(address)}: give host:port`);

@@ -41,7 +41,7 @@ export interface FillingsView {
   readonly configuration: Configuration | undefined;
   readonly decidedIndex: number;
   readonly tick: number;
-  helloOf(nodeId: NodeId): { readonly address: string } | undefined;
+  helloOf(nodeId: NodeId): { readonly address: string; readonly storageId: string } | undefined;
   knownAddress(nodeId: NodeId): string | undefined;
   isConnected(nodeId: NodeId): boolean;
 }
@@ -85,8 +85,8 @@ export class Fillings {
     const silent = this.#takeSilent(nodes);
     if (silent !== undefined) return this.#output.respond(connection, request.id, silentFailure(silent));
     const newcomers = nodes.filter(({ id }) => !this.#isMember(id));
-    const filling = newcomers.map((node) => this.#progressOf(node.id, this.#newcomerOf(node)));
-    for (const { id } of newcomers) this.#ask(id);
+    const filling = newcomers.map((node) => this.#progressOf(node, this.#newcomerOf(node)));
+    for (const node of newcomers) if (this.#isMeant(node)) this.#ask(node.id);
     this.#output.respond(connection, request.id, { type: 'filling', newcomers: filling });
   }
 
@@ -142,14 +142,21 @@ export class Fillings {
     return made;
   }
 
-  #progressOf(id: NodeId, newcomer: Newcomer | undefined): NewcomerFilling {
+  #progressOf(node: TargetNode, newcomer: Newcomer | undefined): NewcomerFilling {
     const { decidedIndex: index, tick } = this.#view;
-    const isLinked = this.#view.isConnected(id);
+    const { id } = node;
+    const isLinked = this.#view.isConnected(id) && this.#isMeant(node);
     if (newcomer === undefined) return { id, isLinked, isFilled: false };
     const { address, heardTick, firstIndex, keepsUp } = newcomer;
     if (heardTick === undefined || tick - heardTick > heardTicksMax) return { id, address, isLinked, isFilled: false };
     const has = newcomer.decidedIndex;
     return { id, address, isLinked, isFilled: has >= firstIndex && (keepsUp || index - has <= this.#lagMax) };
+  }
+
+  /** Not so where another data directory runs under its id. */
+  #isMeant({ id, storageId }: TargetNode): boolean {
+    const linked = this.#view.helloOf(id)?.storageId;
+    return storageId === undefined || linked === undefined || linked === storageId;
   }
 
   #isMember(id: NodeId): boolean {

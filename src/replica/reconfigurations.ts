@@ -199,6 +199,8 @@ export class Reconfigurations {
     if (first === undefined) return undefined;
     const { id, isRebuilt } = first;
     const unreached = this.#unreached.get(id);
+    const other = this.#otherDirectoryProblem(first);
+    if (other !== undefined) return other;
     if (isRebuilt && unreached?.isRefusal) return `node ${id} cannot vote with what it runs with: ${unreached.reason}`;
     if (isRebuilt)
       return `node ${id} does not run with another data directory: start it with \`kv start --id ${id} --rebuild\``;
@@ -290,10 +292,25 @@ export class Reconfigurations {
     return nodes.filter((node) => !this.#directoryOf(node));
   }
 
-  /** The data directory that a node of the next configuration votes with, as far as it is known. */
-  #directoryOf({ id, isRebuilt }: TargetNode): string | undefined {
+  /** The data directory that a node of the next configuration votes with, as far as it is known, if it is the one that is meant. */
+  #directoryOf(node: TargetNode): string | undefined {
+    const found = this.#knownDirectoryOf(node);
+    return node.storageId === undefined || node.storageId === found ? found : undefined;
+  }
+
+  #knownDirectoryOf({ id, isRebuilt }: TargetNode): string | undefined {
     if (isRebuilt) return this.#view.replacementOf(id)?.storageId;
     return this.#member(id)?.storageId ?? this.#view.helloOf(id)?.storageId;
+  }
+
+  /** One that was taken out and runs on, say, keeps a newcomer of its id from being linked. */
+  #otherDirectoryProblem(node: TargetNode): string | undefined {
+    const { id, storageId } = node;
+    const known = this.#knownDirectoryOf(node);
+    if (storageId === undefined || known === undefined) return undefined;
+    const what = `at ${this.#addressOf(node)} node ${id} runs with data directory ${storageId}`;
+    if (this.#member(id)) return `${what}, and votes with ${known}: start it with that one`;
+    return `${what}, and another one, ${known}, runs as node ${id} at ${this.#view.helloOf(id)?.address}: stop that one`;
   }
 
   /** Undefined while a newcomer has not been met. */
@@ -372,7 +389,8 @@ function isTarget(
   if (configuration.members.some(({ storageId }) => formerDirectories.includes(storageId))) return false;
   return nodes.every((node) => {
     const member = configuration.members.find(({ id }) => id === node.id);
-    return member !== undefined && (node.address === undefined || node.address === member.address);
+    const isMeant = node.storageId === undefined || node.storageId === member?.storageId;
+    return member !== undefined && isMeant && (node.address === undefined || node.address === member.address);
   });
 }
 

@@ -13,6 +13,8 @@ export interface TargetNode {
   readonly address?: string;
   /** A member that is to vote with another data directory from now on: the one that it is running with. */
   readonly isRebuilt?: boolean;
+  /** The data directory that is meant, as the node tells it in its status; without it, whichever is linked under the id. */
+  readonly storageId?: string;
 }
 
 export type ClientRequest = {

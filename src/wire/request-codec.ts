@@ -8,7 +8,7 @@ import {
   type TargetNode,
 } from './client-message.ts';
 import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, wordCodec, writeFlag } from './codec.ts';
-import { backupNameBytesMax, membersMax, timeoutMsMax } from './limits.ts';
+import { backupNameBytesMax, membersMax, storageIdBytesMax, timeoutMsMax } from './limits.ts';
 
 const consistencyCodec = wordCodec<Consistency>({ linearizable: 0, local: 1 });
 
@@ -19,18 +19,28 @@ const optionalBytesCodec: Codec<Uint8Array | undefined> = optionalCodec({
   decode: (reader: ByteReader) => reader.bytes(),
 });
 
+const optionalStorageIdCodec: Codec<string | undefined> = optionalCodec({
+  encode: (writer: ByteWriter, storageId: string) => {
+    writer.text(storageId);
+  },
+  decode: (reader: ByteReader) => reader.text(storageIdBytesMax),
+});
+
 const targetNodesCodec: Codec<readonly TargetNode[]> = listCodec(
   {
     encode: (writer, node) => {
       writer.varuint(node.id);
       optionalAddressCodec.encode(writer, node.address);
       writeFlag(writer, node.isRebuilt === true);
+      optionalStorageIdCodec.encode(writer, node.storageId);
     },
     decode: (reader) => {
       const id = reader.varuint();
       const address = optionalAddressCodec.decode(reader);
       const isRebuilt = readFlag(reader);
-      return { id, ...(address !== undefined && { address }), ...(isRebuilt && { isRebuilt }) };
+      const storageId = optionalStorageIdCodec.decode(reader);
+      const where = { ...(address !== undefined && { address }), ...(storageId !== undefined && { storageId }) };
+      return { id, ...where, ...(isRebuilt && { isRebuilt }) };
     },
   },
   membersMax,

@@ -162,6 +162,21 @@ describe('calls', () => {
     expect(await client.list('none')).toEqual([]);
   });
 
+  it('reconfigure to what answers at an address, and not to what else runs under that id', async () => {
+    const { client, cluster, first, second } = await start(2);
+    second.status = { storageId: '0123' };
+    await client.reconfigure([1, { id: 2, address: cluster.addresses[1] as string }]);
+    const [fill] = first.requests.filter(({ type }) => type === 'fill');
+    const [reconfigure] = first.requests.filter(({ type }) => type === 'reconfigure');
+    const nodes = [{ id: 1 }, { id: 2, address: cluster.addresses[1], storageId: '0123' }];
+    expect([fill, reconfigure]).toMatchObject([{ nodes }, { nodes }]);
+    // Another node is there, or nobody: that is for the node that proposes.
+    await client.reconfigure([3, { id: 4, address: cluster.addresses[1] as string }]);
+    const last = first.requests.filter(({ type }) => type === 'reconfigure').at(-1);
+    expect(last).toMatchObject({ nodes: [{ id: 3 }, { id: 4, address: cluster.addresses[1] }] });
+    expect(JSON.stringify(last)).not.toContain('0123');
+  });
+
   it('reconfigure with ids, with and without addresses', async () => {
     const { client, first } = await start();
     expect(await client.reconfigure([4, { id: 2, address: '10.0.0.4:7004' }, 1])).toEqual({ configurationId: 2 });

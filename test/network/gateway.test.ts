@@ -7,6 +7,7 @@ import { AddressInUseError, CannotListenError } from '../../src/network/listenin
 import { decodeResponses, encodeRequests } from '../../src/wire/client-frame.ts';
 import type { ClientRequest, ClientResponse } from '../../src/wire/client-message.ts';
 import { clientPath, decodeClientHello } from '../../src/wire/handshake.ts';
+import { protocolVersion } from '../../src/wire/limits.ts';
 import { sealed } from '../wire/sealed.ts';
 import { clusterId, type RawSocket, rawSocket, TestNode, until } from './test-node.ts';
 
@@ -45,7 +46,7 @@ describe('a client connection', () => {
     const node = await TestNode.start(2);
     const client = await rawSocket(node.address, clientPath);
     await until(() => expect(client.texts).toHaveLength(1));
-    const hello = { protocolVersion: 3, kv: true, nodeId: 2, clusterName: 'test', clusterId };
+    const hello = { protocolVersion, kv: true, nodeId: 2, clusterName: 'test', clusterId };
     expect(decodeClientHello(client.texts[0] ?? '')).toEqual(hello);
   });
 
@@ -87,9 +88,9 @@ describe('a client connection', () => {
   });
 
   it.each([
-    ['malformed', sealed(Uint8Array.of(3, 0, 0, 0, 0, 5, 5, 99)), /^malformed: unknown code 99/],
-    ['damaged', Uint8Array.of(3, 0, 0, 0, 0, 5, 5, 99), /^malformed: a frame was damaged on its way/],
-    ['of another version', Uint8Array.of(4), /protocol version 4/],
+    ['malformed', sealed(Uint8Array.of(protocolVersion, 0, 0, 0, 0, 5, 5, 99)), /^malformed: unknown code 99/],
+    ['damaged', Uint8Array.of(protocolVersion, 0, 0, 0, 0, 5, 5, 99), /^malformed: a frame was damaged on its way/],
+    ['of another version', Uint8Array.of(5), /protocol version 5/],
     ['text', 'hello', /a text frame where requests are due/],
     ['oversized', new Uint8Array(50_001), /Max payload size exceeded/],
   ])('with a frame that is %s is ended, and no other', async (_, frame, reason) => {
@@ -161,7 +162,7 @@ describe('the port', () => {
     const node = await TestNode.start(3);
     const response = await fetch(`http://${node.address}/health`);
     expect(response.status).toBe(200);
-    expect(await response.json()).toEqual({ protocolVersion: 3, kv: true, nodeId: 3, clusterName: 'test', clusterId });
+    expect(await response.json()).toEqual({ protocolVersion, kv: true, nodeId: 3, clusterName: 'test', clusterId });
   });
 
   it.each([

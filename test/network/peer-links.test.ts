@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
+import { protocolVersion } from '../../src/wire/limits.ts';
 import type { PeerHello } from '../../src/wire/peer-message.ts';
 import { sealed } from '../wire/sealed.ts';
 import { bulk, heartbeat, helloOf, RawSocket, rawPeer, rawSocket, TestNode, until } from './test-node.ts';
@@ -330,8 +331,8 @@ describe('a handshake', () => {
     ['of the same node id', { nodeId: 2 }, 'both ends say that they are node 2'],
     [
       'of another protocol version',
-      { protocolVersion: 4 },
-      'malformed: the other side speaks protocol version 4, this one 3: run the same release of kv on both',
+      { protocolVersion: 5 },
+      'malformed: the other side speaks protocol version 5, this one 4: run the same release of kv on both',
     ],
   ])('%s is refused', async (_, changes, reason) => {
     const two = await TestNode.start(2);
@@ -345,7 +346,7 @@ describe('a handshake', () => {
     ['is of another cluster', { clusterId: 'ffffffffffffffff' }, /different clusters, ffffffffffffffff and/],
     ['is of another cluster name', { clusterName: 'other' }, /cluster "other"/],
     ['is another node', { nodeId: 5 }, /node 2 was expected at this address, node 5 is there/],
-    ['speaks another version', { protocolVersion: 4 }, /speaks protocol version 4, this one 3/],
+    ['speaks another version', { protocolVersion: 5 }, /speaks protocol version 5, this one 4/],
   ])('with a node that is dialled and %s is told to the owner as a refusal', async (_, hello, reason) => {
     const [one, two] = [await TestNode.start(1), await TestNode.start(2, { hello })];
     one.dial(two);
@@ -374,7 +375,7 @@ describe('a handshake', () => {
     const two = await TestNode.start(2);
     const newcomer = await rawPeer(two, helloOf(4, { clusterId: undefined }));
     await until(() => expect(two.events).toEqual(['+4']));
-    newcomer.socket.send(sealed(Uint8Array.of(3, 0, 0, 0, 0, ...new Uint8Array(8), 1, 1, 9, 0)));
+    newcomer.socket.send(sealed(Uint8Array.of(protocolVersion, 0, 0, 0, 0, ...new Uint8Array(8), 1, 1, 9, 0)));
     await until(() => expect(two.rounds(4)).toEqual([9]));
   });
 
@@ -444,8 +445,16 @@ describe('trouble on one link', () => {
   it.each([
     ['a malformed frame', Uint8Array.of(1, 2, 3), /^malformed/],
     ['a frame of another protocol version', Uint8Array.of(7, 0, 0, 0, 0, 0, 0, 0, 0), /protocol version 7/],
-    ['a frame of another cluster', sealed(Uint8Array.of(3, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1)), /different clusters/],
-    ['a damaged frame', Uint8Array.of(3, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), /a frame was damaged on its way/],
+    [
+      'a frame of another cluster',
+      sealed(Uint8Array.of(protocolVersion, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1)),
+      /different clusters/,
+    ],
+    [
+      'a damaged frame',
+      Uint8Array.of(protocolVersion, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1),
+      /a frame was damaged on its way/,
+    ],
     ['a second hello', encodePeerHello(helloOf(3)), /second hello/],
     ['an oversized frame', new Uint8Array(100_001), /Max payload size exceeded/],
   ])('(%s) ends that link and no other', async (_, frame, reason) => {

@@ -9,6 +9,7 @@ import { bottomBallot } from '../../src/omnipaxos/ballot.ts';
 import { clientContext, type TlsIdentity } from '../../src/tls/identity.ts';
 import type { ClientRequest } from '../../src/wire/client-message.ts';
 import { decodePeerHello, encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
+import { protocolVersion } from '../../src/wire/limits.ts';
 import { encodePeerFrame } from '../../src/wire/peer-frame.ts';
 import type { PeerHello, PeerMessage } from '../../src/wire/peer-message.ts';
 
@@ -18,7 +19,7 @@ export function helloOf(nodeId: number, changes: Partial<PeerHello> = {}): PeerH
   const storageId = nodeId.toString(16).padStart(16, '0');
   const address = '127.0.0.1:1';
   const base = {
-    protocolVersion: 3,
+    protocolVersion,
     clusterName: 'test',
     clusterId,
     nodeId,
@@ -117,7 +118,7 @@ export class TestNode {
     });
     this.gateway = new Gateway({
       hello: () => ({
-        protocolVersion: 3,
+        protocolVersion,
         kv: true,
         nodeId: id,
         clusterName: this.hello.clusterName,

@@ -209,6 +209,19 @@ describe('newcomers get all data before they become members', () => {
     expect(cluster.askNow(leader, { type: 'fill', nodes })).toMatchObject({ type: 'failed', code: 'invalid' });
   });
 
+  it('not where another directory runs under the id of the one that is meant', () => {
+    const { cluster, leader } = filled(20);
+    cluster.start(4);
+    fillUntilDone(cluster, leader, [1, 2, 3, 4]);
+    const meant = (storageId: string) =>
+      cluster.askNow(leader, { type: 'fill', nodes: [{ id: 1 }, { id: 4, storageId }] });
+    const before = cluster.sentTo(4, 'Fill').length;
+    expect(meant('0123')).toMatchObject({ newcomers: [{ id: 4, isLinked: false }] });
+    expect(cluster.sentTo(4, 'Fill').length).toBe(before);
+    expect(meant(cluster.replica(4).hello().storageId)).toMatchObject({ newcomers: [{ id: 4, isLinked: true }] });
+    expect(cluster.sentTo(4, 'Fill').length).toBe(before + 1);
+  });
+
   it('a node of another cluster takes nothing', () => {
     const { cluster, leader } = filled(60);
     const { cluster: theirs } = filled(5);

@@ -74,6 +74,45 @@ describe('the node that proposes a reconfiguration looks for itself', () => {
     expect(ask.answer).toEqual({ type: 'reconfigured', configurationId: 2 });
   });
 
+  it('takes no newcomer in with a directory that runs under its id elsewhere', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    cluster.start(4);
+    cluster.reconfigureTo(leader, [1, 2, 3, 4]);
+    cluster.reconfigureTo(leader, [1, 2, 3]);
+    // It was taken out and runs on. Another directory of its id is to be taken in, at another address.
+    const former = cluster.replica(4).hello().storageId;
+    const wanted = (storageId: string) => {
+      const nodes = [{ id: 1 }, { id: 2 }, { id: 3 }, { id: 4, address: 'new-home:7000', storageId }];
+      const ask = cluster.ask(leader, { type: 'reconfigure', nodes }, 600_000);
+      cluster.until('there is an answer', () => ask.answer !== undefined);
+      return ask.answer;
+    };
+    expect(wanted('0123')).toMatchObject({
+      ...{ type: 'failed', code: 'unreachable', outcome: 'notApplied' },
+      message: expect.stringMatching(
+        new RegExp(
+          `^at new-home:7000 node 4 runs with data directory 0123, and another one, ${former}, runs as node 4 at `,
+        ),
+      ),
+    });
+    expect(cluster.replica(leader).status().configurationId).toBe(3);
+    expect(wanted(former)).toMatchObject({ type: 'reconfigured', configurationId: 4 });
+  });
+
+  it('does not take another directory for a member that moved', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const nodes = [{ id: 1 }, { id: 2 }, { id: 3, address: 'new-home:7000', storageId: '0123' }];
+    const ask = cluster.ask(leader, { type: 'reconfigure', nodes }, 600_000);
+    cluster.until('there is an answer', () => ask.answer !== undefined);
+    expect(ask.answer).toMatchObject({ type: 'failed', code: 'unreachable', outcome: 'notApplied' });
+    expect(ask.answer).toHaveProperty(
+      'message',
+      expect.stringMatching(/^at new-home:7000 node 3 runs with data directory 0123, and votes with /),
+    );
+  });
+
   it('proposes nothing of which no majority is in its reach', () => {
     const cluster = new Cluster([1, 2, 3, 4, 5]);
     const leader = cluster.elect();

@@ -7,6 +7,7 @@ import type { SnapshotCursor } from '../../src/kv/state-store.ts';
 import type { Ballot } from '../../src/omnipaxos/ballot.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
 import type { ClientRequest, ClientResponse, NodeStatus } from '../../src/wire/client-message.ts';
+import { protocolVersion } from '../../src/wire/limits.ts';
 import type { PeerHello, PeerMessage, PeerPayload } from '../../src/wire/peer-message.ts';
 
 /*
@@ -169,7 +170,7 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.record({
 
 export const peerHello: fc.Arbitrary<PeerHello> = fc.record(
   {
-    protocolVersion: fc.constant(3),
+    protocolVersion: fc.constant(protocolVersion),
     clusterName: fc.string({ maxLength: 20 }),
     clusterId: fc.option(clusterId, { nil: undefined }),
     nodeId: id,
@@ -215,16 +216,21 @@ export const request: fc.Arbitrary<ClientRequest> = fc
       status: fc.record({}),
       reconfigure: fc.record(
         {
-          nodes: fc.array(fc.record({ id, address, isRebuilt: fc.constant(true) }, { requiredKeys: ['id'] }), {
-            maxLength: 31,
-          }),
+          nodes: fc.array(
+            fc.record({ id, address, storageId: clusterId, isRebuilt: fc.constant(true) }, { requiredKeys: ['id'] }),
+            {
+              maxLength: 31,
+            },
+          ),
           ifConfigurationId: integer,
         },
         { requiredKeys: ['nodes'] },
       ),
       fill: fc.record(
         {
-          nodes: fc.array(fc.record({ id, address }, { requiredKeys: ['id'] }), { maxLength: 31 }),
+          nodes: fc.array(fc.record({ id, address, storageId: clusterId }, { requiredKeys: ['id'] }), {
+            maxLength: 31,
+          }),
           ifConfigurationId: integer,
         },
         { requiredKeys: ['nodes'] },

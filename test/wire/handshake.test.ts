@@ -2,10 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DecodeError } from '../../src/base/bytes.ts';
 import { decodeClientHello, decodePeerHello, encodeClientHello, encodePeerHello } from '../../src/wire/handshake.ts';
+import { protocolVersion } from '../../src/wire/limits.ts';
 import { clusterId, peerHello } from './arbitraries.ts';
 
 const hello = {
-  protocolVersion: 3,
+  protocolVersion,
   clusterName: 'default',
   clusterId: '00112233445566ff',
   nodeId: 2,
@@ -34,9 +35,9 @@ describe('the hello of a node', () => {
   });
 
   it('of another protocol version is refused with what to do, whatever else it holds', () => {
-    const text = JSON.stringify({ protocolVersion: 4, other: true });
+    const text = JSON.stringify({ protocolVersion: 5, other: true });
     expect(() => decodePeerHello(text)).toThrow(
-      'the other side speaks protocol version 4, this one 3: run the same release of kv on both',
+      'the other side speaks protocol version 5, this one 4: run the same release of kv on both',
     );
   });
 
@@ -90,14 +91,14 @@ describe('the hello to a client', () => {
   it('comes back as it was sent', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1 }), fc.option(clusterId, { nil: undefined }), (nodeId, id) => {
-        const sent = { protocolVersion: 3, kv: true as const, nodeId, clusterName: 'n', clusterId: id };
+        const sent = { protocolVersion, kv: true as const, nodeId, clusterName: 'n', clusterId: id };
         expect(decodeClientHello(encodeClientHello(sent))).toEqual(sent);
       }),
     );
   });
 
   it('must say that it is from a kv node', () => {
-    expect(() => decodeClientHello('{"protocolVersion":3,"nodeId":1}')).toThrow(/lacks kv/);
+    expect(() => decodeClientHello('{"protocolVersion":4,"nodeId":1}')).toThrow(/lacks kv/);
   });
 
   it('of another protocol version is refused', () => {

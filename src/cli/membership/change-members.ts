@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KvClient } from '../../client/client.ts';
 import type { ClusterStatus } from '../../client/cluster-status.ts';
+import { meantNodes } from '../../client/meant-nodes.ts';
 import { defaultAddress } from '../../cluster/address.ts';
 import type { ClusterDescription } from '../../cluster/cluster-file.ts';
 import { CommandError } from '../exit-codes.ts';
@@ -98,16 +99,17 @@ async function carryOut(
   }
   // What was looked at is what is changed: not what somebody else made of it meanwhile.
   const ifConfigurationId = plan.configurationId;
+  const nodes = await meantNodes(client, plan.nodes);
   const fillTimeoutMs = options.waitTimeoutMs ?? 0;
   if (fillTimeoutMs > 0 && plan.added.length > 0) {
-    await fill(client, plan, { timeoutMs, fillTimeoutMs }, report);
+    await fill(client, { ...plan, nodes }, { timeoutMs, fillTimeoutMs }, report);
     // What was seen before may have changed since: that took its time.
     stopAt(await lastingProblems(client, plan, timeoutMs, options.isForced), options.isForced);
   }
   await report.proposed(change);
   const decision = { timeoutMs, ifConfigurationId, fillTimeoutMs: 0 };
   interruption.fate = fates.open;
-  const { configurationId } = await client.reconfigure([...plan.nodes], decision);
+  const { configurationId } = await client.reconfigure(nodes, decision);
   interruption.fate = fates.decided(configurationId);
   const decided = { ...change, configurationId };
   if (options.waitTimeoutMs === undefined) return report.done(decided, change.added.length === 0);
