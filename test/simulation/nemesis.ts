@@ -1,4 +1,4 @@
-import type { Configuration } from '../../src/cluster/configuration.ts';
+import type { Configuration, Member } from '../../src/cluster/configuration.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
 import { majority } from '../../src/omnipaxos/quorum.ts';
 import type { ClientResponse, TargetNode } from '../../src/wire/client-message.ts';
@@ -350,12 +350,17 @@ export class Nemesis {
     const configuration = this.#newest();
     const asked = this.#random.pick(this.#nodes);
     if (!configuration || !asked.isUp || this.#world.plan.standbys.length + configuration.members.length < 2) return;
-    const ids = this.#nextMembers(configuration);
+    const rebuilt = this.#random.chance(20) ? this.#rebuildable(configuration) : [];
+    const ids = [...new Set([...this.#nextMembers(configuration), ...rebuilt])];
     if (ids.length === 0) return;
+    if (rebuilt.length > 0) this.#count('rebuild asked for');
     this.#count('reconfiguration asked for');
     const id = this.#nextRequest++;
     this.#targets.set(id, { ids, configurationId: configuration.configurationId });
-    const nodes = ids.map((one) => ({ id: one, address: this.#world.node(one)?.address ?? '' }));
+    const nodes = ids.map((one) => {
+      const isRebuilt = rebuilt.includes(one);
+      return { id: one, address: this.#world.node(one)?.address ?? '', ...(isRebuilt && { isRebuilt }) };
+    });
     const timeoutMs = this.#random.between(200, 4000);
     const fillMs = this.#random.chance(50) ? this.#random.below(2000) : 0;
     for (let atMs = 0; atMs < fillMs; atMs += 200) {
@@ -385,6 +390,16 @@ export class Nemesis {
     if (!node.isUp) return;
     this.#count('fill asked for');
     node.requested(nemesisConnection, [{ id: this.#nextRequest++, timeoutMs: 1000, type: 'fill', nodes }]);
+  }
+
+  /** Members that were wiped once since they became such: what runs there now has never voted. */
+  #rebuildable(configuration: Configuration): NodeId[] {
+    const isRebuildable = ({ id, storageId }: Member): boolean => {
+      const disk = this.#world.node(id)?.disk;
+      const next = storageId.replace(/\.(\d+)$/, (_, count: string) => `.${Number(count) + 1}`);
+      return disk !== undefined && !disk.isRolledBack && !storageId.includes('copy') && disk.storageId === next;
+    };
+    return configuration.members.filter(isRebuildable).map(({ id }) => id);
   }
 
   #nextMembers(configuration: Configuration): NodeId[] {

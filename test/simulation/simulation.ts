@@ -262,8 +262,8 @@ class Simulation {
   }
 
   /**
-   * A quorum of the newest configuration; all that a reconfiguration under way may make members; and, if some of them have not
-   * come over yet, a quorum of the configurations before, from which they come.
+   * A quorum of the newest configuration; all that a reconfiguration under way may make members; and, if no quorum of them has
+   * come over yet, a quorum of the configuration before, from which they come.
    */
   #chooseCore(): SimulatedNode[] {
     const { configurations } = this.#oracle;
@@ -272,9 +272,18 @@ class Simulation {
     if (!newest || !this.#isFormed) return [...this.#nodes].filter((node) => this.#plan.members.includes(node.id));
     this.#addQuorum(core, newest);
     for (const id of this.#nemesis.openTargets()) core.add(this.#byId.get(id) as SimulatedNode);
-    if (!this.#areAllIn([...core]))
-      for (const configuration of configurations.slice(-3, -1)) this.#addQuorum(core, configuration);
+    // The one before is needed only while no quorum votes in the newest.
+    const { prepare, accept } = newest.quorum ?? majority(newest.members.length);
+    const voting = [...core].filter((node) => isMember(newest, node) && this.#votesIn(node, newest));
+    if (voting.length < Math.max(prepare, accept)) {
+      for (const configuration of configurations.slice(-2, -1)) this.#addQuorum(core, configuration);
+    }
     return [...core];
+  }
+
+  #votesIn({ replica, disk }: SimulatedNode, { configurationId, startIndex }: Configuration): boolean {
+    if (replica) return replica.voter?.configurationId === configurationId;
+    return disk.log.configuration?.configurationId === configurationId && disk.log.paxos.decidedIndex >= startIndex;
   }
 
   /** False for a cluster of which nobody knows: whoever formed it crashed before it was on a disk, or told (seed 35602). */
