@@ -81,7 +81,7 @@ export class Clients {
     try {
       const client = await this.#connect(endpoints);
       while (!this.#isOver && client) {
-        const isDone = chance(0.2) ? await this.#add(client) : await this.#operate(client, at);
+        const isDone = await this.#next(client, at);
         if (isDone) {
           this.done++;
           this.#doneMs[at] = performance.now();
@@ -91,6 +91,11 @@ export class Clients {
     } catch (error) {
       this.#failure ??= error;
     }
+  }
+
+  #next(client, at) {
+    if (chance(0.15)) return this.#add(client);
+    return chance(0.15) ? this.#move(client) : this.#operate(client, at);
   }
 
   async #connect(endpoints) {
@@ -148,6 +153,29 @@ export class Clients {
     return !isError || answer.code === 'conflict';
   }
 
+  /** Carries one from one side of a balance to the other: whoever sees both sides at one moment sees nothing missing. True if it is done. */
+  async #move(client) {
+    const found = await attempt(client.list(`${this.#prefix}balance-`));
+    if (found instanceof KvError) return false;
+    const sides = ['balance-left', 'balance-right'].map((name) => {
+      const side = found.find(({ key }) => text(key) === this.#prefix + name);
+      return { key: this.#prefix + name, value: Number(side ? text(side.value) : 0), revision: side?.revision ?? 0 };
+    });
+    this.#weigh(
+      'a list',
+      sides.map(({ value }) => value),
+    );
+    const changes = sides.map(({ key, value }, at) => ({ put: key, value: String(value + (at === 0 ? -1 : 1)) }));
+    const answer = await attempt(
+      client.transact({ if: sides.map(({ key, revision }) => ({ key, revision })), do: changes }),
+    );
+    return !(answer instanceof KvError) || answer.code === 'conflict';
+  }
+
+  #weigh(who, [left, right]) {
+    if (left + right !== 0) this.#failure ??= new Error(`${who} had ${left} and ${right} of what changes together`);
+  }
+
   /** What a watcher of all keys was told, in a map; begins anew whenever the cluster was out of reach for too long. */
   async #watch() {
     const { signal } = this.#watcher;
@@ -156,14 +184,22 @@ export class Clients {
       if (client instanceof KvError) continue;
       try {
         this.#seen.clear();
-        for await (const changes of client.watchPrefix(this.#prefix, { signal }))
-          for (const one of changes) this.#tell(one);
+        for await (const changes of client.watchPrefix(this.#prefix, { signal })) this.#tellAll(changes);
       } catch (error) {
         if (!(error instanceof KvError)) this.#failure ??= error;
       } finally {
         await client.close();
       }
     }
+  }
+
+  #tellAll(changes) {
+    for (const one of changes) this.#tell(one);
+    const sides = ['balance-left', 'balance-right'].map((name) => this.#seen.get(this.#prefix + name));
+    this.#weigh(
+      'a watcher',
+      sides.map((side) => Number(side?.value ?? 0)),
+    );
   }
 
   #tell({ type, key, value, revision }) {
