@@ -90,8 +90,9 @@ export class Reconfigurations {
   }
 
   receive(connection: ConnectionId, request: ClientRequest & { readonly type: 'reconfigure' }): void {
-    const nodes = checkedTargets(request.nodes);
-    if (!Array.isArray(nodes)) return this.#output.respond(connection, request.id, nodes);
+    const checked = checkedTargets(request.nodes);
+    if (!Array.isArray(checked)) return this.#output.respond(connection, request.id, checked);
+    const nodes = checked.map((node) => this.#asMeant(node));
     const behind = this.#behindProblem(request.ifConfigurationId);
     if (behind) return this.#output.respond(connection, request.id, failure('noMajority', 'notApplied', behind));
     const problem = this.#problem(nodes);
@@ -301,6 +302,14 @@ export class Reconfigurations {
   #knownDirectoryOf({ id, isRebuilt }: TargetNode): string | undefined {
     if (isRebuilt) return this.#view.replacementOf(id)?.storageId;
     return this.#member(id)?.storageId ?? this.#view.helloOf(id)?.storageId;
+  }
+
+  /** A member that stays where it is need not be there, nor run with what it votes with. */
+  #asMeant(node: TargetNode): TargetNode {
+    const { storageId: _, ...others } = node;
+    const member = this.#member(node.id);
+    const stays = member !== undefined && (node.address === undefined || node.address === member.address);
+    return stays && !node.isRebuilt ? others : node;
   }
 
   /** One that was taken out and runs on, say, keeps a newcomer of its id from being linked. */

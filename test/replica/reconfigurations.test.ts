@@ -100,6 +100,17 @@ describe('the node that proposes a reconfiguration looks for itself', () => {
     expect(wanted(former)).toMatchObject({ type: 'reconfigured', configurationId: 4 });
   });
 
+  it('leaves a member that stays where it is what it votes with, whatever answers there', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    cluster.start(4);
+    const stays = { id: 3, address: 'node-3:7000', storageId: '0123' };
+    const nodes = [{ id: 1 }, { id: 2 }, stays, { id: 4, address: 'node-4:7000' }];
+    const ask = cluster.ask(leader, { type: 'reconfigure', nodes }, 600_000);
+    cluster.until('there is an answer', () => ask.answer !== undefined);
+    expect(ask.answer).toEqual({ type: 'reconfigured', configurationId: 2 });
+  });
+
   it('does not take another directory for a member that moved', () => {
     const cluster = new Cluster([1, 2, 3]);
     const leader = cluster.elect();
