@@ -71,8 +71,9 @@ export abstract class BaseCommand extends Command {
     process.exitCode = exitCodes[report.exit].code;
     printMessage(`kv ${this.#name}: ${report.message}`);
     if (!isJsonAsked(this.argv)) return;
-    const { code, message, outcome, revision } = report;
-    await printJson({ error: { code, message, outcome, ...(revision !== undefined && { revision }) } });
+    const { code, message, outcome, revision, condition } = report;
+    const at = { ...(revision !== undefined && { revision }), ...(condition !== undefined && { condition }) };
+    await printJson({ error: { code, message, outcome, ...at } });
   }
 
   /** As a person writes it: the id of `kv member add` is member:add. */

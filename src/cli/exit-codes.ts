@@ -95,6 +95,8 @@ export interface FailureReport {
   readonly outcome: CommandOutcome;
   /** Of a condition that did not hold: the revision that the key has; 0: there is none. */
   readonly revision?: number | undefined;
+  /** Of those of a transaction: which one, counted from 0. */
+  readonly condition?: number | undefined;
 }
 
 /** What to tell about `error`; `undefined` if nobody planned for it: a defect. */
@@ -104,7 +106,7 @@ export function reportOf(error: unknown): FailureReport | undefined {
   if (error instanceof KvError)
     return {
       ...{ exit: exitOfKvError(error), code: error.code, message },
-      ...{ outcome: error.outcome, revision: error.revision },
+      ...{ outcome: error.outcome, revision: error.revision, condition: error.condition },
     };
   if (error instanceof CommandError) return { exit: error.exit, code: error.code, message, outcome: error.outcome };
   if (error instanceof InputError) return { exit: 'usage', code: error.code, message, outcome: 'notApplied' };

@@ -34,12 +34,12 @@ const documentBytesMax = 8 * 1024 * 1024;
 
 /** The text of a document; `-` is standard input. Throws {@link InputError} or {@link KvError}. */
 export async function readDocument(path: string, stdin: AsyncIterable<Uint8Array>): Promise<string> {
-  const source = path === '-' ? stdin : createReadStream(path);
+  const [source, name] = path === '-' ? [stdin, 'standard input'] : [createReadStream(path), path];
   const limit = { bytesMax: documentBytesMax, message: 'has over 8 MiB: a transaction has at most 1 MiB' };
   try {
-    return decoder.decode(await readAll(source, path === '-' ? 'standard input' : path, limit));
+    return decoder.decode(await readAll(source, name, limit));
   } catch (error) {
-    if (error instanceof TypeError) throw new InputError(`${path} is no UTF-8`, { cause: error });
+    if (error instanceof TypeError) throw new InputError(`${name} is no UTF-8`, { cause: error });
     throw fileProblem(path, error);
   }
 }

@@ -310,7 +310,7 @@ export class KvClient {
 
   /**
    * Makes all changes of a transaction at one moment, if all its conditions hold then; else none of them: error `conflict`. All get one revision, and whoever
-   * reads or watches sees all of them or none (a list of several pages, and a watch that gets the state anew in pages, may come in between).
+   * reads or watches sees all of them or none (a list of several pages may come in between, and so may a watch that is told over 4 MiB, or thousands of keys, at a time).
    * With what {@link lock} gives as a condition nothing is changed by one that is no longer the holder. A put in it stays: it has no time to live.
    */
   transact(transaction: KvTransaction, options?: CallOptions): Promise<TransactResult> {
@@ -420,10 +420,10 @@ export class KvClient {
     const wanted = checkedNodes(nodes);
     const condition = conditionOf(options);
     if (fillTimeoutMs !== 0) checkedTimeoutMs(fillTimeoutMs, 'fillTimeoutMs');
-    const body: RequestBody = { type: 'reconfigure', nodes: await meantNodes(this, wanted), ...condition };
-    if (fillTimeoutMs !== 0) {
-      await fillNewcomers(this, { ...options, nodes: body.nodes, fillTimeoutMs });
-    }
+    if (fillTimeoutMs !== 0) await fillNewcomers(this, { ...options, nodes: wanted, fillTimeoutMs });
+    const limits = this.#limitsOf(options, reconfigureNames);
+    const meant = await meantNodes(this, wanted, limits);
+    const body: RequestBody = { type: 'reconfigure', nodes: meant, ...condition };
     return this.#ask(body, traits.reconfiguration, this.#limitsOf(options, reconfigureNames), (answer) =>
       answer.type === 'reconfigured' ? { configurationId: answer.configurationId } : undefined,
     );

@@ -8,7 +8,7 @@ import { checkTlsIdentity, clientContext, type TlsIdentity } from '../tls/identi
 import type { Consistency, TargetNode } from '../wire/client-message.ts';
 import { membersMax, storageIdBytesMax, timeoutMsMax } from '../wire/limits.ts';
 import { abortedError } from './call-errors.ts';
-import { KvError } from './errors.ts';
+import { KvError, type KvErrorCode } from './errors.ts';
 
 /*
  * What callers give is checked before anything is sent. Each of these throws a KvError, `invalid` or `tooLarge` and not
@@ -185,7 +185,7 @@ function checkedNode(target: TargetNode): TargetNode {
   const unknown = Object.keys(target).find((name) => !['id', 'address', 'isRebuilt', 'storageId'].includes(name));
   if (unknown !== undefined) throw notApplied('invalid', `a node has ${unknown}: there are id and address`);
   checkedCount(id, nodeIdMax, 'node id');
-  if (storageId !== undefined && (typeof storageId !== 'string' || !(storageId.length <= storageIdBytesMax))) {
+  if (storageId !== undefined && !isStorageId(storageId)) {
     throw notApplied('invalid', `the storageId of node ${id} is ${shown(storageId)}: give what its status tells`);
   }
   const node = { id, ...(isRebuilt === true && { isRebuilt }), ...(storageId !== undefined && { storageId }) };
@@ -201,6 +201,10 @@ function checkedNode(target: TargetNode): TargetNode {
   }
 }
 
+function isStorageId(text: string): boolean {
+  return typeof text === 'string' && text !== '' && encoder.encode(text).length <= storageIdBytesMax;
+}
+
 function bytesOf(bytes: Bytes, what: string): Uint8Array {
   if (typeof bytes === 'string') return encodedText(bytes, what);
   // One of another realm, as of a plugin's host, is as good.
@@ -214,6 +218,7 @@ function kindOf(value: unknown): string {
 
 /** A text would else look like the number that it is not. */
 export function shown(value: unknown): string {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return 'an object';
   return typeof value === 'string' ? `'${value}', a text` : String(value);
 }
 
@@ -226,6 +231,6 @@ function encodedText(text: string, what: string): Uint8Array {
   );
 }
 
-export function notApplied(code: 'invalid' | 'tooLarge', message: string): KvError {
+export function notApplied(code: KvErrorCode, message: string): KvError {
   return new KvError(code, message, 'notApplied');
 }

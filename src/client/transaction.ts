@@ -1,5 +1,6 @@
 import type { Condition, Transaction, TransactionChange } from '../kv/transaction.ts';
 import { transactionProblem } from '../kv/transaction.ts';
+import { KvError } from './errors.ts';
 import { type Bytes, checkedKey, checkedRevision, checkedValue, notApplied, shown } from './input.ts';
 
 /** What must hold of a key. What `keep`, `lock`, and `list` give is one, too: that it is still the same. */
@@ -11,9 +12,9 @@ export interface KvCondition {
 
 /** A change of a key. */
 export type KvTransactionChange =
-  | { readonly put: Bytes; readonly value: Bytes }
+  | { readonly put: Bytes; readonly value: Bytes; readonly delete?: never }
   /** It need not exist. */
-  | { readonly delete: Bytes };
+  | { readonly delete: Bytes; readonly put?: never; readonly value?: never };
 
 /** Changes of several keys that are made together, or not at all. */
 export interface KvTransaction {
@@ -30,8 +31,8 @@ export function checkedTransaction(given: KvTransaction): Transaction {
   if (!isObject(given)) throw notApplied('invalid', `the transaction is ${shown(given)}: ${example}`);
   const unknown = Object.keys(given).find((name) => name !== 'if' && name !== 'do');
   if (unknown !== undefined) throw notApplied('invalid', `the transaction has ${unknown}: ${example}`);
-  const conditions = listOf(given.if ?? [], 'if').map(conditionOf);
-  const changes = listOf(given.do, 'do').map(changeOf);
+  const conditions = Array.from(listOf(given.if ?? [], 'if'), conditionOf);
+  const changes = Array.from(listOf(given.do, 'do'), changeOf);
   const transaction = { conditions, changes };
   const problem = transactionProblem(transaction);
   if (problem === undefined) return transaction;
@@ -47,19 +48,34 @@ function conditionOf(condition: KvCondition, at: number): Condition {
   const where = `if[${at}]`;
   if (!isObject(condition)) throw notApplied('invalid', `${where} is ${shown(condition)}: give { key, revision }`);
   return {
-    key: checkedKey(condition.key),
+    key: part(`${where}.key`, () => checkedKey(condition.key)),
     ifRevision: checkedRevision(condition.revision, `the revision of ${where}`),
   };
 }
 
 function changeOf(change: KvTransactionChange, at: number): TransactionChange {
+  const where = `do[${at}]`;
   const names = isObject(change) ? Object.keys(change).sort().join(', ') : shown(change);
-  if (names === 'put, value' && 'put' in change) {
-    return { kind: 'put', key: checkedKey(change.put), value: checkedValue(change.value) };
+  if (names === 'put, value') {
+    const { put, value } = change as KvTransactionChange & { readonly put: Bytes };
+    const key = part(`${where}.put`, () => checkedKey(put));
+    return { kind: 'put', key, value: part(`${where}.value`, () => checkedValue(value)) };
   }
-  if (names === 'delete' && 'delete' in change) return { kind: 'delete', key: checkedKey(change.delete) };
+  if (names === 'delete') {
+    const { delete: key } = change as KvTransactionChange & { readonly delete: Bytes };
+    return { kind: 'delete', key: part(`${where}.delete`, () => checkedKey(key)) };
+  }
   const what = isObject(change) ? `{ ${names} }` : names;
-  throw notApplied('invalid', `do[${at}] is ${what}: give { put: key, value } or { delete: key }`);
+  throw notApplied('invalid', `${where} is ${what}: give { put: key, value } or { delete: key }`);
+}
+
+/** Of many, a problem names the one that it is of. */
+function part(where: string, check: () => Uint8Array): Uint8Array {
+  try {
+    return check();
+  } catch (error) {
+    throw error instanceof KvError ? notApplied(error.code, `${where}: ${error.message}`) : error;
+  }
 }
 
 function isObject(value: unknown): value is object {

@@ -2,7 +2,7 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
 /** What each of its two halves is to have. V8 lets them become 16, 32 or 64 MiB by itself, one version or another. */
 const wantedBytes = 16 * 1024 * 1024;
-/** How often its size is looked at, milliseconds: before it can have grown twice. */
+/** How often its size is looked at once it may not grow any more, milliseconds. */
 const periodMs = 250;
 
 /** What of the runtime it needs. */
@@ -31,7 +31,8 @@ export class YoungGeneration {
 
   /** To be called often: V8 makes it smaller when there is little to do. */
   tick(nowMs: number): void {
-    if (nowMs - this.#lookedAtMs < periodMs) return;
+    // While it may grow at each tick: once is enough.
+    if (this.#factor === 1 && nowMs - this.#lookedAtMs < periodMs) return;
     this.#lookedAtMs = nowMs;
     const factor = Math.max(1, Math.round(wantedBytes / this.#host.capacity()));
     if (factor === this.#factor) return;

@@ -50,7 +50,10 @@ interface OpenSnapshot {
   /** Those to whom it was offered, or who asked for rows of it, and who may not have it all yet. */
   readonly reading: Set<NodeId>;
   readonly kept: KeptPages;
+  /** Since rows of it were read. */
   idleTicks: number;
+  /** Since one who has it asked for log behind it. */
+  quietTicks: number;
 }
 
 /** Nodes that wait until this one comes to an index. */
@@ -150,6 +153,7 @@ export class Donor {
       reading: new Set(),
       kept: new KeptPages(true),
       idleTicks: 0,
+      quietTicks: 0,
     });
   }
 
@@ -191,6 +195,7 @@ export class Donor {
    */
   #noticeComplete(nodeId: NodeId, logFrom: number): void {
     for (const [index, open] of this.#snapshots) {
+      if (index <= logFrom && open.readers.has(nodeId)) open.quietTicks = 0;
       if (index > logFrom || !open.reading.delete(nodeId) || open.reading.size > 0) continue;
       open.snapshot?.close();
       open.snapshot = undefined;
@@ -203,6 +208,7 @@ export class Donor {
     this.#budget.tick(load);
     for (const [index, open] of this.#snapshots) {
       open.idleTicks++;
+      open.quietTicks++;
       if (open.idleTicks >= this.#settings.snapshotIdleTicks) this.#close(index, open);
     }
     const answers: Answer[] = [];
@@ -220,6 +226,13 @@ export class Donor {
   makeRoomOnDisk(): void {
     for (const [index, open] of this.#snapshots) {
       if (open.idleTicks >= this.#settings.donorTimeoutTicks) this.#close(index, open);
+    }
+  }
+
+  /** Space is low: log that is held for those who have the state, and ask for no more of it, is held no longer. */
+  letGoOfLog(): void {
+    for (const [index, open] of this.#snapshots) {
+      if (!open.snapshot && open.quietTicks >= this.#settings.donorTimeoutTicks) this.#close(index, open);
     }
   }
 

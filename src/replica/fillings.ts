@@ -148,7 +148,8 @@ export class Fillings {
     const isLinked = this.#view.isConnected(id) && this.#isMeant(node);
     if (newcomer === undefined) return { id, isLinked, isFilled: false };
     const { address, heardTick, firstIndex, keepsUp } = newcomer;
-    if (heardTick === undefined || tick - heardTick > heardTicksMax) return { id, address, isLinked, isFilled: false };
+    const isHeard = heardTick !== undefined && tick - heardTick <= heardTicksMax;
+    if (!isHeard || !this.#isMeant(node)) return { id, address, isLinked, isFilled: false };
     const has = newcomer.decidedIndex;
     return { id, address, isLinked, isFilled: has >= firstIndex && (keepsUp || index - has <= this.#lagMax) };
   }

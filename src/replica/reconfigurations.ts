@@ -33,6 +33,8 @@ interface PendingReconfiguration {
   readonly deadlineMs: number;
   /** When this node, being in that configuration, began to look whether it can be done. */
   sinceTick: number | undefined;
+  /** Since when no leader is within its reach. */
+  leaderlessTick: number | undefined;
   /** Tick of the last proposal. */
   proposedTick: number | undefined;
   /** True once it was proposed. */
@@ -109,6 +111,7 @@ export class Reconfigurations {
       formerDirectories: nodes.flatMap(({ id, isRebuilt }) => (isRebuilt && this.#member(id)?.storageId) || []),
       deadlineMs: this.#view.nowMs + request.timeoutMs,
       sinceTick: undefined,
+      leaderlessTick: undefined,
       proposedTick: undefined,
       isProposed: false,
     };
@@ -149,7 +152,8 @@ export class Reconfigurations {
       if (refusal) return this.#answer(pending, refusal);
       if (this.#reachProblem(pending.nodes) !== undefined) return;
     }
-    if (!voter?.canReachLeader(this.#view.isConnected)) return;
+    if (!voter?.canReachLeader(this.#view.isConnected)) return this.#leaveToOthers(pending);
+    pending.leaderlessTick = undefined;
     const isDue = pending.proposedTick === undefined || tick - pending.proposedTick >= this.#view.resendTicks;
     const members = this.#nextMembers(pending.nodes);
     if (!isDue || !members) return;
@@ -158,6 +162,20 @@ export class Reconfigurations {
     pending.proposedTick = tick;
     pending.isProposed = true;
     this.#proposalsOut++;
+  }
+
+  /** Of a half-broken network: others may reach a leader, and the one who asks goes on to them. */
+  #leaveToOthers(pending: PendingReconfiguration): void {
+    const { tick, electionTimeoutTicks } = this.#view;
+    pending.leaderlessTick ??= tick;
+    const isPatient = tick - pending.leaderlessTick < timeoutsToMeet * electionTimeoutTicks;
+    if (isPatient || pending.isProposed) return;
+    this.#answer(pending, this.#noLeader());
+  }
+
+  #noLeader(): Failure {
+    const message = `no leader with a majority of the members was within the reach of node ${this.#view.nodeId}`;
+    return failure('noMajority', 'notApplied', message);
   }
 
   /** Why what is not on its way had better not be. Refusals of the network are final; what may only be slow gets some time. */
@@ -247,10 +265,7 @@ export class Reconfigurations {
     } else if (missing !== undefined) {
       this.#answer(pending, failure('unreachable', 'notApplied', missing));
     } else {
-      this.#answer(
-        pending,
-        failure('noMajority', 'notApplied', 'no leader with a majority of the members was in reach'),
-      );
+      this.#answer(pending, this.#noLeader());
     }
   }
 

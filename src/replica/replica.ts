@@ -337,6 +337,7 @@ export class Replica {
     this.#space.onMeasured(measured);
     this.#keeper.onSpace(measured);
     if (measured.isWaiting) this.#donor.makeRoomOnDisk();
+    if (measured.level !== 'ok') this.#donor.letGoOfLog();
     const losers = this.#donor.onSpace(measured);
     if (losers.length > 0) this.#output.notice('warn', tooSlow(losers));
     this.#backups.onSpace(measured);

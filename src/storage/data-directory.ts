@@ -17,6 +17,7 @@ import {
   type DirectoryUser,
   finishCreation,
   readIdentity,
+  renewFormat,
 } from './identity-file.ts';
 import { dataFileName } from './lmdb-environment.ts';
 import { LmdbStateStore } from './lmdb-state-store.ts';
@@ -132,6 +133,7 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
     if (lacksOrigin(stores.logStore)) throw originDamage(path, 'is missing');
     markOpened(path);
     if (known === undefined) finishCreation(path, identity);
+    else renewFormat(path);
   } catch (error) {
     await closeStores(stores);
     throw error;

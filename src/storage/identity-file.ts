@@ -10,13 +10,16 @@ import { onDisk } from './storage-error.ts';
 /*
  * The file that says whose a data directory is (sealed-text.ts):
  *
- *   omnikv data format 1
+ *   omnikv data format 2
  *   node 3 storage 00112233aabbccdd of "default"
  *   crc32 89abcdef
  */
 
-/** Format of the data directory. A change that older versions cannot read adds one. */
-const dataFormat = 1;
+/**
+ * Format of the data directory. A change that older versions cannot read, or would make something else of, adds one. 2: transactions, which are no commands
+ * to a version that does not know them: it would pass over those in the log.
+ */
+const dataFormat = 2;
 
 const fileName = 'identity';
 const formatLine = /^omnikv data format (\d+)\n/;
@@ -137,11 +140,26 @@ export function removeIdentity(path: string): void {
 }
 
 /** Writes the identity durably, once everything else is there: from now on the directory counts. */
-export function finishCreation(path: string, { nodeId, storageId, clusterName }: DirectoryIdentity): void {
+export function finishCreation(path: string, identity: DirectoryIdentity): void {
   for (const name of dataNames) syncDirectory(join(path, name));
+  writeIdentity(path, identity);
+  rmSync(join(path, creatingName), { force: true });
+}
+
+/** Makes a directory of an older format one of this, durably, before anything is written that an older version would not know. */
+export function renewFormat(path: string): void {
+  const file = join(path, fileName);
+  const text = onDisk(file, 'read', () => readFileSync(file, 'utf8'));
+  if (formatOf(text) < dataFormat) writeIdentity(path, parseIdentity(path, text));
+}
+
+function writeIdentity(path: string, { nodeId, storageId, clusterName }: DirectoryIdentity): void {
   const text = `omnikv data format ${dataFormat}\nnode ${nodeId} storage ${storageId} of ${JSON.stringify(clusterName)}\n`;
   writeFileDurably(path, fileName, sealText(text));
-  rmSync(join(path, creatingName), { force: true });
+}
+
+function formatOf(text: string): number {
+  return Number(formatLine.exec(text)?.[1]);
 }
 
 function readFile(path: string): DirectoryIdentity {
@@ -155,7 +173,7 @@ function readFile(path: string): DirectoryIdentity {
 function parseIdentity(path: string, text: string): DirectoryIdentity {
   const { body, isIntact } = openSealedText(text);
   const match = wholeBody.exec(body);
-  const format = Number(formatLine.exec(text)?.[1]);
+  const format = formatOf(text);
   // Of a newer format only the first line is known; one that looks like this format and has another checksum is damaged.
   if (format > dataFormat && (isIntact || match === null)) {
     throw new DataDirectoryError(

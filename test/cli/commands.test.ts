@@ -186,7 +186,7 @@ describe('transact', () => {
     const { stdout, exitCode } = await transact('--if', 'a=1', '--delete', 'b', '--json');
     expect(exitCode).toBe(4);
     expect(JSON.parse(stdout)).toEqual({
-      error: { code: 'conflict', message: 'condition 1', outcome: 'notApplied', revision: 9 },
+      error: { code: 'conflict', message: 'condition 1', outcome: 'notApplied', revision: 9, condition: 0 },
     });
   });
 
@@ -194,7 +194,7 @@ describe('transact', () => {
     [[], 2, 'the transaction changes nothing: give a put or a delete'],
     [['--if', 'a=1'], 2, 'the transaction changes nothing: give a put or a delete'],
     [['--put', 'a=1', '--delete', 'a'], 2, 'number 2 of the changes is of a key that is there already'],
-    [['--put', '=1'], 2, 'the key is empty'],
+    [['--put', '=1'], 2, 'do[0].put: the key is empty'],
     [['/none/at/all'], 2, '/none/at/all cannot be read: there is no such file'],
     [['/tmp', 'x'], 2, 'too many arguments, from "x" on'],
     [['--put', `a=${'x'.repeat(1024 * 1024)}`], 8, 'the transaction has 1048577 bytes of keys and values'],

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { CatchUpMeter, type CatchUpProgress } from '../../src/cli/membership/catch-up-meter.ts';
-import { type Answer, findProblems, type Problem, pauseNote, stopAt } from '../../src/cli/membership/checks.ts';
+import {
+  type Answer,
+  apartNotes,
+  findProblems,
+  type Problem,
+  pauseNote,
+  stopAt,
+} from '../../src/cli/membership/checks.ts';
 import { fillNewcomers } from '../../src/cli/membership/fill-newcomers.ts';
 import { describeMembers } from '../../src/cli/membership/member-list.ts';
 import { progressBar } from '../../src/cli/membership/progress-bar.ts';
@@ -14,7 +21,7 @@ const clusterId = '00112233aabbccdd';
 function member(id: number, changes: Partial<MemberStatus> = {}): MemberStatus {
   return {
     ...{ id, address: `h:${id}`, role: 'follower', decidedIndex: 9, appliedIndex: 9, isMember: true, state: 'member' },
-    ...{ configurationId: 1, lag: 0, hasOtherDirectory: false, trimmedIndex: 0, connected: [] },
+    ...{ configurationId: 1, lag: 0, hasOtherDirectory: false, trimmedIndex: 0, connected: [1] },
     ...{ catchUp: undefined, logHeld: undefined },
     ...changes,
   } as MemberStatus;
@@ -69,6 +76,11 @@ describe('a list of the members', () => {
       '2 nodes of 5 may fail, and 1 takes no part: 1 more may',
     ],
     [[member(1), member(2, down), member(3, down)], '1 node of 3 may fail, but 2 take no part: there is no majority'],
+    [[member(1), member(2), member(3, { connected: [2] })], '1 node of 3 may fail, and 1 takes no part: no more may'],
+    [
+      [member(1), member(2), member(3, { configurationId: 0 })],
+      '1 node of 3 may fail, and 1 takes no part: no more may',
+    ],
   ])('says how many more may fail', (members, said) => {
     expect(describeMembers(status(...members))[0]).toBe(`configuration 1: ${said}`);
   });
@@ -237,6 +249,18 @@ describe('before anything is changed', () => {
     expect(codes(sound, '2,3,4=h:4', [cutOff], true)).toEqual([]);
   });
 
+  test('a newcomer whose id another node is linked with is not to be had before that one is stopped', () => {
+    const cluster = status(member(1, { connected: [2, 3, 4] }), member(2), member(3));
+    const [other, same] = [answer(4, { connected: [] }), answer(4, { connected: [1, 2] })];
+    for (const areFilled of [false, true]) {
+      expect(codes(cluster, '1,2,4=h:4', [other], areFilled)).toEqual(['otherNode']);
+      expect(codes(cluster, '1,2,4=h:4', [same], areFilled)).toEqual([]);
+    }
+    expect(problemsOf(cluster, '1,2,4=h:4', [other])[0]).toMatchObject({
+      ...{ isUnsafe: true, message: 'another node 4 than the one at h:4 is linked with node 1: stop that one' },
+    });
+  });
+
   test('a node that a member is linked with is left to the nodes: they know its address', () => {
     expect(codes(status(member(1, { connected: [4] }), member(2), member(3)), '1,2,4')).toEqual([]);
   });
@@ -257,6 +281,17 @@ describe('before anything is changed', () => {
     expect(pauseNote(plan('2=h:2,3=h:3,4=h:4'), one)).toContain('until 2 of');
     const three = planReconfiguration(sound, parseNodes(['1,2,4=h:4']), new Map());
     expect(pauseNote(three, sound)).toBeUndefined();
+  });
+
+  test('members that stay and take no part while a link is cut are told of, and do not stop a change', () => {
+    const apart = status(member(1), member(2, { connected: [3] }), member(3, { configurationId: 0, connected: [2] }));
+    const plan = (list: string) => planReconfiguration(apart, parseNodes([list]), new Map());
+    expect(apartNotes(plan('1,2,3,4=h:4'), apart)).toEqual([
+      'node 2, which stays, has no link with node 1, which leads: it takes no part until it has one',
+      'node 3, which stays, has not heard of configuration 1: it takes no part until it has',
+    ]);
+    expect(apartNotes(plan('1,4=h:4'), apart), 'they go').toEqual([]);
+    expect(apartNotes(plan('1,2,3'), status(member(1), member(2), member(3, down)))).toEqual([]);
   });
 });
 

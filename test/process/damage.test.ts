@@ -362,11 +362,11 @@ describe('a data directory keeps its identity', () => {
     expect(foreign).toMatchObject({ code: 2, stderr: expect.stringContaining('belongs to cluster "process-test"') });
     expect(bytesOf(directory)).toEqual(sound);
 
-    writeFileSync(join(directory, 'identity'), 'omnikv data format 2\nas a later version has it\n');
+    writeFileSync(join(directory, 'identity'), 'omnikv data format 3\nas a later version has it\n');
     const newer = bytesOf(directory);
     for (const more of [[], ['--rebuild']]) {
       const refused = await cluster.kv('start', '--id', '1', '--data', directory, ...more);
-      expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('has format 2') });
+      expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('has format 3') });
     }
     expect(await cluster.kv('verify', directory)).toMatchObject({ code: 2 });
     expect(bytesOf(directory)).toEqual(newer);

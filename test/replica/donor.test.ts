@@ -96,3 +96,26 @@ it('a snapshot that keeps too much of the file from being used again is let go o
   donor.take(4, rows);
   expect(donor.serve(log)?.payload).toMatchObject({ type: 'StateChunk', chunk: undefined });
 });
+
+it('log that is held for who has the state goes where space is low, once that one asks for no more of it', () => {
+  const store = new MemoryStateStore();
+  for (let at = 0; at < 10; at++) store.put(`key-${at}`, new Uint8Array(1), at + 1);
+  const donor = new Donor(new KvStateMachine(store), defaultReplicaSettings);
+  const { donorTimeoutTicks } = defaultReplicaSettings;
+  const pass = (ticks: number) => {
+    for (let tick = 0; tick < ticks; tick++) donor.tick({ isServing: false, lateness: 1 });
+  };
+  donor.hold(4, 0);
+  donor.take(4, { type: 'StateRequest', index: 0, after: undefined, upTo: undefined });
+  donor.serve(log);
+  pass(donorTimeoutTicks);
+  donor.letGoOfLog();
+  expect(donor.logHeld, 'its snapshot is read still').toBeDefined();
+  donor.take(4, { type: 'LogRequest', from: 0, to: 5 });
+  pass(donorTimeoutTicks - 1);
+  donor.letGoOfLog();
+  expect(donor.logHeld, 'it asked for log a moment ago').toBeDefined();
+  pass(1);
+  donor.letGoOfLog();
+  expect(donor.logHeld).toBeUndefined();
+});

@@ -153,6 +153,20 @@ describe('the node that proposes a reconfiguration looks for itself', () => {
     cluster.reconfigureTo(other, [leader, other, 4]);
   });
 
+  it('leaves it to others where it has a majority within its reach, but not the leader', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const [first] = others(cluster, leader) as [NodeId];
+    cluster.start(4);
+    cluster.cut([leader], [first]);
+    const ask = cluster.reconfigure(first, [1, 2, 3, 4], 600_000);
+    cluster.timeouts(5);
+    expect(ask.answer).toBeUndefined();
+    cluster.timeouts(patience);
+    expect(ask.answer).toMatchObject({ type: 'failed', code: 'noMajority', outcome: 'notApplied' });
+    expect(ask.answer).toHaveProperty('message', expect.stringMatching(/within the reach of node \d$/));
+  });
+
   it('refuses what was meant for a configuration that is over', () => {
     const cluster = new Cluster([1, 2, 3]);
     const leader = cluster.elect();

@@ -13,6 +13,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openDataDirectory } from '../../src/storage/data-directory.ts';
 import type { DataDirectoryError } from '../../src/storage/data-directory-error.ts';
+import { openSealedText, sealText } from '../../src/storage/sealed-text.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { BundledChild } from './bundled-child.ts';
 import { Scratch } from './scratch.ts';
@@ -121,6 +122,17 @@ describe('a new directory', () => {
   });
 });
 
+it('of an older format becomes one of this, which the older version refuses then', async () => {
+  await make();
+  const file = join(path, 'identity');
+  const { body } = openSealedText(readFileSync(file, 'utf8'));
+  expect(body).toMatch(/^omnikv data format 2\n/);
+  writeFileSync(file, sealText(body.replace('format 2', 'format 1')));
+  const directory = await openDataDirectory({ path, nodeId: 1 });
+  await directory.close();
+  expect(openSealedText(readFileSync(file, 'utf8'))).toEqual({ body, isIntact: true });
+});
+
 describe('a directory is refused, unchanged,', () => {
   it.each([
     ['another program', ['precious']],
@@ -159,11 +171,11 @@ describe('a directory is refused, unchanged,', () => {
 
   it('of a newer format', async () => {
     await make();
-    writeFileSync(join(path, 'identity'), 'omnikv data format 2\nwhatever\n');
+    writeFileSync(join(path, 'identity'), 'omnikv data format 3\nwhatever\n');
     const before = contents();
     const refused = await refusalOf({ path, nodeId: 1 });
     expect(refused.code).toBe('newerFormat');
-    expect(refused.message).toContain('has format 2');
+    expect(refused.message).toContain('has format 3');
     expect(contents()).toEqual(before);
   });
 
@@ -172,7 +184,7 @@ describe('a directory is refused, unchanged,', () => {
     const text = readFileSync(join(path, 'identity'), 'latin1');
     writeFileSync(join(path, 'identity'), text.replace('node 1', 'node 2'));
     for (const nodeId of [1, 2]) expect((await refusalOf({ path, nodeId })).code).toBe('damaged');
-    writeFileSync(join(path, 'identity'), text.replace('format 1', 'format 3'));
+    writeFileSync(join(path, 'identity'), text.replace('format 2', 'format 3'));
     expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');
     writeFileSync(join(path, 'identity'), '');
     expect((await refusalOf({ path, nodeId: 1 })).code).toBe('damaged');

@@ -230,7 +230,7 @@ it('refuses what is in use, what is newer and what is no data directory, unchang
     message: expect.stringContaining(`process ${process.pid}`),
   });
   await directory.close();
-  writeFileSync(join(path, 'identity'), 'omnikv data format 2\nwhatever\n');
+  writeFileSync(join(path, 'identity'), 'omnikv data format 3\nwhatever\n');
   const before = everything();
   await expect(verifyDirectory(path)).rejects.toMatchObject({ code: 'newerFormat' });
   expect(everything()).toEqual(before);

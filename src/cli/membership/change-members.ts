@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KvClient } from '../../client/client.ts';
-import type { ClusterStatus } from '../../client/cluster-status.ts';
-import { meantNodes } from '../../client/meant-nodes.ts';
+import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts';
 import { defaultAddress } from '../../cluster/address.ts';
 import type { ClusterDescription } from '../../cluster/cluster-file.ts';
 import { CommandError } from '../exit-codes.ts';
@@ -16,7 +15,7 @@ import {
 } from '../reconfiguration-plan.ts';
 import { askNodes } from './ask-nodes.ts';
 import { awaitComplete } from './await-complete.ts';
-import { findProblems, pauseNote, stopAt } from './checks.ts';
+import { apartNotes, findProblems, pauseNote, stopAt } from './checks.ts';
 import { fillNewcomers } from './fill-newcomers.ts';
 import { fates, Interruption } from './interruption.ts';
 import type { MembershipChange } from './membership-change.ts';
@@ -99,17 +98,16 @@ async function carryOut(
   }
   // What was looked at is what is changed: not what somebody else made of it meanwhile.
   const ifConfigurationId = plan.configurationId;
-  const nodes = await meantNodes(client, plan.nodes);
   const fillTimeoutMs = options.waitTimeoutMs ?? 0;
   if (fillTimeoutMs > 0 && plan.added.length > 0) {
-    await fill(client, { ...plan, nodes }, { timeoutMs, fillTimeoutMs }, report);
+    await fill(client, plan, { timeoutMs, fillTimeoutMs }, report);
     // What was seen before may have changed since: that took its time.
     stopAt(await lastingProblems(client, plan, timeoutMs, options.isForced), options.isForced);
   }
   await report.proposed(change);
   const decision = { timeoutMs, ifConfigurationId, fillTimeoutMs: 0 };
   interruption.fate = fates.open;
-  const { configurationId } = await client.reconfigure(nodes, decision);
+  const { configurationId } = await client.reconfigure([...plan.nodes], decision);
   interruption.fate = fates.decided(configurationId);
   const decided = { ...change, configurationId };
   if (options.waitTimeoutMs === undefined) return report.done(decided, change.added.length === 0);
@@ -137,16 +135,21 @@ async function look(
     return lasting;
   }
   const note = waitTimeoutMs === undefined ? pauseNote(plan, status) : undefined;
-  const warnings = [...stopAt(problems, isForced), ...(note === undefined ? [] : [note])];
+  const notes = [...apartNotes(plan, status), ...(note === undefined ? [] : [note])];
+  const warnings = [...stopAt(problems, isForced), ...notes];
   for (const line of describePlan(plan)) printMessage(line);
   for (const warning of warnings) printMessage(`  warning: ${warning}`);
   return warnings;
 }
 
-/** Members that do not have all data yet, of a change that was made before. */
+/** Members that do not have all data yet, of a change that was made before, or have not heard of it; not those with whom something else is wrong. */
 function joiningIn(plan: ReconfigurationPlan, status: ClusterStatus): number[] {
   const isIn = (id: number) => plan.nodes.some((node) => node.id === id);
-  return status.members.flatMap(({ id, isMember, state }) => (isMember && isIn(id) && state === 'joining' ? [id] : []));
+  const isJoining = ({ id, isMember, state, configurationId = 0, hasOtherDirectory }: MemberStatus): boolean => {
+    if (!isMember || !isIn(id) || state === undefined || hasOtherDirectory) return false;
+    return state !== 'member' || configurationId < status.configurationId;
+  };
+  return status.members.filter(isJoining).map(({ id }) => id);
 }
 
 /** The members are those already: what is left of a change that was made before is waited for. */

@@ -6,6 +6,7 @@ import { otherDirectory } from '../damage-remedy.ts';
 import { CommandError, type ExitName } from '../exit-codes.ts';
 import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
 import { takesPart } from '../status-report.ts';
+import { isApart } from './member-list.ts';
 
 /** What a node that is to come, or to move, answered at its address. */
 export interface Answer {
@@ -43,6 +44,7 @@ export function findProblems(
     ...majorityProblems(plan, status, answers),
     ...staying.filter(({ id }) => !isAsked(plan, id, answers)).flatMap((member) => stayerProblems(member, status)),
     ...answers.filter(({ id }) => !isAdded(plan, id)).flatMap((answer) => movedProblems(answer, status)),
+    ...namesakeProblems(plan, status, answers),
     ...(areFilled ? linkProblems(plan, status, answers) : []),
   ];
 }
@@ -56,6 +58,18 @@ export function pauseNote(plan: ReconfigurationPlan, status: ClusterStatus): str
   const needed = Math.floor(count / 2) + 1 - complete;
   if (needed <= 0) return undefined;
   return `nothing can be written until ${needed} of those that lack data ${needed > 1 ? 'have' : 'has'} it all`;
+}
+
+/** The same: members that stay, and take no part while a part of the network is cut. */
+export function apartNotes(plan: ReconfigurationPlan, status: ClusterStatus): string[] {
+  const staying = status.members.filter((member) => member.isMember && isIn(plan, member.id) && takesPart(member));
+  return staying
+    .filter((member) => isApart(member, status))
+    .map(({ id, configurationId }) =>
+      configurationId !== undefined && configurationId < status.configurationId
+        ? `node ${id}, which stays, has not heard of configuration ${status.configurationId}: it takes no part until it has`
+        : `node ${id}, which stays, has no link with node ${status.leader}, which leads: it takes no part until it has one`,
+    );
 }
 
 /** Throws a {@link CommandError} for what stops the command; returns, for people, what `isForced` goes on in spite of. */
@@ -180,11 +194,33 @@ function movedProblems(answer: Answer, cluster: ClusterStatus): Problem[] {
   return otherNodeProblem(answer, cluster) ?? [];
 }
 
+/** One that was taken out and runs on, say: whoever leads has a link with it, and takes no second node of its id. */
+function namesakeProblems(plan: ReconfigurationPlan, status: ClusterStatus, answers: readonly Answer[]): Problem[] {
+  const leader = status.members.find(({ id }) => id === status.leader);
+  if (leader === undefined) return [];
+  const others = answers.filter(
+    ({ id, status: told }) =>
+      isAdded(plan, id) &&
+      leader.connected?.includes(id) &&
+      told?.nodeId === id &&
+      told.connected?.includes(leader.id) === false,
+  );
+  return others.map(({ id, address }) => {
+    const message = `another node ${id} than the one at ${address} is linked with node ${leader.id}: stop that one`;
+    return unsafe('conditionFailed', 'otherNode', message);
+  });
+}
+
 /** A newcomer that took the data from others may yet be out of reach of the one that leads. Only a cluster that fills it has links with it. */
 function linkProblems(plan: ReconfigurationPlan, status: ClusterStatus, answers: readonly Answer[]): Problem[] {
   const leader = status.members.find(({ id }) => id === status.leader && isIn(plan, id));
   if (leader === undefined) return [];
-  const apart = answers.filter((one) => isAdded(plan, one.id) && one.status?.connected?.includes(leader.id) === false);
+  const apart = answers.filter(
+    (one) =>
+      isAdded(plan, one.id) &&
+      one.status?.connected?.includes(leader.id) === false &&
+      leader.connected?.includes(one.id) !== true,
+  );
   return apart.map(({ id, address }) => {
     const message =
       `node ${id} at ${address} has no link with node ${leader.id} at ${leader.address}, which leads: ` +

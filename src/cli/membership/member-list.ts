@@ -19,7 +19,7 @@ export function describeMembers(status: ClusterStatus): string[] {
   const members = membersOf(status);
   const rows = members.map((member) => [`${member.id}`, member.address, stateOf(member)]);
   return [
-    `configuration ${status.configurationId}: ${describeTolerance(members.length)}${describeAway(members)}`,
+    `configuration ${status.configurationId}: ${describeTolerance(members.length)}${describeAway(members, status)}`,
     ...formatTable([['ID', 'ADDRESS', 'STATE'], ...rows], [0]),
   ];
 }
@@ -28,9 +28,17 @@ function membersOf(status: ClusterStatus): MemberStatus[] {
   return status.members.filter(({ isMember }) => isMember);
 }
 
+/** True for a member that answers, and cannot accept what is decided: it has no link with the leader, or has not heard of the configuration. */
+export function isApart({ id, state, connected, configurationId = 0 }: MemberStatus, cluster: ClusterStatus): boolean {
+  if (state === undefined) return false;
+  const { leader } = cluster;
+  const isLinked = leader === undefined || leader === id || connected?.includes(leader) !== false;
+  return !isLinked || configurationId < cluster.configurationId;
+}
+
 /** What is left of the tolerance where members take no part. */
-function describeAway(members: readonly MemberStatus[]): string {
-  const away = members.filter((member) => !takesPart(member)).length;
+function describeAway(members: readonly MemberStatus[], status: ClusterStatus): string {
+  const away = members.filter((member) => !takesPart(member) || isApart(member, status)).length;
   if (away === 0) return '';
   const left = faultTolerance(members.length) - away;
   if (left < 0) return `, but ${away} take${away > 1 ? '' : 's'} no part: there is no majority`;
