@@ -253,7 +253,7 @@ describe('before anything is changed', () => {
     const cluster = status(member(1, { connected: [2, 3, 4] }), member(2), member(3));
     const [other, same] = [answer(4, { connected: [] }), answer(4, { connected: [1, 2] })];
     for (const areFilled of [false, true]) {
-      expect(codes(cluster, '1,2,4=h:4', [other], areFilled)).toEqual(['otherNode']);
+      expect(codes(cluster, '1,2,4=h:4', [other], areFilled)).toEqual(['otherNode!']);
       expect(codes(cluster, '1,2,4=h:4', [same], areFilled)).toEqual([]);
     }
     expect(problemsOf(cluster, '1,2,4=h:4', [other])[0]).toMatchObject({
