@@ -45,7 +45,8 @@ import { meantNodes } from './meant-nodes.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
 import { checkedTransaction, type KvTransaction } from './transaction.ts';
-import { type KvChange, Watch, type WatchLimits } from './watch.ts';
+import { Watch, type WatchLimits } from './watch.ts';
+import type { KvChange } from './watch-batch.ts';
 import { type DeleteResult, type PutResult, type RenewResult, type TransactResult, WriteCall } from './write-call.ts';
 import { Writes } from './writes.ts';
 
@@ -310,7 +311,7 @@ export class KvClient {
 
   /**
    * Makes all changes of a transaction at one moment, if all its conditions hold then; else none of them: error `conflict`. All get one revision, and whoever
-   * reads or watches sees all of them or none (a list of several pages may come in between, and so may a watch that is told over 4 MiB, or thousands of keys, at a time).
+   * reads or watches sees all of them or none (a list of several pages may come in between, and a watch that is over 60 MiB, or a hundred thousand changes, behind).
    * With what {@link lock} gives as a condition nothing is changed by one that is no longer the holder. A put in it stays: it has no time to live.
    */
   transact(transaction: KvTransaction, options?: CallOptions): Promise<TransactResult> {

@@ -38,5 +38,5 @@ export type { KvValue, OwnBytes } from './get-call.ts';
 export type { Bytes } from './input.ts';
 export type { KeptKey } from './kept-key.ts';
 export type { KvCondition, KvTransaction, KvTransactionChange } from './transaction.ts';
-export type { KvChange } from './watch.ts';
+export type { KvChange } from './watch-batch.ts';
 export type { DeleteResult, PutResult, RenewResult, TransactResult } from './write-call.ts';

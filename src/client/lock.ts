@@ -5,7 +5,7 @@ import { abortedError } from './call-errors.ts';
 import { KvError } from './errors.ts';
 import { JoinedSignal } from './joined-signal.ts';
 import type { KeptKey } from './kept-key.ts';
-import type { KvChange } from './watch.ts';
+import type { KvChange } from './watch-batch.ts';
 
 /** What a contender for a lock does with the store. */
 export interface Contending {

@@ -6,6 +6,7 @@ import { KvError } from './errors.ts';
 import { GatheredBytes } from './gathered-bytes.ts';
 import type { OwnBytes } from './get-call.ts';
 import type { Requests } from './requests.ts';
+import { type KvChange, WatchBatch } from './watch-batch.ts';
 
 /** How long a node waits for a change before it says that there was none. So long, and a bit, a watch may not know that its node is cut off. */
 const windowMsMax = 3000;
@@ -18,12 +19,8 @@ const pauseMs = 100;
 const tellingMsMin = 500;
 /** Most keys below a prefix: each is remembered, so that it is noticed if it goes while nobody tells. */
 const watchedKeysMax = 100_000;
-
-/** A key below a watched prefix that changed: what it is now. */
-export type KvChange =
-  | { readonly type: 'put'; readonly key: OwnBytes; readonly value: OwnBytes; readonly revision: number }
-  /** `revision`: of the delete; if the watch was without a node meanwhile, one at or behind it. */
-  | { readonly type: 'delete'; readonly key: OwnBytes; readonly revision: number };
+/** Most answers with changes, of about 4 MiB, that are told as one: whoever reads more slowly than others write must hear of it, too. */
+const answersPerBatchMax = 16;
 
 export interface WatchLimits {
   /** How long there may be no answer from the cluster. */
@@ -37,6 +34,13 @@ interface Watched {
 }
 
 type WatchAnswer = Extract<Answer, { readonly type: 'changes' | 'snapshot' }>;
+
+/** Behind which revision, or else behind which key of a snapshot; and how long to wait for a change if there is none yet. */
+interface Question {
+  readonly since?: number | undefined;
+  readonly after?: Uint8Array;
+  readonly windowMs?: number;
+}
 
 /** A page of a snapshot: what it says of keys up to its last one, and of all behind it if it is the last page. */
 interface Page {
@@ -57,6 +61,8 @@ export class Watch {
   readonly #known = new Map<ByteString, number>();
   /** Of the last snapshot, until changes have come as far as its last page. */
   #pages: readonly Page[] = [];
+  /** What is to be told next. */
+  #batch = new WatchBatch();
   #answeredMs = performance.now();
 
   constructor(requests: Requests, watched: Watched, limits: WatchLimits) {
@@ -65,38 +71,60 @@ export class Watch {
     this.#limits = limits;
   }
 
-  /** First all that there is, maybe nothing; then each time what is different, at least one change. */
+  /**
+   * First all that there is, maybe nothing; then each time what is different, at least one change. What they say together is the state at one
+   * moment, but for one that would be made of over {@link answersPerBatchMax} answers.
+   */
   async *batches(): AsyncGenerator<KvChange[], void, void> {
-    let answer = await this.#ask(undefined, undefined);
-    for (let isFirst = true; ; isFirst = false) {
-      const changes = answer.type === 'snapshot' ? await this.#takeSnapshot(answer) : this.#takeChanges(answer);
-      const { revision } = answer;
+    for (let revision: number | undefined; ; ) {
+      const isFirst = revision === undefined;
+      this.#batch = new WatchBatch();
+      revision = await this.#gather(revision);
+      const { changes } = this.#batch;
       if (isFirst || changes.length > 0) yield changes;
       // Whoever took long to deal with that was not without an answer meanwhile.
       this.#answeredMs = performance.now();
-      answer = await this.#ask(revision, undefined);
     }
   }
 
-  #takeChanges({ changes, revision }: WatchAnswer & { readonly type: 'changes' }): KvChange[] {
-    const news = changes.flatMap((change) => this.#news(change) ?? []);
+  /** What there is behind `since`, as of the revision that it returns. */
+  async #gather(since: number | undefined): Promise<number> {
+    let answer = await this.#ask({ since });
+    for (let answers = 1; ; answers++) {
+      if (answer.type === 'snapshot') await this.#takeSnapshot(answer);
+      else this.#takeChanges(answer);
+      // A later page of a snapshot has changes already that an earlier one lacks.
+      const isPart = this.#pages.length > 1 || (answer.type === 'changes' && answer.more);
+      if (!isPart || answers >= answersPerBatchMax) return answer.revision;
+      answer = await this.#ask({ since: answer.revision, windowMs: 0 });
+    }
+  }
+
+  #takeChanges({ changes, revision }: WatchAnswer & { readonly type: 'changes' }): void {
+    for (const change of changes) this.#takeChange(change);
     if (revision >= (this.#pages.at(-1)?.revision ?? 0)) this.#pages = [];
-    return news;
   }
 
-  #news({ key: bytes, value, revision }: WireChange): KvChange | undefined {
+  #takeChange({ key: bytes, value, revision }: WireChange): void {
     const key = toByteString(bytes);
-    if (revision <= Math.max(this.#known.get(key) ?? 0, this.#snapshotRevision(key))) return undefined;
-    if (value !== undefined) return this.#put({ key: bytes, value, revision });
-    if (!this.#known.delete(key)) return undefined;
-    return { type: 'delete', key: new Uint8Array(bytes), revision };
+    if (revision <= Math.max(this.#known.get(key) ?? 0, this.#snapshotRevision(key))) return;
+    if (value === undefined) this.#delete(key, revision);
+    else this.#put(key, { key: bytes, value, revision });
   }
 
-  #put({ key, value, revision }: WirePair): KvChange {
-    this.#known.set(toByteString(key), revision);
+  #put(key: ByteString, pair: WirePair): void {
+    const { revision } = pair;
+    const wasKnown = this.#known.has(key);
+    this.#known.set(key, revision);
     if (this.#known.size > watchedKeysMax) throw new KvError('tooLarge', tooManyKeys, 'notApplied');
     // Copies, since what a frame's views point to is the whole frame.
-    return { type: 'put', key: new Uint8Array(key), value: new Uint8Array(value), revision };
+    const own = { key: new Uint8Array(pair.key), value: new Uint8Array(pair.value) };
+    this.#batch.add(key, { type: 'put', ...own, revision }, wasKnown);
+  }
+
+  #delete(key: ByteString, revision: number): void {
+    const wasKnown = this.#known.delete(key);
+    this.#batch.add(key, { type: 'delete', key: fromByteString(key) as OwnBytes, revision }, wasKnown);
   }
 
   /** What changed up to here is in what the snapshot said of this key. */
@@ -107,8 +135,7 @@ export class Watch {
   }
 
   /** Reads all pages of it. What changes meanwhile comes behind the first one's revision, once more where a later page has it already. */
-  async #takeSnapshot(first: WatchAnswer & { readonly type: 'snapshot' }): Promise<KvChange[]> {
-    const changes: KvChange[] = [];
+  async #takeSnapshot(first: WatchAnswer & { readonly type: 'snapshot' }): Promise<void> {
     const pages: Page[] = [];
     const gone = new Set(this.#known.keys());
     const gathered = new GatheredBytes('watch a longer prefix');
@@ -118,7 +145,7 @@ export class Watch {
         gone.delete(key);
         if (pair.revision <= (this.#known.get(key) ?? 0)) continue;
         gathered.add(pair);
-        changes.push(this.#put(pair));
+        this.#put(key, pair);
       }
       const last = page.more ? page.pairs.at(-1)?.key : undefined;
       pages.push({ lastKey: last && toByteString(last), revision: page.revision });
@@ -126,28 +153,22 @@ export class Watch {
       page = await this.#page(last);
     }
     this.#pages = pages;
-    for (const key of gone) changes.push(this.#gone(key));
-    return changes;
-  }
-
-  #gone(key: ByteString): KvChange {
-    this.#known.delete(key);
-    return { type: 'delete', key: fromByteString(key) as OwnBytes, revision: this.#snapshotRevision(key) };
+    for (const key of gone) this.#delete(key, this.#snapshotRevision(key));
   }
 
   async #page(after: Uint8Array): Promise<WatchAnswer & { readonly type: 'snapshot' }> {
-    const answer = await this.#ask(undefined, after);
+    const answer = await this.#ask({ after });
     if (answer.type === 'snapshot') return answer;
     throw new KvError('internal', 'a node told changes where its state was asked for', 'notApplied');
   }
 
   /** Asks until there is an answer. */
-  async #ask(since: number | undefined, after: Uint8Array | undefined): Promise<WatchAnswer> {
+  async #ask(question: Question): Promise<WatchAnswer> {
     let problem: KvError | undefined;
     for (;;) {
       const isTelling = problem === undefined || this.#timeLeftMs >= tellingMsMin;
       try {
-        const answer = await this.#askOnce(since, after);
+        const answer = await this.#askOnce(question);
         this.#answeredMs = performance.now();
         return answer;
       } catch (error) {
@@ -163,9 +184,9 @@ export class Watch {
     return this.#answeredMs + this.#limits.timeoutMs - performance.now();
   }
 
-  #askOnce(since: number | undefined, after: Uint8Array | undefined): Promise<WatchAnswer> {
+  #askOnce({ since, after, windowMs: windowMsWanted = windowMsMax }: Question): Promise<WatchAnswer> {
     const timeLeftMs = Math.max(1, this.#timeLeftMs);
-    const windowMs = since === undefined ? 0 : Math.min(windowMsMax, timeLeftMs / 3);
+    const windowMs = since === undefined ? 0 : Math.min(windowMsWanted, timeLeftMs / 3);
     const timeoutMs = Math.min(windowMs + answerMs, timeLeftMs);
     const request = outgoing({ type: 'watch', ...this.#watched, since, after, waitMs: Math.floor(windowMs) });
     return new Promise((resolve, reject) => {

@@ -147,7 +147,8 @@ export class Reads {
   /** Answers those whose time is over. `isLed`: a leader is in reach, so that "nothing has changed" is of use. */
   sweep(voter: Voter | undefined, whyNoLeader: string, isLed: boolean): void {
     const { nowMs } = this.#view;
-    const nothingNew: ResponseBody = { type: 'changes', changes: [], revision: this.#machine.appliedIndex };
+    const { appliedIndex } = this.#machine;
+    const nothingNew: ResponseBody = { type: 'changes', changes: [], more: false, revision: appliedIndex };
     const noLeader = failure('noMajority', 'notApplied', whyNoLeader);
     this.#answerEach(this.#watches.takeOverdue(nowMs), isLed ? nothingNew : noLeader);
     const isOver = (read: PendingRead): boolean => read.deadlineMs <= nowMs;

@@ -174,11 +174,12 @@ export class Watches implements ChangeObserver {
       bytes += key.length + (value?.length ?? 0);
       const isOver = changes.length >= pairsPerAnswerMax - transactionPartsMax || bytes > answerBytesMax;
       const upTo = changes.at(-1)?.revision;
-      // What changed with one revision is told as one: a client asks for what is behind it.
-      if (isOver && upTo !== undefined && revision !== upTo) return { type: 'changes', changes, revision: upTo };
+      // A client asks for what is behind a revision: so what changed with one is not cut in two.
+      if (isOver && upTo !== undefined && revision !== upTo)
+        return { type: 'changes', changes, more: true, revision: upTo };
       changes.push({ key: fromByteString(key), value, revision });
     }
-    return { type: 'changes', changes, revision: this.#machine.appliedIndex };
+    return { type: 'changes', changes, more: false, revision: this.#machine.appliedIndex };
   }
 
   #snapshot({ key, isPrefix, after }: WatchQuery): ResponseBody {

@@ -158,8 +158,16 @@ export type ResponseBody =
   | { readonly type: 'outcome'; readonly outcome: Outcome }
   | { readonly type: 'record'; readonly record: { readonly value: Uint8Array; readonly revision: number } | undefined }
   | { readonly type: 'pairs'; readonly pairs: readonly WirePair[]; readonly more: boolean }
-  /** All that changed behind `since` up to `revision`, each key once, in the order of the revisions. */
-  | { readonly type: 'changes'; readonly changes: readonly WireChange[]; readonly revision: number }
+  /**
+   * All that changed behind `since` up to `revision`, each key once, in the order of the revisions. With `more` there is something behind it
+   * already, and what changed again there is not in here: so it need not be the state at any moment.
+   */
+  | {
+      readonly type: 'changes';
+      readonly changes: readonly WireChange[];
+      readonly more: boolean;
+      readonly revision: number;
+    }
   /** The keys, or the next of them, as of `revision`. */
   | {
       readonly type: 'snapshot';

@@ -3,7 +3,7 @@
  * share one. Another version is refused at the handshake. 2: conditional writes. 3: watches, keys that expire, the cluster's
  * name in what a node says to clients. 4: transactions.
  */
-export const protocolVersion = 4;
+export const protocolVersion = 5;
 
 /** Most bytes of one frame between nodes. */
 export const peerFrameBytesMax = 64 * 1024 * 1024;

@@ -207,9 +207,15 @@ const bodyCodec: Codec<ResponseBody> = unionCodec<ResponseBody>(
     changes: {
       encode: (writer, body) => {
         changesCodec.encode(writer, body.changes);
+        writeFlag(writer, body.more);
         writer.varuint(body.revision);
       },
-      decode: (reader) => ({ type: 'changes', changes: changesCodec.decode(reader), revision: reader.varuint() }),
+      decode: (reader) => ({
+        type: 'changes',
+        changes: changesCodec.decode(reader),
+        more: readFlag(reader),
+        revision: reader.varuint(),
+      }),
     },
     snapshot: {
       encode: (writer, body) => {

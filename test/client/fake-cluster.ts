@@ -104,7 +104,7 @@ export class FakeCluster {
   }
 
   #tellOverdue(): void {
-    const nothing = { type: 'changes', changes: [], revision: this.machine.appliedIndex } as const;
+    const nothing = { type: 'changes', changes: [], more: false, revision: this.machine.appliedIndex } as const;
     for (const { connection, requestId } of this.#watches.takeOverdue(performance.now())) {
       this.#tell(connection, { id: requestId, ...nothing });
     }

@@ -331,8 +331,8 @@ describe('a handshake', () => {
     ['of the same node id', { nodeId: 2 }, 'both ends say that they are node 2'],
     [
       'of another protocol version',
-      { protocolVersion: 5 },
-      'malformed: the other side speaks protocol version 5, this one 4: run the same release of kv on both',
+      { protocolVersion: protocolVersion + 1 },
+      `malformed: the other side speaks protocol version ${protocolVersion + 1}, this one ${protocolVersion}: run the same release of kv on both`,
     ],
   ])('%s is refused', async (_, changes, reason) => {
     const two = await TestNode.start(2);
@@ -346,7 +346,11 @@ describe('a handshake', () => {
     ['is of another cluster', { clusterId: 'ffffffffffffffff' }, /different clusters, ffffffffffffffff and/],
     ['is of another cluster name', { clusterName: 'other' }, /cluster "other"/],
     ['is another node', { nodeId: 5 }, /node 2 was expected at this address, node 5 is there/],
-    ['speaks another version', { protocolVersion: 5 }, /speaks protocol version 5, this one 4/],
+    [
+      'speaks another version',
+      { protocolVersion: protocolVersion + 1 },
+      new RegExp(`speaks protocol version ${protocolVersion + 1}, this one ${protocolVersion}`),
+    ],
   ])('with a node that is dialled and %s is told to the owner as a refusal', async (_, hello, reason) => {
     const [one, two] = [await TestNode.start(1), await TestNode.start(2, { hello })];
     one.dial(two);

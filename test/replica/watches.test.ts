@@ -82,7 +82,7 @@ function short(response: ClientResponse): unknown {
         value && toByteString(value),
         revision,
       ]);
-      return { id, changes, revision: response.revision };
+      return { id, changes, ...(response.more && { more: true }), revision: response.revision };
     }
     case 'snapshot': {
       const pairs = response.pairs.map(({ key, value, revision }) => [
@@ -287,12 +287,13 @@ describe('a watch of a prefix', () => {
     for (let asked = 0; asked < 3; asked++) {
       const [answer] = turn(() => ask('', since, { isPrefix: true, waitMs: 0 })) as {
         changes: [string][];
+        more?: true;
         revision: number;
       }[];
-      told.push(answer?.changes.map(([key]) => key));
+      told.push([...(answer?.changes.map(([key]) => key) ?? []), ...(answer?.more ? ['more'] : [])]);
       since = answer?.revision ?? 0;
     }
-    expect(told).toEqual([['b', 'c', 'd'], ['e', 'f', 'a'], []]);
+    expect(told).toEqual([['b', 'c', 'd', 'more'], ['e', 'f', 'a'], []]);
     expect(since).toBe(8);
   });
 

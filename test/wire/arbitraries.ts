@@ -331,6 +331,7 @@ export const response: fc.Arbitrary<ClientResponse> = fc
         changes: fc.array(fc.record({ key: bytes, value: fc.option(bytes, { nil: undefined }), revision: integer }), {
           maxLength: 6,
         }),
+        more: fc.boolean(),
         revision: integer,
       }),
       snapshot: fc.record({

@@ -35,9 +35,9 @@ describe('the hello of a node', () => {
   });
 
   it('of another protocol version is refused with what to do, whatever else it holds', () => {
-    const text = JSON.stringify({ protocolVersion: 5, other: true });
+    const text = JSON.stringify({ protocolVersion: protocolVersion + 1, other: true });
     expect(() => decodePeerHello(text)).toThrow(
-      'the other side speaks protocol version 5, this one 4: run the same release of kv on both',
+      `the other side speaks protocol version ${protocolVersion + 1}, this one ${protocolVersion}: run the same release of kv on both`,
     );
   });
 
