@@ -26,7 +26,7 @@ import { FlushTimer } from './storage/flush-timer.ts';
 import { hasData } from './storage/identity-file.ts';
 import { isFullDisk } from './storage/storage-error.ts';
 import { checkTlsIdentity, clientContext, isForHost, type TlsIdentity } from './tls/identity.ts';
-import type { ClientRequest, NodeStatus } from './wire/client-message.ts';
+import { type ClientRequest, type NodeStatus, newsId } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
 import type { PeerHello } from './wire/peer-message.ts';
 
@@ -159,6 +159,8 @@ class Node implements RunningNode {
   readonly #dialled = new Map<NodeId, string>();
   /** Whom the replica wanted links with when it was last asked. */
   #wanted: ReadonlyMap<NodeId, string> | undefined;
+  /** Of which own clients have heard, or would have been told at their first request. */
+  #toldConfigurationId = 0;
   #resolveClosed: () => void = () => {};
   #rejectClosed: (error: unknown) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
@@ -371,6 +373,7 @@ class Node implements RunningNode {
   #onTimer(): void {
     if (!this.#filesAreWhole()) return;
     this.#updateDials();
+    this.#tellMembers();
     this.#ownProcess?.tick(this.#replica.isUnhurried, performance.now());
     this.#scheduleTurn(this.#ticksDue > 0);
     this.#ticksDue = Math.min(this.#ticksDue + 1, ticksDueMax);
@@ -517,6 +520,17 @@ class Node implements RunningNode {
       this.#dialled.delete(nodeId);
       this.#links.undial(nodeId);
     }
+  }
+
+  /** To own clients, once there are others. */
+  #tellMembers(): void {
+    const { configurationId } = this.#replica;
+    if (configurationId === this.#toldConfigurationId) return;
+    this.#toldConfigurationId = configurationId;
+    const { members, state } = this.#replica.status();
+    const addresses = members.map(({ address }) => address);
+    const news = { id: newsId, type: 'members', addresses, isMember: state !== 'standby' } as const;
+    for (const client of this.#clients.values()) client.send([news]);
   }
 
   /** The lead is handed over and own clients are answered, or that takes too long. */

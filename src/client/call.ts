@@ -1,6 +1,7 @@
 import {
   type ClientRequest,
   type Failure,
+  type MembersNews,
   type RequestBody,
   type ResponseBody,
   requestOf,
@@ -8,7 +9,7 @@ import {
 import { KvError } from './errors.ts';
 
 /** The answer to a request that did not fail. */
-export type Answer = Exclude<ResponseBody, Failure>;
+export type Answer = Exclude<ResponseBody, Failure | MembersNews>;
 
 type Writable<T> = T extends unknown ? { -readonly [K in keyof T]: T[K] } : never;
 /** A request whose id and time are filled in each time it is sent. */

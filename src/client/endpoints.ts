@@ -70,13 +70,25 @@ export class Endpoints {
     if (endpoint !== undefined) endpoint.problem = undefined;
   }
 
-  /** Adds addresses that a node told. One that cannot be parsed is of no use, and no reason to fail. */
+  /**
+   * Adds addresses that a node told, in the place of such as were learned before and are not among them where there is no more room. One that
+   * cannot be parsed is of no use, and no reason to fail.
+   */
   learn(addresses: readonly string[]): void {
-    for (const address of addresses) {
-      if (this.#endpoints.length >= 2 * endpointsMax) return;
-      const canonical = canonicalOrUndefined(address);
-      if (canonical !== undefined) this.#add(canonical);
+    const canonical = addresses.flatMap((address) => canonicalOrUndefined(address) ?? []);
+    for (const address of canonical) {
+      if (this.#find(address) !== undefined) continue;
+      if (this.#endpoints.length >= 2 * endpointsMax && !this.#forgetOneBut(canonical)) return;
+      this.#add(address);
     }
+  }
+
+  /** Forgets the one that was learned longest ago of those that are not among `addresses`. False if there is none. */
+  #forgetOneBut(addresses: readonly string[]): boolean {
+    const isOld = ({ address }: Endpoint, at: number) => at >= this.givenCount && !addresses.includes(address);
+    const at = this.#endpoints.findIndex(isOld);
+    if (at >= 0) this.#endpoints.splice(at, 1);
+    return at >= 0;
   }
 
   /** True if no endpoint is left without a problem. */

@@ -1,5 +1,5 @@
 import { encodeRequestFrames } from '../wire/client-frame.ts';
-import type { ClientRequest, ClientResponse, Failure, NodeStatus } from '../wire/client-message.ts';
+import type { ClientRequest, ClientResponse, Failure, MembersNews, NodeStatus } from '../wire/client-message.ts';
 import { type Call, type OutgoingRequest, outgoing, PromiseCall, traits } from './call.ts';
 import { closedError, failureError, lostError, overdueError, verdictOn } from './call-errors.ts';
 import type { Connection, ConnectionProblem } from './connection.ts';
@@ -20,6 +20,8 @@ const clusterTimeoutMs = 3000;
 const leaderAgeMsMax = 2000;
 /** ... and where the members are: all may have been replaced before the node in use is. */
 const membersAgeMsMax = 30_000;
+/** A connection that is lost while nobody asks for anything is replaced, if that can be done in so long: over it, news of members comes. */
+const replaceIdleMs = 10_000;
 
 export interface RequestsOptions {
   readonly endpoints: Endpoints;
@@ -54,6 +56,8 @@ export class Requests implements Sweepable {
   #isFlushDue = false;
   /** A write was sent: who only reads has no use for the leader. */
   #hasWritten = false;
+  /** Until when there is to be a connection, even if nobody asks for anything. */
+  #wantedUntilMs = 0;
   #isClosed = false;
   readonly #flushNow = (): void => this.#flush();
 
@@ -118,7 +122,9 @@ export class Requests implements Sweepable {
     this.#askForCluster(nowMs);
     this.#goOnFromSilent(nowMs);
     this.#flush();
-    return this.#liveCalls > 0 || this.#router.isBusy || this.#leaderRoute.isBusy;
+    const isMissed = this.#router.current === undefined && nowMs < this.#wantedUntilMs;
+    if (isMissed && !this.#router.isBusy) this.#router.connect(nowMs);
+    return this.#liveCalls > 0 || isMissed || this.#router.isBusy || this.#leaderRoute.isBusy;
   }
 
   // Sending
@@ -239,6 +245,7 @@ export class Requests implements Sweepable {
     connection.sent.clear();
     this.#enqueueAgain(again);
     if (this.#router.current === undefined && this.#giveUp()) return;
+    if (connection.hello !== undefined) this.#wantConnection();
     this.#flush();
   }
 
@@ -261,7 +268,10 @@ export class Requests implements Sweepable {
     const mayProve = !this.#router.isSettled;
     for (const response of responses) {
       const call = connection.sent.get(response.id);
-      if (call === undefined) continue;
+      if (call === undefined || response.type === 'members') {
+        if (response.type === 'members') this.#onMembers(connection, response);
+        continue;
+      }
       connection.sent.delete(response.id);
       call.openAttempts--;
       if (response.type === 'failed') {
@@ -327,6 +337,19 @@ export class Requests implements Sweepable {
   }
 
   // Endpoints
+
+  #onMembers(connection: Connection, { addresses, isMember }: MembersNews): void {
+    this.#learn(addresses);
+    if (isMember || this.#options.isPinned || connection !== this.#router.current) return;
+    this.#router.leave(connection, performance.now());
+    this.#wantConnection();
+  }
+
+  #wantConnection(): void {
+    if (this.#options.isPinned) return;
+    this.#wantedUntilMs = performance.now() + replaceIdleMs;
+    this.#options.wake();
+  }
 
   #learn(addresses: readonly string[]): void {
     if (!this.#options.isPinned) this.#endpoints.learn(addresses);

@@ -185,6 +185,11 @@ export class Replica {
     return this.#peersToDial.with(this.#configuration, this.#fillings.newcomers(), this.#reconfigurations.newcomers());
   }
 
+  /** The newest configuration that this node knows of; 0 while it knows none. */
+  get configurationId(): number {
+    return this.#membership.configurationId;
+  }
+
   status(): NodeStatus {
     const mode = this.#membership.mode;
     return nodeStatus({

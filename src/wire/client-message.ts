@@ -154,6 +154,17 @@ export interface NewcomerFilling {
   readonly isFilled: boolean;
 }
 
+/** The id of a response that answers no request: none has it. */
+export const newsId = 0;
+
+/** To every client as soon as its node knows of other members, asked for or not: those whom it knows may all be gone before it asks again. */
+export interface MembersNews {
+  readonly type: 'members';
+  readonly addresses: readonly string[];
+  /** False: this node is none of them, go to one. */
+  readonly isMember: boolean;
+}
+
 export type ResponseBody =
   | { readonly type: 'outcome'; readonly outcome: Outcome }
   | { readonly type: 'record'; readonly record: { readonly value: Uint8Array; readonly revision: number } | undefined }
@@ -187,6 +198,7 @@ export type ResponseBody =
       readonly done: boolean;
     }
   | { readonly type: 'backupClosed' }
+  | MembersNews
   | Failure;
 
 export type ClientResponse = { readonly id: number } & ResponseBody;

@@ -154,7 +154,8 @@ const changesCodec: Codec<readonly WireChange[]> = listCodec(
 );
 const backupPairsCodec = listCodec(pairCodec, pairsPerBackupAnswerMax);
 
-const optionalMembersCodec: Codec<readonly string[] | undefined> = optionalCodec(listCodec(addressCodec, membersMax));
+const addressesCodec: Codec<readonly string[]> = listCodec(addressCodec, membersMax);
+const optionalMembersCodec: Codec<readonly string[] | undefined> = optionalCodec(addressesCodec);
 
 const newcomersCodec: Codec<readonly NewcomerFilling[]> = listCodec(
   {
@@ -187,6 +188,7 @@ const bodyCodec: Codec<ResponseBody> = unionCodec<ResponseBody>(
     filling: 9,
     changes: 10,
     snapshot: 11,
+    members: 12,
   },
   {
     outcome: {
@@ -273,6 +275,13 @@ const bodyCodec: Codec<ResponseBody> = unionCodec<ResponseBody>(
       }),
     },
     backupClosed: { encode: () => {}, decode: () => ({ type: 'backupClosed' }) },
+    members: {
+      encode: (writer, body) => {
+        addressesCodec.encode(writer, body.addresses);
+        writeFlag(writer, body.isMember);
+      },
+      decode: (reader) => ({ type: 'members', addresses: addressesCodec.decode(reader), isMember: readFlag(reader) }),
+    },
     failed: {
       encode: (writer, body) => {
         failureCodeCodec.encode(writer, body.code);

@@ -8,7 +8,14 @@ import { KvStateMachine } from '../../src/kv/state-machine.ts';
 import type { WatchQuery } from '../../src/replica/pending-reads.ts';
 import { Watches } from '../../src/replica/watches.ts';
 import { decodeRequests, encodeResponseFrames } from '../../src/wire/client-frame.ts';
-import type { ClientRequest, ClientResponse, Failure, NodeStatus } from '../../src/wire/client-message.ts';
+import {
+  type ClientRequest,
+  type ClientResponse,
+  type Failure,
+  type MembersNews,
+  type NodeStatus,
+  newsId,
+} from '../../src/wire/client-message.ts';
 import { clientPath, encodeClientHello } from '../../src/wire/handshake.ts';
 import { answerBytesMax, clientFrameBytesMax, protocolVersion } from '../../src/wire/limits.ts';
 
@@ -173,6 +180,11 @@ export class FakeNode {
 
   get address(): string {
     return `127.0.0.1:${this.#port}`;
+  }
+
+  /** Tells all its clients, as a node does that is told of another configuration. */
+  tellMembers(news: Omit<MembersNews, 'type'>): void {
+    for (const socket of this.#sockets.clients) send(socket, [{ id: newsId, type: 'members', ...news }]);
   }
 
   /** Cuts every connection; the node goes on. */

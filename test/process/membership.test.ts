@@ -46,6 +46,8 @@ test('one node grows to three, five, seven and shrinks again; one, a majority an
     4,
   );
   await load.progress(1000);
+  const idle = await KvClient.connect({ endpoints: [cluster.address(1)] });
+  await idle.put('idle', 'since one');
 
   let configurationId = 1;
   const endpoints = ['--endpoints', all.map((id) => cluster.address(id)).join(',')];
@@ -75,6 +77,10 @@ test('one node grows to three, five, seven and shrinks again; one, a majority an
   await cluster.start(9, 10);
   await change(['reconfigure', `${at(2)},${at(9)},${at(10)}`], [2, 9, 10]);
   await change(['member', 'remove', '2', '9'], [10]);
+  // It asked for nothing all the while, and all whom it ever knew of by its own questions are gone.
+  for (const id of all) if (id !== 3 && id !== 10) await cluster.kill(id);
+  expect((await idle.get('idle'))?.revision).toBeDefined();
+  await idle.close();
 
   const { operations, lost, verdict } = await load.stop();
   expect(operations).toBeGreaterThan(2500);

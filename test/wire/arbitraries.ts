@@ -341,6 +341,7 @@ export const response: fc.Arbitrary<ClientResponse> = fc
       }),
       status: fc.record({ status }),
       reconfigured: fc.record({ configurationId: integer }),
+      members: fc.record({ addresses: fc.array(address, { maxLength: 5 }), isMember: fc.boolean() }),
       filling: fc.record({
         newcomers: fc.array(
           fc.record(
