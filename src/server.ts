@@ -17,7 +17,7 @@ import { tryListening } from './network/listening.ts';
 import type { Log } from './network/log.ts';
 import { isDialAddress, type PeerHandle, PeerLinks } from './network/peer-links.ts';
 import type { NodeId } from './omnipaxos/ballot.ts';
-import type { PeerOutput, ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
+import type { PeerOutput, Refusal, ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
 import { Replica } from './replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts';
@@ -154,7 +154,7 @@ class Node implements RunningNode {
   readonly #replica: Replica;
   readonly #links: PeerLinks;
   readonly #gateway: Gateway;
-  readonly #handles = new Map<NodeId, PeerHandle>();
+  readonly #handles = new Map<NodeId, { readonly hello: PeerHello; readonly link: PeerHandle }>();
   readonly #clients = new Map<number, ClientConnection>();
   readonly #dialled = new Map<NodeId, string>();
   /** Whom the replica wanted links with when it was last asked. */
@@ -295,7 +295,7 @@ class Node implements RunningNode {
     return new PeerLinks({
       hello: () => this.#replica.hello(),
       clusterId: () => this.#replica.clusterId,
-      onConnected: (hello, handle) => this.#onConnected(hello, handle),
+      onConnected: (hello, link) => this.#onConnected(hello, link),
       onDisconnected: (nodeId) => {
         this.#handles.delete(nodeId);
         this.#receive({ type: 'peerDisconnected', nodeId });
@@ -328,9 +328,15 @@ class Node implements RunningNode {
     });
   }
 
-  #onConnected(hello: PeerHello, handle: PeerHandle): void {
-    this.#handles.set(hello.nodeId, handle);
+  #onConnected(hello: PeerHello, link: PeerHandle): void {
+    this.#handles.set(hello.nodeId, { hello, link });
     this.#receive({ type: 'peerConnected', hello });
+  }
+
+  /** The link that is meant: an older copy of a directory must not be told so on one with the newer. */
+  #hangUpOn({ hello, reason, kind }: Refusal): void {
+    const handle = this.#handles.get(hello.nodeId);
+    if (handle?.hello === hello) handle.link.refuse(reason, kind);
   }
 
   /** This node forgot how it voted: it says nothing more, and never votes with this directory again. */
@@ -433,7 +439,7 @@ class Node implements RunningNode {
     for (const peer of messages) if (!isNewsOnly(peer)) this.#links.send(peer.to, peer.messages);
     for (const [connection, answers] of responses) this.#clients.get(connection)?.send(answers);
     for (const peer of messages) if (isNewsOnly(peer)) this.#links.send(peer.to, peer.messages);
-    for (const { nodeId, reason, kind } of output.refusals) this.#handles.get(nodeId)?.refuse(reason, kind);
+    for (const refusal of output.refusals) this.#hangUpOn(refusal);
     for (const { level, message } of output.notices) this.#log(level, message);
     for (const job of output.jobs) this.#run(job);
   }

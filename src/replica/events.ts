@@ -68,7 +68,8 @@ export interface Notice {
 
 /** A node that is not linked with. */
 export interface Refusal {
-  readonly nodeId: NodeId;
+  /** What it said on the link that is to end, the very object: by then another one may be up to a node of that id, which is not meant. */
+  readonly hello: PeerHello;
   /** `olderCopy`: its directory forgot how it voted; told so, it must end. `stranger`: anything else. */
   readonly kind: 'stranger' | 'olderCopy';
   readonly reason: string;

@@ -321,10 +321,10 @@ export class Membership {
 
   /** What this node said to those who may form a cluster holds no more: a new link begins with what holds now. */
   #greetAnew(): void {
-    for (const { nodeId, clusterId } of this.#peers.hellos()) {
-      if (clusterId !== undefined) continue;
-      this.#output.refuse(nodeId, 'stranger', 'this node forms no new cluster any more: it was told of one');
-      this.#peers.disconnect(nodeId);
+    for (const hello of this.#peers.hellos()) {
+      if (hello.clusterId !== undefined) continue;
+      this.#output.refuse(hello, 'stranger', 'this node forms no new cluster any more: it was told of one');
+      this.#peers.disconnect(hello.nodeId);
     }
   }
 

@@ -7,7 +7,7 @@ import {
   type ResponseBody,
   responseOf,
 } from '../wire/client-message.ts';
-import type { PeerMessage, PeerPayload } from '../wire/peer-message.ts';
+import type { PeerHello, PeerMessage, PeerPayload } from '../wire/peer-message.ts';
 import type { ConnectionId, LogLevel, Notice, PeerOutput, Refusal, StorageJob, TurnOutput } from './events.ts';
 
 const none: ReadonlyMap<number, never[]> = new Map();
@@ -46,8 +46,8 @@ export class Output {
     this.#jobs.push(job);
   }
 
-  refuse(nodeId: NodeId, kind: Refusal['kind'], reason: string): void {
-    this.#refusals.push({ nodeId, kind, reason });
+  refuse(hello: PeerHello, kind: Refusal['kind'], reason: string): void {
+    this.#refusals.push({ hello, kind, reason });
   }
 
   notice(level: LogLevel, message: string): void {

@@ -515,7 +515,7 @@ export class Replica {
       if (problem === undefined) continue;
       const { nodeId } = hello;
       this.#output.notice('warn', `the link with node ${nodeId} is cut: ${problem}`);
-      this.#output.refuse(nodeId, 'stranger', problem);
+      this.#output.refuse(hello, 'stranger', problem);
       this.#donor.forget(nodeId);
       this.#peers.disconnect(nodeId);
     }
@@ -525,7 +525,7 @@ export class Replica {
     const { nodeId, address } = hello;
     const what = kind === 'olderCopy' ? 'its data directory was rolled back to an older copy: ' : '';
     this.#output.notice('warn', `refused node ${nodeId} at ${address}: ${what}${reason}`);
-    this.#output.refuse(nodeId, kind, reason);
+    this.#output.refuse(hello, kind, reason);
     this.#reconfigurations.onUnreached(nodeId, what + reason, true);
   }
 

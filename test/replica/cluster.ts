@@ -434,7 +434,8 @@ export class Cluster {
     }
     for (const responses of output.responses.values()) for (const response of responses) this.#answer(response);
     for (const { message } of output.notices) node.notices.push(message);
-    for (const { nodeId, kind, reason } of output.refusals) {
+    for (const { hello, kind, reason } of output.refusals) {
+      const { nodeId } = hello;
       this.refusals.push({ by: node.id, of: nodeId, kind, reason });
       this.#disconnect(node.id, nodeId);
     }

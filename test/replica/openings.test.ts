@@ -40,6 +40,26 @@ describe('a data directory that was rolled back to an older copy (PROTOCOL: a wi
     expect(votes.filter(({ from, to }) => from === victim || to === victim)).toEqual([]);
   });
 
+  it('is refused by the link that it came on, not by its name: a newer one may be up by the end of the turn', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const id = follower(cluster, leader);
+    const older = cluster.replica(id).hello();
+    cluster.crash(id);
+    cluster.start(id);
+    cluster.tick(5);
+    const newer = cluster.replica(id).hello();
+    expect(newer.opened).not.toEqual(older.opened);
+    const replica = cluster.replica(leader);
+    for (const hello of [older, newer]) {
+      replica.receive({ type: 'peerDisconnected', nodeId: id });
+      replica.receive({ type: 'peerConnected', hello });
+    }
+    const { refusals } = replica.turn();
+    expect(refusals.map(({ kind }) => kind)).toEqual(['olderCopy']);
+    expect(refusals[0]?.hello).toBe(older);
+  });
+
   it('is refused by who only heard of that opening', () => {
     const cluster = new Cluster([1, 2, 3]);
     const leader = cluster.elect();

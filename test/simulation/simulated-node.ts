@@ -237,10 +237,10 @@ export class SimulatedNode {
   }
 
   /** Another node knows the directory of this hello as an older copy: whoever runs on it ends, and never uses it again. */
-  refusedAsOlderCopy(hello: PeerHello | undefined, by: NodeId): void {
+  refusedAsOlderCopy(hello: PeerHello, by: NodeId): void {
     const disk = this.#disk;
     // It may have got another one meanwhile.
-    if (hello?.storageId !== disk.storageId) return;
+    if (hello.storageId !== disk.storageId) return;
     require(disk.isRolledBack, 'only a rolled-back disk is refused as one', () => {
       return `node ${by} refuses node ${this.id}, whose disk is as it left it`;
     });
@@ -449,12 +449,15 @@ export class SimulatedNode {
       if (session.isOpen) network.send(this, peer, session, messages);
     }
     for (const [connection, responses] of output.responses) this.#world.respond(this, connection, responses);
-    for (const { nodeId, kind, reason } of output.refusals) {
+    for (const { hello, kind, reason } of output.refusals) {
+      const { nodeId } = hello;
+      // Another one is up by now.
+      if (process.hellos.get(nodeId) !== hello) continue;
       const peer = this.#world.node(nodeId);
       process.sessions.delete(nodeId);
       this.#note('refuse', () => `node ${this.id} refuses node ${nodeId}: ${reason}`);
       if (peer) network.refused(this, peer);
-      if (kind === 'olderCopy') peer?.refusedAsOlderCopy(process.hellos.get(nodeId), this.id);
+      if (kind === 'olderCopy') peer?.refusedAsOlderCopy(hello, this.id);
     }
     for (const { message } of output.notices) this.#note('notice', () => `node ${this.id}: ${message}`);
     for (const job of output.jobs) this.#run(process, job);
