@@ -1,12 +1,15 @@
 import { hostname } from 'node:os';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import { splitCommand } from '../src/cli/child-command.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { parseDurationMs } from '../src/cli/duration.ts';
 import { runUnderLock } from '../src/cli/run-under-lock.ts';
 import { ttlMsMax, ttlMsMin } from '../src/client/input.ts';
 import { InputError } from '../src/cluster/input-error.ts';
 import { timeoutMsMax } from '../src/wire/limits.ts';
+
+const usage = 'kv lock NAME -- COMMAND [ARGUMENT…]';
 
 export default class Lock extends ClientCommand {
   static override summary = 'Run a command while holding a lock.';
@@ -42,22 +45,14 @@ export default class Lock extends ClientCommand {
   };
 
   override async run(): Promise<void> {
-    // Taken apart here: oclif puts words that are the same, or further dashes, in another order.
-    const said = [...this.argv];
-    const at = said.indexOf('--');
-    const { args, flags } = await this.parse(Lock, at < 0 ? said : said.slice(0, at));
-    const [program, ...words] = at < 0 ? [] : said.slice(at + 1);
-    if (program === undefined) {
-      throw new InputError('the COMMAND is missing: kv lock NAME -- COMMAND [ARGUMENT…]');
-    }
+    const { own, command } = splitCommand(this.argv, usage);
+    const { args, flags } = await this.parse(Lock, own);
+    if (command === undefined) throw new InputError(`the COMMAND is missing: ${usage}`);
     const waitMs = flags.wait === undefined ? undefined : parseDurationMs(flags.wait, '--wait', 1, timeoutMsMax);
     const ttlMs = parseDurationMs(flags.ttl, '--ttl', ttlMsMin, ttlMsMax);
     const value = `process ${process.pid} on ${hostname()}`;
     process.exitCode = await this.withClient(flags, ({ client }) =>
-      runUnderLock(client, { name: args.name, ttlMs, value, ...(waitMs !== undefined && { waitMs }) }, [
-        program,
-        ...words,
-      ]),
+      runUnderLock(client, { name: args.name, ttlMs, value, ...(waitMs !== undefined && { waitMs }) }, command),
     );
   }
 }

@@ -20,7 +20,7 @@ export default class Put extends ClientCommand {
     '<%= config.bin %> put page --file page.html',
     '<%= config.bin %> put leader "$(hostname)" --if-absent',
     '<%= config.bin %> put greeting hi --if-revision 7',
-    '<%= config.bin %> put service/web "$(hostname):80" --ttl 30s   # and kv renew every ten seconds',
+    '<%= config.bin %> put service/web "$(hostname):80" --ttl 30s   # and kv renew every ten seconds; or see kv keep',
   ];
   static override args = {
     key: Args.string({ required: true, ignoreStdin: true, description: 'key, 1 to 1024 bytes' }),

@@ -22,8 +22,11 @@ async function startThree(): Promise<ProcessCluster> {
 }
 
 /** `kv lock …` in the background. */
-function lock(nodes: ProcessCluster, ...args: string[]) {
-  const child = spawn(process.execPath, [resolve('bin/kv.js'), 'lock', ...args], { cwd: nodes.directory });
+const lock = (nodes: ProcessCluster, ...args: string[]) => background(nodes, 'lock', ...args);
+
+/** A command of kv in the background. */
+function background(nodes: ProcessCluster, ...args: string[]) {
+  const child = spawn(process.execPath, [resolve('bin/kv.js'), ...args], { cwd: nodes.directory });
   running.push(child);
   let stderr = '';
   child.stderr.on('data', (data) => {
@@ -32,7 +35,7 @@ function lock(nodes: ProcessCluster, ...args: string[]) {
   const ended = new Promise<{ readonly code: number | null; readonly stderr: string }>((done) => {
     child.once('close', (code) => done({ code, stderr }));
   });
-  return { child, ended };
+  return { child, ended, said: () => stderr };
 }
 
 const appears = (path: string, timeout = 15_000) => expect.poll(() => existsSync(path), { timeout }).toBe(true);
@@ -89,6 +92,85 @@ describe('kv put --ttl', () => {
       const { stdout } = await nodes.kv('verify', directory, '--json');
       expect(JSON.parse(stdout)).toMatchObject({ keys: 3, isSound: true });
     }
+  });
+});
+
+describe('kv keep', () => {
+  const valueIn = async (nodes: ProcessCluster, key: string) => (await nodes.kv('get', key)).stdout.trim();
+  const becomes = (nodes: ProcessCluster, key: string, value: string) =>
+    expect.poll(() => valueIn(nodes, key), { timeout: 15_000 }).toBe(value);
+
+  test('keeps a key while its command runs, gives its exit code, and leaves nothing', async () => {
+    const nodes = await startThree();
+    const done = join(nodes.directory, 'done');
+    const script = `while ! test -e ${done}; do sleep 0.05; done; exit 7`;
+    await nodes.kv('put', 'service/a', 'of one that was killed', '--ttl', '1h');
+    const keeper = background(nodes, 'keep', 'service/a', 'here', '--ttl', '1s', '--', 'sh', '-c', script);
+    await becomes(nodes, 'service/a', 'here');
+    await delay(2500);
+    expect(await valueIn(nodes, 'service/a'), 'it is renewed').toBe('here');
+    writeFileSync(done, '');
+    expect(await keeper.ended).toEqual({ code: 7, stderr: '' });
+    expect((await nodes.kv('list')).stdout).toBe('');
+  });
+
+  test('puts it again where it was lost, not in the place of what somebody else has put, and its command goes on', async () => {
+    const nodes = await startThree();
+    const keeper = background(nodes, 'keep', 'service/a', 'here', '--ttl', '1s', '--', 'sleep', '60');
+    await becomes(nodes, 'service/a', 'here');
+    await nodes.kv('delete', 'service/a');
+    await becomes(nodes, 'service/a', 'here');
+    await nodes.kv('put', 'service/a', 'another');
+    await delay(3000);
+    expect(await valueIn(nodes, 'service/a')).toBe('another');
+    await nodes.kv('delete', 'service/a');
+    await becomes(nodes, 'service/a', 'here');
+    keeper.child.kill('SIGTERM');
+    const { code, stderr } = await keeper.ended;
+    expect(code).toBe(143);
+    expect(stderr.trim().split('\n')).toEqual([
+      expect.stringMatching(/^kv keep: the key service\/a was lost, and is put again as soon as that can be done: /),
+      'kv keep: the key service/a is there again',
+      expect.stringMatching(/^kv keep: the key service\/a was lost, /),
+      expect.stringMatching(/^kv keep: the key service\/a cannot be put again now: .*revision/),
+      'kv keep: the key service/a is there again',
+    ]);
+    expect((await nodes.kv('list')).stdout).toBe('');
+  });
+
+  test('outlives the cluster for a while', async () => {
+    const nodes = await startThree();
+    const keeper = background(nodes, 'keep', 'service/a', 'here', '--ttl', '2s', '--timeout', '1s');
+    await becomes(nodes, 'service/a', 'here');
+    for (const id of [1, 2, 3]) await nodes.kill(id);
+    await delay(4000);
+    await nodes.start(1, 2, 3);
+    await expect.poll(() => keeper.said(), { timeout: 30_000 }).toContain('the key service/a is there again');
+    expect(await valueIn(nodes, 'service/a')).toBe('here');
+    keeper.child.kill('SIGTERM');
+    expect((await keeper.ended).code).toBe(143);
+    expect((await nodes.kv('list')).stdout).toBe('');
+  });
+
+  test('of one that was killed goes after its time', async () => {
+    const nodes = await startThree();
+    const keeper = background(nodes, 'keep', 'service/a', 'here', '--ttl', '1s');
+    await becomes(nodes, 'service/a', 'here');
+    keeper.child.kill('SIGKILL');
+    await becomes(nodes, 'service/a', '');
+  });
+
+  test('says what is wrong with its words, and leaves nothing behind a command that cannot be run', async () => {
+    const nodes = await startThree();
+    for (const [words, text] of [
+      [['a', 'b', '--'], 'the COMMAND is missing: kv keep KEY VALUE'],
+      [['a', 'b', '--ttl', '10ms'], '--ttl "10ms"'],
+      [['a', 'b', '--', 'no-such-program'], 'the command no-such-program cannot be run'],
+      [['a'], 'VALUE is missing'],
+    ] as const) {
+      expect(await nodes.kv('keep', ...words)).toMatchObject({ code: 2, stderr: expect.stringContaining(text) });
+    }
+    expect((await nodes.kv('list')).stdout).toBe('');
   });
 });
 
