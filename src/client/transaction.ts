@@ -3,6 +3,8 @@ import { transactionProblem } from '../kv/transaction.ts';
 import { KvError } from './errors.ts';
 import { type Bytes, checkedKey, checkedRevision, checkedValue, notApplied, shown } from './input.ts';
 
+export { transactionPartsMax } from '../kv/command-limits.ts';
+
 /** What must hold of a key. What `keep`, `lock`, and `list` give is one, too: that it is still the same. */
 export interface KvCondition {
   readonly key: Bytes;

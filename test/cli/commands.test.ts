@@ -46,13 +46,14 @@ class FakeClient {
     return { existed: this.records.delete(text(key)), revision: ++this.revision };
   }
 
-  async list(prefix: string, options: { limit?: number }) {
-    const found = [...this.records].filter(([key]) => key.startsWith(prefix)).sort();
+  async list(prefix: string | Uint8Array, options: { limit?: number }) {
+    const start = typeof prefix === 'string' ? prefix : text(prefix);
+    const found = [...this.records].filter(([key]) => key.startsWith(start)).sort();
     const pairs = found.map(([key, record]) => ({ key: Buffer.from(key, 'latin1'), ...record }));
     return pairs.slice(0, options.limit);
   }
 
-  async *scan(prefix: string) {
+  async *scan(prefix: string | Uint8Array) {
     yield* await this.list(prefix, {});
   }
 
@@ -160,6 +161,48 @@ describe('a condition', () => {
     expect(JSON.parse(stdout)).toEqual({
       error: { code: 'conflict', message: 'the key is at revision 9', outcome: 'notApplied', revision: 9 },
     });
+  });
+});
+
+describe('delete --prefix', () => {
+  const deletePrefix = (...argv: string[]) => runCommand(Delete, 'delete', ...argv, '--prefix');
+  const deletedAtOnce = () =>
+    (fake.writes as { transaction: { do: { delete: Uint8Array }[] } }[]).map(({ transaction }) =>
+      transaction.do.map((change) => text(change.delete)),
+    );
+  const fill = (count: number) => {
+    for (let at = 0; at < count; at++) fake.records.set(`user/${1000 + at}`, { value: Buffer.of(1), revision: 1 });
+    fake.records.set('users', { value: Buffer.of(1), revision: 1 });
+  };
+
+  test('deletes what begins with it, as many at a time as a transaction takes', async () => {
+    fill(300);
+    expect(await deletePrefix('user/')).toMatchObject({ stdout: '300 keys deleted\n', exitCode: 0 });
+    expect(deletedAtOnce().map(({ length }) => length)).toEqual([128, 128, 44]);
+    expect(deletedAtOnce().flat()).not.toContain('users');
+    expect(JSON.parse((await deletePrefix('user/1001', '--json')).stdout)).toEqual({ prefix: 'user/1001', deleted: 1 });
+  });
+
+  test('says how many are gone where it fails on the way', async () => {
+    fill(129);
+    const { transact } = fake;
+    fake.transact = async (transaction, options) => {
+      if (fake.writes.length > 0) throw new KvError('noMajority', 'nobody is there', 'notApplied');
+      return transact.call(fake, transaction, options);
+    };
+    expect(await deletePrefix('user/')).toMatchObject({
+      ...{ exitCode: 5, stdout: '' },
+      stderr: 'kv delete: 128 keys are deleted, others are left\nkv delete: nobody is there\n',
+    });
+  });
+
+  test('exits with 3 where there is none, and with 2 where that would be every key, or one at a revision', async () => {
+    expect(await deletePrefix('none/')).toMatchObject({
+      ...{ exitCode: 3, stderr: 'kv delete: no key begins with none/\n' },
+    });
+    expect(await deletePrefix('')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('the key is empty') });
+    expect(await deletePrefix('k', '--if-revision', '7')).toMatchObject({ exitCode: 2 });
+    expect(fake.writes).toEqual([]);
   });
 });
 

@@ -81,6 +81,10 @@ test('kv transact changes all or nothing, and by what runs under a lock only whi
   expect(former).toMatch(/^lock\/deploy\/.+=\d+$/);
   expect(await kv('transact', '--if', former, '--put', 'site=red')).toMatchObject({ code: 4 });
   expect((await kv('get', 'site')).stdout).toBe('green\n');
+
+  expect(await kv('delete', 'a', '--prefix')).toMatchObject({ code: 0, stdout: '1 key deleted\n' });
+  expect(await kv('delete', 'a', '--prefix')).toMatchObject({ code: 3, stderr: 'kv delete: no key begins with a\n' });
+  expect((await kv('list')).stdout).toBe('c\nsite\n');
 });
 
 /** Carries one from an account to another, again and again, on condition that both are as they were read. */
