@@ -11,18 +11,22 @@ const replacement = '\u{fffd}';
  */
 export function argumentBytes(argument: string, what: string, commandLine: () => Buffer = ownCommandLine): Bytes {
   if (!argument.includes(replacement)) return argument;
-  const [found, ...others] = argumentsLike(argument, commandLine());
+  const [found, ...others] = argumentsLike(argument, what, commandLine());
   if (found !== undefined && others.every((other) => other.equals(found))) return found;
   const why = found === undefined ? 'this system does not tell them' : 'another argument looks like it';
   throw new InputError(`the ${what} has bytes that are no UTF-8, and ${why}: use the client library for it`);
 }
 
-function argumentsLike(argument: string, commandLine: Buffer): Buffer[] {
+/** A flag's may stand in one word with it: `--put=KEY=VALUE`. */
+function argumentsLike(argument: string, what: string, commandLine: Buffer): Buffer[] {
   const found: Buffer[] = [];
+  const joined = `${what}=`;
   for (let from = 0; from < commandLine.length; ) {
     const end = commandLine.indexOf(0, from);
     const part = commandLine.subarray(from, end < 0 ? commandLine.length : end);
-    if (part.toString('utf8') === argument) found.push(part);
+    const word = part.toString('utf8');
+    if (word === argument) found.push(part);
+    else if (word === joined + argument) found.push(part.subarray(Buffer.byteLength(joined)));
     from += part.length + 1;
   }
   return found;

@@ -24,6 +24,13 @@ test('other bytes are those that the caller gave', () => {
   expect(argumentBytes(lossy, 'KEY', commandLine('kv', lossy))).toEqual(Buffer.from(lossy));
 });
 
+test('a flag may stand in one word with its own', () => {
+  const joined = [...Buffer.from('--put='), ...bad(0xff)];
+  expect(argumentBytes(lossy, '--put', commandLine('kv', 'transact', joined))).toEqual(Buffer.from(bad(0xff)));
+  expect(argumentBytes(lossy, '--put', commandLine('--put', bad(0xff)))).toEqual(Buffer.from(bad(0xff)));
+  expect(() => argumentBytes(lossy, '--put', commandLine(joined, '--put', bad(0xfe)))).toThrow('another argument');
+});
+
 test('what cannot be told is refused, and names the argument', () => {
   expect(() => argumentBytes(lossy, 'KEY', commandLine(bad(0xff), bad(0xfe)))).toThrow(
     'the KEY has bytes that are no UTF-8, and another argument looks like it: use the client library for it',
