@@ -97,13 +97,25 @@ export function takesPart({ state, hasOtherDirectory }: Pick<StatusOfNode, 'stat
 function describeNoMajority({ clusterId, leader, members: all }: StatusReport): string[] {
   const members = all.filter(({ isMember }) => isMember);
   const away = members.filter((member) => !takesPart(member)).map(({ id }) => id);
-  const needed = Math.floor(members.length / 2) + 1 - (members.length - away.length);
-  if (clusterId === undefined || leader !== undefined || needed <= 0) return [];
+  const majority = Math.floor(members.length / 2) + 1;
+  const needed = majority - (members.length - away.length);
+  if (clusterId === undefined || leader !== undefined) return [];
+  if (needed <= 0) return members.some((member) => linksOf(member, members) + 1 >= majority) ? [] : [allCutOff];
   const isOne = away.length === 1;
   const [who, them] = isOne ? ['it', 'it'] : [`${needed} of them`, 'them'];
   const none = `no majority: ${nodes(away)} take${isOne ? 's' : ''} no part, and nothing can be read or written without ${who}`;
   const lost = `if ${isOne ? 'it is' : 'they are'} lost, kv recover makes a new cluster of what is left`;
   return [`${none}: start ${them}; ${lost}`];
+}
+
+const allCutOff =
+  'no majority: no member has links with enough of the others, and nothing can be read or written: see to the network between them';
+
+/** How many other members one that votes has a link with, as far as it tells. */
+function linksOf(member: StatusOfNode, members: readonly StatusOfNode[]): number {
+  const { id: own, connected } = member;
+  if (!takesPart(member)) return 0;
+  return members.filter(({ id }) => id !== own && connected?.includes(id) !== false).length;
 }
 
 function describeStranger({ id, address, clusterId }: Stranger): string {

@@ -122,6 +122,15 @@ describe('a status', () => {
       'no majority: node 4 takes no part, and nothing can be read or written without it: ' +
         'start it; if it is lost, kv recover makes a new cluster of what is left',
     );
+    const apart = (links: readonly (readonly number[])[]) => {
+      const members = links.map((connected, at) => ({ ...leader, id: at + 1, role: 'follower' as const, connected }));
+      return describeStatus({ ...report, leader: undefined, members, history: [] }).slice(5);
+    };
+    const cutOff =
+      'no majority: no member has links with enough of the others, and nothing can be read or written: see to the network between them';
+    // A standby does not count.
+    expect(apart([[4], [], []])[0]).toBe(cutOff);
+    expect(apart([[2], [1, 3], []])).toEqual(['nodes 1 and 3 have no link with each other']);
     const [first] = describeStatus({ ...report, clusterId: undefined, leader: undefined, members: [] });
     expect(first).toBe('cluster (not formed yet), configuration 2, no leader');
     const strangers = [{ id: 2, address: 'h:2', clusterId: 'feed' }];
