@@ -4,10 +4,14 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
+import { clientCommands } from './client-commands.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const bundle = fileURLToPath(new URL('../dist/cli/kv.cjs', import.meta.url));
-const cache = fileURLToPath(new URL('../dist/cli/kv.cache', import.meta.url));
+const argv = process.argv.slice(2);
+// Help is told by the one that has all commands.
+const isOfClient = clientCommands.includes(argv[0]) && !argv.includes('--help') && !argv.includes('-h');
+const bundle = fileURLToPath(new URL(`../dist/cli/${isOfClient ? 'client' : 'kv'}.cjs`, import.meta.url));
+const cache = bundle.replace(/cjs$/, 'cache');
 
 /** The least version of Node, as package.json has it. */
 const leastNode = [20, 19];
@@ -17,7 +21,7 @@ if (major < leastNode[0] || (major === leastNode[0] && minor < leastNode[1])) {
   process.stderr.write(`kv needs Node ${leastNode.join('.')} or later, and this is ${process.versions.node}\n`);
   process.exitCode = 1;
 } else if (existsSync(bundle)) {
-  await load(bundle, cache).main(process.argv.slice(2), root);
+  await load(bundle, cache).main(argv, root);
 } else {
   process.stderr.write('kv is not built yet: run npm run build\n');
   process.exitCode = 1;
