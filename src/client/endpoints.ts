@@ -83,6 +83,13 @@ export class Endpoints {
     }
   }
 
+  /** These are the members: they are learned, and tried before all others. */
+  prefer(addresses: readonly string[]): void {
+    this.learn(addresses);
+    const preferred = new Set(addresses.map(canonicalOrUndefined));
+    for (const endpoint of this.#endpoints) if (!preferred.has(endpoint.address)) endpoint.failure = ++this.#failures;
+  }
+
   /** Forgets the one that was learned longest ago of those that are not among `addresses`. False if there is none. */
   #forgetOneBut(addresses: readonly string[]): boolean {
     const isOld = ({ address }: Endpoint, at: number) => at >= this.givenCount && !addresses.includes(address);

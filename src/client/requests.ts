@@ -22,6 +22,10 @@ const leaderAgeMsMax = 2000;
 const membersAgeMsMax = 30_000;
 /** A connection that is lost while nobody asks for anything is replaced, if that can be done in so long: over it, news of members comes. */
 const replaceIdleMs = 10_000;
+/** ... and if it was there for so long. */
+const lastingMs = 500;
+/** How long it is stayed with a node that is no member while one is sought. */
+const standbyMs = 200;
 
 export interface RequestsOptions {
   readonly endpoints: Endpoints;
@@ -56,8 +60,10 @@ export class Requests implements Sweepable {
   #isFlushDue = false;
   /** A write was sent: who only reads has no use for the leader. */
   #hasWritten = false;
-  /** Until when there is to be a connection, even if nobody asks for anything. */
+  /** Until when there is to be a connection to a member, even if nobody asks for anything. */
   #wantedUntilMs = 0;
+  /** Leads to a node that is no member. */
+  #standby: Connection | undefined;
   #isClosed = false;
   readonly #flushNow = (): void => this.#flush();
 
@@ -122,9 +128,17 @@ export class Requests implements Sweepable {
     this.#askForCluster(nowMs);
     this.#goOnFromSilent(nowMs);
     this.#flush();
-    const isMissed = this.#router.current === undefined && nowMs < this.#wantedUntilMs;
-    if (isMissed && !this.#router.isBusy) this.#router.connect(nowMs);
-    return this.#liveCalls > 0 || isMissed || this.#router.isBusy || this.#leaderRoute.isBusy;
+    const isSeeking = this.#seekMember(nowMs);
+    return this.#liveCalls > 0 || isSeeking || this.#router.isBusy || this.#leaderRoute.isBusy;
+  }
+
+  /** Of a member news of other members is to be had, of others not. False if nobody is to be sought. */
+  #seekMember(nowMs: number): boolean {
+    const { current } = this.#router;
+    if (nowMs >= this.#wantedUntilMs || (current !== undefined && current !== this.#standby)) return false;
+    if (current === undefined) this.#router.connect(nowMs);
+    else if (nowMs - current.startedMs >= standbyMs) this.#router.leave(current, nowMs);
+    return true;
   }
 
   // Sending
@@ -245,7 +259,9 @@ export class Requests implements Sweepable {
     connection.sent.clear();
     this.#enqueueAgain(again);
     if (this.#router.current === undefined && this.#giveUp()) return;
-    if (connection.hello !== undefined) this.#wantConnection();
+    // One that was of no use, or did not last, is not worth another.
+    const hasLasted = performance.now() - connection.startedMs >= lastingMs;
+    if (connection.answeredMs > 0 && hasLasted) this.#wantConnection();
     this.#flush();
   }
 
@@ -339,8 +355,9 @@ export class Requests implements Sweepable {
   // Endpoints
 
   #onMembers(connection: Connection, { addresses, isMember }: MembersNews): void {
-    this.#learn(addresses);
-    if (isMember || this.#options.isPinned || connection !== this.#router.current) return;
+    if (this.#options.isPinned || connection !== this.#router.current) return;
+    this.#endpoints.prefer(addresses);
+    if (isMember) return;
     this.#router.leave(connection, performance.now());
     this.#wantConnection();
   }
@@ -377,9 +394,14 @@ export class Requests implements Sweepable {
     this.submit(call);
   }
 
-  #onCluster({ members, leader, clusterId }: NodeStatus, connection: Connection): void {
+  #onCluster({ members, leader, clusterId, state }: NodeStatus, connection: Connection): void {
     if (clusterId !== undefined) this.#router.learnClusterId(connection, clusterId);
-    this.#learn(members.map(({ address }) => address));
+    const addresses = members.map(({ address }) => address);
+    this.#learn(addresses);
+    if (state === 'standby' && connection === this.#router.current) {
+      this.#standby = connection;
+      this.#endpoints.prefer(addresses);
+    }
     const member = members.find(({ id }) => id === leader);
     const address = member && canonicalOrUndefined(member.address);
     if (member === undefined || address === undefined) return;

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ByteString, fromByteString, toByteString } from '../base/bytes.ts';
 import type { WireChange, WirePair } from '../wire/client-message.ts';
-import { type Answer, type OutgoingRequest, outgoing, PromiseCall, traits } from './call.ts';
+import { type Answer, outgoing, PromiseCall, traits } from './call.ts';
 import { KvError } from './errors.ts';
 import { GatheredBytes } from './gathered-bytes.ts';
 import type { OwnBytes } from './get-call.ts';
@@ -21,6 +21,8 @@ const tellingMsMin = 500;
 const watchedKeysMax = 100_000;
 /** Most answers with changes, of about 4 MiB, that are told as one: whoever reads more slowly than others write must hear of it, too. */
 const answersPerBatchMax = 16;
+/** The same of snapshots: there is another where more changed while one was read than a node remembers. */
+const snapshotsPerBatchMax = 2;
 
 export interface WatchLimits {
   /** How long there may be no answer from the cluster. */
@@ -35,11 +37,11 @@ interface Watched {
 
 type WatchAnswer = Extract<Answer, { readonly type: 'changes' | 'snapshot' }>;
 
-/** Behind which revision, or else behind which key of a snapshot; and how long to wait for a change if there is none yet. */
+/** Behind which revision, or else behind which key of a snapshot; and whether to wait for a change if there is none yet. */
 interface Question {
   readonly since?: number | undefined;
   readonly after?: Uint8Array;
-  readonly windowMs?: number;
+  readonly waits?: boolean;
 }
 
 /** A page of a snapshot: what it says of keys up to its last one, and of all behind it if it is the last page. */
@@ -73,7 +75,7 @@ export class Watch {
 
   /**
    * First all that there is, maybe nothing; then each time what is different, at least one change. What they say together is the state at one
-   * moment, but for one that would be made of over {@link answersPerBatchMax} answers.
+   * moment, but for one that would be made of over {@link answersPerBatchMax} answers, or {@link snapshotsPerBatchMax} snapshots.
    */
   async *batches(): AsyncGenerator<KvChange[], void, void> {
     for (let revision: number | undefined; ; ) {
@@ -90,13 +92,15 @@ export class Watch {
   /** What there is behind `since`, as of the revision that it returns. */
   async #gather(since: number | undefined): Promise<number> {
     let answer = await this.#ask({ since });
-    for (let answers = 1; ; answers++) {
-      if (answer.type === 'snapshot') await this.#takeSnapshot(answer);
-      else this.#takeChanges(answer);
+    for (let answers = 1, snapshots = 0; ; answers++) {
+      if (answer.type === 'snapshot') {
+        snapshots++;
+        await this.#takeSnapshot(answer);
+      } else this.#takeChanges(answer);
       // A later page of a snapshot has changes already that an earlier one lacks.
       const isPart = this.#pages.length > 1 || (answer.type === 'changes' && answer.more);
-      if (!isPart || answers >= answersPerBatchMax) return answer.revision;
-      answer = await this.#ask({ since: answer.revision, windowMs: 0 });
+      if (!isPart || answers >= answersPerBatchMax || snapshots >= snapshotsPerBatchMax) return answer.revision;
+      answer = await this.#ask({ since: answer.revision, waits: false });
     }
   }
 
@@ -184,15 +188,18 @@ export class Watch {
     return this.#answeredMs + this.#limits.timeoutMs - performance.now();
   }
 
-  #askOnce({ since, after, windowMs: windowMsWanted = windowMsMax }: Question): Promise<WatchAnswer> {
+  #askOnce({ since, after, waits = since !== undefined }: Question): Promise<WatchAnswer> {
     const timeLeftMs = Math.max(1, this.#timeLeftMs);
-    const windowMs = since === undefined ? 0 : Math.min(windowMsWanted, timeLeftMs / 3);
+    // What has a large answer takes as long as what waits for a small one.
+    const windowMs = since === undefined ? 0 : Math.min(windowMsMax, timeLeftMs / 3);
     const timeoutMs = Math.min(windowMs + answerMs, timeLeftMs);
-    const request = outgoing({ type: 'watch', ...this.#watched, since, after, waitMs: Math.floor(windowMs) });
+    const waitMs = waits ? Math.floor(windowMs) : 0;
+    const request = outgoing({ type: 'watch', ...this.#watched, since, after, waitMs });
     return new Promise((resolve, reject) => {
       const settlement = { read: watchAnswer, resolve, reject };
       const call = new WatchCall(traits.linearizableRead, timeoutMs, performance.now(), request, settlement);
       call.watchTimeoutMs = this.#limits.timeoutMs;
+      call.windowMs = windowMs;
       call.signal = this.#limits.signal;
       this.#requests.submit(call);
     });
@@ -203,14 +210,15 @@ export class Watch {
 class WatchCall extends PromiseCall<WatchAnswer> {
   /** The last one of a watch that ends has little time, but none before it had an answer. */
   watchTimeoutMs = 0;
+  /** How long it may take before it begins to be late. */
+  windowMs = 0;
 
   override get toldTimeoutMs(): number {
     return this.watchTimeoutMs;
   }
 
   override get hedgeMs(): number {
-    const { waitMs } = this.request as OutgoingRequest & { readonly type: 'watch' };
-    return Math.min(waitMs + hedgeMs, waitMs + (this.timeoutMs - waitMs) / 3);
+    return Math.min(this.windowMs + hedgeMs, this.windowMs + (this.timeoutMs - this.windowMs) / 3);
   }
 }
 
