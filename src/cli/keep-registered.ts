@@ -44,7 +44,11 @@ export async function keepRegistered(
 
 /** The signal that was asked to stop with, once one was. */
 async function reasonOf(signal: AbortSignal): Promise<Parameters<typeof codeOfSignal>[0]> {
-  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  if (signal.aborted) return signal.reason;
+  // Nothing else need keep this process alive while no node can be reached.
+  const timer = setInterval(() => {}, pauseMs);
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  clearInterval(timer);
   return signal.reason;
 }
 

@@ -21,7 +21,7 @@ afterEach(async () => {
 async function putLarge(on: ProcessCluster, count: number): Promise<void> {
   const client = await KvClient.connect({ endpoints: on.endpoints });
   const large = new Uint8Array(1024 * 1024);
-  await Promise.all(Array.from({ length: count }, (_, nth) => client.put(`k${nth}`, large, { timeoutMs: 60_000 })));
+  await Promise.all(Array.from({ length: count }, (_, nth) => client.put(`k${nth}`, large, { timeoutMs: 100_000 })));
   await client.close();
 }
 
@@ -254,7 +254,7 @@ describe('kv member', () => {
     expect(stderr).toMatch(/\ninterrupted: the members are as they were\n$/);
     expect(code).toBe(130);
     expect((await cluster.status()).configurationId).toBe(1);
-  }, 120_000);
+  }, 180_000);
 
   test('does not take another directory for a member that moved', async () => {
     cluster = await ProcessCluster.create([1, 2, 3], [4]);
