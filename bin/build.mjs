@@ -1,4 +1,4 @@
-// Bundles the command line into dist/cli/kv.cjs, and the commands that only ask a cluster once more into dist/cli/client.cjs, a third as
+// Bundles the command line into dist/cli/kv.cjs, and the commands that only ask a cluster once more into dist/cli/client.cjs, half as
 // large, with V8's machine code for each beside it, so that `kv` starts fast; and writes oclif.manifest.json, which tells of all commands and
 // their flags. `tsc` has made the library before.
 import { spawnSync } from 'node:child_process';
