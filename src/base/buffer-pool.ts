@@ -1,25 +1,31 @@
-/** Size of a pooled buffer: a piece of state with its frame fits. */
-const pooledBytes = 160 * 1024;
-/** Smaller ones are cheap to make and to collect. */
-const wantedBytesMin = 64 * 1024;
-/** Most buffers kept for use again. */
-const spareMax = 16;
+/** Smaller buffers are cheap to make and to collect, and so they are not pooled. */
+const pooledBytesMin = 64 * 1024;
+/** What the pooled ones have: some a piece of state with its frame, the largest a value of the largest size with its own. */
+const pooledSizes = [160 * 1024, 640 * 1024, 1152 * 1024] as const;
+/** Most bytes kept of each size for use again. */
+const spareBytesMax = [16 * 160 * 1024, 8 * 640 * 1024, 16 * 1152 * 1024] as const;
 /** So small a buffer is a part of a slab: one of its own costs V8 more, outside of its heap, than the message in it. */
 const smallBytesMax = 1024;
 const slabBytes = 16 * 1024;
 
-const spare: Uint8Array[] = [];
+/** By the place of their size. */
+const spare: readonly Uint8Array[][] = pooledSizes.map(() => []);
 let slab = new Uint8Array(0);
 let slabUsed = 0;
 
 /**
  * A buffer of at least `bytes` bytes, with whatever was in it before: one that was given back, if the size is a pooled one, else new.
- * V8 collects the whole heap for the sake of large buffers that are dropped, however small it is.
+ * V8 collects the whole heap for the sake of large buffers that are dropped, however small it is, and memory that is new is twenty times as slow to
+ * write to as memory that was used before.
  */
 export function takeBuffer(bytes: number): Uint8Array {
   if (bytes <= smallBytesMax) return takeFromSlab(bytes);
-  if (bytes < wantedBytesMin || bytes > pooledBytes) return new Uint8Array(bytes);
-  return spare.pop() ?? new Uint8Array(pooledBytes);
+  if (bytes < pooledBytesMin) return new Uint8Array(bytes);
+  for (let at = 0; at < pooledSizes.length; at++) {
+    const size = pooledSizes[at] as number;
+    if (bytes <= size) return spare[at]?.pop() ?? new Uint8Array(size);
+  }
+  return new Uint8Array(bytes);
 }
 
 /** A copy of `bytes` from `start` to `end`, for what is soon used and dropped: a small one is a part of a slab. */
@@ -54,10 +60,18 @@ export function behindQueued(queuedBytes: number, bytes: Uint8Array): Uint8Array
 
 /** True if the buffer below is worth giving back. */
 export function isPooled({ buffer }: Uint8Array): boolean {
-  return buffer instanceof ArrayBuffer && buffer.byteLength === pooledBytes;
+  return buffer instanceof ArrayBuffer && placeOf(buffer.byteLength) >= 0;
+}
+
+function placeOf(bytes: number): number {
+  return bytes < pooledBytesMin ? -1 : (pooledSizes as readonly number[]).indexOf(bytes);
 }
 
 /** Nobody looks at `bytes`, or at anything else in their buffer, any more. To be called once; who never does leaves them to V8. */
 export function giveBuffer(bytes: Uint8Array): void {
-  if (isPooled(bytes) && spare.length < spareMax) spare.push(new Uint8Array(bytes.buffer));
+  if (!isPooled(bytes)) return;
+  const at = placeOf(bytes.buffer.byteLength);
+  const kept = spare[at] as Uint8Array[];
+  if ((kept.length + 1) * bytes.buffer.byteLength <= (spareBytesMax[at] as number))
+    kept.push(new Uint8Array(bytes.buffer));
 }

@@ -1,4 +1,4 @@
-import { crc32, joinCrc32, rememberedCrc32 } from './crc32.ts';
+import { crc32, crc32OfFixed, joinCrc32, rememberedCrc32 } from './crc32.ts';
 
 /**
  * Reading and writing of bytes without any platform's own types, so that the pure rooms can use it.
@@ -14,21 +14,35 @@ export class DecodeError extends Error {
 
 const initialCapacity = 256;
 
+/** Bytes that are not copied into a buffer, and how much of the buffer comes before them. */
+interface SharedBytes {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
 /** Appends numbers and bytes to a buffer that grows. */
 export class ByteWriter {
   #bytes: Uint8Array;
+  /** Bytes of the buffer that were written to. */
   #length = 0;
   /** Where bytes lie whose checksum is remembered: start, end and checksum of each. */
   #known: number[] | undefined;
+  readonly #sharedBytesMin: number;
+  #shared: SharedBytes[] | undefined;
+  #sharedLength = 0;
 
-  /** Begins with room for that many bytes, or writes over `buffer` as long as that has room. */
-  constructor(buffer: number | Uint8Array = initialCapacity) {
+  /**
+   * Begins with room for that many bytes, or writes over `buffer` as long as that has room. So many bytes as `sharedBytesMin` that come at once are
+   * not copied but made a part of their own ({@link finishParts}); nobody may change them.
+   */
+  constructor(buffer: number | Uint8Array = initialCapacity, sharedBytesMin = Number.POSITIVE_INFINITY) {
     this.#bytes = typeof buffer === 'number' ? new Uint8Array(Math.max(buffer, 16)) : buffer;
+    this.#sharedBytesMin = sharedBytesMin;
   }
 
   /** Count of bytes written so far. */
   get length(): number {
-    return this.#length;
+    return this.#length + this.#sharedLength;
   }
 
   u8(value: number): this {
@@ -46,8 +60,8 @@ export class ByteWriter {
 
   /** Overwrites four bytes written before, at `offset`: for lengths and checksums known only afterwards. */
   patchU32(offset: number, value: number): this {
-    if (offset + 4 > this.#length) throw new RangeError(`patch at ${offset} is past the ${this.#length} bytes written`);
-    putU32(this.#bytes, offset, value);
+    if (offset + 4 > this.length) throw new RangeError(`patch at ${offset} is past the ${this.length} bytes written`);
+    putU32(this.#bytes, this.#placeOf(offset), value);
     return this;
   }
 
@@ -73,6 +87,7 @@ export class ByteWriter {
 
   /** The bytes as they are, without a length. */
   raw(bytes: Uint8Array): this {
+    if (bytes.length >= this.#sharedBytesMin) return this.#share(bytes);
     this.#reserve(bytes.length);
     const start = this.#length;
     this.#bytes.set(bytes, start);
@@ -109,7 +124,22 @@ export class ByteWriter {
    * CRC-32 of what was written from `start` to `end`, going on from `seed`. Bytes that were given whole, and whose checksum is remembered
    * (`crc32OfFixed`), are not read again: {@link patchU32} must have left them alone.
    */
-  crc32(seed: number, start: number, end = this.#length): number {
+  crc32(seed: number, start: number, end = this.length): number {
+    if (this.#shared === undefined) return this.#crc32OfBuffer(seed, start, end);
+    let checksum = seed;
+    let at = this.#placeOf(start);
+    let sharedBefore = 0;
+    for (const { at: sharedAt, bytes } of this.#shared) {
+      const from = sharedAt + sharedBefore;
+      sharedBefore += bytes.length;
+      if (from < start || from + bytes.length > end) continue;
+      checksum = joinCrc32(this.#crc32OfBuffer(checksum, at, sharedAt), crc32OfFixed(bytes), bytes.length);
+      at = sharedAt;
+    }
+    return this.#crc32OfBuffer(checksum, at, this.#placeOf(end));
+  }
+
+  #crc32OfBuffer(seed: number, start: number, end: number): number {
     const known = this.#known ?? [];
     let checksum = seed;
     let at = start;
@@ -122,9 +152,41 @@ export class ByteWriter {
     return crc32(this.#bytes, checksum, at, end);
   }
 
-  /** What was written, without a copy; the writer must not be used afterwards. */
+  /** What was written, without a copy; the writer must not be used afterwards. Throws a RangeError if it has parts: see {@link finishParts}. */
   finish(): Uint8Array {
+    if (this.#shared !== undefined) throw new RangeError('what was written is in several parts');
     return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** What was written, as one array or several, without a copy; the writer must not be used afterwards. */
+  finishParts(): Uint8Array[] {
+    const parts: Uint8Array[] = [];
+    let from = 0;
+    for (const { at, bytes } of this.#shared ?? []) {
+      if (at > from) parts.push(this.#bytes.subarray(from, at));
+      parts.push(bytes);
+      from = at;
+    }
+    if (from < this.#length || parts.length === 0) parts.push(this.#bytes.subarray(from, this.#length));
+    return parts;
+  }
+
+  #share(bytes: Uint8Array): this {
+    this.#shared ??= [];
+    this.#shared.push({ at: this.#length, bytes });
+    this.#sharedLength += bytes.length;
+    return this;
+  }
+
+  /** Where in the buffer that is which is at `offset` of all that was written, and not in what is shared. */
+  #placeOf(offset: number): number {
+    let place = offset;
+    for (const { at, bytes } of this.#shared ?? []) {
+      if (place <= at) break;
+      place -= bytes.length;
+      if (place < at) throw new RangeError(`offset ${offset} is within bytes that are shared`);
+    }
+    return place;
   }
 
   #reserve(count: number): void {

@@ -6,7 +6,7 @@ import { configurationOf } from '../cluster/stop-sign.ts';
 import { KvStateMachine } from '../kv/state-machine.ts';
 import type { StateStore } from '../kv/state-store.ts';
 import type { Ballot, NodeId } from '../omnipaxos/ballot.ts';
-import type { Entry, StopSign } from '../omnipaxos/entry.ts';
+import type { StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
@@ -58,6 +58,8 @@ export interface ReplicaOptions {
 const fillLag = 4;
 /** Election timeouts until the end of a key is proposed again: a leader's own log loses nothing, but for a change of members. */
 const expiryRetryTimeouts = 100;
+/** Entries read from the log at a time to be applied: each may be a large one, and on the disk. */
+const entriesReadMax = 256;
 /** Ticks between sweeps of deadlines. */
 const sweepTicks = 5;
 
@@ -451,23 +453,29 @@ export class Replica {
     const roomFor = Math.min(this.#settings.appliedPerTurnMax, this.#keeper.roomForChanges);
     // A snapshot of one index means to stand at it for a moment.
     const to = Math.min(decidedIndex, from + roomFor, this.#donor.nextHold);
-    if (to < decidedIndex) this.#hasMoreToDo = true;
-    const isHandedOver = this.#apply(from, this.#store.sequence.read(from, to));
+    const isHandedOver = this.#apply(from, to);
+    if (this.#machine.appliedIndex < decidedIndex && !this.#keeper.isBehind) this.#hasMoreToDo = true;
     this.#appliedSinceTick += this.#machine.appliedIndex - from;
     this.#sendAll(this.#donor.reached());
     return isHandedOver;
   }
 
-  #apply(from: number, entries: readonly Entry<Uint8Array>[]): boolean {
+  /** The entries from `from` to `to`, or fewer. True: see {@link #applyDecided}. */
+  #apply(from: number, to: number): boolean {
+    const { sequence } = this.#store;
+    let bytes = 0;
     let index = from;
-    for (const entry of entries) {
-      if (this.#keeper.isBehind) return false;
-      if (entry.type === 'Normal') {
-        this.#clients.onApplied(entry.entry, this.#machine.apply(index, entry.entry));
-      } else {
-        if (this.#onStopSign(entry.stopSign, index)) return true;
+    while (index < to) {
+      for (const entry of sequence.read(index, Math.min(to, index + entriesReadMax))) {
+        if (this.#keeper.isBehind || bytes >= this.#settings.appliedBytesPerTurnMax) return false;
+        if (entry.type === 'Normal') {
+          this.#clients.onApplied(entry.entry, this.#machine.apply(index, entry.entry));
+          bytes += entry.entry.length;
+        } else {
+          if (this.#onStopSign(entry.stopSign, index)) return true;
+        }
+        index++;
       }
-      index++;
     }
     return false;
   }

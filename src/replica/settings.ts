@@ -53,6 +53,8 @@ export interface ReplicaSettings {
   readonly voteLagEntries: number;
   /** Entries applied in one turn at the most, so that heartbeats are answered in between. */
   readonly appliedPerTurnMax: number;
+  /** Also no more once they came to so many bytes. */
+  readonly appliedBytesPerTurnMax: number;
   /** Ticks until a donor that does not answer is passed over. */
   readonly donorTimeoutTicks: number;
   /** Ticks until a donor drops a snapshot that nobody reads. */
@@ -83,13 +85,14 @@ export const defaultReplicaSettings: ReplicaSettings = {
   watchesMax: 16_384,
   rememberedChangesMax: 16_384,
   undecidedBytesMax: 16 * mebibyte,
-  messageBytesMax: 4 * mebibyte,
+  messageBytesMax: mebibyte,
   syncBytesMax: 32 * mebibyte,
   syncEntriesMax: 131_072,
   catchUpBytesMax: mebibyte / 8,
   donorBytesPerTick: 0.625 * mebibyte,
   voteLagEntries: 1_000,
   appliedPerTurnMax: 20_000,
+  appliedBytesPerTurnMax: 4 * mebibyte,
   donorTimeoutTicks: 50,
   snapshotIdleTicks: 1_500,
   handoverPauseTicks: 1_500,

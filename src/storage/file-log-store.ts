@@ -231,7 +231,6 @@ export class FileLogStore implements LogStore {
     return this.#ledger.durableWrite();
   }
 
-  /** Waits for a flush under way, then closes. What was never flushed is lost, except a lone change of the decided index. */
   /** Throws a {@link DamagedError} if the file that is written to was removed or cut while it is in use. */
   checkFile(): void {
     this.#assertUsable();
@@ -248,6 +247,7 @@ export class FileLogStore implements LogStore {
     this.#failure ??= error;
   }
 
+  /** Waits for a flush under way, then closes. What was never flushed is lost, except a lone change of the decided index. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

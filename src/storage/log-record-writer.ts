@@ -4,7 +4,9 @@ import type { Entry } from '../omnipaxos/entry.ts';
 import type { FileLog } from './file-log.ts';
 import type { LogHead } from './log-head.ts';
 import type { RecordPlace, Wal } from './wal.ts';
+import { lengthOf } from './wal-files.ts';
 import {
+  bufferBytesMax,
   encodeRecord,
   entriesThatFit,
   type LogChange,
@@ -13,8 +15,8 @@ import {
   recordBytesMax,
 } from './wal-record.ts';
 
-/** Larger records get a buffer of their own. */
-const bufferBytesMax = 4 * 1024 * 1024;
+/** What needs a larger buffer gets one of its own. */
+const keptBufferBytesMax = 4 * 1024 * 1024;
 /** A part of an append is at least so much of a segment, unless it is the last; and for a large record so much of it is let go of at a time. */
 const leastPart = 1 / 4;
 
@@ -101,13 +103,13 @@ export class LogRecordWriter {
     record: RecordParts,
     state: DurableState,
   ): Promise<boolean> {
-    const { bytes, after } = this.#encode(place, bytesMax, record, state);
+    const { parts, length, after } = this.#encode(place, bytesMax, record, state);
     const oldestSegment = this.#oldestSegmentWith(place);
-    if (await this.#wal.writeOwnSegment(place, bytes)) {
+    if (await this.#wal.writeOwnSegment(place, parts)) {
       this.#onWritten(oldestSegment, after);
       return true;
     }
-    this.#flushBytes -= bytes.length;
+    this.#flushBytes -= length;
     this.#log.displaced(record.change.from);
     return false;
   }
@@ -119,9 +121,9 @@ export class LogRecordWriter {
   }
 
   #writeAt(place: RecordPlace, bytesMax: number, record: RecordParts, state: DurableState): Promise<void> {
-    const { bytes, after } = this.#encode(place, bytesMax, record, state);
+    const { parts, after } = this.#encode(place, bytesMax, record, state);
     const oldestSegment = this.#oldestSegmentWith(place);
-    return this.#wal.write(place, bytes).then(() => this.#onWritten(oldestSegment, after));
+    return this.#wal.write(place, parts).then(() => this.#onWritten(oldestSegment, after));
   }
 
   #encode(place: RecordPlace, bytesMax: number, record: RecordParts, state: DurableState) {
@@ -130,11 +132,13 @@ export class LogRecordWriter {
     const segmentBytes = place.newSegmentBytes ?? this.#wal.presentBytes;
     const base = hasBase || place.newSegmentBytes !== undefined ? { segmentBytes, endBefore } : undefined;
     const owner = base === undefined ? changedOwner : after.owner;
-    const parts = { buffer: this.#bufferOf(bytesMax), base, head: after.head, owner, change };
-    const bytes = encodeRecord(place.id, parts, place.offset, this.#log.blocks);
+    const buffer = this.#bufferOf(bufferBytesMax(change, bytesMax));
+    const content = { buffer, base, head: after.head, owner, change };
+    const parts = encodeRecord(place.id, content, place.offset, this.#log.blocks);
+    const length = lengthOf(parts);
     if (change.entries.length > 0) this.#log.placed(change.from + change.entries.length);
-    this.#flushBytes += bytes.length;
-    return { bytes, after };
+    this.#flushBytes += length;
+    return { parts, length, after };
   }
 
   #onWritten(oldestSegment: number, after: DurableState): void {
@@ -203,9 +207,9 @@ export class LogRecordWriter {
   }
 
   /** Records are written one at a time, so that one buffer serves all but the largest; else each is garbage at once. */
-  #bufferOf(bytesMax: number): Uint8Array {
-    if (bytesMax > bufferBytesMax) return new Uint8Array(bytesMax);
-    if (this.#buffer.length < bytesMax) this.#buffer = new Uint8Array(Math.min(2 * bytesMax, bufferBytesMax));
+  #bufferOf(bytes: number): Uint8Array {
+    if (bytes > keptBufferBytesMax) return new Uint8Array(bytes);
+    if (this.#buffer.length < bytes) this.#buffer = new Uint8Array(Math.min(2 * bytes, keptBufferBytesMax));
     return this.#buffer;
   }
 }

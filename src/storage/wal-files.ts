@@ -1,4 +1,4 @@
-import { constants, existsSync, fdatasync, openSync, readdirSync, readSync, write } from 'node:fs';
+import { constants, existsSync, fdatasync, openSync, readdirSync, readSync, write, writev } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '../base/assert.ts';
@@ -52,7 +52,7 @@ export async function createSegment(
   directory: string,
   segment: number,
   bytes: number,
-  first: Uint8Array = new Uint8Array(0),
+  first: readonly Uint8Array[] = [],
 ): Promise<void> {
   const path = segmentFile(directory, segment);
   const unfinished = `${path}.new`;
@@ -75,7 +75,7 @@ export async function fillFile(path: string, bytes: number): Promise<void> {
   assert(Number.isSafeInteger(bytes), `a file cannot have ${bytes} bytes`);
   const file = await open(path, 'w', 0o600);
   try {
-    await fill(file, bytes, new Uint8Array(0));
+    await fill(file, bytes, []);
   } finally {
     await file.close();
   }
@@ -87,19 +87,39 @@ export async function recycleSegment(directory: string, from: number, to: number
   await syncDirectoryLater(directory);
 }
 
-/** Resolves when `bytes` are on the device. After an error nothing is known of them. */
-export function writeDurably(file: number, bytes: Uint8Array, position: number): Promise<void> {
+/** Bytes of all `parts`. */
+export function lengthOf(parts: readonly Uint8Array[]): number {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  return length;
+}
+
+/** Resolves when `parts`, one behind the other, are on the device. After an error nothing is known of them. */
+export function writeDurably(file: number, parts: readonly Uint8Array[], position: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const writeFrom = (start: number): void => {
-      write(file, bytes, start, bytes.length - start, position + start, (error, written) => {
-        if (error !== null) reject(error);
-        else if (start + written < bytes.length) writeFrom(start + written);
+    const writeFrom = (left: readonly Uint8Array[], at: number): void => {
+      const onWritten = (error: Error | null, written: number): void => {
+        if (error !== null) return reject(error);
+        const next = partsFrom(left, written);
+        if (next.length > 0) writeFrom(next, at + written);
         else if (writesThrough) resolve();
         else fdatasync(file, (failure) => (failure === null ? resolve() : reject(failure)));
-      });
+      };
+      const [first] = left;
+      if (first !== undefined && left.length === 1) write(file, first, 0, first.length, at, onWritten);
+      else writev(file, left, at, onWritten);
     };
-    writeFrom(0);
+    writeFrom(parts, position);
   });
+}
+
+/** What is behind the first `count` bytes of `parts`. */
+function partsFrom(parts: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let left = count;
+  let at = 0;
+  for (; at < parts.length && left >= (parts[at] as Uint8Array).length; at++) left -= (parts[at] as Uint8Array).length;
+  if (at === parts.length) return [];
+  return [(parts[at] as Uint8Array).subarray(left), ...parts.slice(at + 1)];
 }
 
 /** Reads `length` bytes at `position` into `bytes`; fewer if the file ends before. */
@@ -113,17 +133,17 @@ export function readAt(file: number, position: number, length: number, bytes = n
   return bytes.subarray(0, count);
 }
 
-async function fill(file: FileHandle, bytes: number, first: Uint8Array): Promise<void> {
+async function fill(file: FileHandle, bytes: number, first: readonly Uint8Array[]): Promise<void> {
   let at = 0;
-  const put = async (part: Uint8Array): Promise<void> => {
-    for (let start = 0; start < part.length; ) {
-      const { bytesWritten } = await file.write(part, start, part.length - start, at);
-      start += bytesWritten;
+  const put = async (parts: readonly Uint8Array[]): Promise<void> => {
+    for (let left = parts; left.length > 0; ) {
+      const { bytesWritten } = await file.writev(left, at);
       at += bytesWritten;
+      left = partsFrom(left, bytesWritten);
     }
   };
   await put(first);
-  while (at < bytes) await put(zeros.subarray(0, Math.min(zeros.length, bytes - at)));
+  while (at < bytes) await put([zeros.subarray(0, Math.min(zeros.length, bytes - at))]);
 }
 
 /** As `syncDirectory`, without keeping the event loop. */

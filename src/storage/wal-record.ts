@@ -52,6 +52,9 @@ const configurationOperation = 4;
 const clusterOperation = 5;
 const openingsOperation = 6;
 
+/** An entry of so many bytes goes to the disk from where it is. */
+export const sharedBytesMin = 16 * 1024;
+
 /** At least what head, base and operations take beside entries and texts. */
 const fixedBytesMax = recordHeaderBytes + 160;
 /** At least what an append takes beside its block. */
@@ -118,6 +121,15 @@ export function recordBytesMax(change: LogChange, ownerBytes: number): number {
   return fixedBytesMax + ownerBytes + blocksBytesMax(change.entries, appendBytesMax);
 }
 
+/** The same of its buffer, given that: what is not in large entries. */
+export function bufferBytesMax({ entries }: LogChange, recordBytes: number): number {
+  let bytes = recordBytes;
+  for (const entry of entries) {
+    if (entry.type === 'Normal' && entry.entry.length >= sharedBytesMin) bytes -= entry.entry.length;
+  }
+  return bytes;
+}
+
 /** How many of the entries from `start` on a record of `bytes` bytes can append for certain; maybe none. */
 export function entriesThatFit(
   entries: readonly Entry<Uint8Array>[],
@@ -144,7 +156,10 @@ function configurationText(configuration: Configuration | undefined): string {
   return configuration === undefined ? '' : JSON.stringify(configuration);
 }
 
-/** The record that makes `change`, in `buffer`, which has `recordBytesMax` bytes. With `base`, `owner` is all there is; without, what changed. `blocks` learns the places. */
+/**
+ * The parts of the record that makes `change`, one behind the other: large entries as they are, all else in `buffer`, which has {@link bufferBytesMax} bytes.
+ * With `base`, `owner` is all there is; without, what changed. `blocks` learns the places.
+ */
 export function encodeRecord(
   id: RecordId,
   record: {
@@ -156,7 +171,7 @@ export function encodeRecord(
   },
   offset: number,
   blocks: BlockIndex,
-): Uint8Array {
+): readonly Uint8Array[] {
   const { base, head, owner, change } = record;
   const writer = beginRecord(id, record.buffer);
   if (base === undefined) writer.u8(changeKind);
@@ -173,25 +188,25 @@ export function encodeRecord(
     if (owner.clusterId !== undefined) writer.u8(clusterOperation).text(owner.clusterId);
   }
   if (owner.openings !== undefined) writer.u8(openingsOperation).text(JSON.stringify(owner.openings));
-  return finishRecord(writer);
+  return finishRecord(writer).finishParts();
 }
 
 /** The record that says: the log goes on in the next segment. */
 export function encodeMark(id: RecordId): Uint8Array {
-  return finishRecord(beginRecord(id, new Uint8Array(markBytesMax)).u8(markKind));
+  return finishRecord(beginRecord(id, new Uint8Array(markBytesMax)).u8(markKind)).finish();
 }
 
 function beginRecord({ lineage, segment, number, incarnation }: RecordId, buffer: Uint8Array): ByteWriter {
-  const writer = new ByteWriter(buffer).u32(magic).raw(lineage);
+  const writer = new ByteWriter(buffer, sharedBytesMin).u32(magic).raw(lineage);
   encodeLong(writer, segment);
   encodeLong(writer, number);
   return writer.u32(incarnation).u32(0).u32(0);
 }
 
-function finishRecord(writer: ByteWriter): Uint8Array {
+function finishRecord(writer: ByteWriter): ByteWriter {
   writer.patchU32(lengthAt, writer.length - recordHeaderBytes);
   writer.patchU32(checksumAt, writer.crc32(writer.crc32(0, 0, checksumAt), recordHeaderBytes));
-  return writer.finish();
+  return writer;
 }
 
 function recordChecksum(record: Uint8Array): number {

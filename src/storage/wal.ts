@@ -5,6 +5,7 @@ import type { DiskRoom } from './disk-room.ts';
 import { DamagedError, DiskFailedError, onDisk } from './storage-error.ts';
 import {
   createSegment,
+  lengthOf,
   listUnfinished,
   openSegment,
   readAt,
@@ -222,15 +223,16 @@ export class Wal {
    * Writes the record for the place that `place` gave last; if that is a new segment, after {@link begin}. Rejects with a
    * {@link DiskFailedError}: then all is over.
    */
-  write(place: RecordPlace, record: Uint8Array): Promise<void> {
+  write(place: RecordPlace, record: readonly Uint8Array[]): Promise<void> {
     const onFailed = this.#onFailed(place);
     if (place.newSegmentBytes !== undefined) {
       assert(this.#begun === place.id.segment, 'a segment is written to that was not begun');
       return this.#writeFirst(place, place.newSegmentBytes, record, true).catch(onFailed);
     }
-    assert(place.offset + record.length + markBytesMax <= this.#present.bytes, 'a record is larger than was said');
+    const end = place.offset + lengthOf(record);
+    assert(end + markBytesMax <= this.#present.bytes, 'a record is larger than was said');
     return writeDurably(this.#file, record, place.offset).then(() => {
-      this.#offset = place.offset + record.length;
+      this.#offset = end;
       this.#number++;
     }, onFailed);
   }
@@ -239,7 +241,7 @@ export class Wal {
    * The same for a new segment that was not begun, where the disk {@link hasRoomFor} it: its file is made of the record. False: the disk
    * refused that; nothing is written, and nothing has changed.
    */
-  async writeOwnSegment(place: RecordPlace, record: Uint8Array): Promise<boolean> {
+  async writeOwnSegment(place: RecordPlace, record: readonly Uint8Array[]): Promise<boolean> {
     const { newSegmentBytes } = place;
     assert(newSegmentBytes !== undefined, 'a record that goes into the present segment gets one of its own');
     const { segment } = place.id;
@@ -313,13 +315,18 @@ export class Wal {
    * The first record of a new segment, which `isToWrite` unless the file was made of it. It counts once the segment before says so: a
    * loss of the file is then noticed.
    */
-  async #writeFirst(place: RecordPlace, bytes: number, record: Uint8Array, isToWrite: boolean): Promise<void> {
+  async #writeFirst(
+    place: RecordPlace,
+    bytes: number,
+    record: readonly Uint8Array[],
+    isToWrite: boolean,
+  ): Promise<void> {
     const { segment } = place.id;
     try {
       const file = openSegment(this.#directory, segment);
       try {
         if (isToWrite) await writeDurably(file, record, 0);
-        await writeDurably(this.#file, encodeMark({ ...place.id, segment: this.#present.segment }), this.#offset);
+        await writeDurably(this.#file, [encodeMark({ ...place.id, segment: this.#present.segment })], this.#offset);
       } catch (error) {
         closeSync(file);
         throw error;
@@ -328,7 +335,7 @@ export class Wal {
       this.#older.push(this.#present);
       this.#present = { segment, bytes };
       this.#file = file;
-      this.#offset = record.length;
+      this.#offset = lengthOf(record);
       this.#number++;
     } finally {
       this.#claimed = undefined;
@@ -451,7 +458,7 @@ export class Wal {
    */
   async #writeAgain(offset: number, end: number): Promise<void> {
     try {
-      await writeDurably(this.#file, readAt(this.#file, offset, end - offset), offset);
+      await writeDurably(this.#file, [readAt(this.#file, offset, end - offset)], offset);
     } catch (error) {
       throw new DiskFailedError(segmentFile(this.#directory, this.#present.segment), error);
     }
@@ -461,7 +468,7 @@ export class Wal {
     const file = openSegment(this.#directory, segment);
     try {
       const id = { lineage: this.#lineage, segment, number, incarnation: this.#incarnation };
-      await writeDurably(file, encodeMark(id), offset);
+      await writeDurably(file, [encodeMark(id)], offset);
     } catch (error) {
       throw new DiskFailedError(segmentFile(this.#directory, segment), error);
     } finally {

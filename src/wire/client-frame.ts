@@ -1,4 +1,4 @@
-import type { ClientRequest, ClientResponse } from './client-message.ts';
+import type { ClientRequest, ClientResponse, WireChange } from './client-message.ts';
 import type { Codec } from './codec.ts';
 import { decodeFrame, encodeFrames, type FrameShape } from './frame.ts';
 import { clientFrameBytesMax, requestsPerFrameMax } from './limits.ts';
@@ -12,6 +12,8 @@ import { responseCodec } from './response-codec.ts';
  */
 
 const itemBytesHint = 32;
+/** What a pair takes at the most beside key and value. */
+const pairBytesHint = 16;
 
 const noHeader: Codec<void> = { encode: () => {}, decode: () => {} };
 
@@ -28,11 +30,24 @@ const responseShape: FrameShape<void, ClientResponse> = {
   item: responseCodec,
   itemsMax: requestsPerFrameMax,
   frameBytesMax: clientFrameBytesMax,
-  itemBytesHint: (response) => itemBytesHint + (response.type === 'record' ? (response.record?.value.length ?? 0) : 0),
+  itemBytesHint: (response) => itemBytesHint + bulkBytesHint(response),
 };
 
+function bulkBytesHint(response: ClientResponse): number {
+  if (response.type === 'record') return response.record?.value.length ?? 0;
+  if ('pairs' in response) return pairsBytesHint(response.pairs);
+  if (response.type === 'changes') return pairsBytesHint(response.changes);
+  return 0;
+}
+
+function pairsBytesHint(pairs: readonly WireChange[]): number {
+  let bytes = 0;
+  for (const { key, value } of pairs) bytes += pairBytesHint + key.length + (value?.length ?? 0);
+  return bytes;
+}
+
 /**
- * The frames that hold `requests` in order: one, unless they are over the limits of a frame; none for no requests.
+ * The frames that hold `requests` in order: one, unless that were a large one; none for no requests.
  * Throws OverLimitError if one alone is over it.
  */
 export function encodeRequestFrames(requests: readonly ClientRequest[]): Uint8Array[] {
@@ -50,7 +65,7 @@ export function decodeRequests(bytes: Uint8Array): ClientRequest[] {
 }
 
 /**
- * The frames that hold `responses` in order: one, unless they are over the limits of a frame; none for no responses.
+ * The frames that hold `responses` in order: one, unless that were a large one; none for no responses.
  * Throws OverLimitError if one alone is over it.
  */
 export function encodeResponseFrames(responses: readonly ClientResponse[]): Uint8Array[] {

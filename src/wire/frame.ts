@@ -28,10 +28,12 @@ export interface FrameShape<Header, Item> {
 const checksumAt = 1;
 const checkedFrom = checksumAt + 4;
 const headerBytesHint = 16;
+/** What more than one item should take at the most: its reader does other things between two frames, and their buffers serve again. */
+const frameBytesWanted = 1024 * 1024;
 
 /**
- * As few frames as hold `items` in order, split between items; none for no items.
- * Each has a buffer of its own, which may be given back (base/buffer-pool.ts) once it is sent.
+ * As few frames as hold `items` in order, split between items; none for no items. Several items are over a MiB only where one is larger than was
+ * said of it. Each frame has a buffer of its own, which may be given back (base/buffer-pool.ts) once it is sent.
  * Throws {@link OverLimitError} if a single item is over the limit of a frame.
  */
 export function encodeFrames<Header, Item>(
@@ -39,8 +41,37 @@ export function encodeFrames<Header, Item>(
   header: Header,
   items: readonly Item[],
 ): Uint8Array[] {
+  const bytesHint = itemsBytesHint(shape, items);
+  if (bytesHint <= frameBytesWanted) return encodeWithin(shape, header, items, bytesHint);
   const frames: Uint8Array[] = [];
-  let writer = startFrame(shape, header, frameBytesHint(shape, items));
+  for (let from = 0, end = 0; from < items.length; from = end) {
+    end = wantedEnd(shape, items, from);
+    const part = items.slice(from, end);
+    frames.push(...encodeWithin(shape, header, part, itemsBytesHint(shape, part)));
+  }
+  return frames;
+}
+
+/** Where a frame that begins with the item at `from` should end. */
+function wantedEnd<Header, Item>(shape: FrameShape<Header, Item>, items: readonly Item[], from: number): number {
+  let bytes = 0;
+  let end = from;
+  for (; end < items.length; end++) {
+    bytes += shape.itemBytesHint(items[end] as Item);
+    if (end > from && bytes > frameBytesWanted) break;
+  }
+  return end;
+}
+
+/** All `items`, in more than one frame only where the limits ask for that. */
+function encodeWithin<Header, Item>(
+  shape: FrameShape<Header, Item>,
+  header: Header,
+  items: readonly Item[],
+  bytesHint: number,
+): Uint8Array[] {
+  const frames: Uint8Array[] = [];
+  let writer = startFrame(shape, header, bytesHint);
   let count = 0;
   for (const item of items) {
     const start = writer.length;
@@ -56,14 +87,16 @@ export function encodeFrames<Header, Item>(
   return frames;
 }
 
-function frameBytesHint<Header, Item>(shape: FrameShape<Header, Item>, items: readonly Item[]): number {
-  let bytes = headerBytesHint;
+function itemsBytesHint<Header, Item>(shape: FrameShape<Header, Item>, items: readonly Item[]): number {
+  let bytes = 0;
   for (const item of items) bytes += shape.itemBytesHint(item);
-  return Math.min(bytes, shape.frameBytesMax);
+  return bytes;
 }
 
+/** With room for items of about so many bytes. */
 function startFrame<Header, Item>(shape: FrameShape<Header, Item>, header: Header, bytesHint: number): ByteWriter {
-  const writer = new ByteWriter(takeBuffer(bytesHint)).u8(protocolVersion).u32(0);
+  const buffer = takeBuffer(headerBytesHint + Math.min(bytesHint, shape.frameBytesMax));
+  const writer = new ByteWriter(buffer).u8(protocolVersion).u32(0);
   shape.header.encode(writer, header);
   return writer;
 }
@@ -75,7 +108,7 @@ function seal(writer: ByteWriter, end: number): Uint8Array {
 }
 
 function moveToNextFrame<Header, Item>(shape: FrameShape<Header, Item>, header: Header, item: Uint8Array): ByteWriter {
-  const writer = startFrame(shape, header, headerBytesHint + item.length).raw(item);
+  const writer = startFrame(shape, header, item.length).raw(item);
   if (writer.length <= shape.frameBytesMax) return writer;
   throw new OverLimitError(`an item of ${item.length} bytes does not fit into a frame of ${shape.frameBytesMax}`);
 }

@@ -83,6 +83,9 @@ function bulkBytesHint(payload: PeerPayload): number {
   if (payload.type === 'StateChunk') return chunkBytesHint(payload);
   if (payload.type === 'LogSegment') return entriesBytesMax(payload.entries);
   if (payload.type === 'AcceptDecide' || payload.type === 'ForwardProposals') return entriesBytesMax(payload.entries);
+  if (payload.type === 'AcceptSync') return entriesBytesMax(payload.suffix);
+  if (payload.type === 'Promise') return entriesBytesMax(payload.suffix ?? []);
+  if (payload.type === 'ReturnProposals') return entriesBytesMax(payload.entries);
   return 0;
 }
 
@@ -94,7 +97,7 @@ function chunkBytesHint({ after, upTo, chunk }: StateChunk): number {
 }
 
 /**
- * The frames that hold `messages` in order: one, unless they are over the limits of a frame; none for no messages.
+ * The frames that hold `messages` in order: one, unless that were a large one; none for no messages.
  * `frameBytesMax` may lower that limit. Throws OverLimitError if one message alone is over it, and a RangeError for a `clusterId` that is none.
  */
 export function encodePeerFrames(

@@ -1,18 +1,24 @@
 import { expect, test } from 'vitest';
 import { behindQueued, giveBuffer, takeBuffer, takeCopy } from '../../src/base/buffer-pool.ts';
 
-test('a large buffer that is given back is used again, whole', () => {
-  const first = takeBuffer(100_000);
-  expect(first.length).toBeGreaterThanOrEqual(100_000);
+test.each([
+  [100_000, 130_000],
+  [200_000, 600_000],
+  [700_000, 1_100_000],
+])('a large buffer that is given back is used again, whole, by one that is of its size: %i and %i', (bytes, next) => {
+  const first = takeBuffer(bytes);
+  expect(first.length).toBeGreaterThanOrEqual(next);
+  expect(first.length).toBeLessThan(5 * bytes);
   giveBuffer(first.subarray(0, 10));
-  const second = takeBuffer(130_000);
+  expect(takeBuffer(2 * next).buffer).not.toBe(first.buffer);
+  const second = takeBuffer(next);
   expect(second.buffer).toBe(first.buffer);
   expect(second.length).toBe(first.length);
-  expect(takeBuffer(130_000).buffer).not.toBe(first.buffer);
+  expect(takeBuffer(next).buffer).not.toBe(first.buffer);
 });
 
 test('buffers of other sizes are new, as large as asked for, and not kept', () => {
-  for (const bytes of [2_000, 10_000, 1_000_000]) {
+  for (const bytes of [2_000, 10_000, 2_000_000]) {
     const buffer = takeBuffer(bytes);
     expect(buffer.length).toBe(bytes);
     giveBuffer(buffer);
@@ -20,12 +26,16 @@ test('buffers of other sizes are new, as large as asked for, and not kept', () =
   }
 });
 
-test('no more than a few are kept', () => {
-  const taken = Array.from({ length: 40 }, () => takeBuffer(100_000));
+test.each([
+  [100_000, 16],
+  [500_000, 8],
+  [1_000_000, 16],
+])('no more than a few of %i bytes are kept', (bytes, kept) => {
+  const taken = Array.from({ length: 40 }, () => takeBuffer(bytes));
   for (const buffer of taken) giveBuffer(buffer);
-  const again = new Set(Array.from({ length: 40 }, () => takeBuffer(100_000).buffer));
+  const again = new Set(Array.from({ length: 40 }, () => takeBuffer(bytes).buffer));
   expect(again.size).toBe(40);
-  expect(taken.filter(({ buffer }) => again.has(buffer))).toHaveLength(16);
+  expect(taken.filter(({ buffer }) => again.has(buffer))).toHaveLength(kept);
 });
 
 test('small buffers lie beside each other, and none is given out twice', () => {

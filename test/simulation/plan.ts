@@ -171,6 +171,7 @@ function settingsOf(random: Random, electionTimeoutTicks: number): ReplicaSettin
     syncBytesMax: undecidedBytesMax + random.pick([1, 100, 1000, 100_000]),
     catchUpBytesMax: random.pick([50, 200, 2000]),
     appliedPerTurnMax: random.pick([1, 7, 20_000]),
+    appliedBytesPerTurnMax: random.pick([1, 200, 1_000_000]),
     donorBytesPerTick: random.pick([100, 1000, 1_000_000]),
     voteLagEntries: random.pick([0, 10, 1000]),
     donorTimeoutTicks,

@@ -1,12 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteWriter, DecodeError } from '../../src/base/bytes.ts';
-import {
-  entriesPerMessageMax,
-  messagesPerFrameMax,
-  peerFrameBytesMax,
-  protocolVersion,
-} from '../../src/wire/limits.ts';
+import { entriesPerMessageMax, peerFrameBytesMax, protocolVersion } from '../../src/wire/limits.ts';
 import { decodePeerFrame, encodePeerFrame, encodePeerFrames } from '../../src/wire/peer-frame.ts';
 import type { PeerMessage, PeerPayload } from '../../src/wire/peer-message.ts';
 import { clusterId, payloadFields, peerMessage } from './arbitraries.ts';
@@ -92,10 +87,13 @@ describe('a frame between nodes', () => {
     );
   });
 
-  it('splits at the limit of messages', () => {
-    const messages = Array.from({ length: messagesPerFrameMax + 1 }, (_, round) => heartbeat(round));
-    const frames = encodePeerFrames(boundTo, messages);
-    expect(frames.map((frame) => decodePeerFrame(frame).messages.length)).toEqual([messagesPerFrameMax, 1]);
+  it('splits what is over a MiB between messages', () => {
+    const entry = { type: 'Normal' as const, entry: new Uint8Array(400 * 1024) };
+    const payload: PeerPayload = { type: 'ForwardProposals', entries: [entry] };
+    const messages = Array.from({ length: 9 }, (_, configurationId) => ({ configurationId, payload }));
+    const frames = encodePeerFrames(boundTo, messages).map((frame) => decodePeerFrame(frame).messages);
+    expect(frames.map(({ length }) => length)).toEqual([2, 2, 2, 2, 1]);
+    expect(frames.flat().map(({ configurationId }) => configurationId)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
   });
 
   it('refuses to encode a message over the limits', () => {
