@@ -3,7 +3,7 @@ const pooledBytesMin = 64 * 1024;
 /** What the pooled ones have: some a piece of state with its frame, the largest a value of the largest size with its own. */
 const pooledSizes = [160 * 1024, 640 * 1024, 1152 * 1024] as const;
 /** Most bytes kept of each size for use again. */
-const spareBytesMax = [16 * 160 * 1024, 8 * 640 * 1024, 16 * 1152 * 1024] as const;
+const spareBytesMax = [16 * 160 * 1024, 8 * 640 * 1024, 8 * 1152 * 1024] as const;
 /** So small a buffer is a part of a slab: one of its own costs V8 more, outside of its heap, than the message in it. */
 const smallBytesMax = 1024;
 const slabBytes = 16 * 1024;
@@ -58,8 +58,12 @@ export function behindQueued(queuedBytes: number, bytes: Uint8Array): Uint8Array
   return queuedBytes > 0 && bytes.buffer.byteLength === slabBytes ? bytes.slice() : bytes;
 }
 
-/** True if the buffer below is worth giving back. */
-export function isPooled({ buffer }: Uint8Array): boolean {
+/** For whoever sends `bytes`, to be called once nobody looks at them any more; undefined if their buffer is not worth giving back. */
+export function whenSent(bytes: Uint8Array): (() => void) | undefined {
+  return isPooled(bytes) ? () => giveBuffer(bytes) : undefined;
+}
+
+function isPooled({ buffer }: Uint8Array): boolean {
   return buffer instanceof ArrayBuffer && placeOf(buffer.byteLength) >= 0;
 }
 

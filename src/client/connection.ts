@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { crc32 } from 'node:zlib';
 import { WebSocket } from 'ws';
-import { behindQueued } from '../base/buffer-pool.ts';
+import { behindQueued, whenSent } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
 import { usePlatformCrc32 } from '../base/crc32.ts';
 import { RecentMap } from '../base/recent-map.ts';
@@ -22,6 +22,8 @@ usePlatformCrc32(crc32);
 const bufferedBytesMax = 8 * 1024 * 1024;
 /** A node that takes so many bytes of what waits to be sent is busy with that, and not silent. */
 const progressBytes = 1024 * 1024;
+/** Given with each frame, so that those that are told of when they are sent take the same way through ws as the others. */
+const sendOptions = {};
 /** How long a connection may take to close in good order. */
 const closeTimeoutMs = 200;
 
@@ -124,8 +126,9 @@ export class Connection {
     }
   }
 
+  /** `frame` must have its buffer for itself, and is the connection's from now on. */
   send(frame: Uint8Array): void {
-    this.#socket.send(behindQueued(this.#socket.bufferedAmount, frame));
+    this.#socket.send(behindQueued(this.#socket.bufferedAmount, frame), sendOptions, whenSent(frame));
   }
 
   /** Cuts the connection, without an `onEnded`. */

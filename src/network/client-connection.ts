@@ -1,10 +1,10 @@
 import type { RawData, WebSocket } from 'ws';
-import { behindQueued } from '../base/buffer-pool.ts';
+import { behindQueued, whenSent } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
 import { decodeRequests, encodeResponseFrames } from '../wire/client-frame.ts';
 import type { ClientRequest, ClientResponse } from '../wire/client-message.ts';
 import { type ClientHello, encodeClientHello } from '../wire/handshake.ts';
-import { bytesOf, closeCodes, closeWithReason, reasonOf } from './sockets.ts';
+import { bytesOf, closeCodes, closeWithReason, reasonOf, sendOptions } from './sockets.ts';
 
 /** What a connection tells its owner. */
 export interface ClientConnectionEvents {
@@ -59,7 +59,7 @@ export class ClientConnection {
       return;
     }
     for (const frame of encodeResponseFrames(responses)) {
-      this.#socket.send(behindQueued(this.#socket.bufferedAmount, frame));
+      this.#socket.send(behindQueued(this.#socket.bufferedAmount, frame), sendOptions, whenSent(frame));
     }
   }
 

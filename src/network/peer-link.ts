@@ -1,15 +1,12 @@
 import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
-import { behindQueued, giveBuffer, isPooled } from '../base/buffer-pool.ts';
+import { behindQueued, whenSent } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
 import { tlsProblemOf } from '../tls/problem.ts';
 import { decodePeerHello, encodePeerHello } from '../wire/handshake.ts';
 import { decodePeerFrame, type PeerFrame } from '../wire/peer-frame.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
-import { bytesOf, closeCodes, closeWithReason, reasonOf } from './sockets.ts';
-
-/** Given with each frame, so that all take the same way through ws: a way of their own for a few makes V8 compile that of the others anew. */
-const sendOptions = {};
+import { bytesOf, closeCodes, closeWithReason, reasonOf, sendOptions } from './sockets.ts';
 
 /** How the reason begins with which a link ends that brought what nobody can make sense of, or something damaged. */
 export const malformed = 'malformed: ';
@@ -102,9 +99,7 @@ export class PeerLink {
 
   /** `frame` must have its buffer for itself, and is the link's from now on. */
   send(frame: Uint8Array): void {
-    // Called once the kernel has it, or the link is gone.
-    const whenSent = isPooled(frame) ? () => giveBuffer(frame) : undefined;
-    this.#socket.send(behindQueued(this.bufferedBytes, frame), sendOptions, whenSent);
+    this.#socket.send(behindQueued(this.bufferedBytes, frame), sendOptions, whenSent(frame));
   }
 
   /** Ends the link and tells the other node why. */

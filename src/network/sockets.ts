@@ -11,6 +11,12 @@ export function socketOptions(frameBytesMax: number) {
   } as const;
 }
 
+/**
+ * Given with each frame, so that all take the same way through ws: a way of their own for a few makes V8 compile that of the others anew. What is given
+ * behind them is called once the kernel has the frame, or the connection is gone.
+ */
+export const sendOptions = {};
+
 /** Why a connection was closed, as the other end is told. Codes from 4000 on are the application's own. */
 export const closeCodes = {
   shuttingDown: 1001,

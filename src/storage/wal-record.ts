@@ -53,7 +53,7 @@ const clusterOperation = 5;
 const openingsOperation = 6;
 
 /** An entry of so many bytes goes to the disk from where it is. */
-export const sharedBytesMin = 16 * 1024;
+const sharedBytesMin = 16 * 1024;
 
 /** At least what head, base and operations take beside entries and texts. */
 const fixedBytesMax = recordHeaderBytes + 160;
