@@ -191,6 +191,14 @@ export class OmniPaxos<T> {
     return taken;
   }
 
+  /**
+   * Takes back the Normal entries proposed here that have gone nowhere yet, neither into the log nor to a leader, as if they had not been
+   * proposed: for an owner that proposes all again where a leader may have lost them.
+   */
+  withdrawProposals(): void {
+    this.#queue.withdraw(this.pid);
+  }
+
   /** Takes in a message. One of another configuration, or not from a peer, is ignored. */
   handle(message: PaxosMessage<T>): void {
     if (message.configurationId !== this.configurationId || message.to !== this.pid) return;

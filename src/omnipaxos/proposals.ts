@@ -46,6 +46,16 @@ export class ProposalQueue<T> {
     return true;
   }
 
+  /** Takes out what is not a StopSign of the proposals of `from`. */
+  withdraw(from: NodeId): void {
+    if (this.isEmpty) return;
+    const chunks = this.#chunks.map((chunk) =>
+      chunk.from === from ? { from, entries: chunk.entries.filter(isStopSign) } : chunk,
+    );
+    this.#chunks = chunks.filter(({ entries }) => entries.length > 0);
+    this.#size = this.#chunks.reduce((sum, { entries }) => sum + entriesSize(entries, this.#sizeOf), 0);
+  }
+
   /** Takes out everything. */
   takeAll(): ProposalChunk<T>[] {
     const taken = this.isEmpty ? [] : this.#chunks;

@@ -14,10 +14,13 @@ import type { ClientRequest, Failure, FailureCode } from '../wire/client-message
 import type { Backups } from './backups.ts';
 import type { ConnectionId } from './events.ts';
 import { failure, type Output } from './output.ts';
-import { PendingWrites } from './pending-writes.ts';
+import { type PendingWrite, PendingWrites, type ProposeLimits } from './pending-writes.ts';
 import { Reads, type ReadsView } from './reads.ts';
 import type { ReplicaSettings } from './settings.ts';
 import type { Voter } from './voter.ts';
+
+/** Election timeouts, doubled, until a write of which nothing is heard is proposed again for the first time. */
+const retryTimeouts = 2;
 
 type WriteRequest = ClientRequest & { readonly type: 'write' };
 
@@ -81,11 +84,37 @@ export class Clients {
 
   /** Proposes what is held and asks for read indexes, if a leader is in reach. */
   pump(): void {
-    const { voter, tick } = this.#view;
+    const { voter } = this.#view;
     if (!voter?.canReachLeader(this.#view.isConnected)) return;
-    const retryTicks = this.#settings.electionTimeoutTicks;
-    this.#writes.proposeHeld(tick, retryTicks, (command) => voter.propose(command).ok);
+    this.#writes.proposeHeld(this.#proposeLimits(voter), (command) => voter.propose(command).ok);
     this.#reads.pump(voter);
+  }
+
+  /**
+   * Looks which writes that are to be proposed again are in the log already, once it is known what of it counts: this node leads, or has
+   * what the leader had when it began, and all that is decided is applied. True if there are others, which are to be proposed.
+   */
+  settleDoubts(): boolean {
+    const { voter } = this.#view;
+    if (!this.#writes.hasDoubtful || voter?.paxos.phase !== 'accept') return false;
+    const { paxos } = voter;
+    const { appliedIndex } = this.#machine;
+    if (appliedIndex < paxos.decidedIndex) return false;
+    const inLog = new Set<PendingWrite>();
+    for (const entry of paxos.getUndecidedEntries()) {
+      const origin = entry.type === 'Normal' ? originOf(entry.entry) : undefined;
+      const write = origin && this.#writes.find(origin.session, origin.number);
+      if (write) inLog.add(write);
+    }
+    this.#writes.settleDoubts(this.#proposeLimits(voter), (write) => inLog.has(write));
+    return true;
+  }
+
+  /** Beside what a leader has on the way it has room for as much again: that of the others, whose proposals it would have to send back else. */
+  #proposeLimits({ paxos }: Voter): ProposeLimits {
+    const { electionTimeoutTicks, forwardedBytesMax, undecidedBytesMax } = this.#settings;
+    const bytesMax = paxos.isLeader ? undecidedBytesMax : forwardedBytesMax;
+    return { tick: this.#view.tick, retryTicks: retryTimeouts * electionTimeoutTicks, bytesMax };
   }
 
   /** A command was applied here: whoever asked this node for it is answered. */
@@ -111,6 +140,7 @@ export class Clients {
 
   /** The leader, the link to it or the configuration is another: what was proposed may be lost. */
   proposeAgain(): void {
+    this.#view.voter?.paxos.withdrawProposals();
     this.#writes.holdAll();
   }
 
@@ -170,7 +200,7 @@ export class Clients {
       connection,
       requestId: request.id,
       deadlineMs: nowMs + request.timeoutMs,
-      isProposed: false,
+      place: 'here',
       proposals: 0,
       retryTick: 0,
     });

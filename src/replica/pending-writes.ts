@@ -12,12 +12,29 @@ export interface PendingWrite {
   connection: ConnectionId;
   requestId: number;
   readonly deadlineMs: number;
-  /** True while it is in the hands of a leader, as far as this node knows. */
-  isProposed: boolean;
+  place: Place;
   /** How often it was proposed; 0 means that it cannot have been applied through this node. */
   proposals: number;
   /** When to propose it again if nothing is heard of it. */
   retryTick: number;
+}
+
+/**
+ * Where a write is, as far as this node knows.
+ *
+ * - `here`: held. It was never proposed, or it was and is lost.
+ * - `proposed`: in the hands of a leader, or in the log.
+ * - `doubtful`: the same, or lost. It is held, and must not be proposed again before somebody has looked.
+ */
+type Place = 'here' | 'proposed' | 'doubtful';
+
+/** What is known when held writes are proposed. */
+export interface ProposeLimits {
+  readonly tick: number;
+  /** Ticks until the first retry; each later one waits twice as long. */
+  readonly retryTicks: number;
+  /** Most bytes that may be in the hands of a leader at a time, or one write. */
+  readonly bytesMax: number;
 }
 
 /**
@@ -31,8 +48,12 @@ export class PendingWrites {
   readonly #sessions = new Map<number, RecentMap<PendingWrite>>();
   /** Writes to be proposed, in order of arrival. */
   #held: PendingWrite[] = [];
+  /** Some of them may be doubtful. */
+  #hasDoubtful = false;
   #count = 0;
   #bytes = 0;
+  /** Of those that are not `here`. */
+  #bytesAway = 0;
 
   constructor(countMax: number, bytesMax: number) {
     this.#countMax = countMax;
@@ -77,32 +98,69 @@ export class PendingWrites {
     if (!numbers?.delete(write.number)) return;
     this.#count--;
     this.#bytes -= write.command.length;
+    if (write.place !== 'here') this.#bytesAway -= write.command.length;
   }
 
-  /** Hands every held write to `propose`, in order, until it returns false; that one and the rest stay held. */
-  proposeHeld(tick: number, retryTicks: number, propose: (command: Uint8Array) => boolean): void {
+  /** Hands held writes to `propose`, in order, until it returns false, enough are away, or one is doubtful: that one and the rest stay held. */
+  proposeHeld(limits: ProposeLimits, propose: (command: Uint8Array) => boolean): void {
     if (this.#held.length === 0) return;
     let count = 0;
     for (const write of this.#held) {
-      if (this.find(write.session, write.number) === write) {
-        if (!propose(write.command)) break;
-        write.isProposed = true;
+      if (this.#isWaiting(write)) {
+        const isOver = this.#bytesAway > 0 && this.#bytesAway + write.command.length > limits.bytesMax;
+        if (write.place === 'doubtful' || isOver || !propose(write.command)) break;
+        this.#bytesAway += write.command.length;
+        this.#onProposed(write, limits);
         write.proposals++;
-        // Back off: what is slow must not be proposed over and over.
-        write.retryTick = tick + retryTicks * 2 ** Math.min(write.proposals, 6);
       }
       count++;
     }
     this.#held = count === this.#held.length ? [] : this.#held.slice(count);
   }
 
-  /** Everything may have been lost (new leader, new link, new configuration): propose all again, in order. */
+  /** True while a held write may be doubtful: {@link settleDoubts} is due. */
+  get hasDoubtful(): boolean {
+    return this.#hasDoubtful;
+  }
+
+  /** Doubtful writes that are in the log, as `isInLog` says, are not to be proposed again; the others are. */
+  settleDoubts(limits: ProposeLimits, isInLog: (write: PendingWrite) => boolean): void {
+    this.#hasDoubtful = false;
+    const held: PendingWrite[] = [];
+    for (const write of this.#held) {
+      if (!this.#isWaiting(write)) continue;
+      if (write.place === 'doubtful' && isInLog(write)) this.#onProposed(write, limits);
+      else {
+        if (write.place === 'doubtful') this.#bytesAway -= write.command.length;
+        write.place = 'here';
+        held.push(write);
+      }
+    }
+    this.#held = held;
+  }
+
+  #isWaiting(write: PendingWrite): boolean {
+    return write.place !== 'proposed' && this.find(write.session, write.number) === write;
+  }
+
+  #onProposed(write: PendingWrite, { tick, retryTicks }: ProposeLimits): void {
+    write.place = 'proposed';
+    // Back off: what is slow must not be proposed over and over.
+    write.retryTick = tick + retryTicks * 2 ** Math.min(write.proposals, 6);
+  }
+
+  #hold(write: PendingWrite): void {
+    if (write.place === 'proposed') {
+      write.place = 'doubtful';
+      this.#hasDoubtful = true;
+    }
+    this.#held.push(write);
+  }
+
+  /** Everything may have been lost (new leader, new link, new configuration): all are held, in order. */
   holdAll(): void {
     this.#held = [];
-    for (const write of this.all()) {
-      write.isProposed = false;
-      this.#held.push(write);
-    }
+    for (const write of this.all()) this.#hold(write);
   }
 
   /** A proposal came back: it is due again with the next sweep, not at once, lest two nodes play ball with it. */
@@ -116,10 +174,7 @@ export class PendingWrites {
     const expired: PendingWrite[] = [];
     for (const write of this.all()) {
       if (write.deadlineMs <= nowMs) expired.push(write);
-      else if (mayRetry && write.isProposed && write.retryTick <= tick) {
-        write.isProposed = false;
-        this.#held.push(write);
-      }
+      else if (mayRetry && write.place === 'proposed' && write.retryTick <= tick) this.#hold(write);
     }
     for (const write of expired) this.remove(write);
     this.#forgetRemoved();
@@ -140,6 +195,7 @@ export class PendingWrites {
     return taken;
   }
 
+  /** In order of arrival in each session. */
   *all(): Iterable<PendingWrite> {
     for (const numbers of this.#sessions.values()) yield* numbers.values();
   }

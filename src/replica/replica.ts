@@ -414,6 +414,7 @@ export class Replica {
     this.#reconfigurations.pump();
     this.#space.pump();
     this.#exchange();
+    if (this.#clients.settleDoubts()) this.#hasMoreToDo = true;
     if (this.#clients.serveReads()) this.#hasMoreToDo = true;
     this.#advanceCatchUp();
     this.#give();

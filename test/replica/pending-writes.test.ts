@@ -6,7 +6,7 @@ it('lets go of writes whose time is over where no leader is in reach, and keeps 
   const add = (number: number, deadlineMs: number) =>
     writes.add({
       ...{ session: 1, number, command: Uint8Array.of(number), connection: 1, requestId: number, deadlineMs },
-      ...{ isProposed: false, proposals: 0, retryTick: 0 },
+      ...{ place: 'here', proposals: 0, retryTick: 0 },
     });
   add(1, 1e9);
   for (let number = 2; number <= 10_000; number++) {
@@ -21,7 +21,7 @@ it('lets go of writes whose time is over where no leader is in reach, and keeps 
     return find(session, number);
   };
   const proposed: number[] = [];
-  writes.proposeHeld(1, 1, (command) => proposed.push(command[0] as number) > 0);
+  writes.proposeHeld({ tick: 1, retryTicks: 1, bytesMax: 1000 }, (command) => proposed.push(command[0] as number) > 0);
   expect(proposed).toEqual([1, 10_001 % 256]);
   expect(looked).toBeLessThan(10);
 });

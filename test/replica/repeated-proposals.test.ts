@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { encodeCommand } from '../../src/kv/command.ts';
-import { Client, Cluster } from './cluster.ts';
+import type { ReplicaSettings } from '../../src/replica/settings.ts';
+import { Client, Cluster, type Sent } from './cluster.ts';
 
 /** Sessions that the table holds: the least recently used one goes for another. */
 const sessions = 10_000;
@@ -33,4 +34,86 @@ it('a write that was proposed again after its session had gone may have been app
   cluster.until('the write is answered', () => write.answer !== undefined);
   expect(write.answer).toMatchObject({ type: 'failed', code: 'sessionExpired', outcome: 'unknown' });
   expect(cluster.localValue(1, 'x')).toBe('second');
+});
+
+/** Node 1 leads, and nothing is decided. */
+function undecidedCluster(settings: Partial<ReplicaSettings> = {}): Cluster {
+  const cluster = new Cluster([1, 2, 3], settings);
+  cluster.elect();
+  cluster.replica(1).voter?.takeOver();
+  cluster.settle();
+  cluster.until('1 leads', () => cluster.leaders.length === 1 && cluster.leaders[0] === 1);
+  return cluster;
+}
+
+const isAccepted = ({ message }: Sent) => message.payload.type === 'Accepted';
+
+/** What node 3 has forwarded, to whomever. */
+function forwarded(cluster: Cluster): number {
+  const payloads = [1, 2].flatMap((to) => cluster.sentTo(to, 'ForwardProposals'));
+  return payloads.reduce((sum, { entries }) => sum + entries.length, 0);
+}
+
+it('a write that is in the log already is not proposed again, neither in time nor to another leader', () => {
+  const cluster = undecidedCluster();
+  const client = new Client(cluster, 3);
+  cluster.tick(30);
+  const before = forwarded(cluster);
+  cluster.loses = isAccepted;
+  const write = client.put(3, 'x', 'value', 600_000);
+  cluster.tick(100);
+  expect(forwarded(cluster) - before).toBe(1);
+  cluster.replica(2).voter?.takeOver();
+  cluster.tick(100);
+  expect(cluster.leaders).toEqual([2]);
+  expect(write.answer).toBeUndefined();
+  cluster.loses = () => false;
+  cluster.until('the write is answered', () => write.answer !== undefined);
+  expect(write.answer).toMatchObject({ type: 'outcome', outcome: { type: 'put' } });
+  expect(forwarded(cluster) - before).toBe(1);
+});
+
+it('a write that was lost on its way to the leader is proposed again', () => {
+  const cluster = undecidedCluster();
+  const client = new Client(cluster, 3);
+  cluster.tick(30);
+  cluster.loses = ({ message }) => message.payload.type === 'ForwardProposals';
+  const write = client.put(3, 'x', 'value', 600_000);
+  cluster.tick(10);
+  cluster.loses = () => false;
+  cluster.until('the write is answered', () => write.answer !== undefined);
+  expect(write.answer).toMatchObject({ type: 'outcome', outcome: { type: 'put' } });
+});
+
+it('a follower sends the leader no more than finds room there, and the rest once that is applied', () => {
+  const cluster = undecidedCluster({ forwardedBytesMax: 1000 });
+  const client = new Client(cluster, 3);
+  cluster.tick(30);
+  const before = forwarded(cluster);
+  cluster.loses = isAccepted;
+  const writes = Array.from({ length: 30 }, (_, at) => client.put(3, `${at}`, 'v'.repeat(250), 600_000));
+  cluster.tick(100);
+  expect(forwarded(cluster) - before).toBe(3);
+  cluster.loses = () => false;
+  cluster.until('all are answered', () => writes.every(({ answer }) => answer !== undefined));
+  for (const { answer } of writes) expect(answer).toMatchObject({ type: 'outcome', outcome: { type: 'put' } });
+  expect(forwarded(cluster) - before).toBe(30);
+});
+
+it('what a leader had no room for when it lost the lead is proposed once', () => {
+  const cluster = undecidedCluster({ undecidedBytesMax: 600 });
+  const client = new Client(cluster, 1);
+  cluster.tick(30);
+  cluster.loses = isAccepted;
+  const writes = Array.from({ length: 5 }, (_, at) => client.put(1, `${at}`, 'v'.repeat(250), 600_000));
+  cluster.tick(10);
+  cluster.replica(2).voter?.takeOver();
+  cluster.tick(5);
+  cluster.loses = () => false;
+  cluster.until('all are answered', () => writes.every(({ answer }) => answer !== undefined));
+  const log = cluster.log(2).sequence;
+  const puts = log
+    .read(log.trimmedIndex, log.endIndex)
+    .filter((entry) => entry.type === 'Normal' && entry.entry.length > 250);
+  expect(puts).toHaveLength(5);
 });
