@@ -1,4 +1,5 @@
 import { BackgroundPriority } from './background-priority.ts';
+import { keepFreedMemory } from './freed-memory.ts';
 import { HeapGrowth } from './heap-growth.ts';
 import { YoungGeneration } from './young-generation.ts';
 
@@ -7,6 +8,10 @@ export class OwnProcess {
   readonly #priority = new BackgroundPriority();
   readonly #heap = new HeapGrowth();
   readonly #youngGeneration = new YoungGeneration();
+
+  constructor() {
+    keepFreedMemory();
+  }
 
   /** To be called often. `isBackground`: what the node does can wait, as nobody asks it for anything yet. */
   tick(isBackground: boolean, nowMs: number): void {
