@@ -192,11 +192,11 @@ export class OmniPaxos<T> {
   }
 
   /**
-   * Takes back the Normal entries proposed here that have gone nowhere yet, neither into the log nor to a leader, as if they had not been
-   * proposed: for an owner that proposes all again where a leader may have lost them.
+   * Takes back those of the Normal entries proposed here that `isToGo` and that have gone nowhere yet, neither into the log nor to a leader, as if
+   * they had not been proposed: for an owner that proposes them again where a leader may have lost them.
    */
-  withdrawProposals(): void {
-    this.#queue.withdraw(this.pid);
+  withdrawProposals(isToGo: (entry: T) => boolean): void {
+    this.#queue.withdraw(this.pid, isToGo);
   }
 
   /** Takes in a message. One of another configuration, or not from a peer, is ignored. */

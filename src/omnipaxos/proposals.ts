@@ -46,11 +46,12 @@ export class ProposalQueue<T> {
     return true;
   }
 
-  /** Takes out what is not a StopSign of the proposals of `from`. */
-  withdraw(from: NodeId): void {
+  /** Takes out those of the Normal entries of `from` that `isToGo`. */
+  withdraw(from: NodeId, isToGo: (entry: T) => boolean): void {
     if (this.isEmpty) return;
+    const stays = (entry: Entry<T>) => entry.type === 'StopSign' || !isToGo(entry.entry);
     const chunks = this.#chunks.map((chunk) =>
-      chunk.from === from ? { from, entries: chunk.entries.filter(isStopSign) } : chunk,
+      chunk.from === from ? { from, entries: chunk.entries.filter(stays) } : chunk,
     );
     this.#chunks = chunks.filter(({ entries }) => entries.length > 0);
     this.#size = this.#chunks.reduce((sum, { entries }) => sum + entriesSize(entries, this.#sizeOf), 0);

@@ -21,6 +21,8 @@ import type { Voter } from './voter.ts';
 
 /** Election timeouts, doubled, until a write of which nothing is heard is proposed again for the first time. */
 const retryTimeouts = 2;
+/** Election timeouts that it may take at the most until it is known which writes are in the log. */
+const doubtTimeouts = 5;
 
 type WriteRequest = ClientRequest & { readonly type: 'write' };
 
@@ -92,28 +94,37 @@ export class Clients {
 
   /**
    * Looks which writes that are to be proposed again are in the log already, once it is known what of it counts: this node leads, or has
-   * what the leader had when it began, and all that is decided is applied. True if there are others, which are to be proposed.
+   * what the leader had when it began, and all that is decided is applied. Where that takes too long, the writes behind these are not to wait
+   * for it. True if it looked.
    */
   settleDoubts(): boolean {
-    const { voter } = this.#view;
-    if (!this.#writes.hasDoubtful || voter?.paxos.phase !== 'accept') return false;
+    const { voter, tick } = this.#view;
+    const sinceTick = this.#writes.doubtfulSinceTick;
+    if (sinceTick === undefined || voter === undefined) return false;
     const { paxos } = voter;
     const { appliedIndex } = this.#machine;
-    if (appliedIndex < paxos.decidedIndex) return false;
+    const isKnown = paxos.phase === 'accept' && appliedIndex >= paxos.decidedIndex;
+    if (!isKnown && tick - sinceTick < doubtTimeouts * this.#settings.electionTimeoutTicks) return false;
     const inLog = new Set<PendingWrite>();
-    for (const entry of paxos.getUndecidedEntries()) {
-      const origin = entry.type === 'Normal' ? originOf(entry.entry) : undefined;
-      const write = origin && this.#writes.find(origin.session, origin.number);
+    // A state that a leader installed may be ahead of what its log knows to be decided: what lies in it is not applied here any more.
+    const from = Math.min(Math.max(appliedIndex, paxos.decidedIndex), paxos.acceptedIndex);
+    for (const entry of paxos.readEntries(from, paxos.acceptedIndex)) {
+      const write = entry.type === 'Normal' ? this.#pendingOf(entry.entry) : undefined;
       if (write) inLog.add(write);
     }
     this.#writes.settleDoubts(this.#proposeLimits(voter), (write) => inLog.has(write));
     return true;
   }
 
+  #pendingOf(command: Uint8Array): PendingWrite | undefined {
+    const origin = originOf(command);
+    return origin && this.#writes.find(origin.session, origin.number);
+  }
+
   /** Beside what a leader has on the way it has room for as much again: that of the others, whose proposals it would have to send back else. */
-  #proposeLimits({ paxos }: Voter): ProposeLimits {
-    const { electionTimeoutTicks, forwardedBytesMax, undecidedBytesMax } = this.#settings;
-    const bytesMax = paxos.isLeader ? undecidedBytesMax : forwardedBytesMax;
+  #proposeLimits({ paxos, configuration }: Voter): ProposeLimits {
+    const { electionTimeoutTicks, undecidedBytesMax } = this.#settings;
+    const bytesMax = paxos.isLeader ? undecidedBytesMax : undecidedBytesMax / (configuration.members.length - 1);
     return { tick: this.#view.tick, retryTicks: retryTimeouts * electionTimeoutTicks, bytesMax };
   }
 
@@ -140,20 +151,20 @@ export class Clients {
 
   /** The leader, the link to it or the configuration is another: what was proposed may be lost. */
   proposeAgain(): void {
-    this.#view.voter?.paxos.withdrawProposals();
-    this.#writes.holdAll();
+    this.#view.voter?.paxos.withdrawProposals((command) => this.#pendingOf(command) !== undefined);
+    this.#writes.holdAll(this.#view.tick);
   }
 
   /** The configuration ended: reads are asked again in the next one, too. */
   onConfigurationEnd(): void {
-    this.#writes.holdAll();
+    this.#writes.holdAll(this.#view.tick);
     this.#reads.askAgain();
   }
 
   /** A proposal of this node came back. */
   onReturned(command: Uint8Array): void {
     const origin = originOf(command);
-    if (origin) this.#writes.returned(origin.session, origin.number);
+    if (origin) this.#writes.returned(origin.session, origin.number, this.#view.tick);
   }
 
   /** This node serves no clients any more: everyone waiting is told, and whether the write may have been applied. */
@@ -203,6 +214,7 @@ export class Clients {
       place: 'here',
       proposals: 0,
       retryTick: 0,
+      order: 0,
     });
   }
 }

@@ -15,8 +15,10 @@ export interface PendingWrite {
   place: Place;
   /** How often it was proposed; 0 means that it cannot have been applied through this node. */
   proposals: number;
-  /** When to propose it again if nothing is heard of it. */
+  /** When to propose it again if nothing is heard of it, or, once it came back, at the soonest. */
   retryTick: number;
+  /** Its place in the order of arrival; given by {@link PendingWrites.add}. */
+  order: number;
 }
 
 /**
@@ -28,10 +30,14 @@ export interface PendingWrite {
  */
 type Place = 'here' | 'proposed' | 'doubtful';
 
+/** Ticks that a write waits which came back, for the first time, and how often that is doubled. */
+const returnPauseTicks = 5;
+const returnDoublings = 2;
+
 /** What is known when held writes are proposed. */
 export interface ProposeLimits {
   readonly tick: number;
-  /** Ticks until the first retry; each later one waits twice as long. */
+  /** Half of the ticks until the first retry; each later one waits twice as long. */
   readonly retryTicks: number;
   /** Most bytes that may be in the hands of a leader at a time, or one write. */
   readonly bytesMax: number;
@@ -48,8 +54,11 @@ export class PendingWrites {
   readonly #sessions = new Map<number, RecentMap<PendingWrite>>();
   /** Writes to be proposed, in order of arrival. */
   #held: PendingWrite[] = [];
-  /** Some of them may be doubtful. */
-  #hasDoubtful = false;
+  /** They are not in that order. */
+  #isUnordered = false;
+  #lastOrder = 0;
+  /** Since when some of them may be doubtful. */
+  #doubtfulSinceTick: number | undefined;
   #count = 0;
   #bytes = 0;
   /** Of those that are not `here`. */
@@ -81,6 +90,8 @@ export class PendingWrites {
     numbers.set(write.number, write);
     this.#count++;
     this.#bytes += write.command.length;
+    this.#lastOrder++;
+    write.order = this.#lastOrder;
     this.#held.push(write);
   }
 
@@ -101,38 +112,42 @@ export class PendingWrites {
     if (write.place !== 'here') this.#bytesAway -= write.command.length;
   }
 
-  /** Hands held writes to `propose`, in order, until it returns false, enough are away, or one is doubtful: that one and the rest stay held. */
+  /**
+   * Hands held writes to `propose`, in the order of their arrival, until it returns false, enough are away, or one is doubtful or came back
+   * just now: that one and the rest stay held.
+   */
   proposeHeld(limits: ProposeLimits, propose: (command: Uint8Array) => boolean): void {
     if (this.#held.length === 0) return;
+    if (this.#isUnordered) this.#held.sort((a, b) => a.order - b.order);
+    this.#isUnordered = false;
     let count = 0;
     for (const write of this.#held) {
       if (this.#isWaiting(write)) {
         const isOver = this.#bytesAway > 0 && this.#bytesAway + write.command.length > limits.bytesMax;
-        if (write.place === 'doubtful' || isOver || !propose(write.command)) break;
+        if (write.place === 'doubtful' || write.retryTick > limits.tick || isOver || !propose(write.command)) break;
         this.#bytesAway += write.command.length;
-        this.#onProposed(write, limits);
         write.proposals++;
+        this.#onProposed(write, limits);
       }
       count++;
     }
     this.#held = count === this.#held.length ? [] : this.#held.slice(count);
   }
 
-  /** True while a held write may be doubtful: {@link settleDoubts} is due. */
-  get hasDoubtful(): boolean {
-    return this.#hasDoubtful;
+  /** Since when held writes may be doubtful: {@link settleDoubts} is due. Undefined: none is. */
+  get doubtfulSinceTick(): number | undefined {
+    return this.#doubtfulSinceTick;
   }
 
   /** Doubtful writes that are in the log, as `isInLog` says, are not to be proposed again; the others are. */
   settleDoubts(limits: ProposeLimits, isInLog: (write: PendingWrite) => boolean): void {
-    this.#hasDoubtful = false;
+    this.#doubtfulSinceTick = undefined;
     const held: PendingWrite[] = [];
     for (const write of this.#held) {
       if (!this.#isWaiting(write)) continue;
       if (write.place === 'doubtful' && isInLog(write)) this.#onProposed(write, limits);
       else {
-        if (write.place === 'doubtful') this.#bytesAway -= write.command.length;
-        write.place = 'here';
+        if (write.place === 'doubtful') this.#putBack(write, 0);
         held.push(write);
       }
     }
@@ -149,24 +164,35 @@ export class PendingWrites {
     write.retryTick = tick + retryTicks * 2 ** Math.min(write.proposals, 6);
   }
 
-  #hold(write: PendingWrite): void {
-    if (write.place === 'proposed') {
+  #hold(write: PendingWrite, tick: number): void {
+    if (write.proposals > 0) {
+      if (write.place === 'here') this.#bytesAway += write.command.length;
       write.place = 'doubtful';
-      this.#hasDoubtful = true;
+      this.#doubtfulSinceTick ??= tick;
     }
+    this.#isUnordered = true;
     this.#held.push(write);
   }
 
-  /** Everything may have been lost (new leader, new link, new configuration): all are held, in order. */
-  holdAll(): void {
-    this.#held = [];
-    for (const write of this.all()) this.#hold(write);
+  #putBack(write: PendingWrite, retryTick: number): void {
+    write.place = 'here';
+    write.retryTick = retryTick;
+    this.#bytesAway -= write.command.length;
   }
 
-  /** A proposal came back: it is due again with the next sweep, not at once, lest two nodes play ball with it. */
-  returned(session: number, number: number): void {
+  /** Everything may have been lost (new leader, new link, new configuration): all are held, in order. */
+  holdAll(tick: number): void {
+    this.#held = [];
+    for (const write of this.all()) this.#hold(write, tick);
+  }
+
+  /** A proposal came back: it is due again after a pause, and later each time, lest two nodes play ball with it. Those that came later wait. */
+  returned(session: number, number: number, tick: number): void {
     const write = this.find(session, number);
-    if (write) write.retryTick = 0;
+    if (write?.place !== 'proposed') return;
+    this.#putBack(write, tick + returnPauseTicks * 2 ** Math.min(write.proposals - 1, returnDoublings));
+    this.#isUnordered = true;
+    this.#held.push(write);
   }
 
   /** Holds what was proposed long ago, and takes out what is over its deadline. */
@@ -174,7 +200,7 @@ export class PendingWrites {
     const expired: PendingWrite[] = [];
     for (const write of this.all()) {
       if (write.deadlineMs <= nowMs) expired.push(write);
-      else if (mayRetry && write.place === 'proposed' && write.retryTick <= tick) this.#hold(write);
+      else if (mayRetry && write.place === 'proposed' && write.retryTick <= tick) this.#hold(write, tick);
     }
     for (const write of expired) this.remove(write);
     this.#forgetRemoved();

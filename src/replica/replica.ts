@@ -58,8 +58,10 @@ export interface ReplicaOptions {
 const fillLag = 4;
 /** Election timeouts until the end of a key is proposed again: a leader's own log loses nothing, but for a change of members. */
 const expiryRetryTimeouts = 100;
-/** Entries read from the log at a time to be applied: each may be a large one, and on the disk. */
-const entriesReadMax = 256;
+/** Entries first read from the log to be applied: they may be large, and on the disk, and then not all of many would be applied in this turn. */
+const entriesReadFirst = 4;
+/** So few bytes of as many: twice as many may be read next. */
+const smallReadBytes = 64 * 1024;
 /** Ticks between sweeps of deadlines. */
 const sweepTicks = 5;
 
@@ -434,6 +436,14 @@ export class Replica {
     }
   }
 
+  /** The StopSign before that configuration may be behind more than one turn applies. */
+  #exchangeUpTo(configurationId: number): void {
+    for (let before = -1; before < this.#machine.appliedIndex && this.#membership.configurationId < configurationId; ) {
+      before = this.#machine.appliedIndex;
+      this.#exchange();
+    }
+  }
+
   #collect(voter: Voter): void {
     for (const { to, configurationId, payload } of voter.outgoing()) this.#output.send(to, configurationId, payload);
     for (const { readId, readIndex } of voter.paxos.takeReadyReads()) this.#clients.onReadReady(readId, readIndex);
@@ -466,8 +476,9 @@ export class Replica {
     const { sequence } = this.#store;
     let bytes = 0;
     let index = from;
-    while (index < to) {
-      for (const entry of sequence.read(index, Math.min(to, index + entriesReadMax))) {
+    for (let count = entriesReadFirst; index < to; ) {
+      const bytesBefore = bytes;
+      for (const entry of sequence.read(index, Math.min(to, index + count))) {
         if (this.#keeper.isBehind || bytes >= this.#settings.appliedBytesPerTurnMax) return false;
         if (entry.type === 'Normal') {
           this.#clients.onApplied(entry.entry, this.#machine.apply(index, entry.entry));
@@ -477,6 +488,7 @@ export class Replica {
         }
         index++;
       }
+      if (bytes - bytesBefore <= smallReadBytes) count *= 2;
     }
     return false;
   }
@@ -584,7 +596,7 @@ export class Replica {
   #onVoterMessage(from: NodeId, message: PeerMessage): void {
     this.#isTurnBusy = true;
     // What decides a StopSign and what comes behind it may be here in one turn: the first opens the configuration of the others.
-    if (message.configurationId > this.#membership.configurationId) this.#exchange();
+    if (message.configurationId > this.#membership.configurationId) this.#exchangeUpTo(message.configurationId);
     const mode = this.#membership.mode;
     if (mode.name === 'member' && message.configurationId === mode.voter.configurationId) {
       mode.voter.handle(from, this.#nodeId, this.#sound(from, message));
@@ -624,6 +636,8 @@ export class Replica {
     // Whoever asked for it has moved on meanwhile; the log must still begin where the state ends.
     else if (this.#membership.mode.name === 'member') this.#membership.mode.voter.paxos.installState(index);
     else new Log(this.#store, 0).installState(index);
+    // What lies in it is never applied here one by one: its session tells what came of it.
+    this.#clients.proposeAgain();
     this.#sendAll(this.#donor.reached());
   }
 

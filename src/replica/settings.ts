@@ -37,10 +37,8 @@ export interface ReplicaSettings {
   readonly watchesMax: number;
   /** Changes remembered for them: who asks for more than that gets the state anew. */
   readonly rememberedChangesMax: number;
-  /** Most bytes of proposals accepted by a leader and not yet decided, and of those of its own clients; half of what it has room for. */
+  /** Most bytes of proposals accepted by a leader and not yet decided. It has room for as much again: half of both is for its own clients, half for the other members. */
   readonly undecidedBytesMax: number;
-  /** Most bytes of writes that a follower has sent to the leader and that are not applied here yet: of all members they are to find room there. */
-  readonly forwardedBytesMax: number;
   /** Most bytes of entries in one AcceptDecide. */
   readonly messageBytesMax: number;
   /** Most bytes of a log suffix in Promise or AcceptSync; who lacks more catches up first. */
@@ -87,7 +85,6 @@ export const defaultReplicaSettings: ReplicaSettings = {
   watchesMax: 16_384,
   rememberedChangesMax: 16_384,
   undecidedBytesMax: 8 * mebibyte,
-  forwardedBytesMax: 4 * mebibyte,
   messageBytesMax: mebibyte,
   syncBytesMax: 32 * mebibyte,
   syncEntriesMax: 131_072,

@@ -156,7 +156,7 @@ export class FileLog implements Sequence<Uint8Array> {
     return { cut, from, entries: this.#tail.slice(from, this.endIndex) };
   }
 
-  /** The change taken last is durable: its entries may leave memory, once they are decided and so have been read to be applied. */
+  /** The change taken last is durable: its entries may leave memory, once they are decided and so, mostly, have been read to be applied. */
   written(decidedIndex: number): void {
     this.#tail.evict(this.#limits, Math.min(this.#cleanEnd, decidedIndex));
   }

@@ -6,7 +6,7 @@ it('lets go of writes whose time is over where no leader is in reach, and keeps 
   const add = (number: number, deadlineMs: number) =>
     writes.add({
       ...{ session: 1, number, command: Uint8Array.of(number), connection: 1, requestId: number, deadlineMs },
-      ...{ place: 'here', proposals: 0, retryTick: 0 },
+      ...{ place: 'here', proposals: 0, retryTick: 0, order: 0 },
     });
   add(1, 1e9);
   for (let number = 2; number <= 10_000; number++) {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { encodeCommand } from '../../src/kv/command.ts';
+import { PendingWrites } from '../../src/replica/pending-writes.ts';
 import type { ReplicaSettings } from '../../src/replica/settings.ts';
 import { Client, Cluster, type Sent } from './cluster.ts';
 
@@ -46,6 +47,16 @@ function undecidedCluster(settings: Partial<ReplicaSettings> = {}): Cluster {
   return cluster;
 }
 
+function pendingWrites() {
+  const writes = new PendingWrites(10, 1000);
+  const add = (number: number) =>
+    writes.add({
+      ...{ session: 1, number, command: Uint8Array.of(number), connection: 1, requestId: number, deadlineMs: 1e9 },
+      ...{ place: 'here', proposals: 0, retryTick: 0, order: 0 },
+    });
+  return { writes, add };
+}
+
 const isAccepted = ({ message }: Sent) => message.payload.type === 'Accepted';
 
 /** What node 3 has forwarded, to whomever. */
@@ -86,7 +97,7 @@ it('a write that was lost on its way to the leader is proposed again', () => {
 });
 
 it('a follower sends the leader no more than finds room there, and the rest once that is applied', () => {
-  const cluster = undecidedCluster({ forwardedBytesMax: 1000 });
+  const cluster = undecidedCluster({ undecidedBytesMax: 2000 });
   const client = new Client(cluster, 3);
   cluster.tick(30);
   const before = forwarded(cluster);
@@ -116,4 +127,81 @@ it('what a leader had no room for when it lost the lead is proposed once', () =>
     .read(log.trimmedIndex, log.endIndex)
     .filter((entry) => entry.type === 'Normal' && entry.entry.length > 250);
   expect(puts).toHaveLength(5);
+});
+
+it('writes behind one that may be lost do not wait for a node that does not get its log in order', () => {
+  const cluster = undecidedCluster();
+  const client = new Client(cluster, 3);
+  cluster.tick(30);
+  cluster.loses = isAccepted;
+  const first = client.put(3, 'x', 'first', 600_000);
+  cluster.tick(5);
+  // From here on node 3 follows another leader, and what that had when it began does not come.
+  cluster.loses = ({ to, message }) =>
+    to === 3 && ['AcceptSync', 'AcceptDecide', 'Decide'].includes(message.payload.type);
+  cluster.replica(2).voter?.takeOver();
+  cluster.tick(5);
+  const second = client.put(3, 'y', 'second', 600_000);
+  cluster.until('the second is applied elsewhere', () => cluster.localValue(1, 'y') === 'second');
+  cluster.loses = () => false;
+  cluster.until('both are answered', () => first.answer !== undefined && second.answer !== undefined);
+  for (const { answer } of [first, second]) expect(answer).toMatchObject({ outcome: { type: 'put' } });
+});
+
+it('a write of a leader that lies below a state which it installed meanwhile is answered by its session', () => {
+  const cluster = undecidedCluster({ logTailEntries: 3, donorBytesPerTick: 500 });
+  const client = new Client(cluster, 1);
+  const own = new Client(cluster, 3, 33);
+  client.putAcknowledged(1, 'a', 'a');
+  cluster.tick(30);
+  cluster.converge(1, 2, 3);
+  // Node 1 and 2 decide it, without that 2 hears of it, and more, which 3 gets as a state.
+  const isDecideToTwo = ({ from, to, message }: Sent) => from === 1 && to === 2 && message.payload.type === 'Decide';
+  cluster.loses = (sent) => isDecideToTwo(sent) || isAccepted(sent);
+  const write = own.put(3, 'w', 'w', 100_000);
+  cluster.settle();
+  cluster.isolate(3);
+  const puts = Array.from({ length: 12 }, (_, at) => client.put(1, `k${at}`, 'v', 60_000));
+  cluster.settle();
+  cluster.loses = isDecideToTwo;
+  cluster.until('decided by 1', () => puts.every(({ answer }) => answer !== undefined));
+  cluster.cut([1], [2, 3]);
+  cluster.loses = () => false;
+  cluster.tick(40);
+  cluster.holdsJob.add(3);
+  cluster.healLink(1, 3);
+  cluster.until('3 installs', () => cluster.replica(3).status().catchUp?.stage === 'install');
+  cluster.tick(1);
+  cluster.cut([3], [1]);
+  cluster.loses = ({ from, to, message }) => from === 2 && to === 3 && message.payload.type === 'Accepted';
+  cluster.healLink(2, 3);
+  cluster.until('3 leads', () => cluster.replica(3).voter?.paxos.isLeaderInAcceptPhase === true);
+  cluster.tick(3);
+  cluster.holdsJob.delete(3);
+  cluster.tick(2);
+  cluster.loses = () => false;
+  cluster.tick(100);
+  expect(cluster.leaders).toContain(3);
+  expect(write.answer).toMatchObject({ type: 'outcome', outcome: { type: 'put' } });
+});
+
+it('what came back waits before it is sent again, longer each time, and what came later waits behind it', () => {
+  const { writes, add } = pendingWrites();
+  add(1);
+  add(2);
+  const proposed: number[] = [];
+  const propose = (tick: number) =>
+    writes.proposeHeld({ tick, retryTicks: 10, bytesMax: 1000 }, (command) => proposed.push(command[0] as number) > 0);
+  propose(1);
+  writes.returned(1, 1, 1);
+  add(3);
+  propose(5);
+  expect(proposed).toEqual([1, 2]);
+  propose(6);
+  expect(proposed).toEqual([1, 2, 1, 3]);
+  writes.returned(1, 1, 10);
+  propose(19);
+  expect(proposed).toHaveLength(4);
+  propose(20);
+  expect(proposed).toEqual([1, 2, 1, 3, 1]);
 });

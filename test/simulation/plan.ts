@@ -168,7 +168,6 @@ function settingsOf(random: Random, electionTimeoutTicks: number): ReplicaSettin
     inboxMax: random.pick([100_000, 100_000, 100_000, 64]),
     undecidedBytesMax,
     messageBytesMax: random.pick([60, 300, 4000]),
-    forwardedBytesMax: random.pick([1, 100, 1000, 1_000_000]),
     syncBytesMax: undecidedBytesMax + random.pick([1, 100, 1000, 100_000]),
     catchUpBytesMax: random.pick([50, 200, 2000]),
     appliedPerTurnMax: random.pick([1, 7, 20_000]),

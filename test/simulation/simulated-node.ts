@@ -364,7 +364,8 @@ export class SimulatedNode {
       const present = process.sessions.get(from);
       if (present === undefined) return;
       if (present !== session) {
-        if (!mayBeStale) return;
+        // One of a link to come, of which this node has not heard, is no frame of a former one.
+        if (!mayBeStale || session.id > present.id) return;
         this.#world.counts.add('message of a former link');
       }
       const { trace, queue } = this.#world;
