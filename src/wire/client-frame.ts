@@ -34,10 +34,18 @@ const responseShape: FrameShape<void, ClientResponse> = {
 };
 
 function bulkBytesHint(response: ClientResponse): number {
-  if (response.type === 'record') return response.record?.value.length ?? 0;
-  if ('pairs' in response) return pairsBytesHint(response.pairs);
-  if (response.type === 'changes') return pairsBytesHint(response.changes);
-  return 0;
+  switch (response.type) {
+    case 'record':
+      return response.record?.value.length ?? 0;
+    case 'pairs':
+    case 'snapshot':
+    case 'backupPairs':
+      return pairsBytesHint(response.pairs);
+    case 'changes':
+      return pairsBytesHint(response.changes);
+    default:
+      return 0;
+  }
 }
 
 function pairsBytesHint(pairs: readonly WireChange[]): number {
