@@ -588,3 +588,17 @@ function addressOf(id: NodeId): string {
 function pair(a: NodeId, b: NodeId): string {
   return a < b ? `${a}-${b}` : `${b}-${a}`;
 }
+
+/** Nodes 1, 2 and 3 have no links, and 1 has more decided than 2 knows of: 3 takes its state, and leads with 2 before that is installed. */
+export function threeLeadsWhileItInstalls(cluster: Cluster): void {
+  // The install takes its time.
+  cluster.holdsJob.add(3);
+  cluster.healLink(1, 3);
+  cluster.until('3 installs', () => cluster.replica(3).status().catchUp?.stage === 'install');
+  cluster.tick(1);
+  // Node 2 has that part of the log still; no vote of it reaches 3.
+  cluster.cut([3], [1]);
+  cluster.loses = ({ from, to, message }) => from === 2 && to === 3 && message.payload.type === 'Accepted';
+  cluster.healLink(2, 3);
+  cluster.until('3 leads', () => cluster.replica(3).voter?.paxos.isLeaderInAcceptPhase === true);
+}

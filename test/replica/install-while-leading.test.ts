@@ -1,5 +1,5 @@
 import { beforeEach, expect, it } from 'vitest';
-import { Client, Cluster } from './cluster.ts';
+import { Client, Cluster, threeLeadsWhileItInstalls } from './cluster.ts';
 
 let cluster: Cluster;
 let client: Client;
@@ -27,16 +27,7 @@ beforeEach(() => {
   expect(puts.every((put) => put.answer?.type === 'outcome')).toBe(true);
   cluster.tick(40);
   end = cluster.replica(1).status().decidedIndex;
-  // 3 meets 1 and takes its state; the install takes its time.
-  cluster.holdsJob.add(3);
-  cluster.healLink(1, 3);
-  cluster.until('3 installs', () => cluster.replica(3).status().catchUp?.stage === 'install');
-  cluster.tick(1);
-  // Then 3 meets 2, which has that part of the log still, and leads; no vote of 2 reaches it.
-  cluster.cut([3], [1]);
-  cluster.loses = ({ from, to, message }) => from === 2 && to === 3 && message.payload.type === 'Accepted';
-  cluster.healLink(2, 3);
-  cluster.until('3 leads', () => cluster.replica(3).voter?.paxos.isLeaderInAcceptPhase === true);
+  threeLeadsWhileItInstalls(cluster);
   cluster.holdsJob.delete(3);
   cluster.tick(2);
   expect(cluster.replica(3).status()).toMatchObject({ appliedIndex: end });

@@ -1,13 +1,19 @@
 import { expect, it } from 'vitest';
 import { PendingWrites } from '../../src/replica/pending-writes.ts';
 
-it('lets go of writes whose time is over where no leader is in reach, and keeps the order of the others', () => {
+/** With a way to add a write of one byte, which is its number. */
+function pendingWrites() {
   const writes = new PendingWrites(10, 1000);
-  const add = (number: number, deadlineMs: number) =>
+  const add = (number: number, deadlineMs = 1e9) =>
     writes.add({
       ...{ session: 1, number, command: Uint8Array.of(number), connection: 1, requestId: number, deadlineMs },
       ...{ place: 'here', proposals: 0, retryTick: 0, order: 0 },
     });
+  return { writes, add };
+}
+
+it('lets go of writes whose time is over where no leader is in reach, and keeps the order of the others', () => {
+  const { writes, add } = pendingWrites();
   add(1, 1e9);
   for (let number = 2; number <= 10_000; number++) {
     add(number, number);
@@ -24,4 +30,25 @@ it('lets go of writes whose time is over where no leader is in reach, and keeps 
   writes.proposeHeld({ tick: 1, retryTicks: 1, bytesMax: 1000 }, (command) => proposed.push(command[0] as number) > 0);
   expect(proposed).toEqual([1, 10_001 % 256]);
   expect(looked).toBeLessThan(10);
+});
+
+it('what came back waits before it is sent again, longer each time, and what came later waits behind it', () => {
+  const { writes, add } = pendingWrites();
+  add(1);
+  add(2);
+  const proposed: number[] = [];
+  const propose = (tick: number) =>
+    writes.proposeHeld({ tick, retryTicks: 10, bytesMax: 1000 }, (command) => proposed.push(command[0] as number) > 0);
+  propose(1);
+  writes.returned(1, 1, 1);
+  add(3);
+  propose(5);
+  expect(proposed).toEqual([1, 2]);
+  propose(6);
+  expect(proposed).toEqual([1, 2, 1, 3]);
+  writes.returned(1, 1, 10);
+  propose(19);
+  expect(proposed).toHaveLength(4);
+  propose(20);
+  expect(proposed).toEqual([1, 2, 1, 3, 1]);
 });

@@ -1,8 +1,7 @@
 import { expect, it } from 'vitest';
 import { encodeCommand } from '../../src/kv/command.ts';
-import { PendingWrites } from '../../src/replica/pending-writes.ts';
 import type { ReplicaSettings } from '../../src/replica/settings.ts';
-import { Client, Cluster, type Sent } from './cluster.ts';
+import { Client, Cluster, type Sent, threeLeadsWhileItInstalls } from './cluster.ts';
 
 /** Sessions that the table holds: the least recently used one goes for another. */
 const sessions = 10_000;
@@ -45,16 +44,6 @@ function undecidedCluster(settings: Partial<ReplicaSettings> = {}): Cluster {
   cluster.settle();
   cluster.until('1 leads', () => cluster.leaders.length === 1 && cluster.leaders[0] === 1);
   return cluster;
-}
-
-function pendingWrites() {
-  const writes = new PendingWrites(10, 1000);
-  const add = (number: number) =>
-    writes.add({
-      ...{ session: 1, number, command: Uint8Array.of(number), connection: 1, requestId: number, deadlineMs: 1e9 },
-      ...{ place: 'here', proposals: 0, retryTick: 0, order: 0 },
-    });
-  return { writes, add };
 }
 
 const isAccepted = ({ message }: Sent) => message.payload.type === 'Accepted';
@@ -168,14 +157,7 @@ it('a write of a leader that lies below a state which it installed meanwhile is 
   cluster.cut([1], [2, 3]);
   cluster.loses = () => false;
   cluster.tick(40);
-  cluster.holdsJob.add(3);
-  cluster.healLink(1, 3);
-  cluster.until('3 installs', () => cluster.replica(3).status().catchUp?.stage === 'install');
-  cluster.tick(1);
-  cluster.cut([3], [1]);
-  cluster.loses = ({ from, to, message }) => from === 2 && to === 3 && message.payload.type === 'Accepted';
-  cluster.healLink(2, 3);
-  cluster.until('3 leads', () => cluster.replica(3).voter?.paxos.isLeaderInAcceptPhase === true);
+  threeLeadsWhileItInstalls(cluster);
   cluster.tick(3);
   cluster.holdsJob.delete(3);
   cluster.tick(2);
@@ -183,25 +165,4 @@ it('a write of a leader that lies below a state which it installed meanwhile is 
   cluster.tick(100);
   expect(cluster.leaders).toContain(3);
   expect(write.answer).toMatchObject({ type: 'outcome', outcome: { type: 'put' } });
-});
-
-it('what came back waits before it is sent again, longer each time, and what came later waits behind it', () => {
-  const { writes, add } = pendingWrites();
-  add(1);
-  add(2);
-  const proposed: number[] = [];
-  const propose = (tick: number) =>
-    writes.proposeHeld({ tick, retryTicks: 10, bytesMax: 1000 }, (command) => proposed.push(command[0] as number) > 0);
-  propose(1);
-  writes.returned(1, 1, 1);
-  add(3);
-  propose(5);
-  expect(proposed).toEqual([1, 2]);
-  propose(6);
-  expect(proposed).toEqual([1, 2, 1, 3]);
-  writes.returned(1, 1, 10);
-  propose(19);
-  expect(proposed).toHaveLength(4);
-  propose(20);
-  expect(proposed).toEqual([1, 2, 1, 3, 1]);
 });
