@@ -1,12 +1,12 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import { tlsEnvironment } from '../src/cli/arguments/tls-flags.ts';
 import { type BenchPlan, benchWorkloads, planBench } from '../src/cli/bench/plan.ts';
 import type { BenchResult } from '../src/cli/bench/run.ts';
+import { exitAfterStop, stopRequested } from '../src/cli/child/stop-signals.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { type Connection, resolveConnection } from '../src/cli/connection.ts';
 import { printJson, printLine } from '../src/cli/output.ts';
-import { exitAfterStop, stopRequested } from '../src/cli/stop-signals.ts';
-import { tlsEnvironment } from '../src/cli/tls-flags.ts';
 
 export default class Bench extends ClientCommand {
   static override summary = 'Put load on a cluster and measure it.';

@@ -1,12 +1,12 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { argumentBytes } from '../src/cli/argument-bytes.ts';
+import { argumentBytes } from '../src/cli/arguments/argument-bytes.ts';
+import { ifRevisionFlag, parseRevision } from '../src/cli/arguments/condition.ts';
 import { ClientCommand, type ClientFlags } from '../src/cli/client-command.ts';
-import { ifRevisionFlag, parseRevision } from '../src/cli/condition.ts';
 import { deletePrefix } from '../src/cli/delete-prefix.ts';
 import { CommandError } from '../src/cli/exit-codes.ts';
-import { keyNotFound } from '../src/cli/key-not-found.ts';
 import { escapeBytes, jsonBytes, printJson, printLine } from '../src/cli/output.ts';
+import { keyNotFound } from '../src/cli/report/key-not-found.ts';
 import { checkedKey } from '../src/client/input.ts';
 
 export default class Delete extends ClientCommand {

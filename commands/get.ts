@@ -1,10 +1,10 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { argumentBytes } from '../src/cli/argument-bytes.ts';
+import { argumentBytes } from '../src/cli/arguments/argument-bytes.ts';
+import { consistencyFlag } from '../src/cli/arguments/consistency-flag.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
-import { consistencyFlag } from '../src/cli/consistency-flag.ts';
-import { keyNotFound } from '../src/cli/key-not-found.ts';
 import { jsonBytes, printJson, writeOut } from '../src/cli/output.ts';
+import { keyNotFound } from '../src/cli/report/key-not-found.ts';
 import { checkedKey } from '../src/client/input.ts';
 
 export default class Get extends ClientCommand {

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../src/cli/base-command.ts';
-import { initAnswers, refuseExisting, writeClusterFile } from '../src/cli/init-file.ts';
 import { printLine } from '../src/cli/output.ts';
+import { initAnswers, refuseExisting, writeClusterFile } from '../src/cli/start/init-file.ts';
 import { clusterFileName } from '../src/cluster/cluster-file.ts';
 import { membersMax } from '../src/wire/limits.ts';
 

@@ -1,10 +1,10 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { argumentBytes } from '../src/cli/argument-bytes.ts';
-import { splitCommand } from '../src/cli/child-command.ts';
+import { argumentBytes } from '../src/cli/arguments/argument-bytes.ts';
+import { parseDurationMs } from '../src/cli/arguments/duration.ts';
+import { splitCommand } from '../src/cli/child/child-command.ts';
+import { keepRegistered } from '../src/cli/child/keep-registered.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
-import { parseDurationMs } from '../src/cli/duration.ts';
-import { keepRegistered } from '../src/cli/keep-registered.ts';
 import { checkedKey, checkedValue, ttlMsMax, ttlMsMin } from '../src/client/input.ts';
 
 const usage = 'kv keep KEY VALUE [--ttl TIME] [-- COMMAND [ARGUMENT…]]';

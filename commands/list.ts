@@ -1,10 +1,10 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { argumentBytes } from '../src/cli/argument-bytes.ts';
+import { argumentBytes } from '../src/cli/arguments/argument-bytes.ts';
+import { consistencyFlag } from '../src/cli/arguments/consistency-flag.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
-import { consistencyFlag } from '../src/cli/consistency-flag.ts';
-import { formatPairs, pairJson } from '../src/cli/listing.ts';
 import { isTerminalOutput, printJson, writeOut } from '../src/cli/output.ts';
+import { formatPairs, pairJson } from '../src/cli/report/listing.ts';
 
 export default class List extends ClientCommand {
   static override summary = 'Print the keys, or those that begin with PREFIX.';

@@ -1,10 +1,10 @@
 import { hostname } from 'node:os';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { splitCommand } from '../src/cli/child-command.ts';
+import { parseDurationMs } from '../src/cli/arguments/duration.ts';
+import { splitCommand } from '../src/cli/child/child-command.ts';
+import { runUnderLock } from '../src/cli/child/run-under-lock.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
-import { parseDurationMs } from '../src/cli/duration.ts';
-import { runUnderLock } from '../src/cli/run-under-lock.ts';
 import { ttlMsMax, ttlMsMin } from '../src/client/input.ts';
 import { InputError } from '../src/cluster/input-error.ts';
 import { timeoutMsMax } from '../src/wire/limits.ts';

@@ -1,11 +1,11 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { argumentBytes } from '../src/cli/argument-bytes.ts';
+import { argumentBytes } from '../src/cli/arguments/argument-bytes.ts';
+import { ifRevisionFlag, parseRevision } from '../src/cli/arguments/condition.ts';
+import { parseDurationMs } from '../src/cli/arguments/duration.ts';
+import { readValue } from '../src/cli/arguments/values.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
-import { ifRevisionFlag, parseRevision } from '../src/cli/condition.ts';
-import { parseDurationMs } from '../src/cli/duration.ts';
 import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';
-import { readValue } from '../src/cli/values.ts';
 import { checkedKey, ttlMsMax, ttlMsMin } from '../src/client/input.ts';
 
 export default class Put extends ClientCommand {

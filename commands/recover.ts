@@ -1,20 +1,20 @@
 import { resolve } from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { aboveFlag } from '../src/cli/above-flag.ts';
+import { aboveFlag } from '../src/cli/arguments/above-flag.ts';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { CommandError } from '../src/cli/exit-codes.ts';
-import { nextSteps, planFirstMember } from '../src/cli/next-steps.ts';
-import { countOf } from '../src/cli/numbers.ts';
 import { printJson, printLine, printMessage } from '../src/cli/output.ts';
 import { askLine, canAsk } from '../src/cli/prompt.ts';
+import { countOf } from '../src/cli/report/numbers.ts';
 import {
   describeSalvage,
   describeSurvivors,
   outsidersProblem,
   quorumLeft,
   survivorsProblem,
-} from '../src/cli/recovery-report.ts';
+} from '../src/cli/report/recovery-report.ts';
+import { nextSteps, planFirstMember } from '../src/cli/start/next-steps.ts';
 import { InputError } from '../src/cluster/input-error.ts';
 import { parseNodeId } from '../src/cluster/node-list.ts';
 

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
-import { argumentBytes } from '../src/cli/argument-bytes.ts';
+import { argumentBytes } from '../src/cli/arguments/argument-bytes.ts';
+import { parseRevision } from '../src/cli/arguments/condition.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
-import { parseRevision } from '../src/cli/condition.ts';
 import { jsonBytes, printJson, printLine } from '../src/cli/output.ts';
 import { checkedKey, checkedPutRevision } from '../src/client/input.ts';
 

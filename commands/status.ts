@@ -1,6 +1,6 @@
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { printJson, printLine } from '../src/cli/output.ts';
-import { describeStatus, statusJson } from '../src/cli/status-report.ts';
+import { describeStatus, statusJson } from '../src/cli/report/status-report.ts';
 
 export default class Status extends ClientCommand {
   static override summary = 'Show the nodes, who leads, and how far each one is.';

@@ -1,10 +1,10 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import { parseTransaction } from '../src/cli/arguments/transaction.ts';
+import { readDocument } from '../src/cli/arguments/values.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { printJson, printLine } from '../src/cli/output.ts';
-import { parseTransaction } from '../src/cli/transaction.ts';
-import { readDocument } from '../src/cli/values.ts';
-import { checkedTransaction } from '../src/client/transaction.ts';
+import { checkedTransaction } from '../src/client/keys/transaction.ts';
 
 export default class Transact extends ClientCommand {
   static override summary = 'Change several keys, all of them or none.';

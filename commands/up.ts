@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as Flags from '@oclif/core/flags';
+import { resolveTlsFiles, tlsEnvironment } from '../src/cli/arguments/tls-flags.ts';
 import { BaseCommand } from '../src/cli/base-command.ts';
-import { runLocalCluster } from '../src/cli/run-local-cluster.ts';
-import { exitAfterStop } from '../src/cli/stop-signals.ts';
-import { resolveTlsFiles, tlsEnvironment } from '../src/cli/tls-flags.ts';
-import { planUp } from '../src/cli/up-plan.ts';
+import { exitAfterStop } from '../src/cli/child/stop-signals.ts';
+import { runLocalCluster } from '../src/cli/local-cluster/run-local-cluster.ts';
+import { planUp } from '../src/cli/local-cluster/up-plan.ts';
 import { readTlsFiles } from '../src/tls/files.ts';
 import { membersMax } from '../src/wire/limits.ts';
 

@@ -1,10 +1,10 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../src/cli/base-command.ts';
-import { rebuildRemedy } from '../src/cli/damage-remedy.ts';
 import { exitCodes } from '../src/cli/exit-codes.ts';
 import { printJson, printLine, printMessage } from '../src/cli/output.ts';
-import { describeContents, describeProblems, verifyJson } from '../src/cli/verify-report.ts';
+import { rebuildRemedy } from '../src/cli/report/damage-remedy.ts';
+import { describeContents, describeProblems, verifyJson } from '../src/cli/report/verify-report.ts';
 
 export default class Verify extends BaseCommand {
   static override summary = "Check a stopped node's data directory.";

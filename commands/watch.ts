@@ -1,9 +1,9 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { argumentBytes } from '../src/cli/argument-bytes.ts';
-import { type Change, changeJson, formatChange } from '../src/cli/changes.ts';
+import { argumentBytes } from '../src/cli/arguments/argument-bytes.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { isTerminalOutput, printJsonLine, writeOut } from '../src/cli/output.ts';
+import { type Change, changeJson, formatChange } from '../src/cli/report/changes.ts';
 import type { KvClient, WatchOptions } from '../src/client/client.ts';
 import { checkedKey, checkedPrefix } from '../src/client/input.ts';
 

@@ -20,11 +20,11 @@ import type { NodeId } from './omnipaxos/ballot.ts';
 import type { PeerOutput, Refusal, ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
 import { Replica } from './replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
-import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts';
-import { olderCopyError } from './storage/data-directory-error.ts';
-import { FlushTimer } from './storage/flush-timer.ts';
-import { hasData } from './storage/identity-file.ts';
-import { isFullDisk } from './storage/storage-error.ts';
+import { type DataDirectory, openDataDirectory } from './storage/directory/data-directory.ts';
+import { hasData } from './storage/directory/identity-file.ts';
+import { olderCopyError } from './storage/disk/data-directory-error.ts';
+import { FlushTimer } from './storage/disk/flush-timer.ts';
+import { isFullDisk } from './storage/disk/storage-error.ts';
 import { checkTlsIdentity, clientContext, isForHost, type TlsIdentity } from './tls/identity.ts';
 import { type ClientRequest, type NodeStatus, newsId } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
@@ -33,8 +33,8 @@ import type { PeerHello } from './wire/peer-message.ts';
 usePlatformCrc32(crc32);
 usePlatformByteStrings(Buffer.prototype.latin1Slice);
 
-export { setAsideBeside, setAsideIfDamaged } from './storage/set-aside.ts';
-export { verifyDirectory } from './storage/verify.ts';
+export { setAsideBeside, setAsideIfDamaged } from './storage/directory/set-aside.ts';
+export { verifyDirectory } from './storage/directory/verify.ts';
 
 /** What a node is started with. */
 export interface NodeOptions {

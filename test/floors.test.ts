@@ -24,6 +24,19 @@ describe('a breach is caught', () => {
       "src/network/a.ts:2: imports '../storage/s.ts': network may import only wire, cluster, tls, replica",
     ],
     [
+      'an import upward within a room',
+      {
+        'src/storage/log/a.ts': "import { s } from '../state/s.ts';",
+        'src/storage/state/s.ts': 'export const s = 1;',
+      },
+      "src/storage/log/a.ts:1: imports '../state/s.ts': log may import only disk of its room",
+    ],
+    [
+      'a folder that the table does not know',
+      { 'src/storage/misc/a.ts': '' },
+      "src/storage/misc/a.ts: 'misc' is no folder of storage in the floors table (test/floors.ts)",
+    ],
+    [
       'a dynamic import upward',
       { 'src/client/a.ts': "export const f = () => import('../server.ts');", 'src/server.ts': '' },
       "src/client/a.ts:1: imports '../server.ts': client may import only wire, cluster, tls, kv, omnipaxos",

@@ -1,6 +1,6 @@
 /**
  * The floors of the house, as data, and the check that holds them. `src/README.md` explains them; this is where they are decided.
- * An import may go down the table, never up or sideways.
+ * An import may go down the table, never up or sideways; and so within a room that has folders.
  */
 import { posix } from 'node:path';
 import { parseAst } from 'vitest/node';
@@ -16,6 +16,11 @@ interface Room {
   readonly discipline?: Discipline;
   /** May it import Node's own modules? */
   readonly node: boolean;
+  /**
+   * The folders in it, the lowest first: what is in one imports nothing of those behind it. What lies in the room itself, its words and
+   * who puts its parts together, may import and be imported by all.
+   */
+  readonly folders?: readonly string[];
 }
 
 type Discipline = 'pure' | 'turn';
@@ -42,7 +47,12 @@ const floors: Readonly<Record<string, Room>> = {
   wire: { imports: ['omnipaxos', 'kv'], types: ['cluster'], node: true },
   cluster: { imports: ['omnipaxos', 'wire'], types: ['kv'], node: true },
   tls: { imports: ['cluster'], node: true },
-  replica: { imports: ['omnipaxos', 'kv', 'wire', 'cluster'], node: false, discipline: 'turn' },
+  replica: {
+    imports: ['omnipaxos', 'kv', 'wire', 'cluster'],
+    node: false,
+    discipline: 'turn',
+    folders: ['state', 'lead', 'catch-up', 'clients', 'membership'],
+  },
 
   contracts: { imports: ['omnipaxos'], node: true },
 
@@ -51,11 +61,18 @@ const floors: Readonly<Record<string, Room>> = {
     types: ['replica'],
     packages: ['lmdb'],
     node: true,
+    folders: ['disk', 'log', 'state', 'directory'],
   },
   backup: { imports: ['omnipaxos', 'kv', 'wire', 'cluster', 'storage'], node: true },
   network: { imports: ['wire', 'cluster', 'tls'], types: ['replica'], packages: ['ws'], node: true },
   host: { imports: [], node: true },
-  client: { imports: ['wire', 'cluster', 'tls', 'kv'], types: ['omnipaxos'], packages: ['ws'], node: true },
+  client: {
+    imports: ['wire', 'cluster', 'tls', 'kv'],
+    types: ['omnipaxos'],
+    packages: ['ws'],
+    node: true,
+    folders: ['call', 'connection', 'members', 'keys'],
+  },
 
   'server.ts': { imports: everyRoom, node: true },
   'index.ts': { imports: [...everyRoom, 'server.ts'], node: true },
@@ -65,6 +82,7 @@ const floors: Readonly<Record<string, Room>> = {
     types: ['backup'],
     packages: ['@oclif/core', 'hdr-histogram-js', 'inquirer'],
     node: true,
+    folders: ['arguments', 'child', 'report', 'start', 'local-cluster', 'membership', 'bench'],
   },
   commands: {
     imports: ['backup', 'cli', 'client', 'cluster', 'host', 'server.ts', 'tls', 'wire'],
@@ -137,6 +155,10 @@ function checkName(file: string): string[] {
   if (!(roomOf(file) in floors)) {
     found.push(`${file}: '${roomOf(file)}' is no room of the floors table (test/floors.ts)`);
   }
+  const folder = folderOf(file);
+  if (folder !== undefined && !floors[roomOf(file)]?.folders?.includes(folder)) {
+    found.push(`${file}: '${folder}' is no folder of ${roomOf(file)} in the floors table (test/floors.ts)`);
+  }
   return found;
 }
 
@@ -169,10 +191,19 @@ function ruleBroken(
   if (there !== 'dist' && !files.has(target)) {
     return `${target} does not exist (relative imports name the file, with its .ts)`;
   }
-  if (there === here || (there === 'base' && here !== 'bin') || room.imports.includes(there)) return undefined;
+  if (there === here) return folderBroken(room, folderOf(file), folderOf(target));
+  if ((there === 'base' && here !== 'bin') || room.imports.includes(there)) return undefined;
   if (!room.types?.includes(there))
     return `${here} may import ${list([...room.imports, ...(room.types ?? [])], 'rooms')}`;
   return typeOnly ? undefined : `${here} may use types of ${there} only: write 'import type'`;
+}
+
+/** `here` and `there` are folders of the same room. */
+function folderBroken({ folders = [] }: Room, here: string | undefined, there: string | undefined): string | undefined {
+  if (here === undefined || there === undefined) return undefined;
+  const below = folders.slice(0, folders.indexOf(here));
+  if (here === there || below.includes(there) || !folders.includes(there)) return undefined;
+  return `${here} may import ${list(below, 'folders')} of its room`;
 }
 
 function checkDiscipline(file: string, { names }: Source): string[] {
@@ -227,6 +258,12 @@ function neighbours(file: string, sources: ReadonlyMap<string, Source>): string[
 function roomOf(file: string): string {
   const [top = '', second = ''] = file.split('/');
   return top === 'src' ? second : top;
+}
+
+/** `src/storage/log/wal.ts` → `log`; undefined for what lies in the room itself. */
+function folderOf(file: string): string | undefined {
+  const [top, , folder, inner] = file.split('/');
+  return top === 'src' && inner !== undefined ? folder : undefined;
 }
 
 const resolve = (file: string, specifier: string) => posix.join(posix.dirname(file), specifier);

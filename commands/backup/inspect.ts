@@ -1,9 +1,9 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { backupJson, describeBackup } from '../../src/cli/backup-report.ts';
+import { fileProblem, refuseStandardInput } from '../../src/cli/arguments/file-problem.ts';
 import { BaseCommand } from '../../src/cli/base-command.ts';
-import { fileProblem, refuseStandardInput } from '../../src/cli/file-problem.ts';
 import { printJson, printLine } from '../../src/cli/output.ts';
+import { backupJson, describeBackup } from '../../src/cli/report/backup-report.ts';
 
 export default class BackupInspect extends BaseCommand {
   static override summary = 'Check a backup, and say what is in it.';

@@ -1,13 +1,13 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { aboveFlag } from '../../src/cli/above-flag.ts';
-import { backupJson, size } from '../../src/cli/backup-report.ts';
+import { aboveFlag } from '../../src/cli/arguments/above-flag.ts';
+import { fileProblem, refuseStandardInput } from '../../src/cli/arguments/file-problem.ts';
 import { BaseCommand } from '../../src/cli/base-command.ts';
-import { fileProblem, refuseStandardInput } from '../../src/cli/file-problem.ts';
 import { LiveLine } from '../../src/cli/live-line.ts';
-import { nextSteps, planFirstMember } from '../../src/cli/next-steps.ts';
-import { countOf } from '../../src/cli/numbers.ts';
 import { printJson, printLine } from '../../src/cli/output.ts';
+import { backupJson, size } from '../../src/cli/report/backup-report.ts';
+import { countOf } from '../../src/cli/report/numbers.ts';
+import { nextSteps, planFirstMember } from '../../src/cli/start/next-steps.ts';
 import { parseNodeId } from '../../src/cluster/node-list.ts';
 
 export default class BackupRestore extends BaseCommand {

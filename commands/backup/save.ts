@@ -1,11 +1,11 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { backupJson, size } from '../../src/cli/backup-report.ts';
 import { ClientCommand, type ClientFlags } from '../../src/cli/client-command.ts';
 import { CommandError } from '../../src/cli/exit-codes.ts';
 import { LiveLine } from '../../src/cli/live-line.ts';
-import { countOf } from '../../src/cli/numbers.ts';
 import { isReaderGone, isTerminalOutput, printJson, printLine, printMessage, writeOut } from '../../src/cli/output.ts';
+import { backupJson, size } from '../../src/cli/report/backup-report.ts';
+import { countOf } from '../../src/cli/report/numbers.ts';
 import { InputError } from '../../src/cluster/input-error.ts';
 
 const progressIntervalMs = 100;

@@ -9,9 +9,9 @@ import { MembershipReport } from '../../src/cli/membership/report.ts';
 import { statusWithLeader } from '../../src/cli/membership/status-with-leader.ts';
 import { printJson, printLine, printMessage } from '../../src/cli/output.ts';
 import { askYesNo, canAsk } from '../../src/cli/prompt.ts';
+import { KvError } from '../../src/client/call/errors.ts';
 import type { KvClient } from '../../src/client/client.ts';
-import type { ClusterStatus } from '../../src/client/cluster-status.ts';
-import { KvError } from '../../src/client/errors.ts';
+import type { ClusterStatus } from '../../src/client/members/cluster-status.ts';
 import { InputError } from '../../src/cluster/input-error.ts';
 import { parseNodeId } from '../../src/cluster/node-list.ts';
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { InputError } from '../cluster/input-error.ts';
-import { isPidTaken } from '../storage/process-identity.ts';
+import { isPidTaken } from '../storage/directory/process-identity.ts';
 
 /** A part that was not written to for so long, and whose process is gone, was cut off: a process of another machine that shares the disk writes. */
 const cutOffMs = 60_000;

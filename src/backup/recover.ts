@@ -4,8 +4,8 @@ import { firstIndexAfter, type Origin } from '../cluster/origin.ts';
 import { KvStateMachine } from '../kv/state-machine.ts';
 import type { SnapshotRow } from '../kv/state-store.ts';
 import type { Entry } from '../omnipaxos/entry.ts';
-import type { DirectoryReading } from '../storage/read-directory.ts';
-import { seedDataDirectory } from '../storage/seed-directory.ts';
+import type { DirectoryReading } from '../storage/directory/read-directory.ts';
+import { seedDataDirectory } from '../storage/directory/seed-directory.ts';
 import { fingerprintOf } from './backup-format.ts';
 import type { Salvage } from './survivors.ts';
 

@@ -1,5 +1,5 @@
 import { firstIndexAfter, type Origin } from '../cluster/origin.ts';
-import { refuseUsed, seedDataDirectory } from '../storage/seed-directory.ts';
+import { refuseUsed, seedDataDirectory } from '../storage/directory/seed-directory.ts';
 import { type BackupSummary, fingerprintOf } from './backup-format.ts';
 import { type ReadProgress, readBackup, verifyBackup } from './backup-reader.ts';
 

@@ -1,6 +1,6 @@
 import { compareBallots } from '../omnipaxos/ballot.ts';
-import { DataDirectoryError } from '../storage/data-directory-error.ts';
-import { type DirectoryReading, readDataDirectory } from '../storage/read-directory.ts';
+import { type DirectoryReading, readDataDirectory } from '../storage/directory/read-directory.ts';
+import { DataDirectoryError } from '../storage/disk/data-directory-error.ts';
 
 /** A directory that cannot be used, and why. */
 export interface LostDirectory {

@@ -6,9 +6,9 @@ import type { ClusterDescription } from '../cluster/cluster-file.ts';
 import { findCluster } from '../cluster/find-cluster.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { membersMax } from '../wire/limits.ts';
+import { usageProblem } from './arguments/parse-problem.ts';
 import { exitCodes, type FailureReport, reportOf } from './exit-codes.ts';
 import { handleOutputErrors, isReaderGone, printJson, printMessage } from './output.ts';
-import { usageProblem } from './parse-problem.ts';
 import { PromptLeft } from './prompt.ts';
 
 /**

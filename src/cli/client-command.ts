@@ -1,10 +1,10 @@
 import * as Flags from '@oclif/core/flags';
 import type { KvClient } from '../client/client.ts';
 import type { ClusterDescription } from '../cluster/cluster-file.ts';
+import { type TlsSources, tlsEnvironment, tlsFlags } from './arguments/tls-flags.ts';
 import { BaseCommand } from './base-command.ts';
 import { defaultTimeoutMs, resolveConnection } from './connection.ts';
 import { printMessage } from './output.ts';
-import { type TlsSources, tlsEnvironment, tlsFlags } from './tls-flags.ts';
 import { renewTls } from './tls-renewal.ts';
 
 /** The flags of every command that asks a cluster something. */

@@ -3,8 +3,8 @@ import type { ClusterDescription } from '../cluster/cluster-file.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { readTlsFiles } from '../tls/files.ts';
 import { timeoutMsMax } from '../wire/limits.ts';
-import { parseDurationMs } from './duration.ts';
-import { resolveTlsFiles, type TlsSources } from './tls-flags.ts';
+import { parseDurationMs } from './arguments/duration.ts';
+import { resolveTlsFiles, type TlsSources } from './arguments/tls-flags.ts';
 import type { ShownTls } from './tls-renewal.ts';
 
 const endpointsMax = 100;

@@ -1,5 +1,5 @@
 import type { CallOptions, KvClient } from '../client/client.ts';
-import { type KvTransactionChange, transactionPartsMax } from '../client/transaction.ts';
+import { type KvTransactionChange, transactionPartsMax } from '../client/keys/transaction.ts';
 import { printMessage } from './output.ts';
 
 /**

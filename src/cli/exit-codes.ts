@@ -1,4 +1,4 @@
-import { KvError, type KvErrorCode } from '../client/errors.ts';
+import { KvError, type KvErrorCode } from '../client/call/errors.ts';
 import { InputError } from '../cluster/input-error.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { BackupOpened, RequestBody, WirePair } from '../wire/client-message.ts';
-import { type Answer, outgoing, PromiseCall, traits } from './call.ts';
-import type { Endpoints } from './endpoints.ts';
-import { KvError } from './errors.ts';
+import { type Answer, outgoing, PromiseCall, traits } from './call/call.ts';
+import { KvError } from './call/errors.ts';
+import type { Endpoints } from './connection/endpoints.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
 

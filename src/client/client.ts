@@ -11,14 +11,19 @@ import type {
 } from '../wire/client-message.ts';
 import { pairsPerAnswerMax } from '../wire/limits.ts';
 import { KvBackup } from './backup.ts';
-import { type Answer, type CallTraits, outgoing, PromiseCall, traits } from './call.ts';
-import { type ClusterStatus, gatherClusterStatus } from './cluster-status.ts';
+import { type Answer, type CallTraits, outgoing, PromiseCall, traits } from './call/call.ts';
+import { KvError } from './call/errors.ts';
+import { GetCall, type KvValue, type OwnBytes } from './call/get-call.ts';
+import {
+  type DeleteResult,
+  type PutResult,
+  type RenewResult,
+  type TransactResult,
+  WriteCall,
+} from './call/write-call.ts';
+import { checkedEndpoint, Endpoints } from './connection/endpoints.ts';
 import { endable } from './endable.ts';
-import { checkedEndpoint, Endpoints } from './endpoints.ts';
-import { KvError } from './errors.ts';
-import { fillNewcomers } from './fill-newcomers.ts';
 import { GatheredBytes } from './gathered-bytes.ts';
-import { GetCall, type KvValue, type OwnBytes } from './get-call.ts';
 import {
   type Bytes,
   checkCallOptions,
@@ -39,15 +44,16 @@ import {
   secureContextOf,
   signalIn,
 } from './input.ts';
-import { type Keeping, KeptKey } from './kept-key.ts';
-import { acquireLock, type Contending, lockPrefix } from './lock.ts';
-import { meantNodes } from './meant-nodes.ts';
+import { type Keeping, KeptKey } from './keys/kept-key.ts';
+import { acquireLock, type Contending, lockPrefix } from './keys/lock.ts';
+import { checkedTransaction, type KvTransaction } from './keys/transaction.ts';
+import { Watch, type WatchLimits } from './keys/watch.ts';
+import type { KvChange } from './keys/watch-batch.ts';
+import { type ClusterStatus, gatherClusterStatus } from './members/cluster-status.ts';
+import { fillNewcomers } from './members/fill-newcomers.ts';
+import { meantNodes } from './members/meant-nodes.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
-import { checkedTransaction, type KvTransaction } from './transaction.ts';
-import { Watch, type WatchLimits } from './watch.ts';
-import type { KvChange } from './watch-batch.ts';
-import { type DeleteResult, type PutResult, type RenewResult, type TransactResult, WriteCall } from './write-call.ts';
 import { Writes } from './writes.ts';
 
 /** Most pairs that `list` returns. */

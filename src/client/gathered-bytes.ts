@@ -1,4 +1,4 @@
-import { KvError } from './errors.ts';
+import { KvError } from './call/errors.ts';
 
 /** Most bytes of keys and values that one call, or one batch of a watch, gathers. */
 const gatheredBytesMax = 256 * 1024 * 1024;

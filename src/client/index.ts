@@ -17,6 +17,9 @@ export type {
   WirePair,
 } from '../wire/client-message.ts';
 export type { KvBackup } from './backup.ts';
+export { KvError, type KvErrorCode } from './call/errors.ts';
+export type { KvValue, OwnBytes } from './call/get-call.ts';
+export type { DeleteResult, PutResult, RenewResult, TransactResult } from './call/write-call.ts';
 export {
   type CallOptions,
   type FillOptions,
@@ -32,11 +35,8 @@ export {
   type WatchOptions,
   type WriteOptions,
 } from './client.ts';
-export type { ClusterStatus, MemberStatus, Stranger } from './cluster-status.ts';
-export { KvError, type KvErrorCode } from './errors.ts';
-export type { KvValue, OwnBytes } from './get-call.ts';
 export type { Bytes } from './input.ts';
-export type { KeptKey } from './kept-key.ts';
-export type { KvCondition, KvTransaction, KvTransactionChange } from './transaction.ts';
-export type { KvChange } from './watch-batch.ts';
-export type { DeleteResult, PutResult, RenewResult, TransactResult } from './write-call.ts';
+export type { KeptKey } from './keys/kept-key.ts';
+export type { KvCondition, KvTransaction, KvTransactionChange } from './keys/transaction.ts';
+export type { KvChange } from './keys/watch-batch.ts';
+export type { ClusterStatus, MemberStatus, Stranger } from './members/cluster-status.ts';

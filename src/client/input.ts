@@ -7,8 +7,8 @@ import { keyBytesMax, keyProblem, ttlMsMax, ttlMsMin, ttlProblem, valueProblem }
 import { checkTlsIdentity, clientContext, type TlsIdentity } from '../tls/identity.ts';
 import type { Consistency, TargetNode } from '../wire/client-message.ts';
 import { membersMax, storageIdBytesMax, timeoutMsMax } from '../wire/limits.ts';
-import { abortedError } from './call-errors.ts';
-import { KvError, type KvErrorCode } from './errors.ts';
+import { abortedError } from './call/call-errors.ts';
+import { KvError, type KvErrorCode } from './call/errors.ts';
 
 /*
  * What callers give is checked before anything is sent. Each of these throws a KvError, `invalid` or `tooLarge` and not

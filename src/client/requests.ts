@@ -1,13 +1,13 @@
 import { encodeRequestFrames } from '../wire/client-frame.ts';
 import type { ClientRequest, ClientResponse, Failure, MembersNews, NodeStatus } from '../wire/client-message.ts';
-import { type Call, type OutgoingRequest, outgoing, PromiseCall, traits } from './call.ts';
-import { closedError, failureError, lostError, overdueError, verdictOn } from './call-errors.ts';
-import type { Connection, ConnectionProblem } from './connection.ts';
-import { canonicalOrUndefined, type Endpoints } from './endpoints.ts';
-import { KvError } from './errors.ts';
-import { LeaderRoute } from './leader-route.ts';
-import { Pacing } from './pacing.ts';
-import { Router } from './router.ts';
+import { type Call, type OutgoingRequest, outgoing, PromiseCall, traits } from './call/call.ts';
+import { closedError, failureError, lostError, overdueError, verdictOn } from './call/call-errors.ts';
+import { KvError } from './call/errors.ts';
+import type { Connection, ConnectionProblem } from './connection/connection.ts';
+import { canonicalOrUndefined, type Endpoints } from './connection/endpoints.ts';
+import { LeaderRoute } from './connection/leader-route.ts';
+import { Pacing } from './connection/pacing.ts';
+import { Router } from './connection/router.ts';
 import type { Sweepable } from './sweeper.ts';
 
 /** Most calls without a result. */

@@ -1,14 +1,14 @@
 import { encodeCommand } from '../kv/command.ts';
 import { expiringKeysMax } from '../kv/expiry-table.ts';
 import type { RefusalReason } from '../kv/outcome.ts';
-import { type Answer, outgoing, PromiseCall, traits, unexpectedAnswer } from './call.ts';
-import { abortedError } from './call-errors.ts';
-import { CallQueue } from './call-queue.ts';
-import { KvError, type KvErrorCode } from './errors.ts';
+import { type Answer, outgoing, PromiseCall, traits, unexpectedAnswer } from './call/call.ts';
+import { abortedError } from './call/call-errors.ts';
+import { CallQueue } from './call/call-queue.ts';
+import { KvError, type KvErrorCode } from './call/errors.ts';
+import { SessionWindow } from './call/session-window.ts';
+import type { WriteCall, WriteOwner } from './call/write-call.ts';
 import type { Requests } from './requests.ts';
-import { SessionWindow } from './session-window.ts';
 import type { Sweepable } from './sweeper.ts';
-import type { WriteCall, WriteOwner } from './write-call.ts';
 
 /** Most bytes of keys and values that wait for their turn. */
 const queuedBytesMax = 256 * 1024 * 1024;

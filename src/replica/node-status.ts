@@ -2,8 +2,8 @@ import { historyOf } from '../cluster/configuration.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { LogHeld, NodeStatus } from '../wire/client-message.ts';
 import type { LogStore } from './log-store.ts';
-import { catchUpOf, type Mode } from './mode.ts';
-import type { Space } from './space.ts';
+import { catchUpOf, type Mode } from './membership/mode.ts';
+import type { Space } from './state/space.ts';
 
 /** Most links that a status tells of. */
 const connectedToldMax = 256;

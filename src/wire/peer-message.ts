@@ -64,7 +64,7 @@ export interface LogSegment {
   readonly type: 'LogSegment';
   readonly from: number;
   readonly entries: readonly Entry<Uint8Array>[];
-  /** Over `from` and all entries (replica/segment-checksum.ts). */
+  /** Over `from` and all entries (replica/catch-up/segment-checksum.ts). */
   readonly checksum: number;
   readonly decidedIndex: number;
   /** Below this the donor has only state. */

@@ -4,7 +4,7 @@ import { planSalvage } from '../../src/backup/survivors.ts';
 import { toByteString } from '../../src/base/bytes.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
-import type { DirectoryReading } from '../../src/storage/read-directory.ts';
+import type { DirectoryReading } from '../../src/storage/directory/read-directory.ts';
 import { type Ask, Client, Cluster } from '../replica/cluster.ts';
 import { Random } from '../simulation/random.ts';
 import type { SimulatedDisk } from '../simulation/simulated-disk.ts';

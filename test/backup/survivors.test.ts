@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { planSalvage } from '../../src/backup/survivors.ts';
 import { MemoryStateDisk, MemoryStateStore } from '../../src/kv/memory-state-store.ts';
-import type { DirectoryReading } from '../../src/storage/read-directory.ts';
+import type { DirectoryReading } from '../../src/storage/directory/read-directory.ts';
 
 interface Held {
   readonly node: number;

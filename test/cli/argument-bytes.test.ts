@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { argumentBytes } from '../../src/cli/argument-bytes.ts';
+import { argumentBytes } from '../../src/cli/arguments/argument-bytes.ts';
 
 const lossy = 'bad\u{fffd}';
 

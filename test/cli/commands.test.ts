@@ -6,7 +6,7 @@ import Put from '../../commands/put.ts';
 import Start from '../../commands/start.ts';
 import Status from '../../commands/status.ts';
 import Transact from '../../commands/transact.ts';
-import { KvError } from '../../src/client/errors.ts';
+import { KvError } from '../../src/client/call/errors.ts';
 import { runCommand } from './run-command.ts';
 
 /** Stands in for a connection: a map of bytes, and a record of what it was asked. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { parseDurationMs } from '../../src/cli/arguments/duration.ts';
 import { defaultTimeoutMs, parseEndpoints, resolveConnection } from '../../src/cli/connection.ts';
-import { parseDurationMs } from '../../src/cli/duration.ts';
 import { type ClusterDescription, defaultCluster } from '../../src/cluster/cluster-file.ts';
 
 describe('resolveConnection', () => {

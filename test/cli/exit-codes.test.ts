@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { CommandError, exitCodes, reportOf } from '../../src/cli/exit-codes.ts';
-import { KvError, type KvErrorCode } from '../../src/client/errors.ts';
+import { KvError, type KvErrorCode } from '../../src/client/call/errors.ts';
 import { InputError } from '../../src/cluster/input-error.ts';
 import { AddressInUseError, CannotListenError } from '../../src/network/listening.ts';
-import { DataDirectoryError, type DataDirectoryErrorCode } from '../../src/storage/data-directory-error.ts';
-import { DamagedError, DiskFailedError } from '../../src/storage/storage-error.ts';
+import { DataDirectoryError, type DataDirectoryErrorCode } from '../../src/storage/disk/data-directory-error.ts';
+import { DamagedError, DiskFailedError } from '../../src/storage/disk/storage-error.ts';
 
 function exitOf(error: unknown): number | undefined {
   const report = reportOf(error);

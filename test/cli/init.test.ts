@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import Init from '../../commands/init.ts';
-import { parseNodeAddresses } from '../../src/cli/init-file.ts';
+import { parseNodeAddresses } from '../../src/cli/start/init-file.ts';
 import { runCommand } from './run-command.ts';
 
 let directory: string;

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { LocalCluster } from '../../src/cli/local-cluster.ts';
+import { LocalCluster } from '../../src/cli/local-cluster/local-cluster.ts';
 
 // A process that stands in for a node: says how it was started, ends cleanly on SIGTERM, and does what its last word says.
 const nodeSource = `

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatLogLine } from '../../src/cli/log-line.ts';
+import { formatLogLine } from '../../src/cli/report/log-line.ts';
 
 const at = new Date(0);
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { planReconfiguration } from '../../src/cli/arguments/reconfiguration-plan.ts';
 import { CatchUpMeter, type CatchUpProgress } from '../../src/cli/membership/catch-up-meter.ts';
 import {
   type Answer,
@@ -12,8 +13,7 @@ import { fillNewcomers } from '../../src/cli/membership/fill-newcomers.ts';
 import { describeMembers } from '../../src/cli/membership/member-list.ts';
 import { progressBar } from '../../src/cli/membership/progress-bar.ts';
 import { byAdding, byRemoving, byReplacing, parseNodes, toExactly } from '../../src/cli/membership/target.ts';
-import { planReconfiguration } from '../../src/cli/reconfiguration-plan.ts';
-import type { ClusterStatus, MemberStatus } from '../../src/client/cluster-status.ts';
+import type { ClusterStatus, MemberStatus } from '../../src/client/members/cluster-status.ts';
 import type { CatchUpStatus, NodeStatus } from '../../src/wire/client-message.ts';
 
 const clusterId = '00112233aabbccdd';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { LineSplitter } from '../../src/cli/line-splitter.ts';
-import { formatPairs, pairJson } from '../../src/cli/listing.ts';
+import { LineSplitter } from '../../src/cli/local-cluster/line-splitter.ts';
 import { escapeBytes, formatTable, jsonBytes } from '../../src/cli/output.ts';
-import { describeStatus, statusJson } from '../../src/cli/status-report.ts';
+import { formatPairs, pairJson } from '../../src/cli/report/listing.ts';
+import { describeStatus, statusJson } from '../../src/cli/report/status-report.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
 

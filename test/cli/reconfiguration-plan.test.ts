@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { describePlan, faultTolerance, planReconfiguration } from '../../src/cli/reconfiguration-plan.ts';
+import { describePlan, faultTolerance, planReconfiguration } from '../../src/cli/arguments/reconfiguration-plan.ts';
 
 const current = {
   configurationId: 1,

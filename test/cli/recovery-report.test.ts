@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { describeSurvivors, quorumLeft } from '../../src/cli/recovery-report.ts';
+import { describeSurvivors, quorumLeft } from '../../src/cli/report/recovery-report.ts';
 
 const members = [1, 2, 3].map((id) => ({ id, address: `127.0.0.1:700${id}`, storageId: `s${id}` }));
 

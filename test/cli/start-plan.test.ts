@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { planStart } from '../../src/cli/start-plan.ts';
-import { planUp } from '../../src/cli/up-plan.ts';
+import { planUp } from '../../src/cli/local-cluster/up-plan.ts';
+import { planStart } from '../../src/cli/start/start-plan.ts';
 import { defaultCluster, parseClusterFile } from '../../src/cluster/cluster-file.ts';
 
 const file = {

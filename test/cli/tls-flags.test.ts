@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { resolveTlsFiles } from '../../src/cli/arguments/tls-flags.ts';
 import { resolveConnection } from '../../src/cli/connection.ts';
-import { resolveTlsFiles } from '../../src/cli/tls-flags.ts';
 import { defaultCluster } from '../../src/cluster/cluster-file.ts';
 import { tlsFilesOf, tlsOf } from '../tls/identities.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseTransaction, type WrittenTransaction } from '../../src/cli/transaction.ts';
+import { parseTransaction, type WrittenTransaction } from '../../src/cli/arguments/transaction.ts';
 
 const written = (more: Partial<WrittenTransaction>): WrittenTransaction => ({
   ...{ if: [], put: [], delete: [], document: undefined },

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readValue } from '../../src/cli/values.ts';
+import { readValue } from '../../src/cli/arguments/values.ts';
 import { valueBytesMax } from '../../src/kv/command-limits.ts';
 
 async function* pieces(...chunks: Uint8Array[]): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { gatherClusterStatus } from '../../src/client/cluster-status.ts';
+import { gatherClusterStatus } from '../../src/client/members/cluster-status.ts';
 import type { NodeStatus } from '../../src/wire/client-message.ts';
 
 const addresses = ['h:1', 'h:2', 'h:3'];

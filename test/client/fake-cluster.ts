@@ -5,8 +5,8 @@ import { fromByteString, toByteString } from '../../src/base/bytes.ts';
 import { type Command, encodeCommand } from '../../src/kv/command.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
-import type { WatchQuery } from '../../src/replica/pending-reads.ts';
-import { Watches } from '../../src/replica/watches.ts';
+import type { WatchQuery } from '../../src/replica/clients/pending-reads.ts';
+import { Watches } from '../../src/replica/clients/watches.ts';
 import { decodeRequests, encodeResponseFrames } from '../../src/wire/client-frame.ts';
 import {
   type ClientRequest,

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import type { KvError } from '../../src/client/call/errors.ts';
 import { KvClient } from '../../src/client/client.ts';
-import type { KvError } from '../../src/client/errors.ts';
 import { decodeCommand } from '../../src/kv/command.ts';
 import type { Outcome } from '../../src/kv/outcome.ts';
 import { FakeCluster, type Reaction, type Refusal } from './fake-cluster.ts';

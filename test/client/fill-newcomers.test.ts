@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { KvError } from '../../src/client/errors.ts';
-import { type FillingClient, fillNewcomers } from '../../src/client/fill-newcomers.ts';
-import { RoomWatch } from '../../src/client/room-watch.ts';
+import { KvError } from '../../src/client/call/errors.ts';
+import { type FillingClient, fillNewcomers } from '../../src/client/members/fill-newcomers.ts';
+import { RoomWatch } from '../../src/client/members/room-watch.ts';
 import type { NewcomerFilling, NodeStatus } from '../../src/wire/client-message.ts';
 
 const mebibyte = 1024 * 1024;

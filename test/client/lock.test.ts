@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { fromByteString } from '../../src/base/bytes.ts';
 import { KvClient } from '../../src/client/client.ts';
-import { KeptKey } from '../../src/client/kept-key.ts';
+import { KeptKey } from '../../src/client/keys/kept-key.ts';
 import { decodeCommand, expireKey } from '../../src/kv/command.ts';
 import type { ClientRequest } from '../../src/wire/client-message.ts';
 import { FakeCluster } from './fake-cluster.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { KvClient } from '../../src/client/client.ts';
-import { Endpoints } from '../../src/client/endpoints.ts';
+import { Endpoints } from '../../src/client/connection/endpoints.ts';
 import { FakeCluster, type FakeNode } from './fake-cluster.ts';
 
 const cleanups: (() => unknown)[] = [];

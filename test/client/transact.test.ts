@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { KvError } from '../../src/client/call/errors.ts';
 import { KvClient } from '../../src/client/client.ts';
-import type { KvError } from '../../src/client/errors.ts';
-import type { KvTransaction } from '../../src/client/transaction.ts';
+import type { KvTransaction } from '../../src/client/keys/transaction.ts';
 import { decodeCommand } from '../../src/kv/command.ts';
 import type { ClientRequest } from '../../src/wire/client-message.ts';
 import { FakeCluster, type Reaction } from './fake-cluster.ts';

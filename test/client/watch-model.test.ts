@@ -1,14 +1,14 @@
 import { expect, it, vi } from 'vitest';
 import { fromByteString, toByteString } from '../../src/base/bytes.ts';
-import type { Answer, PromiseCall } from '../../src/client/call.ts';
+import type { Answer, PromiseCall } from '../../src/client/call/call.ts';
+import { Watch } from '../../src/client/keys/watch.ts';
+import type { KvChange } from '../../src/client/keys/watch-batch.ts';
 import type { Requests } from '../../src/client/requests.ts';
-import { Watch } from '../../src/client/watch.ts';
-import type { KvChange } from '../../src/client/watch-batch.ts';
 import { type CommandOrigin, encodeCommand } from '../../src/kv/command.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
 import type { TransactionChange } from '../../src/kv/transaction.ts';
-import { Watches } from '../../src/replica/watches.ts';
+import { Watches } from '../../src/replica/clients/watches.ts';
 import type { ClientRequest } from '../../src/wire/client-message.ts';
 import { Random } from '../simulation/random.ts';
 

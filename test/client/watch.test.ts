@@ -1,9 +1,9 @@
 import { getEventListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { KvValue } from '../../src/client/call/get-call.ts';
 import { KvClient } from '../../src/client/client.ts';
-import type { KvValue } from '../../src/client/get-call.ts';
-import type { KvChange } from '../../src/client/watch-batch.ts';
+import type { KvChange } from '../../src/client/keys/watch-batch.ts';
 import { FakeCluster } from './fake-cluster.ts';
 
 const cleanups: (() => Promise<unknown> | undefined)[] = [];

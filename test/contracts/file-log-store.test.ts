@@ -1,5 +1,5 @@
-import { FileLogStore } from '../../src/storage/file-log-store.ts';
-import type { TailLimits } from '../../src/storage/log-tail.ts';
+import { FileLogStore } from '../../src/storage/log/file-log-store.ts';
+import type { TailLimits } from '../../src/storage/log/log-tail.ts';
 import { Scratch } from '../storage/scratch.ts';
 import { describeLogStore, type LogStoreUnderTest } from './log-store-contract.ts';
 

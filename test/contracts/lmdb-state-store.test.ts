@@ -1,4 +1,4 @@
-import { LmdbStateStore } from '../../src/storage/lmdb-state-store.ts';
+import { LmdbStateStore } from '../../src/storage/state/lmdb-state-store.ts';
 import { Scratch } from '../storage/scratch.ts';
 import { describeStateStore } from './state-store-contract.ts';
 

@@ -1,5 +1,5 @@
 import type { LogStore } from '../../src/replica/log-store.ts';
-import { MemoryLogStore } from '../../src/storage/memory-log-store.ts';
+import { MemoryLogStore } from '../../src/storage/log/memory-log-store.ts';
 import { describeLogStore } from './log-store-contract.ts';
 
 const owner = { nodeId: 1, storageId: '0123456789abcdef' };

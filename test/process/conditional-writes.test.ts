@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
+import { KvError } from '../../src/client/call/errors.ts';
 import { KvClient } from '../../src/client/client.ts';
-import { KvError } from '../../src/client/errors.ts';
 import { ProcessCluster } from './cluster.ts';
 import { killLeaders } from './kill-leaders.ts';
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { KvError } from '../../src/client/call/errors.ts';
 import { KvClient } from '../../src/client/client.ts';
-import { KvError } from '../../src/client/errors.ts';
 import { ProcessCluster } from './cluster.ts';
 import { straceProblem, under } from './strace.ts';
 

@@ -1,8 +1,8 @@
 import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { KvError } from '../../src/client/call/errors.ts';
 import { KvClient } from '../../src/client/client.ts';
-import { KvError } from '../../src/client/errors.ts';
 import { ProcessCluster } from './cluster.ts';
 import { SmallDisks, smallDisksProblem } from './small-disks.ts';
 import { straceProblem, under } from './strace.ts';

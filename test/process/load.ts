@@ -1,5 +1,5 @@
+import { KvError } from '../../src/client/call/errors.ts';
 import { KvClient } from '../../src/client/client.ts';
-import { KvError } from '../../src/client/errors.ts';
 import { checkHistory, type Operation, type Verdict } from '../linearizability/checker.ts';
 
 /** One operation in so many is on one of the few keys that all share, and is recorded. */

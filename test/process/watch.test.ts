@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { KvClient } from '../../src/client/client.ts';
-import type { KvChange } from '../../src/client/watch-batch.ts';
+import type { KvChange } from '../../src/client/keys/watch-batch.ts';
 import { ProcessCluster } from './cluster.ts';
 
 let cluster: ProcessCluster | undefined;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Alignment } from '../../src/replica/alignment.ts';
+import { Alignment } from '../../src/replica/catch-up/alignment.ts';
 import { defaultReplicaSettings } from '../../src/replica/settings.ts';
 
 it('asks for an index that there is, also after its donor was started again and has less applied', () => {

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
-import { CheckpointSchedule } from '../../src/replica/checkpoint-schedule.ts';
-import { Donor } from '../../src/replica/donor.ts';
+import { Donor } from '../../src/replica/catch-up/donor.ts';
 import { defaultReplicaSettings } from '../../src/replica/settings.ts';
+import { CheckpointSchedule } from '../../src/replica/state/checkpoint-schedule.ts';
 
 const kibibyte = 1024;
 const settings = { ...defaultReplicaSettings, checkpointBytesMax: 128 * kibibyte, checkpointPagesMax: 4 };

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
 import type { SnapshotCursor } from '../../src/kv/state-store.ts';
-import { type DecidedLog, Donor } from '../../src/replica/donor.ts';
+import { type DecidedLog, Donor } from '../../src/replica/catch-up/donor.ts';
 import { defaultReplicaSettings } from '../../src/replica/settings.ts';
 import { encodePeerFrames } from '../../src/wire/peer-frame.ts';
 import type { Cuts, StateChunk } from '../../src/wire/peer-message.ts';

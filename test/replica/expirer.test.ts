@@ -5,7 +5,7 @@ import { ttlMsMin } from '../../src/kv/command-limits.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
-import { Expirer } from '../../src/replica/expirer.ts';
+import { Expirer } from '../../src/replica/state/expirer.ts';
 import { Cluster } from './cluster.ts';
 
 const tickMs = 10;

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { encodeMembers } from '../../src/cluster/stop-sign.ts';
 import { encodeCommand } from '../../src/kv/command.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
-import { soundProposals } from '../../src/replica/forwarded-proposals.ts';
+import { soundProposals } from '../../src/replica/clients/forwarded-proposals.ts';
 import { Cluster } from './cluster.ts';
 
 const members = [1, 2, 4].map((id) => ({ id, address: `node-${id}:7000`, storageId: `d${id}` }));

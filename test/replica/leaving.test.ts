@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Configuration } from '../../src/cluster/configuration.ts';
 import { configurationOf as opens } from '../../src/cluster/stop-sign.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
-import { Leaving } from '../../src/replica/leaving.ts';
-import { Peers } from '../../src/replica/peers.ts';
+import { Leaving } from '../../src/replica/membership/leaving.ts';
+import { Peers } from '../../src/replica/membership/peers.ts';
 
 const memberOf = (id: NodeId) => ({ id, address: `127.0.0.1:${7000 + id}`, storageId: String(id).padStart(16, '0') });
 const configurationOf = (configurationId: number, startIndex: number, ids: readonly NodeId[]): Configuration => ({

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
-import { CatchUp } from '../../src/replica/catch-up.ts';
+import { CatchUp } from '../../src/replica/catch-up/catch-up.ts';
 import { defaultReplicaSettings } from '../../src/replica/settings.ts';
 import type { DonorStanding } from '../../src/wire/peer-message.ts';
 

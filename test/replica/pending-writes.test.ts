@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { PendingWrites } from '../../src/replica/pending-writes.ts';
+import { PendingWrites } from '../../src/replica/clients/pending-writes.ts';
 
 /** With a way to add a write of one byte, which is its number. */
 function pendingWrites() {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
+import { type ReadRequest, Reads } from '../../src/replica/clients/reads.ts';
 import type { ConnectionId } from '../../src/replica/events.ts';
 import { Output } from '../../src/replica/output.ts';
-import { type ReadRequest, Reads } from '../../src/replica/reads.ts';
 import type { ClientResponse } from '../../src/wire/client-message.ts';
 
 const mebibyte = 1024 * 1024;

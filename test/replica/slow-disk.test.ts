@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
-import { DiskWatch } from '../../src/replica/disk-watch.ts';
-import { FlushTimes } from '../../src/replica/flush-times.ts';
-import { LeadHandover } from '../../src/replica/lead-handover.ts';
-import { FlushTimer } from '../../src/storage/flush-timer.ts';
+import { DiskWatch } from '../../src/replica/lead/disk-watch.ts';
+import { FlushTimes } from '../../src/replica/lead/flush-times.ts';
+import { LeadHandover } from '../../src/replica/lead/lead-handover.ts';
+import { FlushTimer } from '../../src/storage/disk/flush-timer.ts';
 import { Client, Cluster, type Sent } from './cluster.ts';
 
 /** Ticks of the cluster that are well over what makes a disk slow. */

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { isSameCursor } from '../../src/kv/packed-rows.ts';
 import type { PackedRows, SnapshotCursor, StateSnapshot, StateStore } from '../../src/kv/state-store.ts';
+import { StateTransfer } from '../../src/replica/catch-up/state-transfer.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from '../../src/replica/settings.ts';
-import { StateTransfer } from '../../src/replica/state-transfer.ts';
 import type { PeerPayload, StateChunk, StateRequest } from '../../src/wire/peer-message.ts';
 
 const index = 500;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkedTargets } from '../../src/replica/target-nodes.ts';
+import { checkedTargets } from '../../src/replica/membership/target-nodes.ts';
 import type { TargetNode } from '../../src/wire/client-message.ts';
 import { Cluster } from './cluster.ts';
 

@@ -3,9 +3,9 @@ import { fromByteString, toByteString } from '../../src/base/bytes.ts';
 import { encodeCommand } from '../../src/kv/command.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
+import { Reads } from '../../src/replica/clients/reads.ts';
 import type { ConnectionId } from '../../src/replica/events.ts';
 import { Output } from '../../src/replica/output.ts';
-import { Reads } from '../../src/replica/reads.ts';
 import type { ClientResponse } from '../../src/wire/client-message.ts';
 import { Client, Cluster } from './cluster.ts';
 

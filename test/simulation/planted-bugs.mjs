@@ -9,12 +9,12 @@ const log = 'src/omnipaxos/log.ts';
 const sync = 'src/omnipaxos/sync.ts';
 const reads = 'src/omnipaxos/read-index.ts';
 const replica = 'src/replica/replica.ts';
-const membership = 'src/replica/membership.ts';
-const leadHandover = 'src/replica/lead-handover.ts';
-const stateKeeper = 'src/replica/state-keeper.ts';
-const peers = 'src/replica/peers.ts';
-const clients = 'src/replica/clients.ts';
-const watches = 'src/replica/watches.ts';
+const membership = 'src/replica/membership/membership.ts';
+const leadHandover = 'src/replica/lead/lead-handover.ts';
+const stateKeeper = 'src/replica/state/state-keeper.ts';
+const peers = 'src/replica/membership/peers.ts';
+const clients = 'src/replica/clients/clients.ts';
+const watches = 'src/replica/clients/watches.ts';
 const session = 'src/kv/client-session.ts';
 const stateMachine = 'src/kv/state-machine.ts';
 const stagedChanges = 'src/kv/staged-changes.ts';
@@ -130,7 +130,7 @@ export const plantedBugs = [
     seeds: 50,
     edits: [
       {
-        file: 'src/replica/reads.ts',
+        file: 'src/replica/clients/reads.ts',
         find: "if (request.consistency === 'linearizable') this.#pending.add(read);",
         replace: "if (request.consistency === 'a majority was asked') this.#pending.add(read);",
       },
@@ -444,7 +444,7 @@ export const plantedBugs = [
     seeds: 100,
     edits: [
       {
-        file: 'src/replica/expirer.ts',
+        file: 'src/replica/state/expirer.ts',
         find: 'untilMs: this.#clockMs + ttlMs',
         replace: 'untilMs: this.#clockMs + ttlMs / 2',
       },
@@ -480,7 +480,7 @@ export const plantedBugs = [
     seeds: 300,
     edits: [
       {
-        file: 'src/replica/reads.ts',
+        file: 'src/replica/clients/reads.ts',
         find: "request.type === 'backupOpen' || request.type === 'watch'",
         replace: "request.type === 'backupOpen'",
       },
@@ -509,7 +509,7 @@ export const plantedBugs = [
     seeds: 300,
     edits: [
       {
-        file: 'src/replica/state-transfer.ts',
+        file: 'src/replica/catch-up/state-transfer.ts',
         find: 'if (!done) return true;\n    this.#add(undefined);',
         replace: 'if (!done) return true;\n    if (cursors.length === 0 && after === undefined) this.#add(undefined);',
       },
@@ -521,7 +521,7 @@ export const plantedBugs = [
     seeds: 1000,
     edits: [
       {
-        file: 'src/replica/state-transfer.ts',
+        file: 'src/replica/catch-up/state-transfer.ts',
         find: 'if (progress?.index === index) {',
         replace: 'if (progress !== undefined) {',
       },
@@ -550,7 +550,7 @@ export const plantedBugs = [
     seeds: 300,
     edits: [
       {
-        file: 'src/replica/log-transfer.ts',
+        file: 'src/replica/catch-up/log-transfer.ts',
         find: "if (segmentChecksum(from, entries) !== checksum) return 'bad';",
         replace: "if (segmentChecksum(from, entries) === -1 - checksum) return 'bad';",
       },
@@ -562,7 +562,7 @@ export const plantedBugs = [
     seeds: 1000,
     edits: [
       {
-        file: 'src/replica/donor.ts',
+        file: 'src/replica/catch-up/donor.ts',
         find: 'this.#snapshots.set(appliedIndex, {',
         replace: 'this.#snapshots.set(Math.max(appliedIndex, ...this.#holds.keys()), {',
       },
@@ -574,7 +574,7 @@ export const plantedBugs = [
     seeds: 100,
     edits: [
       {
-        file: 'src/replica/pending-reads.ts',
+        file: 'src/replica/clients/pending-reads.ts',
         find: 'if (group.readIndex > appliedIndex) waiting.push(group);',
         replace: 'if (group.readIndex > appliedIndex + 1_000_000) waiting.push(group);',
       },
@@ -598,7 +598,7 @@ export const plantedBugs = [
     seeds: 20,
     edits: [
       {
-        file: 'src/replica/lead-keeper.ts',
+        file: 'src/replica/lead/lead-keeper.ts',
         find: 'if (isUnfit && inOffice)',
         replace: 'if (inOffice)',
       },

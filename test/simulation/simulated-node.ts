@@ -1,6 +1,6 @@
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
 import type { ReplicaEvent, StorageJob, TurnOutput } from '../../src/replica/events.ts';
-import type { InitialCluster } from '../../src/replica/formation.ts';
+import type { InitialCluster } from '../../src/replica/membership/formation.ts';
 import { Replica } from '../../src/replica/replica.ts';
 import type { ReplicaSettings } from '../../src/replica/settings.ts';
 import type { ClientRequest, ClientResponse } from '../../src/wire/client-message.ts';

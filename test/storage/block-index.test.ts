@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { BlockIndex } from '../../src/storage/block-index.ts';
+import { BlockIndex } from '../../src/storage/log/block-index.ts';
 
 type Block = readonly [first: number, segment: number, offset: number, length: number];
 

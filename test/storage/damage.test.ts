@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FileLogStore } from '../../src/storage/file-log-store.ts';
-import { LmdbStateStore } from '../../src/storage/lmdb-state-store.ts';
+import { FileLogStore } from '../../src/storage/log/file-log-store.ts';
+import { LmdbStateStore } from '../../src/storage/state/lmdb-state-store.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 
 import { Scratch } from './scratch.ts';

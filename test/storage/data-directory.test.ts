@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { openDataDirectory } from '../../src/storage/data-directory.ts';
-import type { DataDirectoryError } from '../../src/storage/data-directory-error.ts';
-import { openSealedText, sealText } from '../../src/storage/sealed-text.ts';
+import { openDataDirectory } from '../../src/storage/directory/data-directory.ts';
+import type { DataDirectoryError } from '../../src/storage/disk/data-directory-error.ts';
+import { openSealedText, sealText } from '../../src/storage/disk/sealed-text.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { BundledChild } from './bundled-child.ts';
 import { Scratch } from './scratch.ts';

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openDataDirectory } from '../../src/storage/data-directory.ts';
+import { openDataDirectory } from '../../src/storage/directory/data-directory.ts';
 import { BundledChild } from './bundled-child.ts';
 import { Scratch } from './scratch.ts';
 

@@ -11,8 +11,8 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
-import { DiskRoom } from '../../src/storage/disk-room.ts';
-import { FileLogStore } from '../../src/storage/file-log-store.ts';
+import { DiskRoom } from '../../src/storage/disk/disk-room.ts';
+import { FileLogStore } from '../../src/storage/log/file-log-store.ts';
 import { BundledChild } from './bundled-child.ts';
 import { Scratch } from './scratch.ts';
 

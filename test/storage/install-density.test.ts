@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { RowRange, StateSnapshot } from '../../src/kv/state-store.ts';
-import { LmdbStateStore } from '../../src/storage/lmdb-state-store.ts';
+import { LmdbStateStore } from '../../src/storage/state/lmdb-state-store.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { Scratch } from './scratch.ts';
 

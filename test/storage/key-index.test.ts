@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { KeyIndex } from '../../src/storage/key-index.ts';
+import { KeyIndex } from '../../src/storage/state/key-index.ts';
 
 function indexOf(): { index: KeyIndex; number: (key: string) => number } {
   const keys: string[] = [];

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type KeyOrder, KeyRows, type RowMerge } from '../../src/storage/key-rows.ts';
+import { type KeyOrder, KeyRows, type RowMerge } from '../../src/storage/state/key-rows.ts';
 
 function drain(merge: RowMerge): number[] {
   const numbers: number[] = [];

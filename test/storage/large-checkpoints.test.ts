@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { KvRecord } from '../../src/kv/state-store.ts';
-import { LmdbStateStore } from '../../src/storage/lmdb-state-store.ts';
-import { checkState } from '../../src/storage/state-check.ts';
+import { LmdbStateStore } from '../../src/storage/state/lmdb-state-store.ts';
+import { checkState } from '../../src/storage/state/state-check.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { Scratch } from './scratch.ts';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { LmdbStateStore } from '../../src/storage/lmdb-state-store.ts';
+import { LmdbStateStore } from '../../src/storage/state/lmdb-state-store.ts';
 import { BundledChild } from './bundled-child.ts';
 
 let path: string;

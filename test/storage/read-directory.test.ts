@@ -4,8 +4,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { encodeMembers } from '../../src/cluster/stop-sign.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
-import { openDataDirectory } from '../../src/storage/data-directory.ts';
-import { readDataDirectory } from '../../src/storage/read-directory.ts';
+import { openDataDirectory } from '../../src/storage/directory/data-directory.ts';
+import { readDataDirectory } from '../../src/storage/directory/read-directory.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { Scratch } from './scratch.ts';
 

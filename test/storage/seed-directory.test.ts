@@ -4,10 +4,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fromByteString } from '../../src/base/bytes.ts';
 import { firstIndexAfter, type Origin } from '../../src/cluster/origin.ts';
 import type { SnapshotRow } from '../../src/kv/state-store.ts';
-import { openDataDirectory } from '../../src/storage/data-directory.ts';
-import { readDataDirectory } from '../../src/storage/read-directory.ts';
-import { seedDataDirectory } from '../../src/storage/seed-directory.ts';
-import { verifyDirectory } from '../../src/storage/verify.ts';
+import { openDataDirectory } from '../../src/storage/directory/data-directory.ts';
+import { readDataDirectory } from '../../src/storage/directory/read-directory.ts';
+import { seedDataDirectory } from '../../src/storage/directory/seed-directory.ts';
+import { verifyDirectory } from '../../src/storage/directory/verify.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { Scratch } from './scratch.ts';
 

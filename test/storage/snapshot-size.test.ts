@@ -1,5 +1,5 @@
 import { afterAll, expect, it } from 'vitest';
-import { LmdbStateStore } from '../../src/storage/lmdb-state-store.ts';
+import { LmdbStateStore } from '../../src/storage/state/lmdb-state-store.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { Scratch } from './scratch.ts';
 

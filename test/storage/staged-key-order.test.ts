@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { StagedKeyOrder } from '../../src/storage/staged-key-order.ts';
-import { ChunkPool, StateBatch } from '../../src/storage/state-batch.ts';
+import { StagedKeyOrder } from '../../src/storage/state/staged-key-order.ts';
+import { ChunkPool, StateBatch } from '../../src/storage/state/state-batch.ts';
 
 /** Keys, each once, as a batch has them: sorted by it, and as texts. */
 function expectSorted(keys: readonly string[]): void {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { StagedPairs } from '../../src/storage/staged-pairs.ts';
-import { ChunkPool } from '../../src/storage/state-batch.ts';
+import { StagedPairs } from '../../src/storage/state/staged-pairs.ts';
+import { ChunkPool } from '../../src/storage/state/state-batch.ts';
 
 const recordOf = (byte: number, length = 100) => ({ value: new Uint8Array(length).fill(byte), revision: 5 });
 

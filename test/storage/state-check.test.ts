@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openDataDirectory } from '../../src/storage/data-directory.ts';
-import { checkState, StateCheckError } from '../../src/storage/state-check.ts';
+import { openDataDirectory } from '../../src/storage/directory/data-directory.ts';
+import { checkState, StateCheckError } from '../../src/storage/state/state-check.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { Scratch } from './scratch.ts';
 
@@ -56,7 +56,7 @@ it('lmdb is found by a program that was bundled as CommonJS, too', () => {
   try {
     const entry = join(folder, 'entry.ts');
     const outfile = join(folder, 'program.cjs');
-    writeFileSync(entry, "import { findLmdb } from '../../src/storage/lmdb-path.ts'; console.log(findLmdb());");
+    writeFileSync(entry, "import { findLmdb } from '../../src/storage/state/lmdb-path.ts'; console.log(findLmdb());");
     const settings = { bundle: true, platform: 'node', format: 'cjs', logLevel: 'silent' } as const;
     buildSync({ entryPoints: [entry], outfile, ...settings });
     expect(execFileSync(process.execPath, [outfile]).toString()).toMatch(/lmdb/);

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { LmdbStateStore } from '../../src/storage/lmdb-state-store.ts';
-import { ChunkPool, StateBatch } from '../../src/storage/state-batch.ts';
-import { StateWriter } from '../../src/storage/state-writer.ts';
+import { LmdbStateStore } from '../../src/storage/state/lmdb-state-store.ts';
+import { ChunkPool, StateBatch } from '../../src/storage/state/state-batch.ts';
+import { StateWriter } from '../../src/storage/state/state-writer.ts';
 import { Scratch } from './scratch.ts';
 
 const scratch = new Scratch();

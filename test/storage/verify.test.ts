@@ -11,10 +11,10 @@ import {
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { registerRowId } from '../../src/kv/cluster-register.ts';
-import { openDataDirectory } from '../../src/storage/data-directory.ts';
-import { markOlderCopy } from '../../src/storage/older-copy.ts';
-import { setAsideBeside, setAsideIfDamaged } from '../../src/storage/set-aside.ts';
-import { verifyDirectory } from '../../src/storage/verify.ts';
+import { openDataDirectory } from '../../src/storage/directory/data-directory.ts';
+import { markOlderCopy } from '../../src/storage/directory/older-copy.ts';
+import { setAsideBeside, setAsideIfDamaged } from '../../src/storage/directory/set-aside.ts';
+import { verifyDirectory } from '../../src/storage/directory/verify.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { BundledChild } from './bundled-child.ts';
 import { Scratch } from './scratch.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
-import { DiskRoom } from '../../src/storage/disk-room.ts';
-import { FileLogStore } from '../../src/storage/file-log-store.ts';
+import { DiskRoom } from '../../src/storage/disk/disk-room.ts';
+import { FileLogStore } from '../../src/storage/log/file-log-store.ts';
 import { Scratch } from './scratch.ts';
 
 const options = { nodeId: 1, storageId: '0123456789abcdef', segmentBytes: 4096 };

@@ -1,4 +1,4 @@
-import type { KvError } from '../../client/errors.ts';
+import type { KvError } from '../../client/call/errors.ts';
 import type { Consistency } from '../../wire/client-message.ts';
 import type { KeySpace } from './key-space.ts';
 import type { Meter } from './meter.ts';

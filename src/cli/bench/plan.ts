@@ -1,7 +1,7 @@
 import { InputError } from '../../cluster/input-error.ts';
 import type { Consistency } from '../../wire/client-message.ts';
-import { parseDurationMs } from '../duration.ts';
-import { parseSizeBytes } from '../size.ts';
+import { parseDurationMs } from '../arguments/duration.ts';
+import { parseSizeBytes } from '../arguments/size.ts';
 import { keyBytesMin } from './key-space.ts';
 
 export const benchWorkloads = ['put', 'get', 'mix'] as const;

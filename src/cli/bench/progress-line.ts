@@ -1,4 +1,4 @@
-import { count, ms } from '../numbers.ts';
+import { count, ms } from '../report/numbers.ts';
 import type { BenchProgress } from './run.ts';
 
 /** What the line says. */

@@ -1,5 +1,5 @@
-import { count, ms } from '../numbers.ts';
 import { formatTable } from '../output.ts';
+import { count, ms } from '../report/numbers.ts';
 import type { LatencySummary } from './meter.ts';
 import type { BenchPlan } from './plan.ts';
 import type { BenchFigures, BenchResult } from './run.ts';

@@ -1,6 +1,6 @@
+import { KvError } from '../../client/call/errors.ts';
 import type { KvClient } from '../../client/client.ts';
-import { KvError } from '../../client/errors.ts';
-import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
+import type { ReconfigurationPlan } from '../arguments/reconfiguration-plan.ts';
 import type { Answer } from './checks.ts';
 
 /** How long a node may take to answer, milliseconds. */

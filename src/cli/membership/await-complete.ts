@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { KvError } from '../../client/call/errors.ts';
 import type { KvClient } from '../../client/client.ts';
-import type { ClusterStatus } from '../../client/cluster-status.ts';
-import { KvError } from '../../client/errors.ts';
+import type { ClusterStatus } from '../../client/members/cluster-status.ts';
 import { CommandError } from '../exit-codes.ts';
 import { CatchUpMeter, type CatchUpProgress } from './catch-up-meter.ts';
 

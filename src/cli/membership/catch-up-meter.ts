@@ -1,4 +1,4 @@
-import type { MemberStatus } from '../../client/cluster-status.ts';
+import type { MemberStatus } from '../../client/members/cluster-status.ts';
 import type { CatchUpStatus, LackOfRoom } from '../../wire/client-message.ts';
 
 /** What the meter needs to know of a node. */

@@ -1,18 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KvClient } from '../../client/client.ts';
-import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts';
+import type { ClusterStatus, MemberStatus } from '../../client/members/cluster-status.ts';
 import { defaultAddress } from '../../cluster/address.ts';
 import type { ClusterDescription } from '../../cluster/cluster-file.ts';
-import { CommandError } from '../exit-codes.ts';
-import { printMessage } from '../output.ts';
-import { askYesNo, canAsk } from '../prompt.ts';
 import {
   changesNothing,
   describePlan,
   faultTolerance,
   planReconfiguration,
   type ReconfigurationPlan,
-} from '../reconfiguration-plan.ts';
+} from '../arguments/reconfiguration-plan.ts';
+import { CommandError } from '../exit-codes.ts';
+import { printMessage } from '../output.ts';
+import { askYesNo, canAsk } from '../prompt.ts';
 import { askNodes } from './ask-nodes.ts';
 import { awaitComplete } from './await-complete.ts';
 import { apartNotes, findProblems, pauseNote, stopAt } from './checks.ts';

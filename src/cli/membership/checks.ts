@@ -1,11 +1,11 @@
-import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts';
-import { describeFull } from '../../client/lack-of-room.ts';
+import type { ClusterStatus, MemberStatus } from '../../client/members/cluster-status.ts';
+import { describeFull } from '../../client/members/lack-of-room.ts';
 import { isLoopback, isWildcard, parseAddress } from '../../cluster/address.ts';
 import type { NodeStatus } from '../../wire/client-message.ts';
-import { otherDirectory } from '../damage-remedy.ts';
+import type { ReconfigurationPlan } from '../arguments/reconfiguration-plan.ts';
 import { CommandError, type ExitName } from '../exit-codes.ts';
-import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
-import { takesPart } from '../status-report.ts';
+import { otherDirectory } from '../report/damage-remedy.ts';
+import { takesPart } from '../report/status-report.ts';
 import { isApart } from './member-list.ts';
 
 /** What a node that is to come, or to move, answered at its address. */

@@ -1,9 +1,9 @@
+import { KvError } from '../../client/call/errors.ts';
 import type { KvClient } from '../../client/client.ts';
-import { KvError } from '../../client/errors.ts';
-import { fillNewcomers as fillThem, silentNewcomer } from '../../client/fill-newcomers.ts';
+import { fillNewcomers as fillThem, silentNewcomer } from '../../client/members/fill-newcomers.ts';
 import type { NewcomerFilling, NodeStatus } from '../../wire/client-message.ts';
+import type { ReconfigurationPlan } from '../arguments/reconfiguration-plan.ts';
 import { CommandError } from '../exit-codes.ts';
-import type { ReconfigurationPlan } from '../reconfiguration-plan.ts';
 import { CatchUpMeter, type CatchUpProgress } from './catch-up-meter.ts';
 
 export interface Filling {

@@ -1,7 +1,7 @@
-import type { ClusterStatus, MemberStatus } from '../../client/cluster-status.ts';
+import type { ClusterStatus, MemberStatus } from '../../client/members/cluster-status.ts';
+import { describeTolerance, faultTolerance } from '../arguments/reconfiguration-plan.ts';
 import { formatTable } from '../output.ts';
-import { describeTolerance, faultTolerance } from '../reconfiguration-plan.ts';
-import { takesPart } from '../status-report.ts';
+import { takesPart } from '../report/status-report.ts';
 
 /** What `kv member list --json` writes. */
 export function membersJson(status: ClusterStatus) {

@@ -1,7 +1,7 @@
 import * as Flags from '@oclif/core/flags';
 import { timeoutMsMax } from '../../wire/limits.ts';
+import { parseDurationMs } from '../arguments/duration.ts';
 import { ClientCommand, type ClientFlags } from '../client-command.ts';
-import { parseDurationMs } from '../duration.ts';
 import { changeMembers } from './change-members.ts';
 import type { Target } from './target.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KvClient } from '../../client/client.ts';
-import type { ClusterStatus } from '../../client/cluster-status.ts';
+import type { ClusterStatus } from '../../client/members/cluster-status.ts';
 
 /** How long the election of a leader may take. */
 const leaderPatienceMs = 5000;

@@ -3,7 +3,7 @@ import type { BenchClient } from '../../../src/cli/bench/load.ts';
 import type { BenchPlan } from '../../../src/cli/bench/plan.ts';
 import { benchJson, reportLines } from '../../../src/cli/bench/report.ts';
 import { type BenchSurroundings, runBench } from '../../../src/cli/bench/run.ts';
-import { KvError } from '../../../src/client/errors.ts';
+import { KvError } from '../../../src/client/call/errors.ts';
 
 /** Answers each operation after a while, from a map, and watches how many are in flight. */
 class FakeCluster implements BenchClient {

@@ -1,7 +1,7 @@
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { DiskRoom } from '../../../src/storage/disk-room.ts';
-import { LmdbStateStore } from '../../../src/storage/lmdb-state-store.ts';
+import { DiskRoom } from '../../../src/storage/disk/disk-room.ts';
+import { LmdbStateStore } from '../../../src/storage/state/lmdb-state-store.ts';
 import { checkpointAt } from '../../contracts/checkpoint-at.ts';
 
 /*

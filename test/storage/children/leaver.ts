@@ -1,4 +1,4 @@
-import { LmdbStateStore } from '../../../src/storage/lmdb-state-store.ts';
+import { LmdbStateStore } from '../../../src/storage/state/lmdb-state-store.ts';
 import { checkpointAt } from '../../contracts/checkpoint-at.ts';
 
 /*

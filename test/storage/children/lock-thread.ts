@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import type { DataDirectoryError } from '../../../src/storage/data-directory-error.ts';
-import { lockDirectory } from '../../../src/storage/directory-lock.ts';
+import { lockDirectory } from '../../../src/storage/directory/directory-lock.ts';
+import type { DataDirectoryError } from '../../../src/storage/disk/data-directory-error.ts';
 
 /* A thread has the lock of the directory given; it is asked for before and after that thread ends without having given it back. */
 

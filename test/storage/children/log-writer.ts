@@ -1,4 +1,4 @@
-import { FileLogStore } from '../../../src/storage/file-log-store.ts';
+import { FileLogStore } from '../../../src/storage/log/file-log-store.ts';
 
 /*
  * Opens the log in the directory given, with small segments, and writes until it is killed: entry n is n in text. Prints

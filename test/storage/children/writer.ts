@@ -1,5 +1,5 @@
-import { type DataDirectory, openDataDirectory } from '../../../src/storage/data-directory.ts';
-import { DataDirectoryError } from '../../../src/storage/data-directory-error.ts';
+import { type DataDirectory, openDataDirectory } from '../../../src/storage/directory/data-directory.ts';
+import { DataDirectoryError } from '../../../src/storage/disk/data-directory-error.ts';
 import { checkpointAt } from '../../contracts/checkpoint-at.ts';
 
 /*

@@ -1,0 +1,153 @@
+import {
+  type ClientRequest,
+  type Failure,
+  type MembersNews,
+  type RequestBody,
+  type ResponseBody,
+  requestOf,
+} from '../../wire/client-message.ts';
+import { KvError } from './errors.ts';
+
+/** The answer to a request that did not fail. */
+export type Answer = Exclude<ResponseBody, Failure | MembersNews>;
+
+type Writable<T> = T extends unknown ? { -readonly [K in keyof T]: T[K] } : never;
+/** A request whose id and time are filled in each time it is sent. */
+export type OutgoingRequest = Writable<ClientRequest>;
+
+export interface CallTraits {
+  /** False: it never has an effect, whatever becomes of it. */
+  readonly isChange: boolean;
+  /** True: it may be sent again while the fate of an earlier attempt is open. */
+  readonly isRepeatable: boolean;
+  /** True: only a node that reaches a majority can answer. */
+  readonly needsMajority: boolean;
+}
+
+export const traits = {
+  /** Retried under one session number, it is applied once. */
+  command: { isChange: true, isRepeatable: true, needsMajority: true },
+  reconfiguration: { isChange: true, isRepeatable: false, needsMajority: true },
+  linearizableRead: { isChange: false, isRepeatable: true, needsMajority: true },
+  localRead: { isChange: false, isRepeatable: true, needsMajority: false },
+} as const satisfies Record<string, CallTraits>;
+
+/** A call of the API from its start to its one result, over however many attempts on however many nodes. */
+export abstract class Call {
+  /** Given when it is first handed over for sending. */
+  id = 0;
+  /** `undefined`: nothing is sent, it only waits for a connection. */
+  request: OutgoingRequest | undefined;
+  readonly traits: CallTraits;
+  readonly timeoutMs: number;
+  /** On the clock of `performance.now()`. */
+  readonly deadlineMs: number;
+  /** The caller's: once it is aborted the call ends as if its time were over. */
+  signal: AbortSignal | undefined;
+  isDone = false;
+  /** True while it waits to be sent. */
+  isQueued = false;
+  /** Attempts that have no answer yet, on connections that stand. */
+  openAttempts = 0;
+  /** An attempt was lost, or a node said that it does not know: the command may have been applied, or may yet be. */
+  isFateUnknown = false;
+  lastFailure: Failure | undefined;
+  lastSentMs = 0;
+  /** Where the answer came from. */
+  answeredBy: string | undefined;
+
+  constructor(callTraits: CallTraits, timeoutMs: number, nowMs: number) {
+    this.traits = callTraits;
+    this.timeoutMs = timeoutMs;
+    this.deadlineMs = nowMs + timeoutMs;
+  }
+
+  /** True for what is proposed to the cluster as it is: it may go to the leader straight. */
+  get isWrite(): boolean {
+    return this.request?.type === 'write';
+  }
+
+  /** True: the caller waits no longer. */
+  isOver(nowMs: number): boolean {
+    return nowMs >= this.deadlineMs || this.signal?.aborted === true;
+  }
+
+  /** What is true of the command if we stop now. */
+  get outcome(): 'notApplied' | 'unknown' {
+    return this.traits.isChange && (this.isFateUnknown || this.openAttempts > 0) ? 'unknown' : 'notApplied';
+  }
+
+  /** False: another attempt could apply it twice. */
+  get mayRepeat(): boolean {
+    return this.traits.isRepeatable || !this.isFateUnknown;
+  }
+
+  /**
+   * With less time left than this a refused call is not tried again: the node's word stands, instead of one more attempt
+   * that would end without an answer. More than a node is told to come early by.
+   */
+  get retryMinMs(): number {
+    return Math.min(this.timeoutMs / 5, 500);
+  }
+
+  /** How long a node may be silent before another one is tried: a third of the time that the call has, at most a second. */
+  get hedgeMs(): number {
+    return Math.min(this.timeoutMs / 3, 1000);
+  }
+
+  /** How long there was no answer if it is over now, as its error tells it. */
+  get toldTimeoutMs(): number {
+    return this.timeoutMs;
+  }
+
+  /** Called once, with what the node answered. */
+  abstract onAnswer(answer: Answer): void;
+  /** Called once, if there will be no answer. */
+  abstract onError(error: KvError): void;
+}
+
+/** A request with room for what is filled in when it is sent. */
+export function outgoing(body: RequestBody): OutgoingRequest {
+  return requestOf(0, 0, body);
+}
+
+/** What a call's promise is settled with. */
+export interface Settlement<Result> {
+  /** The result in an answer of the node at `endpoint`; `undefined` if the answer is of another kind. */
+  read(answer: Answer, endpoint: string): Result | undefined;
+  resolve(result: Result): void;
+  reject(error: KvError): void;
+}
+
+/** A call whose answer is its result. */
+export class PromiseCall<Result> extends Call {
+  readonly #settlement: Settlement<Result>;
+
+  constructor(
+    callTraits: CallTraits,
+    timeoutMs: number,
+    nowMs: number,
+    request: OutgoingRequest | undefined,
+    settlement: Settlement<Result>,
+  ) {
+    super(callTraits, timeoutMs, nowMs);
+    this.request = request;
+    this.#settlement = settlement;
+  }
+
+  override onAnswer(answer: Answer): void {
+    const result = this.#settlement.read(answer, this.answeredBy ?? '');
+    if (result !== undefined) this.#settlement.resolve(result);
+    else this.onError(unexpectedAnswer(this, answer));
+  }
+
+  override onError(error: KvError): void {
+    this.#settlement.reject(error);
+  }
+}
+
+export function unexpectedAnswer(call: Call, answer: Answer): KvError {
+  const what = answer.type === 'outcome' ? JSON.stringify(answer.outcome) : answer.type;
+  const fate = call.traits.isChange ? 'unknown' : 'notApplied';
+  return new KvError('internal', `a node gave an answer that does not fit the request: ${what}`, fate);
+}

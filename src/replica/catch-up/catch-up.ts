@@ -1,0 +1,447 @@
+import type { StateStore } from '../../kv/state-store.ts';
+import type { NodeId } from '../../omnipaxos/ballot.ts';
+import type { CatchUpStatus, LackOfRoom } from '../../wire/client-message.ts';
+import type {
+  Cuts,
+  DonorStanding,
+  LogSegment,
+  PeerPayload,
+  SnapshotOffer,
+  StateChunk,
+} from '../../wire/peer-message.ts';
+import type { ReplicaSettings } from '../settings.ts';
+import { Alignment } from './alignment.ts';
+import type { Answer } from './donor.ts';
+import { bytesOf } from './donor.ts';
+import { Donors } from './donors.ts';
+import { type DecidedSink, LogTransfer } from './log-transfer.ts';
+import { StateTransfer } from './state-transfer.ts';
+
+/**
+ * - `plan`: asks all who are linked what they have.
+ * - `align`: what follows is trimmed everywhere; has the donors hold a snapshot of one index.
+ * - `state`: pulls that snapshot from all who hold it.
+ * - `install`: it is complete and being made the state.
+ * - `log`: pulls decided entries from all who have them.
+ */
+type Stage =
+  | { readonly name: 'plan'; ticks: number; readonly heard: Set<NodeId> }
+  | { readonly name: 'align'; readonly alignment: Alignment }
+  | { readonly name: 'state'; readonly transfer: StateTransfer }
+  | { readonly name: 'install'; readonly index: number }
+  | { readonly name: 'log'; readonly transfer: LogTransfer };
+
+/**
+ * Most requests that wait for answers of one donor, and how many do at most when it is asked for more: several in one frame cost both
+ * sides much less than one by one.
+ */
+const requestsPerDonorMax = 8;
+const requestsPerDonorLow = 4;
+/** Ticks in which donors answer what they have, before those that have are enough. */
+const planTicks = 5;
+/** Ticks between questions to donors of what they have, while it is not known or may be old. */
+const queryTicks = 5;
+/** A page of the disk; what its head takes, and each row in it beside its bytes. */
+const pageBytes = 4096;
+const pageHeadBytes = 16;
+const rowBytesOnDisk = 24;
+/** What rows take more than their bytes, as pages are not full: in parts of them, at the least and at the most. */
+const leastOnDisk = 5 / 4;
+const mostOnDisk = 13 / 8;
+/** Most times that the goal is moved to what was decided meanwhile. */
+const chasesMax = 5;
+/** Donors' timeouts without a step forward after which what cannot be had is waited for no longer. */
+const idleTimeouts = 2;
+
+/**
+ * Catching up: a node that lacks decided entries pulls them, or state where they are trimmed, from all nodes that have them, in
+ * parallel. State always moves this way (PROTOCOL: Trim, snapshot, catch-up). Who does not answer in time is passed over for a
+ * while and its share goes to others; the leader is asked for no more than its share.
+ */
+export class CatchUp {
+  readonly #sink: DecidedSink;
+  readonly #state: StateStore;
+  readonly #settings: ReplicaSettings;
+  readonly #donors: Donors;
+  readonly #fromIndex: number;
+  /** What its owner needs; and what it aims at, which may be what was decided meanwhile. */
+  #neededIndex: number;
+  #targetIndex: number;
+  /** Ticks in which nothing more was decided here, though nothing else was under way. */
+  #idleTicks = 0;
+  #idleAtIndex = 0;
+  #stage: Stage = { name: 'plan', ticks: 0, heard: new Set() };
+  #queryPatience = 0;
+  #needsState = false;
+  #decidedElsewhere = 0;
+  /** Nothing is asked for so long. */
+  #pauseTicks = 0;
+  /** Set from the moment at which a snapshot did not fit until one does. */
+  #lackOfRoom: LackOfRoom | undefined;
+  #isLackTold = false;
+  /** Who gave what does not fit its checksum, since that was told last. */
+  readonly #corruptDonors = new Set<NodeId>();
+  /** Set after an install until it is known what was decided meanwhile. */
+  #mustPlan = false;
+  #chases = 0;
+
+  constructor(sink: DecidedSink, state: StateStore, settings: ReplicaSettings, targetIndex: number) {
+    this.#sink = sink;
+    this.#state = state;
+    this.#settings = settings;
+    this.#neededIndex = targetIndex;
+    this.#targetIndex = targetIndex;
+    this.#fromIndex = sink.decidedIndex;
+    this.#donors = new Donors(settings.donorTimeoutTicks);
+  }
+
+  /** What was decided meanwhile may be out of reach, with the one donor that told of it: then what is needed has to do. */
+  get isComplete(): boolean {
+    if (this.isInstalling || this.#mustPlan) return false;
+    const isStuck = this.#idleTicks >= idleTimeouts * this.#settings.donorTimeoutTicks;
+    return this.#sink.decidedIndex >= (isStuck ? this.#neededIndex : this.#targetIndex);
+  }
+
+  get isInstalling(): boolean {
+    return this.#stage.name === 'install';
+  }
+
+  get targetIndex(): number {
+    return this.#targetIndex;
+  }
+
+  /** True while decided entries will not do: those who were asked have trimmed them. */
+  get needsState(): boolean {
+    return this.#needsState;
+  }
+
+  /** The highest decided index that a donor told of. */
+  get decidedElsewhere(): number {
+    return this.#decidedElsewhere;
+  }
+
+  /** For people: how far it is. */
+  status(): CatchUpStatus {
+    const stage = this.#stage;
+    const bytesReceived = this.#donors.bytes;
+    return {
+      stage: stage.name === 'align' ? 'plan' : stage.name,
+      bytesReceived,
+      ...(stage.name === 'state' && { bytesTotal: Math.max(bytesReceived, stage.transfer.bytesTotal) }),
+      fromIndex: this.#fromIndex,
+      targetIndex: this.#targetIndex,
+      donors: this.#donors.given(),
+      ...(this.#lackOfRoom && { lackOfRoom: this.#lackOfRoom }),
+    };
+  }
+
+  /** The goal moved on. */
+  retarget(targetIndex: number): void {
+    this.#neededIndex = Math.max(this.#neededIndex, targetIndex);
+    this.#targetIndex = Math.max(this.#targetIndex, targetIndex);
+  }
+
+  tick(): void {
+    this.#donors.tick();
+    if (this.#queryPatience > 0) this.#queryPatience--;
+    if (this.#pauseTicks > 0) this.#pauseTicks--;
+    this.#countIdleTick();
+    const stage = this.#stage;
+    switch (stage.name) {
+      case 'plan':
+        stage.ticks++;
+        // Nobody answers: what is complete here is not held back by that.
+        if (stage.ticks > this.#settings.donorTimeoutTicks) this.#mustPlan = false;
+        return;
+      case 'align':
+        return stage.alignment.tick();
+      case 'state':
+      case 'log':
+        for (const donor of stage.transfer.tick()) this.#donors.strike(donor);
+        return;
+      case 'install':
+        return;
+    }
+  }
+
+  /** The requests to send now. `linked` are the nodes that have a link now; `roomBytes` are left for a state beside the present one. */
+  requests(linked: readonly NodeId[], roomBytes: number): Answer[] {
+    if (this.#lackOfRoom && roomBytes >= this.#lackOfRoom.neededBytes) this.#endLack();
+    if (this.isInstalling || this.isComplete || this.#pauseTicks > 0) return [];
+    const requests = this.#queries(linked);
+    if (this.#stage.name === 'plan') this.#plan(this.#stage, linked);
+    if (this.#stage.name === 'align') requests.push(...this.#align(this.#stage.alignment, linked, roomBytes));
+    const stage = this.#stage;
+    if (stage.name === 'state') requests.push(...this.#stripeState(stage, linked));
+    if (stage.name === 'log') requests.push(...this.#stripeLog(stage, linked));
+    return requests;
+  }
+
+  /** That the last snapshot offered did not fit, once each time. */
+  takeLackOfRoom(): LackOfRoom | undefined {
+    if (this.#isLackTold) return undefined;
+    this.#isLackTold = true;
+    return this.#lackOfRoom;
+  }
+
+  /** Donors that gave what does not fit its checksum since this was asked last. */
+  takeCorruptDonors(): NodeId[] {
+    const ids = [...this.#corruptDonors];
+    this.#corruptDonors.clear();
+    return ids;
+  }
+
+  onStanding(from: NodeId, standing: DonorStanding): void {
+    this.#donors.heard(from, standing);
+    this.#decidedElsewhere = Math.max(this.#decidedElsewhere, standing.decidedIndex);
+    if (this.#stage.name === 'plan') this.#stage.heard.add(from);
+  }
+
+  onSnapshotOffer(from: NodeId, offer: SnapshotOffer): void {
+    const stage = this.#stage;
+    this.#donors.update(from, { appliedIndex: offer.appliedIndex });
+    if (stage.name === 'align') stage.alignment.onOffer(from, offer);
+    else if (stage.name === 'state' && stage.transfer.index === offer.index && offer.isHeld) {
+      stage.transfer.holders.add(from);
+    }
+  }
+
+  onCuts(from: NodeId, cuts: Cuts): void {
+    if (this.#stage.name !== 'state') return;
+    if (!this.#stage.transfer.onCuts(cuts)) this.#loseHolder(this.#stage.transfer, from);
+  }
+
+  /** Returns the index at which the state, now complete, is to be installed. */
+  onStateChunk(from: NodeId, message: StateChunk): number | undefined {
+    const stage = this.#stage;
+    if (stage.name !== 'state') return undefined;
+    const { transfer } = stage;
+    const result = transfer.onChunk(from, message);
+    if (result === 'gone') this.#loseHolder(transfer, from);
+    else this.#donors.gave(from, message.chunk?.rows.bytes.length ?? 0);
+    const corruptDonor = transfer.install();
+    if (corruptDonor !== undefined) this.#noteDamage(corruptDonor);
+    if (!transfer.isComplete) return undefined;
+    this.#stage = { name: 'install', index: transfer.index };
+    return transfer.index;
+  }
+
+  /** Puts what it can into the log, but nothing from behind a StopSign that opens a later configuration than the one known. */
+  onLogSegment(from: NodeId, segment: LogSegment, knownConfigurationId: number): void {
+    const { decidedIndex, trimmedIndex } = segment;
+    this.#decidedElsewhere = Math.max(this.#decidedElsewhere, decidedIndex);
+    this.#donors.update(from, { decidedIndex, trimmedIndex });
+    const stage = this.#stage;
+    if (stage.name !== 'log') return;
+    const result = stage.transfer.onSegment(from, segment);
+    if (result === 'bad') this.#noteDamage(from);
+    if (result !== 'taken') return;
+    let bytes = 0;
+    for (const entry of segment.entries) bytes += bytesOf(entry);
+    this.#donors.gave(from, bytes);
+    stage.transfer.install(knownConfigurationId);
+    if (this.#sink.decidedIndex >= this.#targetIndex) this.#chase();
+  }
+
+  /** The installed state is durable and in use; the log goes on behind it. */
+  onInstalled(index: number): void {
+    this.#sink.installState(index);
+    this.#mustPlan = true;
+    this.#needsState = false;
+    this.#restart();
+  }
+
+  /** The snapshot turned out to be older than what is applied: not needed. */
+  abandonState(): void {
+    this.#needsState = false;
+    this.#restart(queryTicks);
+  }
+
+  #countIdleTick(): void {
+    const { decidedIndex } = this.#sink;
+    const isIdle = (this.#stage.name === 'plan' || this.#stage.name === 'log') && decidedIndex === this.#idleAtIndex;
+    this.#idleAtIndex = decidedIndex;
+    this.#idleTicks = isIdle ? this.#idleTicks + 1 : 0;
+  }
+
+  #noteDamage(donor: NodeId): void {
+    this.#donors.gaveDamaged(donor);
+    this.#corruptDonors.add(donor);
+  }
+
+  #restart(queryPatience = 0): void {
+    this.#stage = { name: 'plan', ticks: 0, heard: new Set() };
+    this.#queryPatience = queryPatience;
+  }
+
+  /** While there is no plan all are asked often, else seldom: what they have changes. */
+  #queries(linked: readonly NodeId[]): Answer[] {
+    if (this.#queryPatience > 0) return [];
+    this.#queryPatience = this.#stage.name === 'plan' ? queryTicks : this.#settings.donorTimeoutTicks;
+    return linked.flatMap((to) => [{ to, payload: { type: 'DonorQuery' } }, ...this.#invitation(to)]);
+  }
+
+  /** Who was not heard in time, or whose offer was lost, may hold the snapshot that is being pulled, too. */
+  #invitation(to: NodeId): Answer[] {
+    if (this.#stage.name !== 'state' || this.#stage.transfer.holders.has(to)) return [];
+    return [{ to, payload: { type: 'SnapshotRequest', index: this.#stage.transfer.index } }];
+  }
+
+  #plan(stage: Stage & { name: 'plan' }, linked: readonly NodeId[]): void {
+    const heard = linked.filter((id) => stage.heard.has(id));
+    if (heard.length === 0 || (heard.length < linked.length && stage.ticks < planTicks)) return;
+    this.#chase();
+    if (this.isComplete) return;
+    const { decidedIndex } = this.#sink;
+    const useful = heard.filter((id) => (this.#donors.standingOf(id)?.decidedIndex ?? 0) > decidedIndex);
+    if (useful.length === 0) return;
+    this.#needsState = useful.every((id) => (this.#donors.standingOf(id)?.trimmedIndex ?? 0) > decidedIndex);
+    if (this.#needsState) this.#beginAlignment(useful);
+    else this.#beginLog();
+  }
+
+  /** There is room now: nothing is to be waited for. */
+  #endLack(): void {
+    this.#lackOfRoom = undefined;
+    this.#pauseTicks = 0;
+  }
+
+  #beginLog(): void {
+    this.#lackOfRoom = undefined;
+    this.#stage = { name: 'log', transfer: new LogTransfer(this.#sink, this.#settings) };
+  }
+
+  /** What was decided while the goal was being reached is part of it, unless it is little or that happens over and over. */
+  #chase(): void {
+    this.#mustPlan = false;
+    const isNear = this.#decidedElsewhere - this.#sink.decidedIndex <= this.#settings.voteLagEntries;
+    if (isNear || this.#chases === chasesMax) return;
+    this.#chases++;
+    this.#targetIndex = Math.max(this.#targetIndex, this.#decidedElsewhere);
+  }
+
+  #beginAlignment(donors: readonly NodeId[]): void {
+    const { decidedIndex } = this.#sink;
+    const resumable = this.#state.installProgress?.index ?? 0;
+    const first = [resumable, this.#targetIndex].filter((index) => index > decidedIndex);
+    const alignment = new Alignment(first, this.#settings);
+    for (const id of donors) alignment.heard(id, this.#donors.standingOf(id)?.appliedIndex ?? 0);
+    this.#stage = { name: 'align', alignment };
+  }
+
+  #align(alignment: Alignment, linked: readonly NodeId[], roomBytes: number): Answer[] {
+    const outcome = alignment.advance(linked);
+    if (outcome.type === 'failed') this.#restart(queryTicks);
+    if (outcome.type !== 'aligned') return outcome.type === 'asks' ? outcome.requests : [];
+    if (!this.#fits(outcome.offer, roomBytes)) return [];
+    const transfer = new StateTransfer(outcome.offer, this.#state, this.#settings);
+    for (const id of outcome.holders) transfer.holders.add(id);
+    this.#stage = { name: 'state', transfer };
+    // Those who are late are invited at once.
+    this.#queryPatience = 0;
+    return [];
+  }
+
+  /**
+   * A state that does not fit would fill the disk half-way, and a full member keeps the cluster from taking puts. False: it is not to be
+   * begun, and another one is asked for later, when there may be more room, or less to take. Donors hold their snapshots for a while though
+   * nobody reads them, and free no pages meanwhile: hence the long pause.
+   */
+  #fits({ index, rows, bytes }: SnapshotOffer, roomBytes: number): boolean {
+    const neededBytes = bytesOnDisk(rows, bytes);
+    const begunIndex = this.#state.installProgress?.index;
+    // What is there of this very snapshot takes room that it will need.
+    if (neededBytes <= roomBytes || begunIndex === index) {
+      this.#lackOfRoom = undefined;
+      return true;
+    }
+    this.#restart();
+    if (begunIndex === undefined) {
+      this.#lackOfRoom = { neededBytes, roomBytes: Math.max(0, Math.floor(roomBytes)) };
+      this.#isLackTold = false;
+      this.#pauseTicks = 2 * this.#settings.snapshotIdleTicks;
+    } else {
+      // Rows of another one are of no use any more, and take room: as soon as that is measured it may do.
+      this.#state.beginInstall();
+      this.#pauseTicks = this.#settings.donorTimeoutTicks;
+    }
+    return false;
+  }
+
+  #loseHolder(transfer: StateTransfer, donor: NodeId): void {
+    transfer.holders.delete(donor);
+    transfer.forget(donor);
+  }
+
+  #stripeState(stage: Stage & { name: 'state' }, linked: readonly NodeId[]): Answer[] {
+    const { transfer } = stage;
+    for (const donor of transfer.holders) if (!linked.includes(donor)) this.#loseHolder(transfer, donor);
+    if (transfer.holders.size === 0) {
+      // What is installed stays: if someone still holds that snapshot, or comes back, it goes on from there.
+      this.#restart(queryTicks);
+      return [];
+    }
+    return this.#stripe([...transfer.holders], transfer, (donor) => transfer.next(donor));
+  }
+
+  #stripeLog(stage: Stage & { name: 'log' }, linked: readonly NodeId[]): Answer[] {
+    const { transfer } = stage;
+    const end = Math.max(this.#targetIndex, this.#decidedElsewhere);
+    const { decidedIndex } = this.#sink;
+    const donors = linked.filter((id) => (this.#donors.standingOf(id)?.decidedIndex ?? 0) > decidedIndex);
+    const requests = this.#stripe(donors, transfer, (donor) => {
+      const standing = this.#donors.standingOf(donor);
+      return standing && transfer.next(donor, standing, end);
+    });
+    if (transfer.outstanding === 0) this.#restart(queryTicks);
+    return requests;
+  }
+
+  /** Gives donors work in turn, as long as any takes more. */
+  #stripe(
+    holders: readonly NodeId[],
+    transfer: StateTransfer | LogTransfer,
+    next: (donor: NodeId) => PeerPayload | undefined,
+  ): Answer[] {
+    const donors = this.#donors.usable(holders).filter((id) => transfer.outstandingOf(id) <= requestsPerDonorLow);
+    const sharers = this.#donors.sharers(holders);
+    const requests: Answer[] = [];
+    for (let isGiven = true; isGiven; ) {
+      isGiven = false;
+      for (const to of donors) {
+        if (!this.#mayAsk(to, sharers, transfer)) continue;
+        const payload = next(to);
+        if (!payload) continue;
+        requests.push({ to, payload });
+        isGiven = true;
+      }
+    }
+    return requests;
+  }
+
+  #mayAsk(donor: NodeId, sharers: number, transfer: StateTransfer | LogTransfer): boolean {
+    const outstanding = transfer.outstandingOf(donor);
+    if (outstanding >= requestsPerDonorMax) return false;
+    // Whatever the share of a leader: what others do not give must come from it.
+    if (!this.#donors.isLeader(donor) || sharers === 1 || transfer.outstanding === 0) return true;
+    // With what it owes it must not come to more than an equal share.
+    const bytesMax = this.#settings.catchUpBytesMax;
+    const all = this.#donors.bytes + (transfer.outstanding + 1) * bytesMax;
+    return this.#donors.bytesOf(donor) + (outstanding + 1) * bytesMax <= all / sharers;
+  }
+}
+
+/**
+ * About what rows take on the disk: as many of the mean size as fit share a page, and one that is over half of a page has pages of its own.
+ * Rows may be of many sizes, so that only goes so far. What is more than this is noticed later; what is less would keep out who has the room.
+ */
+function bytesOnDisk(rows: number, bytes: number): number {
+  const rowBytes = bytes / Math.max(rows, 1) + rowBytesOnDisk;
+  const perPage = Math.floor((pageBytes - pageHeadBytes) / rowBytes);
+  const pages = perPage >= 2 ? rows / perPage : rows * Math.ceil((rowBytes + pageHeadBytes) / pageBytes);
+  const [least, most] = [leastOnDisk, mostOnDisk].map((part) => bytes * part + rows * rowBytesOnDisk) as [
+    number,
+    number,
+  ];
+  return Math.ceil(Math.min(Math.max(pages * pageBytes, least), most));
+}

@@ -1,0 +1,86 @@
+import type { NodeId } from '../../omnipaxos/ballot.ts';
+
+/** A donor that was asked for something, and how long ago. */
+interface Request {
+  readonly donor: NodeId;
+  ticks: number;
+}
+
+/**
+ * Who was asked for what, and has not answered. Mostly one donor for each thing; a second one is asked when the first takes
+ * long, and the first answer counts.
+ */
+export class OutstandingRequests<Thing> {
+  readonly #requests = new Map<Thing, Request[]>();
+  readonly #patienceTicks: number;
+
+  constructor(patienceTicks: number) {
+    this.#patienceTicks = patienceTicks;
+  }
+
+  get size(): number {
+    return this.#requests.size;
+  }
+
+  has(thing: Thing): boolean {
+    return this.#requests.has(thing);
+  }
+
+  /** How many things `donor` was asked for. */
+  countOf(donor: NodeId): number {
+    let count = 0;
+    for (const requests of this.#requests.values()) if (requests.some((request) => request.donor === donor)) count++;
+    return count;
+  }
+
+  ask(thing: Thing, donor: NodeId): void {
+    const requests = this.#requests.get(thing) ?? [];
+    requests.push({ donor, ticks: 0 });
+    this.#requests.set(thing, requests);
+  }
+
+  /** It is here, or not wanted any more. */
+  end(thing: Thing): void {
+    this.#requests.delete(thing);
+  }
+
+  /** `donor` will not give it. */
+  fail(thing: Thing, donor: NodeId): void {
+    const left = (this.#requests.get(thing) ?? []).filter((request) => request.donor !== donor);
+    if (left.length > 0) this.#requests.set(thing, left);
+    else this.#requests.delete(thing);
+  }
+
+  /** The one for which another donor has been asked longest, `ticksMin` at least, if `donor` may be asked, too. */
+  late(donor: NodeId, ticksMin: number): Thing | undefined {
+    let found: Thing | undefined;
+    let longest = ticksMin - 1;
+    for (const [thing, requests] of this.#requests) {
+      const [first] = requests;
+      if (!first || requests.length > 1 || first.donor === donor || first.ticks <= longest) continue;
+      longest = first.ticks;
+      found = thing;
+    }
+    return found;
+  }
+
+  /** Time passes. Returns the donors whose time was over for something. */
+  tick(): Set<NodeId> {
+    const slow = new Set<NodeId>();
+    for (const requests of this.#requests.values()) {
+      for (const request of requests) if (++request.ticks >= this.#patienceTicks) slow.add(request.donor);
+    }
+    for (const donor of slow) this.forget(donor);
+    return slow;
+  }
+
+  /** Nothing more is expected of `donor`. */
+  forget(donor: NodeId): void {
+    for (const thing of [...this.#requests.keys()]) this.fail(thing, donor);
+  }
+
+  /** Donors that something is expected of. */
+  donors(): Set<NodeId> {
+    return new Set([...this.#requests.values()].flat().map(({ donor }) => donor));
+  }
+}

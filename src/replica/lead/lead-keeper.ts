@@ -1,0 +1,142 @@
+import type { NodeId } from '../../omnipaxos/ballot.ts';
+import { majority, type QuorumSizes } from '../../omnipaxos/quorum.ts';
+import type { Output } from '../output.ts';
+import type { Voter } from '../voter.ts';
+import { DiskWatch } from './disk-watch.ts';
+import { LeadHandover } from './lead-handover.ts';
+
+/**
+ * A flush is slow from this share of an election timeout on. Who takes over writes twice before it leads, one after the other
+ * (its own Prepare, a promise elsewhere): with slower disks that takes longer than the time in which a leader is to be replaced.
+ */
+const slowFlushShare = 0.5;
+/** Election timeouts that a node has to take over when asked. */
+const takeOverTimeouts = 2;
+/** Election timeouts in which a new leader has to come into office: to write its promise, and to get what it lacks of the log. */
+const prepareTimeouts = 4;
+
+/** Timing, and what the keeper goes by. */
+export interface LeadView {
+  readonly voter: Voter | undefined;
+  readonly tick: number;
+  readonly nowMs: number;
+  readonly electionTimeoutTicks: number;
+  readonly handoverPauseTicks: number;
+  readonly tickMs: number;
+  readonly isConnected: (nodeId: NodeId) => boolean;
+}
+
+function newHandover({ electionTimeoutTicks, handoverPauseTicks }: LeadView): LeadHandover {
+  return new LeadHandover(takeOverTimeouts * electionTimeoutTicks, handoverPauseTicks);
+}
+
+/** Gives the lead to another node where this one is not fit for it: its disk is slow, or it stops. */
+export class LeadKeeper {
+  readonly #output: Output;
+  readonly #view: LeadView;
+  readonly #diskWatch: DiskWatch;
+  #handover: LeadHandover;
+  /** Since this node was elected, without being in office yet. */
+  #preparingTicks = 0;
+  #isStopping = false;
+
+  constructor(output: Output, view: LeadView) {
+    const { electionTimeoutTicks, tickMs } = view;
+    this.#output = output;
+    this.#view = view;
+    this.#diskWatch = new DiskWatch(electionTimeoutTicks * tickMs * slowFlushShare);
+    this.#handover = newHandover(view);
+  }
+
+  /** A flush of the log is done. */
+  onFlushed(durationMs: number, bytes: number): void {
+    this.#diskWatch.flushed(durationMs, bytes);
+  }
+
+  /** This node stops. Whoever is to lead next need not wait for an election timeout, and clients hardly notice. */
+  onStopping(): void {
+    this.#isStopping = true;
+    // Who was asked because of the disk is asked again.
+    this.#handover = newHandover(this.#view);
+    if (this.#inOffice) this.#handOver('');
+  }
+
+  /** This node leads, and another could take the lead over: one that stops should wait for it. */
+  get canBeSucceeded(): boolean {
+    return this.#inOffice && this.#successor() !== undefined;
+  }
+
+  get #inOffice(): boolean {
+    return this.#view.voter?.paxos.isLeaderInAcceptPhase === true;
+  }
+
+  /** This node votes, and so few of the others have a link with it that nothing can be decided through it. */
+  get isCutOff(): boolean {
+    const { voter, isConnected } = this.#view;
+    return voter !== undefined && inReach(voter, lostMembers(voter, isConnected)) < quorumOf(voter).accept;
+  }
+
+  /**
+   * To be called on every tick; see {@link DiskWatch.tick}. A leader whose disk stays slow asks another to lead: heartbeats know
+   * nothing of disks, and nobody else would notice.
+   */
+  tick(flushingMs: number, flushingBytes: number): void {
+    const wasSlow = this.#diskWatch.isSlow;
+    this.#diskWatch.tick(this.#view.nowMs, flushingMs, flushingBytes);
+    const { isSlow } = this.#diskWatch;
+    if (isSlow && !wasSlow) this.#output.notice('warn', 'the disk is slow: most flushes of the log take too long');
+    if (wasSlow && !isSlow) this.#output.notice('info', 'the disk is quick again');
+    const isUnfit = isSlow || this.#isStopping;
+    const inOffice = this.#inOffice;
+    const isStuck = this.#isStuck();
+    if (isUnfit && inOffice) this.#handOver('because of its slow disk this node');
+    else if (isStuck) this.#handOver('this node was elected and does not get as far as to lead: it');
+    else this.#handover.rest();
+  }
+
+  /** Those who elected it wait for it as long as they hear it, be it for its disk or for a state that it has no room for. */
+  #isStuck(): boolean {
+    const paxos = this.#view.voter?.paxos;
+    const isPreparing = paxos?.isLeader === true && paxos.phase === 'prepare';
+    this.#preparingTicks = isPreparing ? this.#preparingTicks + 1 : 0;
+    return this.#preparingTicks > prepareTimeouts * this.#view.electionTimeoutTicks;
+  }
+
+  /** The leader asks this node to lead. One that stops, or whose disk is slow as well, is no better, nor one that asks nobody to follow it now. */
+  onTakeOver(from: NodeId, configurationId: number): void {
+    const { voter } = this.#view;
+    if (voter?.configurationId !== configurationId || !voter.follows(from)) return;
+    if (!this.#isStopping && !this.#diskWatch.isSlow && !voter.isAway) voter.takeOver();
+  }
+
+  /** Asks one node after the other, each once in a while. `who`: this node, with the reason, for people. */
+  #handOver(who: string): void {
+    const { voter, tick } = this.#view;
+    const successor = this.#handover.next(tick, (asked) => this.#successor(asked));
+    if (successor === undefined || !voter) return;
+    if (!this.#isStopping) this.#output.notice('warn', `${who} asks node ${successor} to lead`);
+    this.#output.send(successor, voter.configurationId, { type: 'TakeOver' });
+  }
+
+  /** Who has the most of those that hear this node, where enough do to elect one of them. */
+  #successor(asked: ReadonlySet<NodeId> = new Set()): NodeId | undefined {
+    const { voter, isConnected } = this.#view;
+    if (!voter) return undefined;
+    const lost = lostMembers(voter, isConnected);
+    if (inReach(voter, lost) < quorumOf(voter).prepare) return undefined;
+    return voter.paxos.furthestFollower(new Set([...asked, ...lost]));
+  }
+}
+
+function quorumOf({ configuration: { members, quorum } }: Voter): QuorumSizes {
+  return quorum ?? majority(members.length);
+}
+
+/** Members that this node has no link with. */
+function lostMembers({ configuration, paxos }: Voter, isConnected: LeadView['isConnected']): NodeId[] {
+  return configuration.members.map(({ id }) => id).filter((id) => id !== paxos.pid && !isConnected(id));
+}
+
+function inReach({ configuration }: Voter, lost: readonly NodeId[]): number {
+  return configuration.members.length - lost.length;
+}

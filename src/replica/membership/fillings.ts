@@ -1,0 +1,177 @@
+import type { Configuration } from '../../cluster/configuration.ts';
+import type { NodeId } from '../../omnipaxos/ballot.ts';
+import type { ClientRequest, Failure, NewcomerFilling, TargetNode } from '../../wire/client-message.ts';
+import { membersMax } from '../../wire/limits.ts';
+import type { DonorStanding } from '../../wire/peer-message.ts';
+import type { ConnectionId } from '../events.ts';
+import { failure, type Output } from '../output.ts';
+import { cameFirst } from './reconfigurations.ts';
+import { checkedTargets } from './target-nodes.ts';
+
+/** Ticks after the last request for which newcomers are still dialled, and go on filling themselves. */
+export const fillPatienceTicks = 300;
+/** What a newcomer said of itself counts for so many ticks. */
+const heardTicksMax = 100;
+/** A newcomer that was asked for so many ticks, and said nothing, may answer another member. */
+const silentTicksMax = 200;
+
+/** Most of the time, and each tick asks. */
+const nobody: ReadonlyMap<NodeId, string> = new Map();
+
+/** A node that is to become a member. */
+interface Newcomer {
+  readonly address: string;
+  /** All that was decided when its filling began is to be there before it counts as filled. */
+  readonly firstIndex: number;
+  /** Up to where it was asked to come by the last step, and by the one before. */
+  askedIndex: number;
+  previousIndex: number;
+  decidedIndex: number;
+  /** It had all of the step before when the last one came: however much is decided meanwhile, it is no more than a step behind. */
+  keepsUp: boolean;
+  heardTick: number | undefined;
+  /** Since when this node asks it without hearing from it. */
+  silentSinceTick: number;
+  askedTick: number;
+}
+
+/** What fillings need to know of the node. */
+export interface FillingsView {
+  readonly clusterId: string | undefined;
+  readonly configuration: Configuration | undefined;
+  readonly decidedIndex: number;
+  readonly tick: number;
+  helloOf(nodeId: NodeId): { readonly address: string; readonly storageId: string } | undefined;
+  knownAddress(nodeId: NodeId): string | undefined;
+  isConnected(nodeId: NodeId): boolean;
+}
+
+/**
+ * Has nodes that are to become members pull all data while the present members go on as they are: a configuration then begins with
+ * members that have everything, instead of with a majority that can decide nothing before a transfer is over. It is a courtesy and
+ * no part of the protocol: whether a newcomer was filled or not, it votes only once it has all that was decided before.
+ * It goes on as long as a client asks again and again; nothing of it outlasts the client.
+ */
+export class Fillings {
+  readonly #output: Output;
+  readonly #view: FillingsView;
+  /** Entries that a newcomer may lack and still counts as filled. */
+  readonly #lagMax: number;
+  /** At most as many as a configuration may have members: whoever asks for ever more of them has none of them filled. */
+  readonly #newcomers = new Map<NodeId, Newcomer>();
+
+  constructor(output: Output, view: FillingsView, lagMax: number) {
+    this.#output = output;
+    this.#view = view;
+    this.#lagMax = lagMax;
+  }
+
+  /** Addresses to dial. */
+  newcomers(): ReadonlyMap<NodeId, string> {
+    if (this.#newcomers.size === 0) return nobody;
+    this.#forgetOld();
+    return new Map([...this.#newcomers].map(([id, { address }]) => [id, address]));
+  }
+
+  /** A client wants those of `nodes` that are no members to be filled. Tells it how far they are. */
+  receive(connection: ConnectionId, request: ClientRequest & { readonly type: 'fill' }): void {
+    const nodes = checkedTargets(request.nodes);
+    if (!Array.isArray(nodes)) return this.#output.respond(connection, request.id, nodes);
+    const { configuration } = this.#view;
+    if (configuration && configuration.configurationId > (request.ifConfigurationId ?? configuration.configurationId)) {
+      return this.#output.respond(connection, request.id, cameFirst(configuration, 'notApplied'));
+    }
+    this.#forgetOld();
+    const silent = this.#takeSilent(nodes);
+    if (silent !== undefined) return this.#output.respond(connection, request.id, silentFailure(silent));
+    const newcomers = nodes.filter(({ id }) => !this.#isMember(id));
+    const filling = newcomers.map((node) => this.#progressOf(node, this.#newcomerOf(node)));
+    for (const node of newcomers) if (this.#isMeant(node)) this.#ask(node.id);
+    this.#output.respond(connection, request.id, { type: 'filling', newcomers: filling });
+  }
+
+  onStanding(from: NodeId, { decidedIndex }: DonorStanding): void {
+    const newcomer = this.#newcomers.get(from);
+    if (!newcomer) return;
+    newcomer.decidedIndex = decidedIndex;
+    newcomer.keepsUp = decidedIndex >= newcomer.previousIndex;
+    newcomer.heardTick = this.#view.tick;
+    newcomer.silentSinceTick = this.#view.tick;
+  }
+
+  /** One of these that this node does not hear: the client had better ask another member. If it comes back, time begins anew. */
+  #takeSilent(nodes: readonly TargetNode[]): NodeId | undefined {
+    const { tick } = this.#view;
+    for (const { id } of nodes) {
+      const newcomer = this.#newcomers.get(id);
+      if (newcomer === undefined || tick - newcomer.silentSinceTick <= silentTicksMax) continue;
+      newcomer.silentSinceTick = tick;
+      return id;
+    }
+    return undefined;
+  }
+
+  #ask(id: NodeId): void {
+    const { clusterId, configuration, decidedIndex: index } = this.#view;
+    if (clusterId === undefined || configuration === undefined) return;
+    const newcomer = this.#newcomers.get(id);
+    if (newcomer) {
+      newcomer.previousIndex = newcomer.askedIndex;
+      newcomer.askedIndex = index;
+    }
+    this.#output.send(id, configuration.configurationId, { type: 'Fill', clusterId, configuration, index });
+    this.#output.send(id, configuration.configurationId, { type: 'DonorQuery' });
+  }
+
+  /** Undefined while nobody knows where it is. */
+  #newcomerOf({ id, address: stated }: TargetNode): Newcomer | undefined {
+    const { decidedIndex: index, tick } = this.#view;
+    const address = stated ?? this.#view.knownAddress(id) ?? this.#view.helloOf(id)?.address;
+    const known = this.#newcomers.get(id);
+    if (address === undefined || known?.address === address) {
+      if (known) known.askedTick = tick;
+      return known;
+    }
+    const indexes = { firstIndex: index, askedIndex: index, previousIndex: index, decidedIndex: 0 };
+    const made = { address, ...indexes, keepsUp: false, heardTick: undefined, silentSinceTick: tick, askedTick: tick };
+    // As the newest: of too many, the oldest goes.
+    this.#newcomers.delete(id);
+    this.#newcomers.set(id, made);
+    const [oldest] = this.#newcomers.keys();
+    if (this.#newcomers.size > membersMax && oldest !== undefined) this.#newcomers.delete(oldest);
+    return made;
+  }
+
+  #progressOf(node: TargetNode, newcomer: Newcomer | undefined): NewcomerFilling {
+    const { decidedIndex: index, tick } = this.#view;
+    const { id } = node;
+    const isLinked = this.#view.isConnected(id) && this.#isMeant(node);
+    if (newcomer === undefined) return { id, isLinked, isFilled: false };
+    const { address, heardTick, firstIndex, keepsUp } = newcomer;
+    const isHeard = heardTick !== undefined && tick - heardTick <= heardTicksMax;
+    if (!isHeard || !this.#isMeant(node)) return { id, address, isLinked, isFilled: false };
+    const has = newcomer.decidedIndex;
+    return { id, address, isLinked, isFilled: has >= firstIndex && (keepsUp || index - has <= this.#lagMax) };
+  }
+
+  /** Not so where another data directory runs under its id. */
+  #isMeant({ id, storageId }: TargetNode): boolean {
+    const linked = this.#view.helloOf(id)?.storageId;
+    return storageId === undefined || linked === undefined || linked === storageId;
+  }
+
+  #isMember(id: NodeId): boolean {
+    return this.#view.configuration?.members.some((member) => member.id === id) === true;
+  }
+
+  #forgetOld(): void {
+    for (const [id, { askedTick }] of this.#newcomers) {
+      if (this.#isMember(id) || this.#view.tick - askedTick > fillPatienceTicks) this.#newcomers.delete(id);
+    }
+  }
+}
+
+/** Clients go on with another member on this. */
+function silentFailure(id: NodeId): Failure {
+  return failure('noMajority', 'notApplied', `node ${id} does not answer the member that was asked to fill it`);
+}

@@ -1,0 +1,431 @@
+import { type Configuration, withPast } from '../../cluster/configuration.ts';
+import { describeOrigin, isSameOrigin, type Origin } from '../../cluster/origin.ts';
+import type { NodeId } from '../../omnipaxos/ballot.ts';
+import type { Announce, Fill, PeerHello } from '../../wire/peer-message.ts';
+import type { CatchUp } from '../catch-up/catch-up.ts';
+import type { LogStore } from '../log-store.ts';
+import type { Output } from '../output.ts';
+import type { ReplicaSettings } from '../settings.ts';
+import type { StateKeeper } from '../state/state-keeper.ts';
+import { Voter } from '../voter.ts';
+import type { CatchUpControl } from './catch-up-control.ts';
+import { fillPatienceTicks } from './fillings.ts';
+import { Formation, type FormedCluster, type InitialCluster } from './formation.ts';
+import { Leaving } from './leaving.ts';
+import { catchUpOf, type Mode, whyNoLeader } from './mode.ts';
+import type { Openings } from './openings.ts';
+import type { Peers } from './peers.ts';
+
+/** What membership works with: the parts of its node, each of which the node has one of. */
+export interface MembershipParts {
+  readonly store: LogStore;
+  readonly keeper: StateKeeper;
+  readonly catchUpControl: CatchUpControl;
+  readonly peers: Peers;
+  readonly openings: Openings;
+  readonly output: Output;
+}
+
+export interface MembershipOptions {
+  readonly initial: InitialCluster;
+  /** A new directory stands by until it is taken in, also that of a node of the first configuration: it is to be rebuilt. */
+  readonly standsBy: boolean;
+  readonly settings: ReplicaSettings;
+  /** Called when a configuration was taken up, before that is told to anybody. */
+  readonly onEntered: () => void;
+  /** Called when this node is, or turns out to be, no member: it takes no requests. */
+  readonly onSteppedBack: () => void;
+}
+
+/**
+ * What this node is to the cluster, and how it comes from one configuration into the next: it forms a cluster with the other founders,
+ * votes in the present configuration or catches up with it, hears of later ones, and stands by (PROTOCOL: Reconfiguration).
+ */
+export class Membership {
+  readonly #store: LogStore;
+  readonly #keeper: StateKeeper;
+  readonly #catchUpControl: CatchUpControl;
+  readonly #peers: Peers;
+  readonly #openings: Openings;
+  readonly #output: Output;
+  readonly #options: MembershipOptions;
+  readonly #settings: ReplicaSettings;
+  #mode: Mode;
+  #tick = 0;
+  /** The cluster that this node was told of while it belonged to none: it forms or joins no other. */
+  #toldOf: string | undefined;
+  /** The newest configuration of that cluster that other founders were told of. */
+  #toldFoundersOf = 0;
+  /** The cluster that this node would form with those who are linked now, and since when that has been the same. */
+  #completeId: string | undefined;
+  #completeTick = 0;
+  /** When this node was last asked to fill itself. */
+  #fillTick = 0;
+
+  constructor(parts: MembershipParts, options: MembershipOptions) {
+    this.#store = parts.store;
+    this.#keeper = parts.keeper;
+    this.#catchUpControl = parts.catchUpControl;
+    this.#peers = parts.peers;
+    this.#openings = parts.openings;
+    this.#output = parts.output;
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#mode = this.#initialMode();
+    if (this.#mode.name === 'forming') this.#completeIn(this.#mode.formation);
+  }
+
+  get mode(): Mode {
+    return this.#mode;
+  }
+
+  /** The consensus of the present configuration, while this node votes. */
+  get voter(): Voter | undefined {
+    return this.#mode.name === 'member' ? this.#mode.voter : undefined;
+  }
+
+  /** The catching up that is under way, if one is. */
+  get catchUp(): CatchUp | undefined {
+    return catchUpOf(this.#mode);
+  }
+
+  /** False once this node knows of a cluster without it, or is to be rebuilt in one: it must not count as one who forms another. */
+  get mayForm(): boolean {
+    return this.#toldOf === undefined && !this.#options.standsBy;
+  }
+
+  /** The newest configuration that this node knows of; 0 while it knows none. */
+  get configurationId(): number {
+    return this.#configuration?.configurationId ?? 0;
+  }
+
+  /** The same, or a later one that it was told of while it votes in an older one. */
+  get newestToldOf(): number {
+    const announced = this.#mode.name === 'member' ? this.#mode.leaving.announced?.configurationId : undefined;
+    return Math.max(this.configurationId, announced ?? 0);
+  }
+
+  tick(): void {
+    this.#tick++;
+    if (this.#mode.name === 'forming') this.#form(this.#mode.formation);
+    if (this.#mode.name === 'forming' && this.#tick === 1) this.#output.notice('info', whyNoLeader(this.#mode));
+    this.catchUp?.tick();
+    if (this.#mode.name === 'standby') this.#tickFilling(this.#mode);
+    if (this.#mode.name === 'member') this.#tickLeaving(this.#mode);
+  }
+
+  /** Goes on where something of a configuration is complete. True if there is more to do at once. */
+  advance(): boolean {
+    const mode = this.#mode;
+    if (mode.name === 'joining' && mode.catchUp.isComplete) {
+      this.#mode = this.#votingIn(mode.configuration, false);
+      this.#output.notice('info', 'complete: this node votes');
+      return true;
+    }
+    if (mode.name !== 'member') return false;
+    const isDecided = this.#decideStopSign(mode);
+    const later = this.#catchUpControl.follow(mode);
+    if (later) this.enter(later);
+    return isDecided;
+  }
+
+  /**
+   * Takes up `entered` as the present configuration, in one write. From here on this node takes no part in any older one: it
+   * votes in it if all that was decided before it is here, else catches up first; or it stands by.
+   */
+  enter(entered: Configuration): void {
+    const before = this.#configuration;
+    const next = withPast(withOrigin(entered, before?.origin), before);
+    const isIncumbent = this.#mode.name === 'member' && this.#mode.voter.paxos.isLeaderInAcceptPhase;
+    const { sequence, state } = this.#store;
+    this.#store.setConfiguration(next);
+    this.#openings.enter(next, this.#peers.hellos());
+    // What lies behind is of an older configuration and can never be decided now.
+    if (sequence.endIndex > state.decidedIndex) sequence.truncate(state.decidedIndex);
+    this.#keeper.onConfiguration(this.#store.commit());
+    this.#mode = this.#modeIn(next, isIncumbent);
+    this.#peers.beginConfiguration();
+    this.#options.onEntered();
+    this.#describe(next);
+    for (const member of newcomersOf(next, before)) this.announce(member.id);
+  }
+
+  /** The state at `index` is this node's own. If it is from behind the StopSign of the configuration that it votes in, that is over for it. */
+  onStateInstalled(index: number): void {
+    const later = this.#mode.name === 'member' ? this.#mode.leaving.toEnterWith(index) : undefined;
+    if (later) this.enter(later);
+  }
+
+  /** A node is linked with this one. */
+  onPeerConnected(hello: PeerHello): void {
+    const mode = this.#mode;
+    if (mode.name === 'forming') this.#meet(mode.formation, hello);
+    if (mode.name === 'member') mode.voter.paxos.reconnected(hello.nodeId);
+    if (this.#mayTakeItselfForMember(hello)) this.announce(hello.nodeId);
+  }
+
+  /** A node could not be dialled; `refusal`: since one of the two will not have the other, and why. */
+  onUnreached(nodeId: NodeId, refusal: string | undefined): void {
+    if (this.#mode.name === 'forming') this.#mode.formation.onUnreached(nodeId, refusal);
+  }
+
+  /** PROTOCOL: Reconfiguration 4, 5, 6; and how a node learns that its cluster was formed without waiting for it. */
+  onAnnounce(from: NodeId, { clusterId, configuration }: Announce): void {
+    const { clusterId: mine, nodeId } = this.#store.identity;
+    if (mine !== undefined && mine !== clusterId) return;
+    if (configuration.configurationId < this.configurationId) return this.announce(from);
+    if (configuration.configurationId === this.configurationId) return;
+    if (this.#mode.name === 'member') return this.#onAnnounceToVoter(this.#mode, configuration);
+    if (mine === undefined && !(this.#fitsInto(configuration) && this.#isToldOf(clusterId))) return;
+    if (this.#isMemberOf(configuration)) {
+      if (mine === undefined) this.#store.bindCluster(clusterId);
+      return this.enter(configuration);
+    }
+    const namesake = configuration.members.find(({ id }) => id === nodeId);
+    if (namesake) {
+      this.#output.notice(
+        'warn',
+        `node ${nodeId} of this cluster votes with another data directory (${namesake.storageId})`,
+      );
+      if (this.#mode.name === 'forming') this.#standBy(clusterId);
+      return this.#tellFounders(clusterId, configuration);
+    }
+    if (mine !== undefined) return this.enter(configuration);
+    if (this.#mode.name === 'forming') this.#standBy(clusterId);
+    this.#tellFounders(clusterId, configuration);
+  }
+
+  /**
+   * A member wants this node, which is none, to have all data before it becomes one. It takes up the member's configuration first, as
+   * one who stands by in it: what it then holds is of that cluster, and of an index that the configuration covers.
+   */
+  onFill(from: NodeId, { clusterId, configuration, index }: Fill): void {
+    const { clusterId: mine, nodeId } = this.#store.identity;
+    if (mine !== undefined && mine !== clusterId) return;
+    if (configuration.configurationId < this.configurationId) return this.announce(from);
+    const { name } = this.#mode;
+    // It takes itself for a member still: it has to leave that configuration first.
+    if (name !== 'standby' && name !== 'forming')
+      return this.onAnnounce(from, { type: 'Announce', clusterId, configuration });
+    if (configuration.members.some(({ id }) => id === nodeId) || !this.#fitsInto(configuration)) return;
+    if (mine === undefined) this.#store.bindCluster(clusterId);
+    if (configuration.configurationId > this.configurationId) this.enter(configuration);
+    const mode = this.#mode;
+    if (mode.name !== 'standby') return;
+    this.#fillTick = this.#tick;
+    if (mode.filling) mode.filling.retarget(index);
+    else mode.filling = this.#catchUpControl.upTo(index);
+  }
+
+  /** A former member that slept through the change: where the others that it knows of are gone, too, it hears of it from nobody else. */
+  #mayTakeItselfForMember({ nodeId, clusterId, opened }: PeerHello): boolean {
+    if (clusterId === undefined || opened.configurationId >= this.configurationId) return false;
+    return !this.#configuration?.members.some(({ id }) => id === nodeId);
+  }
+
+  /** Tells the present configuration to a node, once a tick at the most. */
+  announce(to: NodeId): void {
+    const { clusterId } = this.#store.identity;
+    const configuration = this.#store.configuration;
+    if (!clusterId || !configuration || !this.#peers.mayAnnounce(to, this.#tick)) return;
+    this.#output.send(to, configuration.configurationId, { type: 'Announce', clusterId, configuration });
+  }
+
+  /** Tells it to members that were not heard in it, so that none stays behind (PROTOCOL mistake 8). */
+  announceToUnheard(): void {
+    const configuration = this.#store.configuration;
+    if (!configuration || this.#mode.name === 'joining') return;
+    for (const { id } of configuration.members) {
+      if (!this.#peers.knows(id, configuration.configurationId)) this.announce(id);
+    }
+  }
+
+  get #configuration(): Configuration | undefined {
+    return this.#store.configuration;
+  }
+
+  get #nodeId(): NodeId {
+    return this.#store.identity.nodeId;
+  }
+
+  get #isLoneFounder(): boolean {
+    return this.#options.initial.nodes.size === 1;
+  }
+
+  #initialMode(): Mode {
+    const configuration = this.#configuration;
+    if (configuration) return this.#modeIn(configuration, false);
+    const { initial, standsBy } = this.#options;
+    const { clusterId, storageId, origin } = this.#store.identity;
+    const address = initial.nodes.get(this.#nodeId);
+    if (address === undefined || standsBy || clusterId !== undefined) return { name: 'standby', filling: undefined };
+    const self = { id: this.#nodeId, address, storageId };
+    return { name: 'forming', formation: new Formation(initial, self, origin) };
+  }
+
+  #modeIn(configuration: Configuration, isIncumbent: boolean): Mode {
+    if (!this.#isMemberOf(configuration)) return { name: 'standby', filling: undefined };
+    if (this.#store.state.decidedIndex >= configuration.startIndex) return this.#votingIn(configuration, isIncumbent);
+    return { name: 'joining', configuration, catchUp: this.#catchUpControl.upTo(configuration.startIndex) };
+  }
+
+  #votingIn(configuration: Configuration, isIncumbent: boolean): Mode {
+    const voter = new Voter(configuration, this.#nodeId, this.#store, this.#settings, isIncumbent);
+    const leaving = new Leaving(configuration, this.#nodeId, this.#peers, this.#settings.electionTimeoutTicks);
+    return { name: 'member', voter, catchUp: undefined, leaving };
+  }
+
+  #isMemberOf(configuration: Configuration): boolean {
+    const { nodeId, storageId } = this.#store.identity;
+    return configuration.members.some((member) => member.id === nodeId && member.storageId === storageId);
+  }
+
+  #describe(next: Configuration): void {
+    const members = next.members.map((member) => member.id).join(', ');
+    const { configurationId, startIndex } = next;
+    this.#output.notice('info', `configuration ${configurationId} begins at index ${startIndex}: members ${members}`);
+    const { decidedIndex } = this.#store.state;
+    if (this.#mode.name === 'standby') this.#stepBack();
+    if (this.#mode.name === 'joining') this.#output.notice('info', `catching up from index ${decidedIndex}`);
+  }
+
+  #stepBack(): void {
+    this.#output.notice('info', 'this node is no member now: it stands by');
+    this.#options.onSteppedBack();
+  }
+
+  /** True for the cluster that this node was told of, or if it was told of none. */
+  #isToldOf(clusterId: string): boolean {
+    if (this.#toldOf === undefined || this.#toldOf === clusterId) return true;
+    this.#output.notice('warn', `cluster ${clusterId} is not joined: this node was told of ${this.#toldOf} first`);
+    return false;
+  }
+
+  /** Others may count on this node to form a cluster with them, and not be reached by any member of the one that there is. */
+  #tellFounders(clusterId: string, configuration: Configuration): void {
+    const { configurationId } = configuration;
+    if (configurationId <= this.#toldFoundersOf) return;
+    this.#toldFoundersOf = configurationId;
+    const founders = this.#peers.hellos().filter((hello) => hello.clusterId === undefined);
+    for (const { nodeId } of founders) {
+      this.#output.send(nodeId, this.configurationId, { type: 'Announce', clusterId, configuration });
+    }
+  }
+
+  /** There is a cluster, without this node: it forms none. */
+  #standBy(clusterId: string): void {
+    this.#toldOf = clusterId;
+    this.#mode = { name: 'standby', filling: undefined };
+    this.#stepBack();
+  }
+
+  /** What this node said to those who may form a cluster holds no more: a new link begins with what holds now. */
+  #greetAnew(): void {
+    for (const hello of this.#peers.hellos()) {
+      if (hello.clusterId !== undefined) continue;
+      this.#output.refuse(hello, 'stranger', 'this node forms no new cluster any more: it was told of one');
+      this.#peers.disconnect(hello.nodeId);
+    }
+  }
+
+  #meet(formation: Formation, hello: PeerHello): void {
+    formation.onLinked(hello.nodeId);
+    if (hello.clusterId !== undefined) return this.#meetMember(hello.nodeId, hello.clusterId);
+    const problem = formation.meet(hello);
+    if (problem) this.#output.notice('warn', problem);
+    this.#form(formation);
+  }
+
+  /**
+   * A cluster of this name is there already. One that this node founds with others just now consists of founders, and tells it by an
+   * Announce.
+   */
+  #meetMember(nodeId: NodeId, clusterId: string): void {
+    if (!this.#isLoneFounder && this.#options.initial.nodes.has(nodeId)) return;
+    this.#standBy(clusterId);
+    this.#greetAnew();
+    const which = this.#isLoneFounder ? 'no new cluster of this node alone' : 'no new cluster';
+    this.#output.notice(
+      'warn',
+      `${which} is formed: node ${nodeId} of cluster ${clusterId}, of the same name, knows this node. ` +
+        `Was its data directory emptied? \`kv member rebuild ${this.#nodeId}\` lets a member vote with this one; a node that is none any more ` +
+        `waits for \`kv member add ${this.#nodeId}\``,
+    );
+  }
+
+  /**
+   * Several founders form a cluster only together, and all forget only once others have taken all of their places; one alone asks nobody.
+   * If directories were emptied since others joined their cluster, those know, and call. So they are given the time to, from when the last
+   * founder came. In that time the links stay, too: one that was cut may look alive for a while, and whoever is behind it may have formed the
+   * cluster with another one, whose directory was emptied since.
+   */
+  #form(formation: Formation): void {
+    const formed = this.#completeIn(formation);
+    const { loneFounderTicks, foundersTicks } = this.#settings;
+    const waitTicks = this.#isLoneFounder ? loneFounderTicks : foundersTicks;
+    if (!formed || this.#tick - this.#completeTick < waitTicks) return;
+    this.#store.bindCluster(formed.clusterId);
+    this.#output.notice('info', `cluster ${formed.clusterId} is formed`);
+    const { members, origin } = formed;
+    if (origin) this.#output.notice('info', `it begins with ${describeOrigin(origin)}`);
+    this.enter(withOrigin({ configurationId: 1, startIndex: origin?.index ?? 0, members }, origin));
+    for (const nodeId of this.#peers.ids()) this.announce(nodeId);
+  }
+
+  /** The cluster that those who are linked now would form; takes note of since when it has been that. */
+  #completeIn(formation: Formation): FormedCluster | undefined {
+    formation.meetAll(this.#peers.hellos().filter(({ clusterId }) => clusterId === undefined));
+    const formed = formation.complete();
+    if (formed?.clusterId === this.#completeId) return formed;
+    this.#completeId = formed?.clusterId;
+    this.#completeTick = this.#tick;
+    return formed;
+  }
+
+  /** False for a directory that was made with other data than the cluster: what it holds must never pass for the cluster's. */
+  #fitsInto(configuration: Configuration): boolean {
+    const { origin } = this.#store.identity;
+    return origin === undefined || isSameOrigin(origin, configuration.origin);
+  }
+
+  /** A later configuration means that a StopSign is decided that this voter has not reached: it catches up to it, see {@link Leaving}. */
+  #onAnnounceToVoter({ voter, leaving }: Mode & { name: 'member' }, configuration: Configuration): void {
+    leaving.onAnnounce(configuration, this.#tick);
+    if (!voter.paxos.isLeaderInAcceptPhase) return;
+    const later = leaving.toEnterAsLeader;
+    if (later) return this.enter(later);
+    if (!leaving.mustGoAway(this.#tick)) return;
+    if (leaving.isAlone) this.enter(leaving.announced ?? configuration);
+    else voter.goAway();
+  }
+
+  /** A leader that was sent away may come back into office once it had the time to catch up. */
+  #tickLeaving({ voter, leaving }: Mode & { name: 'member' }): void {
+    leaving.tick(voter.paxos.isLeaderInAcceptPhase, this.#tick);
+    voter.isAway = leaving.isAway(this.#tick);
+  }
+
+  /** Nobody asks any more: what is here stays, to be gone on with. */
+  #tickFilling(mode: Mode & { name: 'standby' }): void {
+    if (this.#tick - this.#fillTick > fillPatienceTicks && !this.#keeper.isInstalling) mode.filling = undefined;
+  }
+
+  /** True if this node lacked nothing but the StopSign that it was told of. */
+  #decideStopSign({ voter, leaving }: Mode & { name: 'member' }): boolean {
+    const { decidedIndex } = this.#store.state;
+    const stopSign = leaving.toDecideAt(decidedIndex);
+    if (!stopSign || voter.paxos.isLeaderInAcceptPhase || this.#keeper.isInstalling) return false;
+    voter.paxos.installDecided(decidedIndex, [{ type: 'StopSign', stopSign }]);
+    return true;
+  }
+}
+
+/** Members of `next` that were not in `before`. */
+export function newcomersOf(next: Configuration, before: Configuration | undefined): Configuration['members'] {
+  return next.members.filter((member) => !before?.members.some(({ id }) => id === member.id));
+}
+
+/** The origin of a cluster stays that of all its configurations: the metadata of a StopSign does not carry it. */
+function withOrigin(configuration: Configuration, origin: Origin | undefined): Configuration {
+  return origin === undefined || configuration.origin !== undefined ? configuration : { ...configuration, origin };
+}

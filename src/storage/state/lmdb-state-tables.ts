@@ -1,0 +1,154 @@
+import type { Database, Transaction } from 'lmdb';
+import { takeCopy } from '../../base/buffer-pool.ts';
+import type { ByteString } from '../../base/bytes.ts';
+import type { KeyedChange } from '../../kv/overlay.ts';
+import type { SnapshotSource } from '../../kv/snapshot-rows.ts';
+import type { KvPair, KvRecord, SessionRow } from '../../kv/state-store.ts';
+import { DamagedError, messageOf } from '../disk/storage-error.ts';
+import { firstByteString, type LmdbEnvironment, type PageCounts, pagesOf } from './lmdb-environment.ts';
+import { decodePair, decodeSession } from './state-codec.ts';
+
+/** The tables of one generation of the state. Two exist: the present one, and one to install another state into. */
+export class LmdbStateTables {
+  readonly pairs: Database<Uint8Array, ByteString>;
+  readonly sessions: Database<Uint8Array, number>;
+  readonly #passingPairs: Database<Uint8Array, ByteString>;
+  readonly #passingSessions: Database<Uint8Array, number>;
+  readonly #file: string;
+
+  constructor(environment: LmdbEnvironment, generation: number) {
+    this.#file = environment.file;
+    this.pairs = environment.byteStringTable(`pairs${generation}`);
+    this.sessions = environment.numberTable(`sessions${generation}`);
+    this.#passingPairs = environment.passingByteStringTable(`pairs${generation}`);
+    this.#passingSessions = environment.passingNumberTable(`sessions${generation}`);
+  }
+
+  get(key: ByteString): KvRecord | undefined {
+    try {
+      // LMDB's own buffer, good until the next read: copied is only the value.
+      const bytes = this.pairs.getBinaryFast(key);
+      if (bytes === undefined) return undefined;
+      const { value, revision } = decodePair(this.#file, key, bytes);
+      return { value: takeCopy(value), revision };
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  /** Pairs from `from` on, as long as `prefix` fits, as a source for merging. */
+  *scan(from: ByteString, prefix: ByteString): Generator<KeyedChange, void, undefined> {
+    try {
+      for (const { key, value } of this.pairs.getRange({ start: from === '' ? firstByteString : from })) {
+        if (!key.startsWith(prefix)) return;
+        yield { key, change: decodePair(this.#file, key, value) };
+      }
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  /** Records as they are stored, behind `after`. Each is good until the next is read: copy what is to be kept. */
+  *pairRecordsAfter(
+    after: ByteString | undefined,
+    transaction: Transaction,
+  ): Generator<readonly [ByteString, Uint8Array]> {
+    const start = after === undefined ? firstByteString : `${after}\0`;
+    try {
+      for (const { key, value } of this.#passingPairs.getRange({ start, transaction })) yield [key, value];
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  *sessionRecordsAfter(after: number | undefined, transaction: Transaction): Generator<readonly [number, Uint8Array]> {
+    const start = after === undefined ? 0 : after + 1;
+    try {
+      for (const { key, value } of this.#passingSessions.getRange({ start, transaction })) yield [key, value];
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  /** The key `rows` rows behind `after`, skipped to without looking at those between. */
+  pairKeyBehind(after: ByteString | undefined, rows: number, transaction: Transaction): ByteString | undefined {
+    const start = after === undefined ? firstByteString : `${after}\0`;
+    try {
+      for (const key of this.pairs.getKeys({ start, offset: rows - 1, limit: 1, transaction })) return key;
+      return undefined;
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  /** Rows in the newest commit. */
+  get rowCount(): number {
+    return entryCountOf(this.pairs) + entryCountOf(this.sessions);
+  }
+
+  /** Pages that hold pairs in the newest commit; values of a page and more have others of their own. */
+  get leafPages(): number {
+    return (this.pairs.getStats() as { readonly treeLeafPageCount: number }).treeLeafPageCount;
+  }
+
+  /** What it takes of the file, as of the newest commit. */
+  get diskBytes(): number {
+    return diskBytesOf(this.pairs) + diskBytesOf(this.sessions);
+  }
+
+  /** All of it, as `transaction` sees it. */
+  view(transaction?: Transaction): SnapshotSource {
+    return {
+      pairsAfter: (key) => this.#pairsAfter(key, transaction),
+      sessionsAfter: (id) => this.#sessionsAfter(id, transaction),
+    };
+  }
+
+  /** True if nothing is in it. */
+  isEmpty(): boolean {
+    for (const _ of this.pairs.getKeys({ start: firstByteString, limit: 1 })) return false;
+    for (const _ of this.sessions.getKeys({ start: 0, limit: 1 })) return false;
+    return true;
+  }
+
+  *#pairsAfter(after: ByteString | undefined, transaction?: Transaction): Generator<KvPair> {
+    const start = after === undefined ? firstByteString : `${after}\0`;
+    try {
+      for (const { key, value } of this.pairs.getRange({ start, ...inView(transaction) })) {
+        const record = decodePair(this.#file, key, value);
+        yield { key, value: record.value, revision: record.revision };
+      }
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  *#sessionsAfter(after: number | undefined, transaction?: Transaction): Generator<SessionRow> {
+    const start = after === undefined ? 0 : after + 1;
+    try {
+      for (const { key, value } of this.sessions.getRange({ start, ...inView(transaction) })) {
+        yield { id: key, bytes: decodeSession(this.#file, key, value) };
+      }
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  /** What LMDB throws where its own pages make no sense does not name the file. */
+  #unreadable(error: unknown): unknown {
+    return error instanceof DamagedError ? error : new DamagedError(this.#file, 'its pages', messageOf(error));
+  }
+}
+
+function entryCountOf<K extends ByteString | number>(table: Database<Uint8Array, K>): number {
+  return (table.getStats() as { readonly entryCount: number }).entryCount;
+}
+
+function diskBytesOf<K extends ByteString | number>(table: Database<Uint8Array, K>): number {
+  const counts = table.getStats() as PageCounts & { readonly pageSize: number };
+  return pagesOf(counts) * counts.pageSize;
+}
+
+function inView(transaction: Transaction | undefined): { transaction?: Transaction } {
+  return transaction === undefined ? {} : { transaction };
+}
