@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { resolve } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { KvClient } from '../../src/client/client.ts';
@@ -34,7 +35,8 @@ function watch(nodes: ProcessCluster, ...args: string[]) {
     output.code = code;
   });
   const prints = (text: string) => expect.poll(() => output.text, { timeout: 10_000 }).toBe(text);
-  return { output, prints, isEnded: () => expect.poll(() => output.code, { timeout: 10_000 }).toBe(0) };
+  const stop = () => child.kill('SIGTERM');
+  return { output, prints, stop, isEnded: () => expect.poll(() => output.code, { timeout: 10_000 }).toBe(0) };
 }
 
 const keys = Array.from({ length: 12 }, (_, at) => `w/${at}`);
@@ -128,6 +130,55 @@ test('kv watch prints what a key is, and each change, until its count is full', 
   await lines.prints('put\tleader\ta\tb\nput\tleader\tc\ndelete\tleader\n');
 });
 
+test('kv watch runs a command for each change, until that fails', async () => {
+  const nodes = await startThree();
+  await nodes.kv('put', 'site', 'a\nb');
+  const told = 'echo "$KV_WATCH_TYPE $KV_WATCH_KEY [$(cat)]"; test "$KV_WATCH_TYPE" = put';
+  const runs = watch(nodes, 'site', '--', 'sh', '-c', told);
+  await runs.prints('put site [a\nb]\n');
+  await nodes.kv('put', 'site', 'c');
+  await runs.prints('put site [a\nb]\nput site [c]\n');
+  await nodes.kv('delete', 'site');
+  await expect
+    .poll(() => runs.output, { timeout: 10_000 })
+    .toEqual({
+      text: 'put site [a\nb]\nput site [c]\ndelete site []\n',
+      code: 1,
+    });
+});
+
+test('kv watch tells a command of the last value, though others came while it ran', async () => {
+  const nodes = await startThree();
+  await nodes.kv('put', 'k', 'first');
+  const runs = watch(nodes, 'k', '--count', '2', '--', 'sh', '-c', 'cat; echo; until [ -e done ]; do sleep 0.05; done');
+  await runs.prints('first\n');
+  for (const value of ['second', 'third', 'last']) await nodes.kv('put', 'k', value);
+  writeFileSync(join(nodes.directory, 'done'), '');
+  await runs.prints('first\nlast\n');
+  await runs.isEnded();
+});
+
+test('kv watch ends with its command when it is told to stop', async () => {
+  const nodes = await startThree();
+  await nodes.kv('put', 'k', 'v');
+  const runs = watch(
+    nodes,
+    'k',
+    '--',
+    'sh',
+    '-c',
+    "trap 'echo told; exit 7' TERM; echo runs; while :; do sleep 0.05; done",
+  );
+  await runs.prints('runs\n');
+  runs.stop();
+  await runs.prints('runs\ntold\n');
+  await expect.poll(() => runs.output.code, { timeout: 10_000 }).toBe(7);
+  const waits = watch(nodes, 'k', '--changes', '--', 'true');
+  await delay(1500);
+  waits.stop();
+  await expect.poll(() => waits.output.code, { timeout: 10_000 }).toBe(143);
+});
+
 test('kv watch --prefix prints all keys below it, through a change of all members', async () => {
   const nodes = await startThree();
   await nodes.kv('put', 's/1', 'a');
@@ -152,6 +203,11 @@ test('kv watch says what is wrong with its words, and when nobody answers', asyn
   const nodes = await startThree();
   expect(await nodes.kv('watch')).toMatchObject({ code: 2 });
   expect(await nodes.kv('watch', 'k', '--count', '0')).toMatchObject({ code: 2 });
+  expect(await nodes.kv('watch', '--', 'true', 'now')).toMatchObject({ code: 2 });
+  expect(await nodes.kv('watch', 'k', '--')).toMatchObject({ code: 2 });
+  expect(await nodes.kv('watch', 'k', '--json', '--', 'true')).toMatchObject({ code: 2 });
+  expect(await nodes.kv('watch', 'k', '--', './absent')).toMatchObject({ code: 2 });
+  expect(await nodes.kv('watch', '--count', '1', '--', '--k')).toMatchObject({ code: 0, stdout: 'delete\t--k\n' });
   await nodes.kill(1);
   await nodes.kill(2);
   const { code, stderr } = await nodes.kv('watch', 'k', '--timeout', '1s');

@@ -2,12 +2,20 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { InputError } from '../../cluster/input-error.ts';
-import { printMessage } from '../output.ts';
+import { isReaderGone, printMessage } from '../output.ts';
 import { ProcessTree } from './process-tree.ts';
 import { hasTerminal } from './stop-signals.ts';
 
 /** A program and its arguments. */
 export type CommandWords = readonly [string, ...string[]];
+
+/** What a command gets that is not its own. */
+export interface ChildInput {
+  /** Added to the environment, or left out of it where undefined. */
+  readonly variables?: Readonly<Record<string, string | undefined>>;
+  /** Its standard input; else it is this one's. */
+  readonly input?: Uint8Array;
+}
 
 export const passedSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const pollMs = 50;
@@ -33,11 +41,24 @@ export class ChildCommand {
   readonly #program: string;
   readonly #title: string;
 
-  /** `title`: of this process, in what it says. `variables` are added to the environment. */
-  constructor([program, ...words]: CommandWords, title: string, variables: Readonly<Record<string, string>> = {}) {
+  /** `title`: of this process, in what it says. */
+  constructor([program, ...words]: CommandWords, title: string, { variables, input }: ChildInput = {}) {
     this.#program = program;
     this.#title = title;
-    this.#child = spawn(program, words, { stdio: 'inherit', env: { ...process.env, ...variables } });
+    this.#child = spawn(program, words, {
+      stdio: [input === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit'],
+      env: { ...process.env, ...variables },
+    });
+    if (input !== undefined) this.#give(input);
+  }
+
+  #give(input: Uint8Array): void {
+    // It need not read all of it, and there is none where it could not be started.
+    this.#child.stdin?.on('error', (error) => {
+      if (!isReaderGone(error))
+        printMessage(`${this.#title}: ${this.#program} does not get all input: ${error.message}`);
+    });
+    this.#child.stdin?.end(input);
   }
 
   /**

@@ -52,11 +52,12 @@ async function acquire(client: KvClient, name: string, options: LockOptions): Pr
 }
 
 async function runHolding(held: KeptKey, { name, ttlMs }: Lock, words: CommandWords): Promise<number> {
-  const command = new ChildCommand(words, title, {
+  const variables = {
     KV_LOCK_NAME: name,
     KV_LOCK_KEY: Buffer.from(held.key).toString(),
     KV_LOCK_REVISION: `${held.revision}`,
-  });
+  };
+  const command = new ChildCommand(words, title, { variables });
   let killing: Promise<void> | undefined;
   // From then on another may hold it.
   const onLost = () => {
