@@ -5,11 +5,15 @@ import { consistencyFlag } from '../src/cli/arguments/consistency-flag.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { isTerminalOutput, printJson, writeOut } from '../src/cli/output.ts';
 import { formatPairs, pairJson } from '../src/cli/report/listing.ts';
+import { KvError } from '../src/client/call/errors.ts';
+import type { KvClient, ListOptions } from '../src/client/client.ts';
+import type { Bytes } from '../src/client/input.ts';
 
 export default class List extends ClientCommand {
   static override summary = 'Print the keys, or those that begin with PREFIX.';
   static override description =
-    'One key a line, in byte order; with --values also a tab and the value. On a terminal, control characters are shown as ' +
+    'One key a line, in byte order; with --values also a tab and the value. Up to 100,000 keys, or 256 MiB, are as they were at one moment (with --limit, ' +
+    'or --consistency local, up to 10,000, or 4 MiB); of more, each is as it was at some moment. On a terminal, control characters are shown as ' +
     '\\n, \\t, \\xHH; elsewhere bytes are written as they are (--json is exact in any case).';
   static override examples = [
     '<%= config.bin %> list',
@@ -32,10 +36,20 @@ export default class List extends ClientCommand {
     const format = { withValue: flags.values, escape: isTerminalOutput() };
     await this.withClient(flags, async ({ client, timeoutMs }) => {
       const options = { timeoutMs, consistency };
-      const listOptions = limit === undefined ? options : { ...options, limit };
-      if (flags.json) return printJson((await client.list(prefix, listOptions)).map(pairJson));
-      const pairs = limit === undefined ? client.scan(prefix, options) : await client.list(prefix, listOptions);
+      if (flags.json) return printJson((await client.list(prefix, { ...options, limit })).map(pairJson));
+      const pairs = await pairsOf(client, prefix, { ...options, limit });
       for await (const lines of formatPairs(pairs, format)) await writeOut(lines);
     });
+  }
+}
+
+/** Page by page where they are too many to be gathered. */
+async function pairsOf(client: KvClient, prefix: Bytes, options: ListOptions) {
+  try {
+    return await client.list(prefix, options);
+  } catch (error) {
+    if (!(error instanceof KvError) || error.code !== 'tooLarge' || options.limit !== undefined) throw error;
+    const { timeoutMs, consistency } = options;
+    return client.scan(prefix, { timeoutMs, consistency });
   }
 }

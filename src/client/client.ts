@@ -317,7 +317,7 @@ export class KvClient {
 
   /**
    * Makes all changes of a transaction at one moment, if all its conditions hold then; else none of them: error `conflict`. All get one revision, and whoever
-   * reads or watches sees all of them or none (a list of several pages may come in between, and a watch that is over 60 MiB, or a hundred thousand changes, behind).
+   * reads or watches sees all of them or none (but see {@link list} for long ones, and a watch that is over 60 MiB, or a hundred thousand changes, behind).
    * With what {@link lock} gives as a condition nothing is changed by one that is no longer the holder. A put in it stays: it has no time to live.
    */
   transact(transaction: KvTransaction, options?: CallOptions): Promise<TransactResult> {
@@ -343,17 +343,20 @@ export class KvClient {
   }
 
   /**
-   * The keys that begin with `prefix` (all for an empty one), in byte order. Read in pages: writes that happen meanwhile may
-   * be in or not, each key as it was at one moment of the call. Error `tooLarge` if there are over 100,000
-   * pairs and no `limit` is given, or over 256 MiB of them: see {@link scan}.
+   * The keys that begin with `prefix` (all for an empty one), in byte order, as they were at one moment of the call. Where they are
+   * more than an answer holds (10,000 pairs, or 4 MiB) and `limit`, `after` or local consistency is given, or where more changes while they are read
+   * than a node remembers (16,384 keys, all of the cluster's counted; it is read twice then), each is as it was at some moment of the call, and writes that
+   * happen meanwhile may be in or not. Error `tooLarge` if there are over 100,000 pairs and no `limit` is given, or over 256 MiB of them: see {@link scan}.
    */
   async list(prefix: Bytes = '', options?: ListOptions): Promise<KvListing[]> {
     const limitsLeft = this.#limitsLeft(options, listNames);
     const limit = checkedCount(options?.limit ?? listPairsMax, listPairsMax, 'limit');
     const found: KvListing[] = [];
-    const gathered = new GatheredBytes('give a limit, a longer prefix, or read page by page, with scan');
+    const gathered = new GatheredBytes(listRemedy);
     const after = options?.after === undefined ? undefined : checkedKey(options.after);
     let page = await this.#page(prefix, after, limit, options, limitsLeft());
+    const isWhole = options?.limit === undefined && after === undefined;
+    if (page.more && isWhole && options?.consistency !== 'local') return this.#stateBelow(prefix, limitsLeft());
     for (;;) {
       for (const pair of page.pairs) {
         gathered.add(pair);
@@ -366,7 +369,18 @@ export class KvClient {
     }
   }
 
-  /** As {@link list}, but page by page, without a limit. Each page may take the time of one call. */
+  /** As a watch begins, with what changed while it was read. */
+  async #stateBelow(prefix: Bytes, limits: CallLimits): Promise<KvListing[]> {
+    const watched = { key: checkedPrefix(prefix), isPrefix: true };
+    const state = await new Watch(this.#requests, watched, { ...limits, oneCall: { remedy: listRemedy } }).state();
+    const pairs = state.flatMap((change) => (change.type === 'put' ? [copyOf(change)] : []));
+    return pairs.sort((a, b) => Buffer.compare(a.key, b.key));
+  }
+
+  /**
+   * As {@link list}, but page by page, without a limit: writes that happen meanwhile may be in or not, each key as it was at one moment. Each
+   * page may take the time of one call.
+   */
   async *scan(prefix: Bytes = '', options?: ReadOptions): AsyncGenerator<KvListing> {
     let after: Uint8Array | undefined;
     for (;;) {
@@ -604,7 +618,8 @@ const optionNames = [
   ...(['endpoints', 'clusterName', 'tls'] as const),
   ...(['timeoutMs', 'outstandingWritesMax', 'queuedWritesMax'] as const),
 ] as const;
-const listTooLong = `there are over ${listPairsMax} pairs: give a limit or a longer prefix, or use scan`;
+const listRemedy = 'give a limit, a longer prefix, or read page by page, with scan';
+const listTooLong = `there are over ${listPairsMax} pairs: ${listRemedy}`;
 
 function watchLimitsOf(options: WatchOptions | undefined): WatchLimits {
   if (options === undefined) return { timeoutMs: watchTimeoutMsDefault, signal: undefined };

@@ -151,9 +151,9 @@ describe('calls', () => {
     await Promise.all(['b', ...Array.from({ length: 10 }, (_, at) => `a${at}`)].map((key) => client.put(key, value)));
     const all = await client.list('a');
     expect(all.map((pair) => text(pair.key))).toEqual(Array.from({ length: 10 }, (_, at) => `a${at}`));
-    expect(first.requests.filter((request) => request.type === 'list').length).toBeGreaterThan(1);
     expect(all[3]?.value.length).toBe(value.length);
     expect((await client.list('a', { limit: 7 })).map((pair) => text(pair.key))).toHaveLength(7);
+    expect(first.requests.filter((request) => request.type === 'list').length).toBeGreaterThan(2);
     const behind = await client.list('a', { after: 'a6', limit: 2 });
     expect(behind.map((pair) => text(pair.key))).toEqual(['a7', 'a8']);
     const scanned: (string | undefined)[] = [];

@@ -316,7 +316,10 @@ describe('a watch of a prefix', () => {
     const { cluster, client } = await start(1);
     for (let at = 0; at <= 100_000; at++) cluster.change(`${at}`, '');
     await expect(client.watchPrefix('').next()).rejects.toMatchObject({
-      ...{ code: 'tooLarge', message: 'over 100000 keys begin with the prefix: watch a longer one' },
+      ...{ code: 'tooLarge', message: 'over 100000 keys begin with the prefix: watch a longer prefix' },
+    });
+    await expect(client.list('')).rejects.toMatchObject({
+      ...{ code: 'tooLarge', message: expect.stringMatching(/^over 100000 keys begin with the prefix: .* with scan$/) },
     });
     expect((await next(client.watchPrefix('9999'))).length).toBe(11);
   });
@@ -332,6 +335,28 @@ describe('a watch of a prefix', () => {
     });
     await expect(client.list('', { timeoutMs: 30_000 })).rejects.toMatchObject({ code: 'tooLarge' });
     expect((await client.list('', { timeoutMs: 30_000, limit: 200 })).length).toBe(200);
+  });
+
+  it('gives a list of several pages that is of one moment', async () => {
+    const { cluster, client } = await start(1);
+    const value = 'v'.repeat(1024 * 1024);
+    const change = (round: string) => {
+      for (const key of ['l/0', 'l/9']) cluster.change(key, round);
+    };
+    for (let at = 1; at < 9; at++) cluster.change(`l/${at}`, value);
+    change('first');
+    let asked = 0;
+    cluster.node(1).script = () => {
+      change(`${asked++}`);
+      return 'serve';
+    };
+    const listed = await client.list('l/');
+    expect(asked).toBeGreaterThan(3);
+    expect(listed.map(({ key }) => text(key))).toEqual(Array.from({ length: 10 }, (_, at) => `l/${at}`));
+    expect(listed[0]?.value).toEqual(listed[9]?.value);
+    const pageByPage = [];
+    for await (const { value: found } of client.scan('l/')) pageByPage.push(text(found));
+    expect(pageByPage[0], 'else this proves nothing').not.toBe(pageByPage[9]);
   });
 
   it('whose reader takes its time gets the last of all that happened meanwhile', async () => {

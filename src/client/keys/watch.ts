@@ -28,6 +28,8 @@ export interface WatchLimits {
   /** How long there may be no answer from the cluster. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  /** Only the state is wanted, all of it within `timeoutMs`. `remedy`: what to do where that is too much. */
+  readonly oneCall?: { readonly remedy: string };
 }
 
 interface Watched {
@@ -89,6 +91,12 @@ export class Watch {
     }
   }
 
+  /** All that there is, at one moment but for what is said above, in no order. */
+  async state(): Promise<KvChange[]> {
+    await this.#gather(undefined);
+    return this.#batch.changes;
+  }
+
   /** What there is behind `since`, as of the revision that it returns. */
   async #gather(since: number | undefined): Promise<number> {
     let answer = await this.#ask({ since });
@@ -120,10 +128,18 @@ export class Watch {
     const { revision } = pair;
     const wasKnown = this.#known.has(key);
     this.#known.set(key, revision);
-    if (this.#known.size > watchedKeysMax) throw new KvError('tooLarge', tooManyKeys, 'notApplied');
+    if (this.#known.size > watchedKeysMax) throw this.#tooManyKeys();
     // Copies, since what a frame's views point to is the whole frame.
     const own = { key: new Uint8Array(pair.key), value: new Uint8Array(pair.value) };
     this.#batch.add(key, { type: 'put', ...own, revision }, wasKnown);
+  }
+
+  #tooManyKeys(): KvError {
+    return new KvError('tooLarge', `over ${watchedKeysMax} keys begin with the prefix: ${this.#remedy}`, 'notApplied');
+  }
+
+  get #remedy(): string {
+    return this.#limits.oneCall?.remedy ?? 'watch a longer prefix';
   }
 
   #delete(key: ByteString, revision: number): void {
@@ -142,7 +158,7 @@ export class Watch {
   async #takeSnapshot(first: WatchAnswer & { readonly type: 'snapshot' }): Promise<void> {
     const pages: Page[] = [];
     const gone = new Set(this.#known.keys());
-    const gathered = new GatheredBytes('watch a longer prefix');
+    const gathered = new GatheredBytes(this.#remedy);
     for (let page = first; ; ) {
       for (const pair of page.pairs) {
         const key = toByteString(pair.key);
@@ -173,15 +189,20 @@ export class Watch {
       const isTelling = problem === undefined || this.#timeLeftMs >= tellingMsMin;
       try {
         const answer = await this.#askOnce(question);
-        this.#answeredMs = performance.now();
+        if (this.#limits.oneCall === undefined) this.#answeredMs = performance.now();
         return answer;
       } catch (error) {
         if (!(error instanceof KvError) || !mayPass(error)) throw error;
         if (isTelling) problem = error;
-        if (this.#timeLeftMs <= 0) throw endOf(problem ?? error);
+        if (this.#timeLeftMs <= 0) throw this.#endOf(problem ?? error);
         await delay(Math.min(pauseMs, this.#timeLeftMs));
       }
     }
+  }
+
+  #endOf(error: KvError): KvError {
+    const { code, message, outcome } = error;
+    return this.#limits.oneCall ? error : new KvError(code, `the watch ends: ${message}`, outcome);
   }
 
   get #timeLeftMs(): number {
@@ -222,10 +243,6 @@ class WatchCall extends PromiseCall<WatchAnswer> {
   }
 }
 
-function endOf({ code, message, outcome }: KvError): KvError {
-  return new KvError(code, `the watch ends: ${message}`, outcome);
-}
-
 function watchAnswer(answer: Answer): WatchAnswer | undefined {
   return answer.type === 'changes' || answer.type === 'snapshot' ? answer : undefined;
 }
@@ -234,5 +251,3 @@ function watchAnswer(answer: Answer): WatchAnswer | undefined {
 function mayPass({ code }: KvError): boolean {
   return code === 'noMajority' || code === 'timeout' || code === 'busy';
 }
-
-const tooManyKeys = `over ${watchedKeysMax} keys begin with the prefix: watch a longer one`;
