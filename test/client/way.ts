@@ -1,5 +1,13 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
+export interface WayLimits {
+  /** Each way. */
+  readonly delayMs?: number;
+  /** To the node. */
+  readonly bytesPerMs?: number;
+  readonly bytesPerMsBack?: number;
+}
+
 /** What is between a client and a node: it may be long, slow, and swallow what goes over it. */
 export class Way {
   readonly #server: Server;
@@ -7,7 +15,7 @@ export class Way {
   #port = 0;
   connectionCount = 0;
 
-  private constructor(address: string, { delayMs = 0, bytesPerMs = Infinity }) {
+  private constructor(address: string, { delayMs = 0, bytesPerMs = Infinity, bytesPerMsBack = Infinity }: WayLimits) {
     const [host, port] = address.split(':') as [string, string];
     this.#server = createServer((near) => {
       this.connectionCount++;
@@ -15,11 +23,11 @@ export class Way {
       const ends = [near, far] as const;
       this.#ends.add(ends);
       this.#carry(ends, near, far, delayMs, bytesPerMs);
-      this.#carry(ends, far, near, delayMs, Infinity);
+      this.#carry(ends, far, near, delayMs, bytesPerMsBack);
     });
   }
 
-  static async to(address: string, limits: { readonly delayMs?: number; readonly bytesPerMs?: number } = {}) {
+  static async to(address: string, limits: WayLimits = {}) {
     const way = new Way(address, limits);
     await new Promise<void>((resolve) => way.#server.listen(0, '127.0.0.1', resolve));
     way.#port = (way.#server.address() as AddressInfo).port;

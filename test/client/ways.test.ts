@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { KvClient } from '../../src/client/client.ts';
 import { FakeCluster, type FakeNode } from './fake-cluster.ts';
-import { Way } from './way.ts';
+import { Way, type WayLimits } from './way.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -21,10 +21,21 @@ async function startAlone(): Promise<FakeNode> {
   return node;
 }
 
-async function wayToOne(limits?: Parameters<typeof Way.to>[1]): Promise<Way> {
-  const way = await Way.to((await startAlone()).address, limits);
+async function wayToOne(limits?: WayLimits): Promise<Way> {
+  return wayTo((await startAlone()).address, limits);
+}
+
+async function wayTo(address: string, limits?: WayLimits): Promise<Way> {
+  const way = await Way.to(address, limits);
   cleanups.push(() => way.close());
   return way;
+}
+
+/** Two nodes that tell of no others, and the ways to them. */
+async function slowWaysBack(cluster: FakeCluster, bytesPerMsBack: number): Promise<string[]> {
+  for (const node of cluster.nodes) node.status = { members: [] };
+  const ways = await Promise.all(cluster.nodes.map(({ address }) => wayTo(address, { bytesPerMsBack })));
+  return ways.map(({ address }) => address);
 }
 
 async function clientOf(endpoint: string, timeoutMs = 5000): Promise<KvClient> {
@@ -86,6 +97,27 @@ it('a way that is so slow that a large value takes it for seconds is not given u
   await client.put('k', '');
   await client.put('k', new Uint8Array(1024 * 1024));
   expect(way.connectionCount).toBe(1);
+});
+
+it('a large answer that takes seconds on its way is not asked for once more', async () => {
+  const cluster = await startCluster(2);
+  const client = await KvClient.connect({ endpoints: await slowWaysBack(cluster, 400), timeoutMs: 20_000 });
+  cleanups.push(() => client.close());
+  const value = new Uint8Array(1024 * 1024);
+  await client.put('k', value);
+  expect((await client.get('k'))?.value.length).toBe(value.length);
+  expect(cluster.nodes.flatMap(({ requests }) => requests.filter(({ type }) => type === 'get'))).toHaveLength(1);
+});
+
+it('a watch over a slow way gets what takes it longer than an answer usually may', async () => {
+  const cluster = await startCluster(2);
+  for (let at = 0; at < 3; at++) cluster.change(`k/${at}`, 'v'.repeat(1024 * 1024));
+  const client = await KvClient.connect({ endpoints: await slowWaysBack(cluster, 450) });
+  cleanups.push(() => client.close());
+  const watch = client.watchPrefix('k/', { timeoutMs: 20_000 });
+  expect((await watch.next()).value).toHaveLength(3);
+  expect(cluster.nodes.flatMap(({ requests }) => requests.filter(({ type }) => type === 'watch'))).toHaveLength(1);
+  await watch.return();
 });
 
 it('a way that takes longer than a second is connected over all the same', async () => {

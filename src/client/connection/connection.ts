@@ -22,6 +22,8 @@ usePlatformCrc32(crc32);
 const bufferedBytesMax = 8 * 1024 * 1024;
 /** A node that takes so many bytes of what waits to be sent is busy with that, and not silent. */
 const progressBytes = 1024 * 1024;
+/** Nor is one from which so many have come: a large answer is on its way. No refusal, and no sign of life, is as long. */
+const arrivedBytes = 32 * 1024;
 /** Given with each frame, so that those that are told of when they are sent take the same way through ws as the others. */
 const sendOptions = {};
 /** How long a connection may take to close in good order. */
@@ -56,6 +58,8 @@ export class Connection {
   askedClusterMs = Number.NEGATIVE_INFINITY;
   /** What waited to be sent when the kernel last was seen to have taken much of it, and when that was. */
   #progress = { bufferedBytes: 0, atMs: 0 };
+  /** How much had come when the last piece of an answer was seen to have. */
+  #bytesRead = 0;
   readonly #socket: WebSocket;
   /** What is below it, once it stands. */
   #stream: Socket | undefined;
@@ -117,13 +121,17 @@ export class Connection {
     return bytes;
   }
 
-  /** Large values take their time on the way: to send them to another node as well would only add to that. */
+  /** Large values take their time on the way, there or back: to send them to another node as well would only add to that. */
   #noteProgress(nowMs: number): void {
     const { bufferedAmount } = this.#socket;
     const isMuch = bufferedAmount <= this.#progress.bufferedBytes - progressBytes;
     if (isMuch || bufferedAmount > this.#progress.bufferedBytes) {
       this.#progress = { bufferedBytes: bufferedAmount, atMs: isMuch ? nowMs : this.#progress.atMs };
     }
+    const bytesRead = this.#stream?.bytesRead ?? 0;
+    if (bytesRead - this.#bytesRead < arrivedBytes) return;
+    this.#bytesRead = bytesRead;
+    this.#progress.atMs = nowMs;
   }
 
   /** `frame` must have its buffer for itself, and is the connection's from now on. */

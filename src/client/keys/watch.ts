@@ -10,9 +10,9 @@ import { type KvChange, WatchBatch } from './watch-batch.ts';
 
 /** How long a node waits for a change before it says that there was none. So long, and a bit, a watch may not know that its node is cut off. */
 const windowMsMax = 3000;
-/** Behind that a node has so long to answer before another is tried, and so long in all. */
+/** Behind that a node may be silent for so long before another is tried, and has so long to answer in all: 4 MiB over a slow way. */
 const hedgeMs = 1000;
-const answerMs = 5000;
+const answerMs = 30_000;
 /** Before it asks again where nobody could answer. */
 const pauseMs = 100;
 /** Who is asked with less time than this has no answer for want of time: that says less of the cluster than the attempt before. */
