@@ -15,6 +15,7 @@ import type { ClientConnection } from './network/client-connection.ts';
 import { Gateway, limitsFor } from './network/gateway.ts';
 import { tryListening } from './network/listening.ts';
 import type { Log } from './network/log.ts';
+import { metricsText } from './network/metrics.ts';
 import { isDialAddress, type PeerHandle, PeerLinks } from './network/peer-links.ts';
 import type { NodeId } from './omnipaxos/ballot.ts';
 import type { PeerOutput, Refusal, ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
@@ -310,6 +311,18 @@ class Node implements RunningNode {
     });
   }
 
+  #metrics(): string {
+    const { user, system } = process.cpuUsage();
+    return metricsText({
+      clusterName: this.#replica.hello().clusterName,
+      status: this.#replica.status(),
+      clientCount: this.#gateway.connectionCount,
+      residentBytes: process.memoryUsage.rss(),
+      cpuSeconds: (user + system) / 1e6,
+      uptimeSeconds: process.uptime(),
+    });
+  }
+
   #makeGateway(): Gateway {
     const openFiles = openFilesMax();
     return new Gateway({
@@ -318,6 +331,7 @@ class Node implements RunningNode {
         const { nodeId, clusterName, clusterId } = this.#replica.hello();
         return { protocolVersion, kv: true, nodeId, clusterName, clusterId };
       },
+      metrics: () => this.#metrics(),
       onRequests: (connection, requests) => this.#onRequests(connection, requests),
       onClosed: ({ id }) => {
         if (this.#clients.delete(id)) this.#receive({ type: 'clientGone', connection: id });

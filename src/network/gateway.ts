@@ -11,6 +11,7 @@ import { clientFrameBytesMax, peerFrameBytesMax } from '../wire/limits.ts';
 import { ClientConnection } from './client-connection.ts';
 import { listenError } from './listening.ts';
 import type { Log } from './log.ts';
+import { metricsContentType } from './metrics.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { socketOptions } from './sockets.ts';
 
@@ -56,6 +57,8 @@ export function limitsFor(openFilesMax: number): Pick<GatewayLimits, 'connection
 export interface GatewayOptions {
   /** What the node says to a client that connects, and at `GET /health`. */
   readonly hello: () => ClientHello;
+  /** What it says at `GET /metrics`, see {@link metricsText}. */
+  readonly metrics: () => string;
   /** All requests of one frame, in order. Byte arrays in them are views into the frame. */
   readonly onRequests: (connection: ClientConnection, requests: ClientRequest[]) => void;
   /** Exactly once a connection, whoever ended it and however. May be called from within `send`. */
@@ -69,6 +72,7 @@ export interface GatewayOptions {
 }
 
 const healthPath = '/health';
+const metricsPath = '/metrics';
 /** How long whoever connects may take to say what is wanted, milliseconds. */
 const requestMsMax = 10_000;
 const httpSettings = { maxHeaderSize: 8192, headersTimeout: requestMsMax, requestTimeout: requestMsMax } as const;
@@ -76,7 +80,7 @@ const httpSettings = { maxHeaderSize: 8192, headersTimeout: requestMsMax, reques
 const handshakeMsMax = 3_000;
 
 /**
- * The one port of a node: clients at `/v1/client`, nodes at `/v1/peer`, and `GET /health`.
+ * The one port of a node: clients at `/v1/client`, nodes at `/v1/peer`, and `GET /health` and `/metrics`.
  * A frame that is malformed or too large ends its own connection and nothing else.
  */
 export class Gateway {
@@ -182,17 +186,22 @@ export class Gateway {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     request.resume();
-    switch (pathOf(request)) {
+    const path = pathOf(request);
+    const { hello, metrics } = this.#options;
+    switch (path) {
       case healthPath:
-        if (request.method === 'GET' || request.method === 'HEAD') answerJson(response, 200, this.#options.hello());
-        else answerJson(response.setHeader('Allow', 'GET, HEAD'), 405, { error: `use GET ${healthPath}` });
+      case metricsPath:
+        if (request.method !== 'GET' && request.method !== 'HEAD') {
+          answerJson(response.setHeader('Allow', 'GET, HEAD'), 405, { error: `use GET ${path}` });
+        } else if (path === healthPath) answerJson(response, 200, hello());
+        else response.writeHead(200, { 'Content-Type': metricsContentType }).end(metrics());
         return;
       case clientPath:
       case peerPath:
         answerJson(response.setHeader('Upgrade', 'websocket'), 426, { error: 'this path speaks WebSocket' });
         return;
       default:
-        answerJson(response, 404, { error: `nothing here: try ${healthPath}` });
+        answerJson(response, 404, { error: `nothing here: try ${healthPath} or ${metricsPath}` });
     }
   }
 

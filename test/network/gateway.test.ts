@@ -165,10 +165,19 @@ describe('the port', () => {
     expect(await response.json()).toEqual({ protocolVersion, kv: true, nodeId: 3, clusterName: 'test', clusterId });
   });
 
+  it('tells its metrics over plain HTTP', async () => {
+    const node = await TestNode.start(3);
+    const response = await fetch(`http://${node.address}/metrics`);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(await response.text()).toBe('kv_node 3\n');
+  });
+
   it.each([
     ['GET', '/', 404],
     ['GET', '/v1/other', 404],
     ['POST', '/health', 405],
+    ['PUT', '/metrics', 405],
     ['GET', clientPath, 426],
     ['GET', '/v1/peer', 426],
   ])('answers %s %s with %i', async (method, path, status) => {

@@ -124,6 +124,7 @@ export class TestNode {
         clusterName: this.hello.clusterName,
         clusterId: this.hello.clusterId,
       }),
+      metrics: () => `kv_node ${id}\n`,
       onRequests: options.onRequests ?? (() => {}),
       onClosed: (connection) => this.closedClients.push(connection.id),
       onPeer: (socket, request) => {
