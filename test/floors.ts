@@ -82,7 +82,7 @@ const floors: Readonly<Record<string, Room>> = {
     types: ['backup'],
     packages: ['@oclif/core', 'hdr-histogram-js', 'inquirer'],
     node: true,
-    folders: ['arguments', 'child', 'report', 'start', 'local-cluster', 'membership', 'bench'],
+    folders: ['arguments', 'report', 'child', 'start', 'local-cluster', 'membership', 'bench'],
   },
   commands: {
     imports: ['backup', 'cli', 'client', 'cluster', 'host', 'server.ts', 'tls', 'wire'],
