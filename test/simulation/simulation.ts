@@ -278,6 +278,9 @@ class Simulation {
     if (voting.length < Math.max(prepare, accept)) {
       for (const configuration of configurations.slice(-2, -1)) this.#addQuorum(core, configuration);
     }
+    // Whoever formed the cluster may have crashed before it told of it: the others alone cannot, without all its members (seed 49001346).
+    const knowing = this.#nodes.filter((node) => isMember(newest, node) && knowsConfiguration(node));
+    if (knowing.length > 0 && !knowing.some((node) => core.has(node))) core.add(this.#random.pick(knowing));
     return [...core];
   }
 
@@ -288,7 +291,7 @@ class Simulation {
 
   /** False for a cluster of which nobody knows: whoever formed it crashed before it was on a disk, or told (seed 35602). */
   get #isFormed(): boolean {
-    return this.#nodes.some(({ disk, log }) => (log ?? disk.log).configuration !== undefined);
+    return this.#nodes.some(knowsConfiguration);
   }
 
   /** All of them vote in the newest configuration, and no other is under way. */
@@ -381,6 +384,10 @@ class Simulation {
   #note(code: string, text: () => string): void {
     this.#trace.note(this.#queue.nowUs, code, 0, 0, text);
   }
+}
+
+function knowsConfiguration({ disk, log }: SimulatedNode): boolean {
+  return (log ?? disk.log).configuration !== undefined;
 }
 
 function isMember(configuration: Configuration, node: SimulatedNode): boolean {
