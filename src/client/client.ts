@@ -1,3 +1,4 @@
+import { nodeIdMax } from '../cluster/node-list.ts';
 import { sessionWindowMax } from '../kv/client-session.ts';
 import type { TlsIdentity } from '../tls/identity.ts';
 import type {
@@ -12,6 +13,7 @@ import type {
 import { pairsPerAnswerMax } from '../wire/limits.ts';
 import { KvBackup } from './backup.ts';
 import { type Answer, type CallTraits, outgoing, PromiseCall, traits } from './call/call.ts';
+import { abortedError } from './call/call-errors.ts';
 import { KvError } from './call/errors.ts';
 import { GetCall, type KvValue, type OwnBytes } from './call/get-call.ts';
 import {
@@ -27,6 +29,7 @@ import { GatheredBytes } from './gathered-bytes.ts';
 import {
   type Bytes,
   checkCallOptions,
+  checkedAfter,
   checkedClusterName,
   checkedConfigurationId,
   checkedConsistency,
@@ -45,7 +48,7 @@ import {
   signalIn,
 } from './input.ts';
 import { type Keeping, KeptKey } from './keys/kept-key.ts';
-import { acquireLock, type Contending, lockPrefix } from './keys/lock.ts';
+import { acquireLock, type Contending } from './keys/lock.ts';
 import { checkedTransaction, type KvTransaction } from './keys/transaction.ts';
 import { Watch, type WatchLimits } from './keys/watch.ts';
 import type { KvChange } from './keys/watch-batch.ts';
@@ -164,6 +167,8 @@ export interface WatchOptions {
 interface CallLimits {
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  /** What the caller gave, where `timeoutMs` is what is left of it. */
+  readonly toldTimeoutMs?: number;
 }
 
 /** A key with its value and the revision of its last change. */
@@ -194,7 +199,7 @@ export class KvClient {
   readonly #openBackups = new Set<KvBackup>();
   /** Those that ask one node each for its status. */
   readonly #probes = new Set<Requests>();
-  #isClosed = false;
+  #closing: Promise<void> | undefined;
 
   private constructor(options: KvClientOptions) {
     this.#timeoutMs = checkedTimeoutMs(options.timeoutMs ?? timeoutMsDefault);
@@ -297,7 +302,7 @@ export class KvClient {
     checkCallOptions(options, lockNames);
     const { ttlMs = keepTtlMsDefault, waitMs, value = '' } = options;
     if (waitMs !== undefined) checkedTimeoutMs(waitMs, 'waitMs');
-    checkedPrefix(lockPrefix(checkedLockName(name)));
+    checkedLockName(name);
     const contending: Contending = {
       keep: (key, signal) => this.keep(key, value, { ttlMs, signal }),
       remove: (key) => this.delete(key),
@@ -353,7 +358,7 @@ export class KvClient {
     const limit = checkedCount(options?.limit ?? listPairsMax, listPairsMax, 'limit');
     const found: KvListing[] = [];
     const gathered = new GatheredBytes(listRemedy);
-    const after = options?.after === undefined ? undefined : checkedKey(options.after);
+    const after = options?.after === undefined ? undefined : checkedAfter(options.after);
     let page = await this.#page(prefix, after, limit, options, limitsLeft());
     const isWhole = options?.limit === undefined && after === undefined;
     if (page.more && isWhole && options?.consistency !== 'local') return this.#stateBelow(prefix, limitsLeft());
@@ -385,7 +390,12 @@ export class KvClient {
     let after: Uint8Array | undefined;
     for (;;) {
       const { pairs, more } = await this.#page(prefix, after, pagePairs, options, this.#limitsOf(options, readNames));
-      yield* pairs;
+      for (const pair of pairs) {
+        yield pair;
+        // Between pages the next call would say so.
+        if (options?.signal?.aborted) throw abortedError(options.signal, 'notApplied');
+        if (this.#closing !== undefined) throw new KvError('closed', 'the client is closed', 'notApplied');
+      }
       after = pairs.at(-1)?.key;
       if (!more) return;
     }
@@ -485,6 +495,7 @@ export class KvClient {
    * (it does not run with another one), `reconfiguring` (somebody else changes the members).
    */
   async rebuild(nodeId: number, options?: CallOptions): Promise<{ readonly configurationId: number }> {
+    checkedCount(nodeId, nodeIdMax, 'nodeId');
     // Not what the node at hand takes for the members: that may be the emptied one, which goes by its cluster file.
     const { configurationId: ifConfigurationId, members } = await this.clusterStatus(options);
     const ids = members.filter(({ isMember }) => isMember).map(({ id }) => id);
@@ -504,7 +515,7 @@ export class KvClient {
   async statusOf(endpoint: string, options?: CallOptions): Promise<NodeStatus> {
     const limits = this.#limitsOf(options);
     const endpoints = this.#only(endpoint);
-    if (this.#isClosed) throw new KvError('closed', 'the client is closed', 'notApplied');
+    if (this.#closing !== undefined) throw new KvError('closed', 'the client is closed', 'notApplied');
     const wake = () => sweeper.wake();
     const requests = new Requests({ endpoints, connectTimeoutMs: limits.timeoutMs * 0.8, isPinned: true, wake });
     const sweeper = new Sweeper([requests]);
@@ -542,8 +553,12 @@ export class KvClient {
   }
 
   /** Fails every call that has no result with `closed`, and closes the connections, and the backups that are open. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #closeAll(): Promise<void> {
     this.#writes.close();
     this.#sweeper.close();
     const others = [...this.#openBackups, ...this.#probes];
@@ -601,7 +616,7 @@ export class KvClient {
   #limitsLeft(options: CallOptions | undefined, names?: readonly string[]): () => CallLimits {
     const { timeoutMs, signal } = this.#limitsOf(options, names);
     const deadlineMs = performance.now() + timeoutMs;
-    return () => ({ timeoutMs: Math.max(1, deadlineMs - performance.now()), signal });
+    return () => ({ timeoutMs: Math.max(1, deadlineMs - performance.now()), signal, toldTimeoutMs: timeoutMs });
   }
 }
 
@@ -631,13 +646,14 @@ function ask<Result>(
   requests: Requests,
   body: RequestBody | undefined,
   callTraits: CallTraits,
-  { timeoutMs, signal }: CallLimits,
+  { timeoutMs, signal, toldTimeoutMs }: CallLimits,
   read: (answer: Answer, endpoint: string) => Result | undefined,
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     const request = body === undefined ? undefined : outgoing(body);
     const call = new PromiseCall(callTraits, timeoutMs, performance.now(), request, { read, resolve, reject });
     call.signal = signal;
+    call.told = toldTimeoutMs;
     requests.submit(call);
   });
 }

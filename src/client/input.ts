@@ -1,5 +1,6 @@
 import type { SecureContext } from 'node:tls';
 import { isUint8Array } from 'node:util/types';
+import { shown } from '../base/shown.ts';
 import { memberAddress } from '../cluster/address.ts';
 import { InputError } from '../cluster/input-error.ts';
 import { nodeIdMax } from '../cluster/node-list.ts';
@@ -21,12 +22,14 @@ export { ttlMsMax, ttlMsMin };
 export type Bytes = string | Uint8Array;
 
 const encoder = new TextEncoder();
+/** In a key below `lock/`, with a slash and a UUID behind it. */
+const lockNameBytesMax = keyBytesMax - 'lock/'.length - '/'.length - 36;
 const consistencies: readonly unknown[] = ['linearizable', 'local'];
 
 /** Those of a client: a name that is none of `known` is misspelt. */
 export function checkedOptions<Options>(options: Options, known: readonly (keyof Options & string)[]): Options {
   if (typeof options !== 'object' || options === null) {
-    throw notApplied('invalid', `the options are ${String(options)}: give { endpoints: ['127.0.0.1:7001'] }`);
+    throw notApplied('invalid', `the options are ${shown(options)}: give { endpoints: ['127.0.0.1:7001'] }`);
   }
   const unknown = Object.keys(options).find((name) => !(known as readonly string[]).includes(name));
   if (unknown === undefined) return options;
@@ -50,13 +53,21 @@ export function checkCallOptions(options: object, known: readonly string[]): voi
 export function checkedConsistency(consistency: Consistency | undefined): Consistency {
   if (consistency === undefined) return 'linearizable';
   if (consistencies.includes(consistency)) return consistency;
-  throw notApplied('invalid', `consistency is ${String(consistency)}: give 'linearizable' or 'local'`);
+  throw notApplied('invalid', `consistency is ${shown(consistency)}: give 'linearizable' or 'local'`);
 }
 
 export function checkedKey(key: Bytes): Uint8Array {
   const bytes = bytesOf(key, 'key');
   const problem = keyProblem(bytes);
   if (problem !== undefined) throw notApplied(problem.code, problem.message);
+  return bytes;
+}
+
+/** Where a list is to go on. */
+export function checkedAfter(after: Bytes): Uint8Array {
+  const bytes = bytesOf(after, 'key that is after');
+  const problem = keyProblem(bytes);
+  if (problem !== undefined) throw notApplied(problem.code, `after: ${problem.message}`);
   return bytes;
 }
 
@@ -69,8 +80,10 @@ export function checkedValue(value: Bytes): Uint8Array {
 
 /** That of a lock: any text. Throws for what only looks like one in a template, such as `undefined`. */
 export function checkedLockName(name: string): string {
-  if (typeof name === 'string') return name;
-  throw notApplied('invalid', `the name of the lock is ${kindOf(name)}: give a text`);
+  if (typeof name !== 'string') throw notApplied('invalid', `the name of the lock is ${kindOf(name)}: give a text`);
+  const { length } = encodedText(name, 'name of the lock');
+  if (length <= lockNameBytesMax) return name;
+  throw notApplied('tooLarge', `the name of the lock has ${length} bytes: at most ${lockNameBytesMax} are allowed`);
 }
 
 /** An empty prefix is that of every key. */
@@ -149,7 +162,7 @@ export function checkedTimeoutMs(timeoutMs: number, what = 'timeoutMs'): number 
 export function signalIn({ signal }: { readonly signal?: AbortSignal | undefined }): AbortSignal | undefined {
   if (signal === undefined) return undefined;
   if (!isSignal(signal)) {
-    throw notApplied('invalid', `signal is ${String(signal)}: give the signal of an AbortController`);
+    throw notApplied('invalid', `signal is ${shown(signal)}: give the signal of an AbortController`);
   }
   if (signal.aborted) throw abortedError(signal, 'notApplied');
   return signal;
@@ -164,7 +177,7 @@ export function isSignal(value: unknown): value is AbortSignal {
 /** The members of a next configuration, each once, ascending. */
 export function checkedNodes(nodes: readonly (number | TargetNode)[]): TargetNode[] {
   if (!Array.isArray(nodes))
-    throw notApplied('invalid', `the nodes are ${String(nodes)}: give a list, such as [1, 2, 3]`);
+    throw notApplied('invalid', `the nodes are ${shown(nodes)}: give a list, such as [1, 2, 3]`);
   if (nodes.length === 0) throw notApplied('invalid', 'no node is named: name at least one, such as 1, 2, 3');
   if (nodes.length > membersMax) {
     throw notApplied('invalid', `${nodes.length} nodes are named: a cluster has at most ${membersMax}`);
@@ -179,7 +192,7 @@ export function checkedNodes(nodes: readonly (number | TargetNode)[]): TargetNod
 
 function checkedNode(target: TargetNode): TargetNode {
   if (typeof target !== 'object' || target === null) {
-    throw notApplied('invalid', `a node is ${String(target)}: give its id, or { id, address }`);
+    throw notApplied('invalid', `a node is ${shown(target)}: give its id, or { id, address }`);
   }
   const { id, address, isRebuilt, storageId } = target;
   const unknown = Object.keys(target).find((name) => !['id', 'address', 'isRebuilt', 'storageId'].includes(name));
@@ -213,13 +226,7 @@ function bytesOf(bytes: Bytes, what: string): Uint8Array {
 }
 
 function kindOf(value: unknown): string {
-  return typeof value === 'object' && value !== null ? `an object (${value.constructor?.name})` : String(value);
-}
-
-/** A text would else look like the number that it is not. */
-export function shown(value: unknown): string {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return 'an object';
-  return typeof value === 'string' ? `'${value}', a text` : String(value);
+  return typeof value === 'object' && value !== null ? `an object (${value.constructor?.name})` : shown(value);
 }
 
 /** The platform would put the same character for each half of a pair that lacks the other: two keys would be one. */

@@ -13,7 +13,7 @@ export class JoinedSignal {
     this.#joined = signals.filter(isSignal);
     for (const signal of this.#joined) {
       if (signal.aborted) this.#controller.abort(signal.reason);
-      else signal.addEventListener('abort', this.#onAbort);
+      else follow(signal, this.#onAbort);
     }
   }
 
@@ -23,8 +23,34 @@ export class JoinedSignal {
 
   /** It follows the others no more. */
   release(): void {
-    for (const signal of this.#joined) signal.removeEventListener('abort', this.#onAbort);
+    for (const signal of this.#joined) unfollow(signal, this.#onAbort);
   }
 
-  readonly #onAbort = ({ target }: Event): void => this.#controller.abort((target as AbortSignal).reason);
+  readonly #onAbort = (reason: unknown): void => this.#controller.abort(reason);
+}
+
+type Follower = (reason: unknown) => void;
+
+/** One listener for all that follow a signal: a process may have one for all that it does, and Node takes more than ten listeners for a leak. */
+const followersOf = new WeakMap<AbortSignal, Set<Follower>>();
+
+function follow(signal: AbortSignal, follower: Follower): void {
+  const followers = followersOf.get(signal) ?? new Set();
+  if (followers.size === 0) {
+    followersOf.set(signal, followers);
+    signal.addEventListener('abort', tellFollowers);
+  }
+  followers.add(follower);
+}
+
+function unfollow(signal: AbortSignal, follower: Follower): void {
+  const followers = followersOf.get(signal);
+  if (!followers?.delete(follower) || followers.size > 0) return;
+  followersOf.delete(signal);
+  signal.removeEventListener('abort', tellFollowers);
+}
+
+function tellFollowers({ target }: Event): void {
+  const signal = target as AbortSignal;
+  for (const follower of [...(followersOf.get(signal) ?? [])]) follower(signal.reason);
 }

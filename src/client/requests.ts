@@ -210,6 +210,7 @@ export class Requests implements Sweepable {
     while (at < calls.length && batchBytes < frameBytesTarget) {
       const call = calls[at++] as Call;
       call.isQueued = false;
+      if (call.signal?.aborted) this.#expire(call);
       if (call.isDone) continue;
       const { request } = call;
       if (request === undefined) {

@@ -35,7 +35,7 @@ export interface WritesOptions {
 export class Writes implements WriteOwner, Sweepable {
   readonly #requests: Requests;
   readonly #options: WritesOptions;
-  /** Writes without a number, in order. Those that are done are passed over. */
+  /** Writes without a number, in order. Those that are done, until the next sweep, are passed over. */
   readonly #queue = new CallQueue<WriteCall>();
   #nextOrder = 0;
   #queuedBytes = 0;
@@ -70,6 +70,7 @@ export class Writes implements WriteOwner, Sweepable {
     for (const call of this.#queue) {
       this.#rejectQueued(call, new KvError('closed', 'the client was closed before the write was sent', 'notApplied'));
     }
+    this.#dropDone();
   }
 
   sweep(nowMs: number): boolean {
@@ -81,7 +82,13 @@ export class Writes implements WriteOwner, Sweepable {
       }
       this.#rejectQueued(call, this.#notBegunError(call));
     }
+    this.#dropDone();
     return this.#queuedCount > 0;
+  }
+
+  /** Those behind one that has more time would else stay as long as that, with their values. */
+  #dropDone(): void {
+    if (this.#queue.length > this.#queuedCount) this.#queue.keep((call) => !call.isDone);
   }
 
   #notBegunError(call: WriteCall): KvError {
@@ -147,6 +154,7 @@ export class Writes implements WriteOwner, Sweepable {
   /** False: the first in line has to wait. */
   #sendFirst(): boolean {
     const call = this.#queue.first as WriteCall;
+    if (call.signal?.aborted) this.#rejectQueued(call, abortedError(call.signal, 'notApplied'));
     if (call.isDone) {
       this.#queue.shift();
       return true;
@@ -194,9 +202,11 @@ export class Writes implements WriteOwner, Sweepable {
     this.#opening = undefined;
     const isFinal = finalCodes.includes(error.code);
     const code = error.code === 'timeout' ? 'noMajority' : error.code;
+    // What became of the opening is not what became of the writes.
+    const why = error.outcome === 'unknown' ? 'no majority decided that in time' : error.message;
     for (const call of this.#queue) {
       if (call.isDone || (!isFinal && call.deadlineMs > deadlineMs)) continue;
-      this.#rejectQueued(call, new KvError(code, `no session could be opened: ${error.message}`, 'notApplied'));
+      this.#rejectQueued(call, new KvError(code, `no session could be opened: ${why}`, 'notApplied'));
     }
     this.#pump();
   }

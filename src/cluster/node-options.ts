@@ -1,4 +1,5 @@
 import { isMap } from 'node:util/types';
+import { shown } from '../base/shown.ts';
 import { membersMax } from '../wire/limits.ts';
 import { canonicalAddress, isLoopback, memberAddress, parseAddress } from './address.ts';
 import { type ClusterSettings, checkClusterName, checkSetting, settingLimits } from './cluster-file.ts';
@@ -28,7 +29,7 @@ const optionNames: readonly (keyof CheckedNodeOptions)[] = [
 export function checkNodeOptions(options: CheckedNodeOptions): void {
   if (typeof options !== 'object' || options === null) {
     throw new InputError(
-      `the options are ${String(options)}: give { nodeId, dataDirectory, clusterName, nodes, address }`,
+      `the options are ${shown(options)}: give { nodeId, dataDirectory, clusterName, nodes, address }`,
     );
   }
   checkKinds(options);
@@ -47,7 +48,7 @@ export function checkNodeOptions(options: CheckedNodeOptions): void {
     );
   }
   if (typeof settings !== 'object' || settings === null) {
-    throw new InputError(`settings is ${String(settings)}: give an object, or leave it out`);
+    throw new InputError(`settings is ${shown(settings)}: give an object, or leave it out`);
   }
   checkSettings(settings);
 }
@@ -59,7 +60,7 @@ function checkKinds(options: CheckedNodeOptions): void {
   checkFlag(options.insecure, 'insecure');
   checkFlag(options.standsBy, 'standsBy');
   if (options.log === undefined || typeof options.log === 'function') return;
-  throw new InputError(`log is ${String(options.log)}: give a function, or leave it out`);
+  throw new InputError(`log is ${shown(options.log)}: give a function, or leave it out`);
 }
 
 function checkNodes(nodes: ReadonlyMap<number, string>): void {
@@ -89,15 +90,9 @@ function checkFlag(flag: unknown, what: string): void {
   throw new InputError(`${what} is ${shown(flag)}: give true or false`);
 }
 
-/** A text would else look like what it is not. */
-function shown(value: unknown): string {
-  if (value === '') return 'empty';
-  return typeof value === 'string' ? `${JSON.stringify(value)}, a text` : String(value);
-}
-
 function checkText(text: unknown, what: string): string {
   if (typeof text === 'string') return text;
-  throw new InputError(`${what} is ${String(text)}: give a text`);
+  throw new InputError(`${what} is ${shown(text)}: give a text`);
 }
 
 function checkNodeId(id: number, what: string): void {

@@ -117,3 +117,6 @@ export function failure(
 ): Failure {
   return members ? { type: 'failed', code, outcome, message, members } : { type: 'failed', code, outcome, message };
 }
+
+/** With a leader in reach: it was the time that was too short, for now at least. */
+export const lateAnswer = failure('timeout', 'notApplied', 'its time was over before a majority had answered');

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
@@ -229,16 +230,32 @@ describe('bad input is refused before anything is sent', () => {
     ['nor a read', (c) => c.list('k', { prefix: 'l' } as never), 'invalid', 'there are timeoutMs, signal, consistency'],
     ['nor a node', (c) => c.reconfigure([{ id: 1, adress: 'h:1' } as never]), 'invalid', 'a node has adress'],
     ['an address that is no text', (c) => c.reconfigure([{ id: 1, address: 5 as never }]), 'invalid', 'node 1 is 5'],
-    ['a signal that is none', (c) => c.get('k', { signal: 'x' as never }), 'invalid', 'signal is x: give'],
+    ['a signal that is none', (c) => c.get('k', { signal: 'x' as never }), 'invalid', 'signal is "x", a text: give'],
     ['no configuration', (c) => c.fill([1], { ifConfigurationId: Number.NaN }), 'invalid', 'ifConfigurationId is NaN'],
-    ['nor that', (c) => c.reconfigure([1], { ifConfigurationId: '1' as never }), 'invalid', "is '1', a text"],
+    ['nor that', (c) => c.reconfigure([1], { ifConfigurationId: '1' as never }), 'invalid', 'is "1", a text'],
     ['no time to fill', (c) => c.reconfigure([1], { fillTimeoutMs: Number.NaN }), 'invalid', 'fillTimeoutMs is NaN'],
-    ['a limit that is a text', (c) => c.list('', { limit: '5' as never }), 'invalid', "limit is '5', a text"],
+    ['a limit that is a text', (c) => c.list('', { limit: '5' as never }), 'invalid', 'limit is "5", a text'],
     ['a long prefix', (c) => c.list('p'.repeat(1025)), 'tooLarge', 'the prefix has 1025 bytes'],
     ['half a character', (c) => c.put('\ud800', 'v'), 'invalid', 'the key has half of a surrogate pair'],
     ['a value with half a character', (c) => c.put('k', 'a\udc00'), 'invalid', 'the value has half of a surrogate'],
-    ['no such consistency', (c) => c.get('k', { consistency: 'foo' as never }), 'invalid', 'consistency is foo'],
-    ['nor in a list', (c) => c.list('', { consistency: 'foo' as never }), 'invalid', 'consistency is foo'],
+    [
+      'no such consistency',
+      (c) => c.get('k', { consistency: 'foo' as never }),
+      'invalid',
+      'consistency is "foo", a text',
+    ],
+    ['nor in a list', (c) => c.list('', { consistency: 'foo' as never }), 'invalid', 'consistency is "foo", a text'],
+    [
+      'no time of an object',
+      (c) => c.get('k', { timeoutMs: Object.create(null) }),
+      'invalid',
+      'timeoutMs is an object',
+    ],
+    ['nor of a list', (c) => c.get('k', { timeoutMs: [Symbol('s')] as never }), 'invalid', 'timeoutMs is a list'],
+    ['a list behind a long key', (c) => c.list('', { after: 'k'.repeat(1025) }), 'tooLarge', 'after: the key has 1025'],
+    ['a long lock', (c) => c.lock('l'.repeat(983)), 'tooLarge', 'the name of the lock has 983 bytes: at most 982'],
+    ['a lock of half a character', (c) => c.lock('\udc00'), 'invalid', 'the name of the lock has half of a surrogate'],
+    ['a node that is no number', (c) => c.rebuild('1' as never), 'invalid', 'nodeId is "1", a text'],
     ['no options', () => KvClient.connect(undefined as never), 'invalid', 'the options are undefined'],
     [
       'endpoints that are no list',
@@ -252,7 +269,7 @@ describe('bad input is refused before anything is sent', () => {
       'time that is a text',
       (c) => c.get('k', { timeoutMs: '5000' as never }),
       'invalid',
-      "timeoutMs is '5000', a text",
+      'timeoutMs is "5000", a text',
     ],
     ['an endpoint that is no text', (c) => c.statusOf(undefined as never), 'invalid', 'an endpoint is undefined'],
     ['nodes that are no list', (c) => c.reconfigure(undefined as never), 'invalid', 'the nodes are undefined'],
@@ -810,6 +827,47 @@ describe('a signal', () => {
     const calls = [client.put('k', 'v', { signal }), client.get('k', { signal }), client.list('', { signal })];
     for (const call of calls) expect(await errorOf(call)).toMatchObject(aborted('notApplied'));
     expect(first.requests).toEqual([]);
+  });
+
+  it('that is aborted before anything was sent keeps it from being sent', async () => {
+    const { client, first } = await start(1);
+    await client.put('k', 'v');
+    const before = first.requests.length;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const calls = [client.put('k', 'w', { signal }), client.get('k', { signal })];
+    controller.abort('enough');
+    for (const call of calls) expect(await errorOf(call)).toMatchObject(aborted('notApplied'));
+    expect(text((await client.get('k'))?.value)).toBe('v');
+    expect(first.requests.length).toBe(before + 1);
+  });
+
+  it('that is aborted ends a scan where it is, and so does closing', async () => {
+    const { client } = await start(1);
+    for (let at = 0; at < 20; at++) await client.put(`k${at}`, 'v');
+    const controller = new AbortController();
+    const scanned = async (stop: () => unknown, signal?: AbortSignal) => {
+      let count = 0;
+      for await (const _ of client.scan('k', { signal })) if (++count === 10) stop();
+      return count;
+    };
+    const stopped = scanned(() => controller.abort('enough'), controller.signal);
+    expect(await errorOf(stopped)).toMatchObject(aborted('notApplied'));
+    expect(await errorOf(scanned(() => client.close()))).toMatchObject({ code: 'closed' });
+  });
+
+  it('has one listener for all watches', async () => {
+    const { client } = await start(1);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const watches = Array.from({ length: 12 }, () => client.watch('k', { signal }));
+    await Promise.all(watches.map((watch) => watch.next()));
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await watches[0]?.return();
+    const endings = watches.slice(1).map((watch) => errorOf(watch.next()));
+    controller.abort('enough');
+    for (const ending of endings) expect(await ending).toMatchObject({ code: 'aborted' });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
   it('ends calls long before their time, with what is known of them, and no others', async () => {

@@ -68,7 +68,7 @@ describe('a put with a time to live', () => {
   it.each([
     [999, 'ttlMs is 999: give whole milliseconds from 1000 to 31622400000'],
     [1000.5, 'ttlMs is 1000.5: give whole'],
-    ['5000', "ttlMs is '5000', a text"],
+    ['5000', 'ttlMs is "5000", a text'],
     [Number.NaN, 'ttlMs is NaN'],
   ])('of %s is refused', async (wrong, message) => {
     const { client } = await start();

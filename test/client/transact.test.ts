@@ -132,7 +132,7 @@ describe('a transaction', () => {
       'invalid',
       'the transaction is undefined: give { if: [{ key, revision }], do: [{ put: key, value }, { delete: key }] }',
     ],
-    [[{ put: 'a', value: '1' }], 'invalid', 'the transaction is [object Object]: give'],
+    [[{ put: 'a', value: '1' }], 'invalid', 'the transaction is a list: give'],
     [{ set: [] }, 'invalid', 'the transaction has set: give'],
     [{}, 'invalid', 'do of the transaction is undefined: give'],
     [{ do: [] }, 'invalid', 'the transaction changes nothing'],
@@ -155,7 +155,7 @@ describe('a transaction', () => {
       'do[1] is { put, ttlMs, value }: give',
     ],
     [{ do: [{ put: 'a', value: '1', delete: 'a' }] }, 'invalid', 'do[0] is { delete, put, value }: give'],
-    [{ do: ['a'] }, 'invalid', "do[0] is 'a', a text: give"],
+    [{ do: ['a'] }, 'invalid', 'do[0] is "a", a text: give'],
     [
       { do: [{ put: 'a', value: '1' }, { delete: 'a' }] },
       'invalid',

@@ -88,6 +88,21 @@ describe('answers that take much room', () => {
     expect(new Set(served.flat())).toEqual(new Set([one, other]));
   });
 
+  it('say that their time was too short where a leader is in reach, and else that there is none', () => {
+    const { reads, view, turn } = begin();
+    const asked = (isLed: boolean) => {
+      const { answers } = turn(() => {
+        view.nowMs += 2000;
+        reads.receive(one, { type: 'get', id: view.nowMs, timeoutMs: 1, consistency: 'linearizable', key });
+        view.nowMs += 2000;
+        reads.sweep(undefined, 'nobody leads', isLed);
+      });
+      return answers.get(one);
+    };
+    expect(asked(true)).toMatchObject([{ code: 'timeout', outcome: 'notApplied' }]);
+    expect(asked(false)).toMatchObject([{ code: 'noMajority', outcome: 'notApplied', message: 'nobody leads' }]);
+  });
+
   it('are refused when their time is over, and dropped when their client is gone', () => {
     const { reads, ask, turn, congested, view } = begin();
     turn(() => {

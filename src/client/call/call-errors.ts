@@ -43,6 +43,8 @@ export function overdueError(call: Call, problems: string | undefined): KvError 
   }
   if (lastFailure?.code === 'busy')
     return new KvError('busy', `no node took the request within ${timeoutMs} ms${because}`, outcome);
+  if (lastFailure?.code === 'timeout')
+    return new KvError('timeout', `no answer within ${timeoutMs} ms${because}`, outcome);
   if (lastFailure !== undefined)
     return new KvError('noMajority', `no majority answered within ${timeoutMs} ms${because}`, outcome);
   if (call.openAttempts > 0 || call.isFateUnknown)

@@ -30,6 +30,12 @@ export class CallQueue<T> {
     this.#items.splice(at, 0, item);
   }
 
+  /** Lets go of all but those that are `wanted`. */
+  keep(wanted: (item: T) => boolean): void {
+    this.#compact();
+    this.#items = this.#items.filter(wanted);
+  }
+
   /** All items, which stay. */
   *[Symbol.iterator](): Generator<T> {
     for (let at = this.#head; at < this.#items.length; at++) yield this.#items[at] as T;

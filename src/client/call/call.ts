@@ -122,6 +122,8 @@ export interface Settlement<Result> {
 /** A call whose answer is its result. */
 export class PromiseCall<Result> extends Call {
   readonly #settlement: Settlement<Result>;
+  /** See {@link toldTimeoutMs}: another than its own, where it is one of several that are one call of the caller's. */
+  told: number | undefined;
 
   constructor(
     callTraits: CallTraits,
@@ -133,6 +135,10 @@ export class PromiseCall<Result> extends Call {
     super(callTraits, timeoutMs, nowMs);
     this.request = request;
     this.#settlement = settlement;
+  }
+
+  override get toldTimeoutMs(): number {
+    return this.told ?? this.timeoutMs;
   }
 
   override onAnswer(answer: Answer): void {

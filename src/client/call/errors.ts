@@ -3,7 +3,7 @@
  *
  * - `invalid`, `tooLarge`: the request is wrong; the same one fails again.
  * - `noMajority`: no leader with a majority, or no node, answered in time.
- * - `timeout`: no answer in time though the command was on its way.
+ * - `timeout`: no answer in time though the request was on its way.
  * - `conflict`: the write has a condition, and the key is at another revision: `revision` says at which, 0 for none. Of a transaction `condition` says
  *   which one.
  * - `busy`: a limit on outstanding work is reached; later it may go.
@@ -11,7 +11,8 @@
  * - `reconfiguring`: another reconfiguration is under way, or was first.
  * - `unreachable`: a node that a reconfiguration needs does not answer, or the one node that was asked.
  * - `notKvNode`: an endpoint answered, but is no kv node.
- * - `untrusted`: an endpoint answered, and its certificate is not of an authority in `tls.ca`, or is for another host; or it does not take ours.
+ * - `untrusted`: an endpoint answered, and its certificate is not of an authority in `tls.ca`, or is for another host; or it says that it does not take
+ *   ours. (A node of ours hangs up without a word: `noMajority`, with that among the reasons.)
  * - `noSpace`: a node has no space, and the cluster takes no puts; deletes go through, and later puts may. Of `reconfigure`: a newcomer
  *   has no room for all data, and the members are what they were.
  * - `closed`: the client was closed.

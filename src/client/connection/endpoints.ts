@@ -1,4 +1,5 @@
 import type { SecureContext } from 'node:tls';
+import { shown } from '../../base/shown.ts';
 import { canonicalAddress } from '../../cluster/address.ts';
 import { InputError } from '../../cluster/input-error.ts';
 import { KvError } from '../call/errors.ts';
@@ -128,7 +129,7 @@ export class Endpoints {
 /** The one way to write an endpoint. Throws KvError `invalid` that says what is wrong with it. */
 export function checkedEndpoint(address: string): string {
   if (typeof address !== 'string')
-    throw invalid(`an endpoint is ${String(address)}: give a text, such as '127.0.0.1:7001'`);
+    throw invalid(`an endpoint is ${shown(address)}: give a text, such as '127.0.0.1:7001'`);
   try {
     return canonicalAddress(address, 'endpoint');
   } catch (error) {

@@ -1,7 +1,8 @@
+import { shown } from '../../base/shown.ts';
 import type { Condition, Transaction, TransactionChange } from '../../kv/transaction.ts';
 import { transactionProblem } from '../../kv/transaction.ts';
 import { KvError } from '../call/errors.ts';
-import { type Bytes, checkedKey, checkedRevision, checkedValue, notApplied, shown } from '../input.ts';
+import { type Bytes, checkedKey, checkedRevision, checkedValue, notApplied } from '../input.ts';
 
 export { transactionPartsMax } from '../../kv/command-limits.ts';
 

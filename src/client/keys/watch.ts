@@ -28,6 +28,8 @@ export interface WatchLimits {
   /** How long there may be no answer from the cluster. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  /** What the caller gave, where `timeoutMs` is what is left of it. */
+  readonly toldTimeoutMs?: number;
   /** Only the state is wanted, all of it within `timeoutMs`. `remedy`: what to do where that is too much. */
   readonly oneCall?: { readonly remedy: string };
 }
@@ -219,7 +221,8 @@ export class Watch {
     return new Promise((resolve, reject) => {
       const settlement = { read: watchAnswer, resolve, reject };
       const call = new WatchCall(traits.linearizableRead, timeoutMs, performance.now(), request, settlement);
-      call.watchTimeoutMs = this.#limits.timeoutMs;
+      // The last one of a watch that ends has little time, but none before it had an answer.
+      call.told = this.#limits.toldTimeoutMs ?? this.#limits.timeoutMs;
       call.windowMs = windowMs;
       call.signal = this.#limits.signal;
       this.#requests.submit(call);
@@ -229,14 +232,8 @@ export class Watch {
 
 /** A node that says nothing before its time to wait is over need not be silent. */
 class WatchCall extends PromiseCall<WatchAnswer> {
-  /** The last one of a watch that ends has little time, but none before it had an answer. */
-  watchTimeoutMs = 0;
   /** How long it may take before it begins to be late. */
   windowMs = 0;
-
-  override get toldTimeoutMs(): number {
-    return this.watchTimeoutMs;
-  }
 
   override get hedgeMs(): number {
     return Math.min(this.windowMs + hedgeMs, this.windowMs + (this.timeoutMs - this.windowMs) / 3);

@@ -12,7 +12,7 @@ import type { KvStateMachine } from '../../kv/state-machine.ts';
 import type { NodeId } from '../../omnipaxos/ballot.ts';
 import type { ClientRequest, Failure, FailureCode } from '../../wire/client-message.ts';
 import type { ConnectionId } from '../events.ts';
-import { failure, type Output } from '../output.ts';
+import { failure, lateAnswer, type Output } from '../output.ts';
 import type { ReplicaSettings } from '../settings.ts';
 import type { Voter } from '../voter.ts';
 import type { Backups } from './backups.ts';
@@ -180,11 +180,12 @@ export class Clients {
   sweep(): void {
     const { nowMs, tick, voter, whyNoLeader, isConnected } = this.#view;
     const leads = voter?.paxos.isLeader ?? false;
+    const isLed = voter?.canReachLeader(isConnected) ?? false;
     // A leader's own log loses nothing while it leads: no second proposal there.
     for (const write of this.#writes.sweep(nowMs, tick, !leads)) {
-      this.#output.respond(write.connection, write.requestId, writeTimeout(write.proposals, whyNoLeader));
+      this.#output.respond(write.connection, write.requestId, writeTimeout(write.proposals, isLed, whyNoLeader));
     }
-    this.#reads.sweep(voter, whyNoLeader, voter?.canReachLeader(isConnected) ?? false);
+    this.#reads.sweep(voter, whyNoLeader, isLed);
   }
 
   #receiveWrite(connection: ConnectionId, request: WriteRequest): void {
@@ -260,8 +261,8 @@ const tooMany = failure(
 );
 
 /** A write that never went to a leader has no effect and never will. */
-function writeTimeout(proposals: number, whyNoLeader: string): Failure {
-  if (proposals === 0) return failure('noMajority', 'notApplied', whyNoLeader);
+function writeTimeout(proposals: number, isLed: boolean, whyNoLeader: string): Failure {
+  if (proposals === 0) return isLed ? lateAnswer : failure('noMajority', 'notApplied', whyNoLeader);
   const code: FailureCode = 'timeout';
   return failure(code, 'unknown', 'the command was proposed but not decided in time: it may yet be applied');
 }

@@ -5,7 +5,7 @@ import type { KvStateMachine } from '../../kv/state-machine.ts';
 import type { ClientRequest, Failure, NodeStatus, ResponseBody, WireChange } from '../../wire/client-message.ts';
 import { answerBytesMax, pairsPerAnswerMax } from '../../wire/limits.ts';
 import type { ConnectionId } from '../events.ts';
-import { failure, type Output } from '../output.ts';
+import { failure, lateAnswer, type Output } from '../output.ts';
 import type { ReplicaSettings } from '../settings.ts';
 import type { Voter } from '../voter.ts';
 import type { Backups } from './backups.ts';
@@ -149,11 +149,11 @@ export class Reads {
     const { nowMs } = this.#view;
     const { appliedIndex } = this.#machine;
     const nothingNew: ResponseBody = { type: 'changes', changes: [], more: false, revision: appliedIndex };
-    const noLeader = failure('noMajority', 'notApplied', whyNoLeader);
-    this.#answerEach(this.#watches.takeOverdue(nowMs), isLed ? nothingNew : noLeader);
+    const overdue = isLed ? lateAnswer : failure('noMajority', 'notApplied', whyNoLeader);
+    this.#answerEach(this.#watches.takeOverdue(nowMs), isLed ? nothingNew : overdue);
     const isOver = (read: PendingRead): boolean => read.deadlineMs <= nowMs;
     const { out, abandoned } = this.#pending.takeOut(isOver);
-    this.#answerEach(out, noLeader);
+    this.#answerEach(out, overdue);
     for (const readId of abandoned) voter?.paxos.cancelRead(readId);
     if (this.#postponed.count > 0) this.#answerEach(this.#postponed.takeOut(isOver), notTaken);
   }
