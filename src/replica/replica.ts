@@ -62,6 +62,8 @@ const expiryRetryTimeouts = 100;
 const entriesReadFirst = 4;
 /** So few bytes of as many: twice as many may be read next. */
 const smallReadBytes = 64 * 1024;
+/** So many of the last entries tell how large entries are. */
+const recentEntries = 16;
 /** Ticks between sweeps of deadlines. */
 const sweepTicks = 5;
 
@@ -722,6 +724,7 @@ export class Replica {
       get whyNoLeader(): string {
         return whyNoLeader(replica.#membership.mode);
       },
+      recentEntryBytes: () => recentEntryBytes(replica.#store),
       get nowMs(): number {
         return replica.#nowMs;
       },
@@ -753,4 +756,11 @@ function staleAddresses({ nodes }: InitialCluster, configuration: Configuration 
 
 function tooSlow(takers: readonly NodeId[]): string {
   return `the state is taken too slowly by node ${takers.join(', ')}: what changed meanwhile takes too much room, so it begins anew`;
+}
+
+function recentEntryBytes({ sequence, state: { decidedIndex } }: LogStore): number {
+  const entries = sequence.read(Math.max(sequence.trimmedIndex, decidedIndex - recentEntries), decidedIndex);
+  let bytes = 0;
+  for (const entry of entries) if (entry.type === 'Normal') bytes += entry.entry.length;
+  return bytes / Math.max(1, entries.length);
 }

@@ -188,6 +188,13 @@ describe('before anything is changed', () => {
       ['memberIncomplete'],
     ],
     [
+      'one that votes, and lacks as much as a new one',
+      status(member(1), member(2), member(3, { catchUp: { stage: 'state' } as CatchUpStatus })),
+      '1,3',
+      [],
+      ['memberIncomplete'],
+    ],
+    [
       'no majority of the next',
       status(member(1), member(2), member(3, down)),
       '1,3',
@@ -337,7 +344,7 @@ describe('how far newcomers are', () => {
     const events: CatchUpProgress[] = [];
     const onProgress = (progress: CatchUpProgress) => events.push(progress);
     const filling = fillNewcomers({ fill, statusOf }, plan, {
-      ...{ timeoutMs: 1000, fillTimeoutMs: 60_000, onProgress, onMessage: () => {} },
+      ...{ timeoutMs: 1000, fillTimeoutMs: 60_000, isForced: false, onProgress, onMessage: () => {} },
     });
     await expect(filling).rejects.toThrow(
       'node 4 has no room for the state: it takes about 12.0 MiB, and 5.0 MiB are left: nothing was changed; give it more room',

@@ -201,12 +201,55 @@ describe('newcomers get all data before they become members', () => {
   it('a node that cannot be reached is told as such; members are not filled', () => {
     const { cluster, leader } = filled(10);
     cluster.tick(5);
+    fillStep(cluster, leader, all);
+    cluster.tick(5);
     expect(fillStep(cluster, leader, [...all, 4])).toEqual([
       { id: 4, address: 'node-4:7000', isLinked: false, isFilled: false },
     ]);
     expect(fillStep(cluster, leader, all)).toEqual([]);
     const nodes = [{ id: 1 }, { id: 1 }];
     expect(cluster.askNow(leader, { type: 'fill', nodes })).toMatchObject({ type: 'failed', code: 'invalid' });
+  });
+
+  it.each(['the leader', 'the one that lacks it'])(
+    'a member that was away for long is waited for where the next members need it, whoever is asked: %s',
+    (asked) => {
+      const { cluster, leader, client } = filled(20);
+      const away = all.find((id) => id !== leader) as NodeId;
+      cluster.crash(away);
+      for (let at = 0; at < 120; at++) client.put(leader, `k${at}`, 'later', 60_000);
+      cluster.until('it is decided', () => cluster.replica(leader).appliedIndex > 140);
+      cluster.tick(20);
+      cluster.loses = ({ to, message }) => to === away && message.payload.type === 'StateChunk';
+      cluster.start(away);
+      cluster.until('it is linked', () => cluster.replica(leader).status().connected?.includes(away) === true);
+      const member = asked === 'the leader' ? leader : away;
+      for (let step = 0; step < 10; step++) {
+        expect(fillStep(cluster, member, [away])).toMatchObject([{ id: away, isLinked: true, isFilled: false }]);
+        cluster.tick(5);
+      }
+      cluster.loses = () => false;
+      cluster.until('it is waited for no more', () => fillStep(cluster, member, [away]).length === 0);
+      expect(cluster.replica(away).status().decidedIndex).toBeGreaterThan(140);
+      cluster.reconfigureTo(leader, [away]);
+      for (const id of all) if (id !== away) cluster.crash(id);
+      cluster.converge(away);
+      expect(cluster.localValue(away, 'k119')).toBe('later');
+    },
+  );
+
+  it('a member that was away for long is not waited for where a majority is there without it', () => {
+    const { cluster, leader } = filled(20);
+    const away = all.find((id) => id !== leader) as NodeId;
+    fillStep(cluster, leader, all);
+    cluster.tick(5);
+    cluster.loses = ({ from }) => from === away;
+    for (let step = 0; step < 30; step++) {
+      cluster.tick(5);
+      fillStep(cluster, leader, all);
+    }
+    expect(fillStep(cluster, leader, all)).toEqual([]);
+    expect(fillStep(cluster, leader, [leader, away])).toMatchObject([{ id: away, isFilled: false }]);
   });
 
   it('not where another directory runs under the id of the one that is meant', () => {

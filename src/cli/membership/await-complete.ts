@@ -7,6 +7,8 @@ import { CatchUpMeter, type CatchUpProgress } from './catch-up-meter.ts';
 
 const pollMs = 150;
 const pollTimeoutMs = 3000;
+/** The last look gets so much, too: whoever has no time to answer would else count as not complete. */
+const lastPollTimeoutMs = 1000;
 
 /** What is waited for. */
 export interface Wait {
@@ -31,7 +33,7 @@ export async function awaitComplete(
   while (wait.newcomers.length > 0) {
     const leftMs = deadlineMs - performance.now();
     if (leftMs <= 0) throw incomplete(wait, progress);
-    const status = await statusOf(client, Math.min(leftMs, pollTimeoutMs));
+    const status = await statusOf(client, Math.min(Math.max(leftMs, lastPollTimeoutMs), pollTimeoutMs));
     if (status !== undefined) {
       refuseSuperseded(status, wait);
       progress = meter.measure(status, performance.now());

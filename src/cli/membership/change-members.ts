@@ -13,10 +13,11 @@ import {
 import { CommandError } from '../exit-codes.ts';
 import { printMessage } from '../output.ts';
 import { askYesNo, canAsk } from '../prompt.ts';
+import { takesPart } from '../report/status-report.ts';
 import { askNodes } from './ask-nodes.ts';
 import { awaitComplete } from './await-complete.ts';
-import { apartNotes, findProblems, pauseNote, stopAt } from './checks.ts';
-import { fillNewcomers } from './fill-newcomers.ts';
+import { apartNotes, findProblems, isCatchingUp, pauseNote, stopAt } from './checks.ts';
+import { type Filling, fillNewcomers } from './fill-newcomers.ts';
 import { fates, Interruption } from './interruption.ts';
 import type { MembershipChange } from './membership-change.ts';
 import { MembershipReport, type OutputMode } from './report.ts';
@@ -99,10 +100,11 @@ async function carryOut(
   // What was looked at is what is changed: not what somebody else made of it meanwhile.
   const ifConfigurationId = plan.configurationId;
   const fillTimeoutMs = options.waitTimeoutMs ?? 0;
-  if (fillTimeoutMs > 0 && plan.added.length > 0) {
-    await fill(client, plan, { timeoutMs, fillTimeoutMs }, report);
+  if (fillTimeoutMs > 0) {
+    await fill(client, plan, { timeoutMs, fillTimeoutMs, isForced: options.isForced }, report);
     // What was seen before may have changed since: that took its time.
-    stopAt(await lastingProblems(client, plan, timeoutMs, options.isForced), options.isForced);
+    if (plan.added.length > 0)
+      stopAt(await lastingProblems(client, plan, timeoutMs, options.isForced), options.isForced);
   }
   await report.proposed(change);
   const decision = { timeoutMs, ifConfigurationId, fillTimeoutMs: 0 };
@@ -110,9 +112,11 @@ async function carryOut(
   const { configurationId } = await client.reconfigure([...plan.nodes], decision);
   interruption.fate = fates.decided(configurationId);
   const decided = { ...change, configurationId };
-  if (options.waitTimeoutMs === undefined) return report.done(decided, change.added.length === 0);
-  await report.decided(decided);
-  await wait(client, decided, options.waitTimeoutMs, report);
+  // Those that stay and were far behind, too: what they lack those may have who were taken out, and could be stopped from here on.
+  const awaited = [...decided.added, ...lateIn(plan, status)];
+  if (options.waitTimeoutMs === undefined) return report.done(decided, awaited.length === 0);
+  await report.decided(decided, awaited);
+  await wait(client, { ...decided, added: awaited }, options.waitTimeoutMs, report);
   await report.done(decided, true);
 }
 
@@ -140,6 +144,12 @@ async function look(
   for (const line of describePlan(plan)) printMessage(line);
   for (const warning of warnings) printMessage(`  warning: ${warning}`);
   return warnings;
+}
+
+/** Members that stay and are still catching up. */
+function lateIn(plan: ReconfigurationPlan, status: ClusterStatus): number[] {
+  const stays = ({ id, isMember }: MemberStatus) => isMember && plan.nodes.some((node) => node.id === id);
+  return status.members.filter((one) => stays(one) && takesPart(one) && isCatchingUp(one)).map(({ id }) => id);
 }
 
 /** Members that do not have all data yet, of a change that was made before, or have not heard of it; not those with whom something else is wrong. */
@@ -199,13 +209,14 @@ async function problemsOf(
 async function fill(
   client: MembershipSession['client'],
   plan: ReconfigurationPlan,
-  timeouts: { readonly timeoutMs: number; readonly fillTimeoutMs: number },
+  settings: Pick<Filling, 'timeoutMs' | 'fillTimeoutMs' | 'isForced'>,
   report: MembershipReport,
 ): Promise<void> {
-  await report.filling(plan.added.map(({ id }) => id));
+  // Without newcomers there may be members that stay to be waited for.
+  if (plan.added.length > 0) await report.filling(plan.added.map(({ id }) => id));
   try {
     await fillNewcomers(client, plan, {
-      ...timeouts,
+      ...settings,
       onProgress: (progress) => report.progress(progress),
       onMessage: (line) => report.message(line),
     });

@@ -53,7 +53,7 @@ export function findProblems(
 export function pauseNote(plan: ReconfigurationPlan, status: ClusterStatus): string | undefined {
   const count = plan.nodes.length;
   const complete = status.members.filter(
-    (member) => member.isMember && isIn(plan, member.id) && takesPart(member) && member.state === 'member',
+    (member) => member.isMember && isIn(plan, member.id) && takesPart(member) && !isCatchingUp(member),
   ).length;
   const needed = Math.floor(count / 2) + 1 - complete;
   if (needed <= 0) return undefined;
@@ -171,8 +171,13 @@ function stayerProblems(member: MemberStatus, cluster: ClusterStatus): Problem[]
   if (member.hasOtherDirectory) {
     return [risky('memberDown', `node ${id}, which stays, ${otherDirectory(id)}`)];
   }
-  if (state === 'joining') return [risky('memberIncomplete', `node ${id}, which stays, is still catching up`)];
+  if (isCatchingUp(member)) return [risky('memberIncomplete', `node ${id}, which stays, is still catching up`)];
   return [];
+}
+
+/** A member that was away for long votes, and lacks as much as one that is new. */
+export function isCatchingUp({ state, catchUp }: MemberStatus): boolean {
+  return state !== 'member' || catchUp !== undefined;
 }
 
 /** What mends that a member does not answer. */

@@ -11,6 +11,8 @@ export interface Filling {
   readonly timeoutMs: number;
   /** Until all newcomers have all data, milliseconds. */
   readonly fillTimeoutMs: number;
+  /** Members that stay and are far behind are not waited for. */
+  readonly isForced: boolean;
   onProgress(progress: CatchUpProgress): void;
   /** What people should know meanwhile. */
   onMessage(line: string): void;
@@ -23,12 +25,11 @@ export interface Filling {
 export async function fillNewcomers(
   client: Pick<KvClient, 'fill' | 'statusOf'>,
   { nodes, added, configurationId: ifConfigurationId }: ReconfigurationPlan,
-  { timeoutMs, fillTimeoutMs, onProgress, onMessage }: Filling,
+  { timeoutMs, fillTimeoutMs, isForced, onProgress, onMessage }: Filling,
 ): Promise<void> {
-  const meter = new CatchUpMeter(
-    added.map(({ id }) => id),
-    ifConfigurationId + 1,
-  );
+  const newcomers = added.map(({ id }) => id);
+  const meter = new CatchUpMeter(newcomers, ifConfigurationId + 1);
+  const ids = isForced ? newcomers : undefined;
   const onLook = (statuses: readonly NodeStatus[]) => {
     const members = statuses.map(({ nodeId: id, state, configurationId, decidedIndex, catchUp }) => {
       return { id, state, configurationId, decidedIndex, catchUp };
@@ -37,7 +38,7 @@ export async function fillNewcomers(
   };
   const onSilent = (newcomer: NewcomerFilling) => onMessage(silentNewcomer(newcomer));
   try {
-    await fillThem(client, { nodes, ifConfigurationId, timeoutMs, fillTimeoutMs, onLook, onSilent });
+    await fillThem(client, { nodes, ifConfigurationId, timeoutMs, fillTimeoutMs, ids, onLook, onSilent });
   } catch (error) {
     if (!(error instanceof KvError) || error.code !== 'timeout') throw error;
     throw new CommandError('notReached', 'notFilled', error.message, 'notApplied');

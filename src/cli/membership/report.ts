@@ -43,11 +43,11 @@ export class MembershipReport {
     }
   }
 
-  async decided(change: MembershipChange): Promise<void> {
+  /** `awaited`: until they are complete. */
+  async decided(change: MembershipChange, awaited = change.added): Promise<void> {
     if (this.#mode === 'events') await printJsonLine({ event: 'decided', ...change });
-    else if (change.added.length > 0 && !this.#line.isSeen) {
-      const { added } = change;
-      const areComplete = `${added.join(', ')} ${added.length > 1 ? 'are' : 'is'} complete`;
+    else if (awaited.length > 0 && !this.#line.isSeen) {
+      const areComplete = `${awaited.join(', ')} ${awaited.length > 1 ? 'are' : 'is'} complete`;
       printMessage(`${describe(change)} is decided: waiting until ${areComplete}`);
     }
   }

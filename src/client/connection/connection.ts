@@ -22,7 +22,7 @@ usePlatformCrc32(crc32);
 const bufferedBytesMax = 8 * 1024 * 1024;
 /** A node that takes so many bytes of what waits to be sent is busy with that, and not silent. */
 const progressBytes = 1024 * 1024;
-/** Nor is one from which so many have come: a large answer is on its way. No refusal, and no sign of life, is as long. */
+/** Nor is one from which so many have come behind the last whole frame: a large answer is on its way. */
 const arrivedBytes = 32 * 1024;
 /** Given with each frame, so that those that are told of when they are sent take the same way through ws as the others. */
 const sendOptions = {};
@@ -58,7 +58,7 @@ export class Connection {
   askedClusterMs = Number.NEGATIVE_INFINITY;
   /** What waited to be sent when the kernel last was seen to have taken much of it, and when that was. */
   #progress = { bufferedBytes: 0, atMs: 0 };
-  /** How much had come when the last piece of an answer was seen to have. */
+  /** How much had come when a frame was whole last, or when the last piece of one was seen to have come. */
   #bytesRead = 0;
   readonly #socket: WebSocket;
   /** What is below it, once it stands. */
@@ -175,6 +175,7 @@ export class Connection {
 
   #onMessage(data: Buffer, isBinary: boolean): void {
     if (this.#hasEnded) return;
+    this.#bytesRead = this.#stream?.bytesRead ?? 0;
     if (this.#hello === undefined) this.#onHello(data, isBinary);
     else this.#onFrame(data, isBinary);
   }

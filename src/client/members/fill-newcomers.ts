@@ -38,6 +38,8 @@ export interface Filling {
   readonly signal?: AbortSignal | undefined;
   /** Until all newcomers have all data, milliseconds. */
   readonly fillTimeoutMs: number;
+  /** Only these are waited for, and no member that stays and is far behind. */
+  readonly ids?: readonly number[] | undefined;
   /** Called each time the newcomers were asked, with the answers of those that did. */
   readonly onLook?: (statuses: readonly NodeStatus[]) => void;
   /** Called when one that was reached has not been for five seconds. */
@@ -45,12 +47,12 @@ export interface Filling {
 }
 
 /**
- * Resolves when all newcomers have all data; and where one of them was never reached, since whoever proposes knows why. Errors, each
+ * Resolves when all newcomers have all data, and so has a majority of those who are to be the members; and where one of them was never reached, since whoever proposes knows why. Errors, each
  * of which means that nothing was changed: `timeout`, which names those that do not have it in time; `noSpace`, if one of them has no
  * room for it; `reconfiguring`, if somebody else has changed the members; what a step throws.
  */
 export async function fillNewcomers(client: FillingClient, filling: Filling): Promise<void> {
-  const { nodes, ifConfigurationId, timeoutMs, signal, fillTimeoutMs } = filling;
+  const { nodes, ifConfigurationId, timeoutMs, signal, fillTimeoutMs, ids } = filling;
   const options = {
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(signal !== undefined && { signal }),
@@ -61,7 +63,7 @@ export async function fillNewcomers(client: FillingClient, filling: Filling): Pr
   const links = new Links(filling.onSilent);
   let firstMs: number | undefined;
   for (;;) {
-    const newcomers = await client.fill(nodes, options);
+    const newcomers = (await client.fill(nodes, options)).filter(({ id }) => ids === undefined || ids.includes(id));
     const full = await look.full(newcomers);
     const lacking = newcomers.filter(({ id, isFilled }) => !isFilled || full.has(id)).map(({ id }) => id);
     if (lacking.length === 0) return;

@@ -15,6 +15,11 @@ const heardTicksMax = 100;
 /** A newcomer that was asked for so many ticks, and said nothing, may answer another member. */
 const silentTicksMax = 200;
 
+/** Whoever lacks no more than this is there in a moment, and counts as filled. */
+const lagBytesMax = 8 * 1024 * 1024;
+/** So much more for every so many ticks: under a load that a newcomer cannot follow it is a member in the end, with a pause. */
+const lagGrowthTicks = 500;
+
 /** Most of the time, and each tick asks. */
 const nobody: ReadonlyMap<NodeId, string> = new Map();
 
@@ -33,10 +38,18 @@ interface Newcomer {
   /** Since when this node asks it without hearing from it. */
   silentSinceTick: number;
   askedTick: number;
+  readonly beganTick: number;
+}
+
+/** What a member said of itself. */
+interface Heard {
+  readonly decidedIndex: number;
+  readonly tick: number;
 }
 
 /** What fillings need to know of the node. */
 export interface FillingsView {
+  readonly nodeId: NodeId;
   readonly clusterId: string | undefined;
   readonly configuration: Configuration | undefined;
   readonly decidedIndex: number;
@@ -44,11 +57,14 @@ export interface FillingsView {
   helloOf(nodeId: NodeId): { readonly address: string; readonly storageId: string } | undefined;
   knownAddress(nodeId: NodeId): string | undefined;
   isConnected(nodeId: NodeId): boolean;
+  /** Of the last entries of the log: how many bytes one has. */
+  recentEntryBytes(): number;
 }
 
 /**
  * Has nodes that are to become members pull all data while the present members go on as they are: a configuration then begins with
- * members that have everything, instead of with a majority that can decide nothing before a transfer is over. It is a courtesy and
+ * members that have everything, instead of with a majority that can decide nothing before a transfer is over. For the same reason members that
+ * stay, and are far behind, are waited for where there is no majority of the next members without them. It is a courtesy and
  * no part of the protocol: whether a newcomer was filled or not, it votes only once it has all that was decided before.
  * It goes on as long as a client asks again and again; nothing of it outlasts the client.
  */
@@ -59,6 +75,9 @@ export class Fillings {
   readonly #lagMax: number;
   /** At most as many as a configuration may have members: whoever asks for ever more of them has none of them filled. */
   readonly #newcomers = new Map<NodeId, Newcomer>();
+  readonly #heard = new Map<NodeId, Heard>();
+  /** What a majority knew to be decided at the last step, and at the one before, and when the last one was. Infinite: none was heard. */
+  #step = { index: Infinity, previousIndex: Infinity, tick: -Infinity };
 
   constructor(output: Output, view: FillingsView, lagMax: number) {
     this.#output = output;
@@ -73,7 +92,7 @@ export class Fillings {
     return new Map([...this.#newcomers].map(([id, { address }]) => [id, address]));
   }
 
-  /** A client wants those of `nodes` that are no members to be filled. Tells it how far they are. */
+  /** A client wants those of `nodes` that are no members to be filled. Tells it how far they are, and who of the members is to be waited for. */
   receive(connection: ConnectionId, request: ClientRequest & { readonly type: 'fill' }): void {
     const nodes = checkedTargets(request.nodes);
     if (!Array.isArray(nodes)) return this.#output.respond(connection, request.id, nodes);
@@ -87,10 +106,13 @@ export class Fillings {
     const newcomers = nodes.filter(({ id }) => !this.#isMember(id));
     const filling = newcomers.map((node) => this.#progressOf(node, this.#newcomerOf(node)));
     for (const node of newcomers) if (this.#isMeant(node)) this.#ask(node.id);
-    this.#output.respond(connection, request.id, { type: 'filling', newcomers: filling });
+    this.#askMembers();
+    const late = this.#lateStayers(nodes);
+    this.#output.respond(connection, request.id, { type: 'filling', newcomers: [...filling, ...late] });
   }
 
   onStanding(from: NodeId, { decidedIndex }: DonorStanding): void {
+    if (this.#isMember(from)) this.#heard.set(from, { decidedIndex, tick: this.#view.tick });
     const newcomer = this.#newcomers.get(from);
     if (!newcomer) return;
     newcomer.decidedIndex = decidedIndex;
@@ -109,6 +131,73 @@ export class Fillings {
       return id;
     }
     return undefined;
+  }
+
+  /** Asks all members how far they are, those that go, too: they may know of more than those that stay. */
+  #askMembers(): void {
+    const { configuration, tick, nodeId, isConnected } = this.#view;
+    const isFirst = tick - this.#step.tick > heardTicksMax;
+    // What was heard before, of other steps, or for other reasons, may be of long ago.
+    if (isFirst) this.#heard.clear();
+    const index = this.#isMajorityHeard ? this.#newestIndex() : Infinity;
+    this.#step = { index, previousIndex: isFirst ? Infinity : this.#step.index, tick };
+    for (const { id } of configuration?.members ?? []) {
+      if (id === nodeId || !isConnected(id)) continue;
+      this.#output.send(id, configuration?.configurationId ?? 0, { type: 'DonorQuery' });
+    }
+  }
+
+  /**
+   * Of the nodes that are to go on as members those that lack much, if no majority of the next members is there without them. None where no
+   * majority of the present members is linked: nothing can be changed then, and whoever proposes says so.
+   */
+  #lateStayers(nodes: readonly TargetNode[]): NewcomerFilling[] {
+    const { configuration, nodeId, isConnected } = this.#view;
+    if (!this.#isMajority(isConnected)) return [];
+    const late = nodes.filter((node) => this.#isMember(node.id) && (node.isRebuilt === true || this.#isLate(node.id)));
+    if (2 * (nodes.length - late.length) > nodes.length) return [];
+    return late
+      .filter(({ id, isRebuilt }) => isRebuilt !== true && (id === nodeId || isConnected(id)))
+      .map(({ id }) => {
+        const address = configuration?.members.find((member) => member.id === id)?.address;
+        return { id, isLinked: true, isFilled: false, ...(address !== undefined && { address }) };
+      });
+  }
+
+  /** One that was not heard may lack everything; and so may this node, before a majority was. */
+  #isLate(id: NodeId): boolean {
+    const { nodeId, decidedIndex } = this.#view;
+    const has = id === nodeId ? decidedIndex : this.#isHeard(id) ? this.#heard.get(id)?.decidedIndex : undefined;
+    if (has === undefined || !this.#isMajorityHeard) return true;
+    return has < this.#step.previousIndex && !this.#isLittle(this.#newestIndex() - has, lagBytesMax);
+  }
+
+  get #isMajorityHeard(): boolean {
+    return this.#isMajority((id) => this.#isHeard(id));
+  }
+
+  #isHeard(id: NodeId): boolean {
+    const heard = this.#heard.get(id);
+    return heard !== undefined && this.#view.tick - heard.tick <= heardTicksMax;
+  }
+
+  /** Of the present members, this node among them. */
+  #isMajority(isThere: (id: NodeId) => boolean): boolean {
+    const { configuration, nodeId } = this.#view;
+    const members = configuration?.members ?? [];
+    return 2 * members.filter(({ id }) => id === nodeId || isThere(id)).length > members.length;
+  }
+
+  /** As far as this node knows: it may itself be behind. */
+  #newestIndex(): number {
+    let newest = this.#view.decidedIndex;
+    for (const { decidedIndex } of this.#heard.values()) newest = Math.max(newest, decidedIndex);
+    return newest;
+  }
+
+  /** So many entries are there in a moment. */
+  #isLittle(entries: number, bytesMax: number): boolean {
+    return entries <= this.#lagMax && entries * this.#view.recentEntryBytes() <= bytesMax;
   }
 
   #ask(id: NodeId): void {
@@ -133,7 +222,8 @@ export class Fillings {
       return known;
     }
     const indexes = { firstIndex: index, askedIndex: index, previousIndex: index, decidedIndex: 0 };
-    const made = { address, ...indexes, keepsUp: false, heardTick: undefined, silentSinceTick: tick, askedTick: tick };
+    const ticks = { heardTick: undefined, silentSinceTick: tick, askedTick: tick, beganTick: tick };
+    const made = { address, ...indexes, keepsUp: false, ...ticks };
     // As the newest: of too many, the oldest goes.
     this.#newcomers.delete(id);
     this.#newcomers.set(id, made);
@@ -147,11 +237,12 @@ export class Fillings {
     const { id } = node;
     const isLinked = this.#view.isConnected(id) && this.#isMeant(node);
     if (newcomer === undefined) return { id, isLinked, isFilled: false };
-    const { address, heardTick, firstIndex, keepsUp } = newcomer;
+    const { address, heardTick, firstIndex, keepsUp, beganTick } = newcomer;
     const isHeard = heardTick !== undefined && tick - heardTick <= heardTicksMax;
     if (!isHeard || !this.#isMeant(node)) return { id, address, isLinked, isFilled: false };
     const has = newcomer.decidedIndex;
-    return { id, address, isLinked, isFilled: has >= firstIndex && (keepsUp || index - has <= this.#lagMax) };
+    const bytesMax = lagBytesMax * (1 + Math.floor((tick - beganTick) / lagGrowthTicks));
+    return { id, address, isLinked, isFilled: has >= firstIndex && (keepsUp || this.#isLittle(index - has, bytesMax)) };
   }
 
   /** Not so where another data directory runs under its id. */
