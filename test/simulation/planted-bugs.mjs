@@ -587,7 +587,7 @@ export const plantedBugs = [
     edits: [
       {
         file: clients,
-        find: "if (proposals === 0) return failure('noMajority', 'notApplied', whyNoLeader);",
+        find: "if (proposals === 0) return isLed ? lateAnswer : failure('noMajority', 'notApplied', whyNoLeader);",
         replace: "if (proposals >= 0) return failure('noMajority', 'notApplied', whyNoLeader);",
       },
     ],
