@@ -224,11 +224,15 @@ describe('newcomers get all data before they become members', () => {
       cluster.start(away);
       cluster.until('it is linked', () => cluster.replica(leader).status().connected?.includes(away) === true);
       const member = asked === 'the leader' ? leader : away;
+      const nodes = [{ id: away }];
+      const late = { newcomers: [{ id: away, isLinked: true, isFilled: false }] };
       for (let step = 0; step < 10; step++) {
-        expect(fillStep(cluster, member, [away])).toMatchObject([{ id: away, isLinked: true, isFilled: false }]);
+        const isBehind = step > 0 && member === away;
+        expect(cluster.askNow(member, { type: 'fill', nodes })).toMatchObject(isBehind ? { code: 'noMajority' } : late);
         cluster.tick(5);
       }
       cluster.loses = () => false;
+      cluster.until('it is not behind', () => cluster.askNow(member, { type: 'fill', nodes })?.type === 'filling');
       cluster.until('it is waited for no more', () => fillStep(cluster, member, [away]).length === 0);
       expect(cluster.replica(away).status().decidedIndex).toBeGreaterThan(140);
       cluster.reconfigureTo(leader, [away]);

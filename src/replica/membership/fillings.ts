@@ -103,10 +103,11 @@ export class Fillings {
     this.#forgetOld();
     const silent = this.#takeSilent(nodes);
     if (silent !== undefined) return this.#output.respond(connection, request.id, silentFailure(silent));
+    this.#askMembers();
+    if (this.#isBehind) return this.#output.respond(connection, request.id, behindFailure(this.#view.nodeId));
     const newcomers = nodes.filter(({ id }) => !this.#isMember(id));
     const filling = newcomers.map((node) => this.#progressOf(node, this.#newcomerOf(node)));
     for (const node of newcomers) if (this.#isMeant(node)) this.#ask(node.id);
-    this.#askMembers();
     const late = this.#lateStayers(nodes);
     this.#output.respond(connection, request.id, { type: 'filling', newcomers: [...filling, ...late] });
   }
@@ -162,6 +163,12 @@ export class Fillings {
         const address = configuration?.members.find((member) => member.id === id)?.address;
         return { id, isLinked: true, isFilled: false, ...(address !== undefined && { address }) };
       });
+  }
+
+  /** This member lacks much of what others have, and would take newcomers for filled that lack as much. */
+  get #isBehind(): boolean {
+    const { nodeId } = this.#view;
+    return this.#isMember(nodeId) && this.#isMajorityHeard && this.#isLate(nodeId);
   }
 
   /** One that was not heard may lack everything; and so may this node, before a majority was. */
@@ -262,7 +269,11 @@ export class Fillings {
   }
 }
 
-/** Clients go on with another member on this. */
+/** Clients go on with another member on this, and on the next. */
+function behindFailure(id: NodeId): Failure {
+  return failure('noMajority', 'notApplied', `node ${id} is itself behind: another member knows better what there is`);
+}
+
 function silentFailure(id: NodeId): Failure {
   return failure('noMajority', 'notApplied', `node ${id} does not answer the member that was asked to fill it`);
 }
