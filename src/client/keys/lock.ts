@@ -131,7 +131,7 @@ async function endOfPatience(end: AbortSignal, done: AbortSignal): Promise<void>
 }
 
 /** Where the keys of those stand who want this lock. */
-export function lockPrefix(name: string): string {
+function lockPrefix(name: string): string {
   return `lock/${name}/`;
 }
 

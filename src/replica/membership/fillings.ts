@@ -108,7 +108,8 @@ export class Fillings {
     const newcomers = nodes.filter(({ id }) => !this.#isMember(id));
     const filling = newcomers.map((node) => this.#progressOf(node, this.#newcomerOf(node)));
     for (const node of newcomers) if (this.#isMeant(node)) this.#ask(node.id);
-    const late = this.#lateStayers(nodes);
+    // Newcomers take longer, and are what is waited for as long as they do.
+    const late = filling.every(({ isFilled }) => isFilled) ? this.#lateStayers(nodes) : [];
     this.#output.respond(connection, request.id, { type: 'filling', newcomers: [...filling, ...late] });
   }
 
