@@ -44,6 +44,9 @@ export class Oracle {
   readonly reference = new Reference();
   readonly #decided: Entry<Uint8Array>[] = [];
   readonly #configurations: Configuration[] = [];
+  /** First configurations that were seen on a disk, and the directories of their members. */
+  readonly #seen = new WeakSet<Configuration>();
+  readonly #formed = new Set<string>();
   readonly #proposed = new Set<string>();
   /** Commands of which every request was answered with "not applied". */
   readonly #dead = new Set<string>();
@@ -156,6 +159,19 @@ export class Oracle {
     }
   }
 
+  /**
+   * Whoever formed a cluster may lose its disk before it told anyone, and the others then form another (seed 51001048). If the first one goes on
+   * all the same, what its members say fits no configuration any more.
+   */
+  #noteFormed(formed: Configuration): void {
+    this.#seen.add(formed);
+    const directories = formed.members.map(({ storageId }) => storageId).join(' ');
+    if (this.#formed.has(directories)) return;
+    this.#formed.add(directories);
+    const isNew = this.#configurations.length <= 1 && this.#decided.length === 0;
+    if (this.#configurations.length === 0 || isNew) this.#configurations[0] = formed;
+  }
+
   /** After every turn, before anything leaves the node. */
   afterTurn(node: SimulatedNode): void {
     const { log, replica } = node;
@@ -163,7 +179,7 @@ export class Oracle {
     if (!log || !replica || !watched) return;
     // One that a crash took back, before anybody else heard of it, never was.
     const formed = node.disk.log.configuration;
-    if (this.#configurations.length === 0 && formed?.configurationId === 1) this.#configurations.push(formed);
+    if (formed?.configurationId === 1 && !this.#seen.has(formed)) this.#noteFormed(formed);
     const { decidedIndex } = log.state;
     require(decidedIndex >= watched.decidedIndex, 'decided index never goes back', () => {
       return `node ${node.id} went from ${watched.decidedIndex} to ${decidedIndex}`;
