@@ -48,7 +48,7 @@ import {
   signalIn,
 } from './input.ts';
 import { type Keeping, KeptKey } from './keys/kept-key.ts';
-import { acquireLock, type Contending } from './keys/lock.ts';
+import { acquireLock, type Contending, lockNameBytesMax } from './keys/lock.ts';
 import { checkedTransaction, type KvTransaction } from './keys/transaction.ts';
 import { Watch, type WatchLimits } from './keys/watch.ts';
 import type { KvChange } from './keys/watch-batch.ts';
@@ -302,7 +302,7 @@ export class KvClient {
     checkCallOptions(options, lockNames);
     const { ttlMs = keepTtlMsDefault, waitMs, value = '' } = options;
     if (waitMs !== undefined) checkedTimeoutMs(waitMs, 'waitMs');
-    checkedLockName(name);
+    checkedLockName(name, lockNameBytesMax);
     const contending: Contending = {
       keep: (key, signal) => this.keep(key, value, { ttlMs, signal }),
       remove: (key) => this.delete(key),

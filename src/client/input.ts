@@ -22,8 +22,6 @@ export { ttlMsMax, ttlMsMin };
 export type Bytes = string | Uint8Array;
 
 const encoder = new TextEncoder();
-/** In a key below `lock/`, with a slash and a UUID behind it. */
-const lockNameBytesMax = keyBytesMax - 'lock/'.length - '/'.length - 36;
 const consistencies: readonly unknown[] = ['linearizable', 'local'];
 
 /** Those of a client: a name that is none of `known` is misspelt. */
@@ -79,11 +77,12 @@ export function checkedValue(value: Bytes): Uint8Array {
 }
 
 /** That of a lock: any text. Throws for what only looks like one in a template, such as `undefined`. */
-export function checkedLockName(name: string): string {
+/** `bytesMax`: what a key has left for it. */
+export function checkedLockName(name: string, bytesMax: number): string {
   if (typeof name !== 'string') throw notApplied('invalid', `the name of the lock is ${kindOf(name)}: give a text`);
   const { length } = encodedText(name, 'name of the lock');
-  if (length <= lockNameBytesMax) return name;
-  throw notApplied('tooLarge', `the name of the lock has ${length} bytes: at most ${lockNameBytesMax} are allowed`);
+  if (length <= bytesMax) return name;
+  throw notApplied('tooLarge', `the name of the lock has ${length} bytes: at most ${bytesMax} are allowed`);
 }
 
 /** An empty prefix is that of every key. */

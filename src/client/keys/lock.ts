@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { keyBytesMax } from '../../kv/command-limits.ts';
 import { abortedError } from '../call/call-errors.ts';
 import { KvError } from '../call/errors.ts';
 import { JoinedSignal } from '../joined-signal.ts';
@@ -24,6 +25,7 @@ export interface LockWaiting {
 const decoder = new TextDecoder();
 /** What `randomUUID` makes. */
 const placePattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const uuidBytes = 36;
 /** Before it tries anew where no majority answered. */
 const pauseMs = 250;
 /** Whoever waits no longer is kept so long, while what is left of the waiting is removed; that goes on behind it. */
@@ -129,6 +131,9 @@ async function endOfPatience(end: AbortSignal, done: AbortSignal): Promise<void>
     if (!done.aborted) throw error;
   }
 }
+
+/** Most bytes of a lock's name: that, and the UUID of a contender, are in one key. */
+export const lockNameBytesMax = keyBytesMax - lockPrefix('').length - uuidBytes;
 
 /** Where the keys of those stand who want this lock. */
 function lockPrefix(name: string): string {
