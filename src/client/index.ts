@@ -1,6 +1,10 @@
+/// <reference types="node" preserve="true" />
+/**
+ * `omnikv/client`: the client by itself, which loads nothing that a node needs.
+ *
+ * The reference above is for those who compile without `skipLibCheck`: compilers no longer take in Node's types by themselves.
+ */
 export type { TlsIdentity } from '../tls/identity.ts';
-/** `omnikv/client`: the client by itself, which loads nothing that a node needs. */
-
 export type {
   CatchUpStatus,
   ConfigurationSummary,

@@ -1,14 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import {
-  appendFileSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 // @ts-expect-error: an example is written for those who use the built package, in JavaScript.
 import { FileStore } from '../../docs/examples/file-store.mjs';
 import { type StoreUnderTest, storeChecks } from '../../src/contracts/store-contract.ts';
+import { compile, makeProject } from '../project.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const examples = join(root, 'docs/examples');
@@ -178,22 +170,6 @@ function listen(port: number): Promise<Server | undefined> {
 }
 
 describe('omnikv/omnipaxos by itself', () => {
-  /** A project that has installed the package: what `npm pack` packs, where `npm install` puts it. */
-  function makeProject(files: Readonly<Record<string, string>>): string {
-    const [packed] = JSON.parse(
-      execFileSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', scratch], {
-        cwd: root,
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'ignore'],
-      }),
-    );
-    const installed = join(scratch, 'node_modules/omnikv');
-    mkdirSync(installed, { recursive: true });
-    execFileSync('tar', ['-xzf', join(scratch, packed.filename), '-C', installed, '--strip-components=1']);
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(scratch, name), text);
-    return scratch;
-  }
-
   const consumer = `
     import { storeChecks } from 'omnikv/contracts';
     import {
@@ -218,7 +194,7 @@ describe('omnikv/omnipaxos by itself', () => {
   `;
 
   it("works in a user's project: types without those of Node, code without the rest of omnikv", () => {
-    const project = makeProject({
+    const project = makeProject(scratch, {
       'package.json': '{ "type": "module" }',
       'consumer.ts': consumer,
       'main.js': "import { report } from './consumer.js';\nconsole.log(JSON.stringify(report));\n",
@@ -229,9 +205,7 @@ describe('omnikv/omnipaxos by itself', () => {
     });
     // The dependencies of omnikv are not installed here: what is imported needs none of them.
     expect(readdirSync(join(project, 'node_modules'))).toEqual(['omnikv']);
-    execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project], {
-      stdio: 'inherit',
-    });
+    compile(project);
     const output = execFileSync(process.execPath, [join(project, 'main.js')], { encoding: 'utf8' });
     expect(JSON.parse(output)).toEqual({
       decided: [{ type: 'Normal', entry: { temperature: 21 } }],
