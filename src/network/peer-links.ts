@@ -262,7 +262,9 @@ export class PeerLinks {
     const nowMs = performance.now();
     if (present?.peer !== undefined && openingOf(present.peer) !== openingOf(hello)) {
       if (nowMs - present.heardAtMs > this.#limits.aliveMsMax) return undefined;
-      return `node ${nodeId} runs at ${present.peer.address} already: are there two copies of its data directory?`;
+      const isCopy = present.peer.storageId === hello.storageId;
+      const why = isCopy ? 'are there two copies of its data directory?' : 'with another data directory than this one';
+      return `node ${nodeId} runs at ${present.peer.address} already${isCopy ? ':' : ','} ${why}`;
     }
     const target = this.#targets.get(nodeId);
     if (present !== undefined || link.dialledNodeId !== undefined || target === undefined) return undefined;

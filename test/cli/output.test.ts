@@ -94,11 +94,12 @@ describe('a status', () => {
       appliedIndex: 11,
       isMember: true,
     } as const),
-    ...({ state: 'member', lag: 0, connected: [4, 5], disk } as const),
+    ...({ state: 'member', configurationId: 2, lag: 0, connected: [4, 5], disk } as const),
   };
   const silent = {
     ...({ ...quiet, id: 4, address: 'h:4', role: 'unreachable', isMember: true, decidedIndex: undefined } as const),
-    ...{ appliedIndex: undefined, state: undefined, lag: undefined, trimmedIndex: undefined, connected: undefined },
+    ...{ appliedIndex: undefined, state: undefined, configurationId: undefined, lag: undefined },
+    ...{ trimmedIndex: undefined, connected: undefined },
     disk: undefined,
     space: undefined,
   };
@@ -122,6 +123,11 @@ describe('a status', () => {
       'no majority: node 4 takes no part, and nothing can be read or written without it: ' +
         'start it; if it is lost, kv recover makes a new cluster of what is left',
     );
+    const emptied = { ...leader, id: 4, hasOtherDirectory: true };
+    const remark = (hasLeader: boolean) =>
+      describeStatus({ ...report, leader: hasLeader ? 1 : undefined, members: [leader, emptied] }).at(-1);
+    expect(remark(true)).toContain('if it is lost, `kv member rebuild 4` moves its vote');
+    expect(remark(false)).not.toContain('rebuild');
     const apart = (links: readonly (readonly number[])[]) => {
       const members = links.map((connected, at) => ({ ...leader, id: at + 1, role: 'follower' as const, connected }));
       return describeStatus({ ...report, leader: undefined, members, history: [] }).slice(5);
@@ -160,6 +166,7 @@ describe('a status', () => {
             state: 'member',
           },
           ...{
+            configurationId: 2,
             lag: 0,
             otherDirectory: false,
             trimmedIndex: 0,
@@ -172,7 +179,15 @@ describe('a status', () => {
         },
         {
           ...{ id: 4, address: 'h:4', role: 'unreachable', decidedIndex: null, appliedIndex: null, member: true },
-          ...{ state: null, lag: null, otherDirectory: false, trimmedIndex: null, connected: null, catchUp: null },
+          ...{
+            state: null,
+            configurationId: null,
+            lag: null,
+            otherDirectory: false,
+            trimmedIndex: null,
+            connected: null,
+            catchUp: null,
+          },
           ...{ logHeld: null, disk: null, space: null },
         },
       ],
@@ -224,6 +239,14 @@ describe('a status', () => {
     expect(describeStatus({ ...report, members: [moved, silent] }).at(-1)).toBe(
       'node 1 answers at h:11, and not at h:1, where the members look for it: ' +
         'if it is to stay there, tell them: `kv reconfigure 1=h:11,4`',
+    );
+    const swapped = [
+      { ...moved, answersAt: 'h:4' },
+      { ...leader, id: 4, address: 'h:4', answersAt: 'h:1' },
+    ];
+    expect(describeStatus({ ...report, members: swapped }).at(-1)).toBe(
+      'node 1 answers at h:4, and not at h:1; node 4 answers at h:1, and not at h:4, where the members look for them: ' +
+        'if they are to stay there, tell them: `kv reconfigure 1=h:4,4=h:1`',
     );
     expect(statusJson({ ...report, members: [moved] }).members[0]).toMatchObject({ address: 'h:1', answersAt: 'h:11' });
   });

@@ -232,6 +232,9 @@ describe('a node that is there twice', () => {
     const second = await rawPeer(one, copy);
     await until(() => expect(second.closed?.code).toBe(4001));
     expect(second.closed?.reason).toContain('node 2 runs at 127.0.0.1:1 already: are there two copies');
+    const emptied = await rawPeer(one, { ...copy, storageId: 'b0b0b0b0b0b0b0b0' });
+    await until(() => expect(emptied.closed?.code).toBe(4001));
+    expect(emptied.closed?.reason).toContain('already, with another data directory than this one');
     expect(first.closed).toBeUndefined();
     await new Promise((resolve) => setTimeout(resolve, 250));
     await rawPeer(one, copy);

@@ -169,7 +169,7 @@ function stayerProblems(member: MemberStatus, cluster: ClusterStatus): Problem[]
     return [risky('memberDown', `node ${id} at ${address}, which stays, does not answer: ${remedyFor(id, cluster)}`)];
   }
   if (member.hasOtherDirectory) {
-    return [risky('memberDown', `node ${id}, which stays, ${otherDirectory(id)}`)];
+    return [risky('memberDown', `node ${id}, which stays, ${otherDirectory(id, true)}`)];
   }
   if (isCatchingUp(member)) return [risky('memberIncomplete', `node ${id}, which stays, is still catching up`)];
   return [];

@@ -12,12 +12,13 @@ export function rebuildRemedy(nodeId: number | undefined, startArguments: readon
     : remedy;
 }
 
-/** What is wrong with a member that lost its directory, or was started with another one, and what to do. */
-export function otherDirectory(id: number): string {
-  return (
-    'came with another data directory than it votes with, and takes no part: start it with that one, or, if it is lost, ' +
-    `\`kv member rebuild ${id}\` moves its vote`
-  );
+/**
+ * What is wrong with a member that lost its directory, or was started with another one, and what to do. `hasMajority`: without one no vote can
+ * be moved.
+ */
+export function otherDirectory(id: number, hasMajority: boolean): string {
+  const lost = hasMajority ? `, or, if it is lost, \`kv member rebuild ${id}\` moves its vote` : '';
+  return `came with another data directory than it votes with, and takes no part: start it with that one${lost}`;
 }
 
 /** A failure of a node that `kv start --rebuild` mends. */

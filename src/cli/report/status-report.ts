@@ -20,7 +20,7 @@ export interface StatusReport {
 }
 
 /** One node in a {@link StatusReport}. What is undefined is not known, mostly since the node did not answer. */
-export type StatusOfNode = Omit<MemberStatus, 'configurationId' | 'storageId'>;
+export type StatusOfNode = Omit<MemberStatus, 'storageId'>;
 
 /** So many entries behind is the way of things under load. */
 const lagToTell = 1000;
@@ -46,6 +46,7 @@ export function statusJson(report: StatusReport) {
       appliedIndex: node.appliedIndex ?? null,
       member: node.isMember,
       state: node.state ?? null,
+      configurationId: node.configurationId ?? null,
       lag: node.lag ?? null,
       otherDirectory: node.hasOtherDirectory,
       trimmedIndex: node.trimmedIndex ?? null,
@@ -82,6 +83,7 @@ export function describeStatus(report: StatusReport): string[] {
     ...describeNoMajority(report),
     ...(report.fullNodes.length === 0 ? [] : [describeReadOnly(report.fullNodes)]),
     ...report.members.flatMap((node) => remarksOn(node, report)),
+    ...describeMoves(report.members),
     ...describeUnlinked(report),
     ...(report.strangers ?? []).map(describeStranger),
     ...describeHistory(report.history),
@@ -139,8 +141,7 @@ function remarksOn(node: StatusOfNode, report: StatusReport): string[] {
   const leader = report.members.find((one) => one.id === report.leader);
   const isUnlinked = node.isMember && id !== leader?.id && leader?.connected?.includes(id) === false;
   const remarks: string[] = [];
-  if (node.hasOtherDirectory) remarks.push(`node ${id} ${otherDirectory(id)}`);
-  if (node.answersAt !== undefined) remarks.push(describeMove(node, node.answersAt, report));
+  if (node.hasOtherDirectory) remarks.push(`node ${id} ${otherDirectory(id, report.leader !== undefined)}`);
   if (catchUp !== undefined) remarks.push(`node ${id} is catching up: ${describeCatchUp(node, catchUp)}`);
   else if (node.isMember && lag >= lagToTell) remarks.push(`node ${id} is ${lag} entries behind`);
   if (isUnlinked) remarks.push(`node ${id} has no link with leader ${leader?.id}`);
@@ -158,14 +159,17 @@ function describeUnlinked({ members, leader }: StatusReport): string[] {
     .map(([one, other]) => `nodes ${one.id} and ${other.id} have no link with each other`);
 }
 
-/** The others do not look for it there: if it cannot dial them, or they are new, they do not meet. */
-function describeMove({ id, address }: StatusOfNode, answersAt: string, report: StatusReport): string {
-  const members = report.members.filter(({ isMember }) => isMember);
-  const list = members.map((node) => (node.id === id ? `${id}=${answersAt}` : `${node.id}`)).join(',');
-  return (
-    `node ${id} answers at ${answersAt}, and not at ${address}, where the members look for it: ` +
-    `if it is to stay there, tell them: \`kv reconfigure ${list}\``
-  );
+/** The others do not look for them there: if they cannot dial them, or are new, they do not meet. One command tells of all: two may have changed places. */
+function describeMoves(all: readonly StatusOfNode[]): string[] {
+  const moved = all.filter(({ answersAt }) => answersAt !== undefined);
+  if (moved.length === 0) return [];
+  const where = moved.map(({ id, address, answersAt }) => `node ${id} answers at ${answersAt}, and not at ${address}`);
+  const members = all.filter(({ isMember }) => isMember);
+  const list = members.map(({ id, answersAt }) => (answersAt === undefined ? `${id}` : `${id}=${answersAt}`));
+  const [it, is] = moved.length === 1 ? ['it', 'it is'] : ['them', 'they are'];
+  return [
+    `${where.join('; ')}, where the members look for ${it}: if ${is} to stay there, tell them: \`kv reconfigure ${list.join(',')}\``,
+  ];
 }
 
 function describeCatchUp({ decidedIndex }: StatusOfNode, catchUp: CatchUpStatus): string {
