@@ -152,6 +152,22 @@ const checks: readonly NamedBody[] = [
     },
   },
   {
+    name: 'reads in order up to the end that is asked for, or, where a size is given, at least what is over it',
+    body: async (bench) => {
+      const { store, flush } = bound(await bench.open());
+      for (const start of [0, 10, 20]) {
+        store.sequence.append(bench.entries(start, start + 10));
+        store.commit();
+        await flush();
+      }
+      const few = store.sequence.read(5, 25, 0);
+      ok(few.length > 0, 'no entry was read');
+      same(few, bench.entries(5, 5 + few.length));
+      same(store.sequence.read(5, 25, Number.POSITIVE_INFINITY), bench.entries(5, 25));
+      deepStrictEqual(store.sequence.read(5, 5, 0), []);
+    },
+  },
+  {
     name: 'rewrites the end of the log',
     body: async (bench) => {
       const { store, flush } = bound(await bench.open());

@@ -405,7 +405,7 @@ export class Leader<T> {
     const appended = this.#appended;
     if (appended?.from === from && from + appended.entries.length === to && this.#fitsInMessage(appended))
       return appended;
-    const entries = log.read(from, Math.min(to, from + messageEntriesMax));
+    const entries = log.read(from, Math.min(to, from + messageEntriesMax), options.messageSizeMax);
     let size = 0;
     let count = 0;
     while (count < entries.length) {

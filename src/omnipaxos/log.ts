@@ -90,8 +90,9 @@ export class Log<T> {
     return entry.stopSign;
   }
 
-  read(from: number, to: number): Entry<T>[] {
-    return this.#store.sequence.read(from, to);
+  /** With `sizeMax` it may end early: see {@link Sequence.read}. */
+  read(from: number, to: number, sizeMax?: number): Entry<T>[] {
+    return this.#store.sequence.read(from, to, sizeMax);
   }
 
   /** Promises `ballot`. Returns the write that Prepare or Promise must wait for. */

@@ -11,8 +11,12 @@ export interface Sequence<T> {
   append(entries: readonly Entry<T>[]): void;
   /** Drops every entry at `index` and above. */
   truncate(index: number): void;
-  /** Entries `from` (inclusive) to `to` (exclusive). Both within `trimmedIndex … endIndex`, else a RangeError. */
-  read(from: number, to: number): Entry<T>[];
+  /**
+   * Entries `from` (inclusive) to `to` (exclusive). Both within `trimmedIndex … endIndex`, else a RangeError. Where `sizeMax` is given, what is read may
+   * end before `to`, behind the first entry with which all of it is over `sizeMax` (as `sizeOf` of the options measures) or any behind that: a store
+   * whose entries are on a disk should, since a few of many may be wanted; one that has them in memory need not look.
+   */
+  read(from: number, to: number, sizeMax?: number): Entry<T>[];
   /** Drops every entry below `index`, at most `endIndex`. */
   trim(index: number): void;
   /** Drops all entries; the log goes on, empty, at `index`: what lies below is known as state. */

@@ -58,7 +58,8 @@ export function suffixFor<T>(
   if (from < log.trimmedIndex) return undefined;
   const canCatchUp = otherDecided < log.decidedIndex;
   if (canCatchUp && log.acceptedIndex - from > options.syncEntriesMax) return undefined;
-  const suffix = log.read(from, log.acceptedIndex);
-  if (canCatchUp && entriesSize(suffix, options.sizeOf) > options.syncSizeMax) return undefined;
-  return suffix;
+  if (!canCatchUp) return log.read(from, log.acceptedIndex);
+  const suffix = log.read(from, log.acceptedIndex, options.syncSizeMax);
+  const isWhole = suffix.length === log.acceptedIndex - from;
+  return isWhole && entriesSize(suffix, options.sizeOf) <= options.syncSizeMax ? suffix : undefined;
 }

@@ -114,6 +114,36 @@ function randomOf(seed: number): (max: number) => number {
   };
 }
 
+describe('a read from disk', () => {
+  it('ends with the block that takes it over the size that is given', async () => {
+    const store = await open();
+    for (let at = 0; at < 10; at++) await append(store, 3);
+    const read = (from: number, bytesMax: number) => store.sequence.read(from, 30, bytesMax).length;
+    // Blocks of three entries of a hundred bytes.
+    expect([read(0, 0), read(1, 0), read(0, 299), read(0, 300), read(4, 450)]).toEqual([3, 2, 3, 6, 5]);
+    expect(store.sequence.read(1, 30, 0)).toEqual([entry(1), entry(2)]);
+    expect(store.sequence.read(1, 2, 0)).toEqual([entry(1)]);
+    // As a whole, and with what is in memory behind it.
+    expect([read(0, Number.POSITIVE_INFINITY), read(20, 1000)]).toEqual([30, 10]);
+    expect(store.sequence.read(0, 30)).toHaveLength(30);
+  });
+
+  it('has blocks that were read last by those who read elsewhere, as they are now', async () => {
+    const store = await open();
+    for (let at = 0; at < 20; at++) await append(store, 3);
+    for (let at = 0; at < 6; at++) {
+      for (const from of [0, 9, 18, 27, 36]) expect(store.sequence.read(from + at, 54, 0)[0]).toEqual(entry(from + at));
+    }
+    store.sequence.truncate(4);
+    await append(store, 3, 1);
+    await append(store, 9, 1);
+    expect(store.sequence.read(0, 7)).toEqual([
+      ...[0, 1, 2, 3].map((index) => entry(index)),
+      ...[4, 5, 6].map((index) => entry(index, 1)),
+    ]);
+  });
+});
+
 describe('segments', () => {
   it('are begun one after the other, and hold the log across openings', async () => {
     let store = await open();

@@ -76,6 +76,6 @@ function decidedLogOf({ sequence, state }: LogStore): DecidedLog {
     get trimmedIndex(): number {
       return sequence.trimmedIndex;
     },
-    read: (from, to) => sequence.read(from, to),
+    read: (from, to, bytesMax) => sequence.read(from, to, bytesMax),
   };
 }

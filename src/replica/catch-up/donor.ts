@@ -25,7 +25,8 @@ import { segmentChecksum } from './segment-checksum.ts';
 export interface DecidedLog {
   readonly decidedIndex: number;
   readonly trimmedIndex: number;
-  read(from: number, to: number): Entry<Uint8Array>[];
+  /** May end early, once it has `bytesMax`. */
+  read(from: number, to: number, bytesMax: number): Entry<Uint8Array>[];
 }
 
 /** What takes work to answer. */
@@ -272,7 +273,7 @@ export class Donor {
     const { decidedIndex, trimmedIndex } = log;
     const end = Math.min(to, decidedIndex, from + entriesPerSegmentMax);
     const isHere = from >= trimmedIndex && from < end;
-    const entries = isHere ? this.#firstBytes(log.read(from, end)) : [];
+    const entries = isHere ? this.#firstBytes(log.read(from, end, this.#settings.catchUpBytesMax)) : [];
     const checksum = segmentChecksum(from, entries);
     return { type: 'LogSegment', from, entries, checksum, decidedIndex, trimmedIndex };
   }

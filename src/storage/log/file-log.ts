@@ -4,6 +4,7 @@ import { DamagedError, DiskFailedError, messageOf } from '../disk/storage-error.
 import type { BlockIndex } from './block-index.ts';
 import { BlockDamage, decodeBlock } from './log-block-codec.ts';
 import { entryMemoryBytes, LogTail, type TailLimits } from './log-tail.ts';
+import { RecentBlocks } from './recent-blocks.ts';
 import type { Wal } from './wal.ts';
 import type { LogChange } from './wal-record.ts';
 
@@ -27,7 +28,7 @@ export class FileLog implements Sequence<Uint8Array> {
   #diskEnd: number;
   /** Entries below are on disk as they are here; above, the disk lacks them or has others. -1: it has none of this log. */
   #cleanEnd: number;
-  #lastRead: { readonly firstIndex: number; readonly entries: Entry<Uint8Array>[] } | undefined;
+  readonly #recent = new RecentBlocks();
 
   /**
    * `onRead` is called before every read and `onStage` before every change: either may throw to refuse it.
@@ -131,13 +132,15 @@ export class FileLog implements Sequence<Uint8Array> {
     this.#cleanEnd = -1;
   }
 
-  read(from: number, to: number): Entry<Uint8Array>[] {
+  read(from: number, to: number, sizeMax?: number): Entry<Uint8Array>[] {
     this.#onRead();
     this.#checkIndex(from);
     this.#checkIndex(to);
     if (from >= to) return [];
     if (from >= this.#tail.from) return this.#tail.slice(from, to);
-    const entries = this.#readBlocks(from, Math.min(to, this.#tail.from));
+    const end = Math.min(to, this.#tail.from);
+    const entries = this.#readBlocks(from, end, sizeMax);
+    if (from + entries.length < end) return entries;
     if (to > this.#tail.from) for (const entry of this.#tail.slice(this.#tail.from, to)) entries.push(entry);
     return entries;
   }
@@ -175,28 +178,35 @@ export class FileLog implements Sequence<Uint8Array> {
   #cut(index: number, end: number): void {
     this.#blocks.cut(index);
     this.#diskEnd = end;
-    this.#lastRead = undefined;
+    this.#recent.clear();
   }
 
-  /** Entries that are not in the tail, from disk. */
-  #readBlocks(from: number, to: number): Entry<Uint8Array>[] {
+  /** Entries that are not in the tail, from disk: up to `to`, or to the end of the block with which they are over `bytesMax`. */
+  #readBlocks(from: number, to: number, bytesMax = Number.POSITIVE_INFINITY): Entry<Uint8Array>[] {
     const entries: Entry<Uint8Array>[] = [];
-    for (let at = this.#blocks.find(from), index = from; index < to; at++) {
+    let bytes = 0;
+    for (let at = this.#blocks.find(from), index = from; index < to && bytes <= bytesMax; at++) {
       const first = this.#blocks.first(at) as number;
       const block = this.#readBlock(at, first);
       const end = Math.min(to, first + block.length);
-      for (; index < end; index++) entries.push(block[index - first] as Entry<Uint8Array>);
+      for (; index < end; index++) {
+        const entry = block[index - first] as Entry<Uint8Array>;
+        // A StopSign is small.
+        if (entry.type === 'Normal') bytes += entry.entry.length;
+        entries.push(entry);
+      }
     }
     return entries;
   }
 
   #readBlock(at: number, firstIndex: number): Entry<Uint8Array>[] {
-    if (this.#lastRead?.firstIndex === firstIndex) return this.#lastRead.entries;
+    const recent = this.#recent.get(firstIndex);
+    if (recent !== undefined) return recent;
     const { segment, offset, length } = this.#blocks.place(at);
     const end = this.#blocks.first(at + 1) ?? this.#blocksEnd;
     try {
       const entries = decodeBlock(this.#wal.read(segment, offset, length), firstIndex, end - firstIndex);
-      this.#lastRead = { firstIndex, entries };
+      this.#recent.add(firstIndex, entries, length);
       return entries;
     } catch (error) {
       if (error instanceof DiskFailedError) throw error;

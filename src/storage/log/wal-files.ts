@@ -101,7 +101,7 @@ export function writeDurably(file: number, parts: readonly Uint8Array[], positio
 }
 
 /** Reads `length` bytes at `position` into `bytes`; fewer if the file ends before. */
-export function readAt(file: number, position: number, length: number, bytes = new Uint8Array(length)): Uint8Array {
+export function readAt(file: number, position: number, length: number, bytes = unwritten(length)): Uint8Array {
   let count = 0;
   while (count < length) {
     const read = readSync(file, bytes, count, length - count, position + count);
@@ -109,6 +109,11 @@ export function readAt(file: number, position: number, length: number, bytes = n
     count += read;
   }
   return bytes.subarray(0, count);
+}
+
+/** Without the zeros that a new array has, of which all that are read over would have been written in vain. */
+function unwritten(length: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }
 
 /** As `syncDirectory`, without keeping the event loop. */
