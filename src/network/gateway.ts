@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -27,6 +27,8 @@ export interface GatewayLimits {
   readonly pingIntervalMs: number;
   /** A client from which no byte comes for so long is gone. */
   readonly silenceMsMax: number;
+  /** How long whoever connects may take to say what is wanted, or to take an answer over HTTP. */
+  readonly requestMsMax: number;
   /** How long `close` lets connections end by themselves. */
   readonly closeGraceMs: number;
 }
@@ -39,6 +41,7 @@ const defaultGatewayLimits: GatewayLimits = {
   peerFrameBytesMax,
   pingIntervalMs: 10_000,
   silenceMsMax: 30_000,
+  requestMsMax: 10_000,
   closeGraceMs: 500,
 };
 
@@ -73,9 +76,6 @@ export interface GatewayOptions {
 
 const healthPath = '/health';
 const metricsPath = '/metrics';
-/** How long whoever connects may take to say what is wanted, milliseconds. */
-const requestMsMax = 10_000;
-const httpSettings = { maxHeaderSize: 8192, headersTimeout: requestMsMax, requestTimeout: requestMsMax } as const;
 /** How long for TLS before that: nobody is known yet. */
 const handshakeMsMax = 3_000;
 
@@ -151,8 +151,17 @@ export class Gateway {
 
   #makeServer(): Server | SecureServer {
     const { tls } = this.#options;
-    const server = tls === undefined ? createServer(httpSettings) : this.#makeSecureServer(tls);
+    const { requestMsMax } = this.#limits;
+    const settings = {
+      ...{ maxHeaderSize: 8192, headersTimeout: requestMsMax, requestTimeout: requestMsMax },
+      // How often Node looks for those whose time is over.
+      connectionsCheckingInterval: Math.min(1000, requestMsMax),
+    };
+    const server = tls === undefined ? createServer(settings) : this.#makeSecureServer(settings, tls);
     server.maxConnections = this.#limits.socketsMax;
+    // Each question over HTTP on a connection of its own, which ends, and which does so, too, if its answer is not taken. ws takes that time off those that it has.
+    server.maxRequestsPerSocket = 1;
+    server.timeout = this.#limits.requestMsMax;
     server.on('connection', (tcp) => {
       this.#tcp.add(tcp);
       tcp.once('close', () => this.#tcp.delete(tcp));
@@ -166,9 +175,9 @@ export class Gateway {
     return server;
   }
 
-  #makeSecureServer(tls: TlsIdentity): SecureServer {
+  #makeSecureServer(settings: ServerOptions, tls: TlsIdentity): SecureServer {
     const server = createSecureServer({
-      ...httpSettings,
+      ...settings,
       ...tlsSettings(tls),
       requestCert: true,
       rejectUnauthorized: true,

@@ -11,6 +11,9 @@ import { bytesOf, closeCodes, closeWithReason, reasonOf, sendOptions } from './s
 /** How the reason begins with which a link ends that brought what nobody can make sense of, or something damaged. */
 export const malformed = 'malformed: ';
 
+/** The request for the link, and a hello. */
+const bytesBeforeHelloMax = 128 * 1024;
+
 /** What a link tells its owner. */
 export interface PeerLinkEvents {
   onHello(link: PeerLink, hello: PeerHello): void;
@@ -61,6 +64,7 @@ export class PeerLink {
     this.#tcp = tcp;
     this.#events = options.events;
     this.#listen(options);
+    if (tcp !== undefined) this.#limitUntilHello(tcp);
     if (socket.readyState === socket.OPEN) this.#say(options.hello());
   }
 
@@ -140,6 +144,15 @@ export class PeerLink {
       if (isTold) this.#events.onOlderCopy(this, reason.toString());
       this.#finish(reason.length > 0 ? `the other node says: ${reason}` : (this.#lastError ?? `closed (${code})`));
     });
+  }
+
+  /** A frame between nodes may be large. From somebody who has not said who it is that is not taken in. */
+  #limitUntilHello(tcp: Socket): void {
+    const onData = () => {
+      if (this.#peer !== undefined || this.#ended) tcp.off('data', onData);
+      else if (tcp.bytesRead > bytesBeforeHelloMax) this.cut(`over ${bytesBeforeHelloMax} bytes, and no hello`);
+    };
+    tcp.on('data', onData);
   }
 
   #say(hello: PeerHello): void {

@@ -157,6 +157,8 @@ export class PeerLinks {
   /** Takes over a connection that another node opened. */
   accept(socket: WebSocket, request: IncomingMessage): void {
     if (this.#closed || this.#strangers.size >= this.#limits.strangersMax) {
+      // What came along with the request is read all the same, and may be no frame: without anybody to hear of that the process would end.
+      socket.on('error', () => {});
       socket.terminate();
       this.#log('warn', 'peer connection dropped', { from: request.socket.remoteAddress, reason: 'too many at once' });
       return;
@@ -300,8 +302,9 @@ export class PeerLinks {
   }
 
   #onOlderCopy({ peer }: PeerLink, reason: string): void {
-    // What a node of another cluster says is of no account.
-    if (this.#closed || peer === undefined || helloProblem(this.#options.hello(), peer, undefined)) return;
+    // What a node says that is of no cluster, or of another, is of no account.
+    if (this.#closed || peer?.clusterId === undefined) return;
+    if (helloProblem(this.#options.hello(), peer, undefined)) return;
     this.#options.onOlderCopy?.(peer.nodeId, reason);
   }
 

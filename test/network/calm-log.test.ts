@@ -41,10 +41,15 @@ test('other fields, another level or another message make another line', () => {
   expect(lines).toHaveLength(20);
 });
 
-test('lines that are all different are told, however many there are, and few are remembered', () => {
-  const { lines, log } = recorded();
-  for (let round = 0; round < 8; round++) {
-    for (let node = 0; node < 300; node++) log('info', 'seen', { node });
+test('a message with other fields each time is told a hundred times a minute at most', () => {
+  const { lines, log, clock } = recorded();
+  for (let second = 0; second < 120; second++) {
+    clock.nowMs = 1000 * second;
+    for (let at = 0; at < 10; at++) log('warn', 'dropped', { port: 10 * second + at });
+    log('info', `other message ${second}`);
   }
-  expect(lines).toHaveLength(2400);
+  const dropped = lines.filter(({ message }) => message === 'dropped');
+  expect(dropped.map(({ fields }) => fields?.['leftOut']).filter((leftOut) => leftOut !== undefined)).toEqual([500]);
+  expect(dropped).toHaveLength(200);
+  expect(lines).toHaveLength(320);
 });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { ClientConnection } from '../../src/network/client-connection.ts';
 import { AddressInUseError, CannotListenError } from '../../src/network/listening.ts';
@@ -196,6 +196,28 @@ describe('the port', () => {
   it.each([clientPath, '/v1/peer'])('refuses pages in a browser at %s', async (path) => {
     const node = await TestNode.start(1);
     expect(await upgradeStatus(node.address, path, 'http://evil.example')).toBe(403);
+  });
+
+  it('answers one question over HTTP on a connection, and ends it, also where nobody takes the answer', async () => {
+    const node = await TestNode.start(1, { gatewayLimits: { requestMsMax: 200, socketsMax: 1 } });
+    const question = 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n';
+    const taking = connect(node.port, '127.0.0.1');
+    let answer = '';
+    taking.on('data', (data) => {
+      answer += data;
+    });
+    taking.write(question.repeat(3));
+    await once(taking, 'close');
+    expect(answer).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+    expect(answer.split('"kv":true')).toHaveLength(2);
+    const paused = connect(node.port, '127.0.0.1').pause();
+    paused.on('error', () => {});
+    paused.write(question.repeat(3000));
+    const silent = connect(node.port, '127.0.0.1');
+    silent.resume();
+    await once(silent, 'close');
+    await vi.waitFor(async () => expect((await fetch(`http://${node.address}/health`)).status).toBe(200), 10_000);
+    paused.destroy();
   });
 
   it('survives what is no HTTP at all', async () => {

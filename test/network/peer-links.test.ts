@@ -1,4 +1,5 @@
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
@@ -405,6 +406,34 @@ describe('a handshake', () => {
     expect(one.unreached[0]).toMatchObject({ nodeId: 3, isRefusal: true });
     expect(one.unreached[0]?.reason).toContain('node 3 was expected at this address, node 4 is there');
     expect([one.events, four.events]).toEqual([['+4'], ['+1']]);
+  });
+
+  it('is not believed that a directory is an older copy, before it has said that it is of this cluster', async () => {
+    const one = await TestNode.start(1);
+    const told = await rawPeer(one, helloOf(99, { clusterId: undefined }));
+    told.socket.close(4003, 'hi');
+    await until(() => expect(one.events).toEqual(['+99', '-99']));
+    const member = await rawPeer(one, helloOf(2));
+    member.socket.close(4003, 'an older copy');
+    await until(() => expect(one.toldOlderCopy).toEqual(['2: an older copy']));
+  });
+
+  it('that says no hello gets rid of little, and of nothing at all over the limit of such links', async () => {
+    const one = await TestNode.start(1, { limits: { strangersMax: 1 } });
+    const silent = await rawSocket(one.address, peerPath);
+    // Along with the request comes what is no frame.
+    const upgrade = [`GET ${peerPath} HTTP/1.1`, 'Host: x', 'Upgrade: websocket', 'Connection: Upgrade'];
+    const key = ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', '', ''];
+    const tcp = connect(one.port, '127.0.0.1');
+    tcp.on('error', () => {});
+    tcp.resume();
+    tcp.write(Buffer.concat([Buffer.from([...upgrade, ...key].join('\r\n')), Buffer.alloc(10, 0xff)]));
+    await once(tcp, 'close');
+    expect(one.logged.map(({ reason }) => reason)).toContain('too many at once');
+    silent.socket.send(Buffer.alloc(1_000_000), { binary: false });
+    await until(() => expect(silent.closed).toBeDefined());
+    expect(one.logged.map(({ reason }) => reason)).toContain('over 131072 bytes, and no hello');
+    await rawPeer(one, helloOf(2));
   });
 
   it('whose directory is an older copy is told so, and the one that says it is not', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import type { PeerHello } from '../../src/wire/peer-message.ts';
 import type { DiskImage } from '../simulation/simulated-disk.ts';
 import { Client, Cluster } from './cluster.ts';
 
@@ -38,6 +39,25 @@ describe('a data directory that was rolled back to an older copy (PROTOCOL: a wi
     for (const by of others) expect(olderCopies(cluster)).toContainEqual({ by, of: victim });
     const votes = cluster.sent.slice(sentBefore).filter(({ message }) => isVote(message.payload.type));
     expect(votes.filter(({ from, to }) => from === victim || to === victim)).toEqual([]);
+  });
+
+  it('is what a member says or knows: what others have heard of later openings keeps nobody out', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const replica = cluster.replica(leader);
+    const members = [1, 2, 3].map((id) => cluster.replica(id).hello());
+    const rumour = members.map(({ storageId }) => ({ storageId, incarnation: 1e9, nonce: 'ff' }));
+    const [first] = members;
+    const stranger = { ...(first as PeerHello), nodeId: 99, storageId: 'abc', clusterId: undefined, openings: rumour };
+    const before = replica.hello().openings;
+    replica.receive({ type: 'peerConnected', hello: stranger });
+    replica.turn();
+    expect(replica.hello().openings).toEqual(before);
+    const id = follower(cluster, leader);
+    cluster.crash(id);
+    cluster.start(id);
+    cluster.timeouts(5);
+    expect(olderCopies(cluster)).toEqual([]);
   });
 
   it('is refused by the link that it came on, not by its name: a newer one may be up by the end of the turn', () => {

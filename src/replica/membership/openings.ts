@@ -45,10 +45,14 @@ export class Openings {
     return claim && isBehind(opened, claim) ? describe(opened, claim) : undefined;
   }
 
-  /** A node said hello and was not refused: what it is and knows counts from now on, as far as it is of members. Stages. */
+  /**
+   * A node said hello and was not refused. If it is a member, what it is and knows of members counts from now on; what others have heard does not:
+   * a later opening that never was would keep a member out for good. Stages.
+   */
   meet(hello: PeerHello, configuration: Configuration | undefined): void {
     const { storageId, opened, openings } = hello;
     const { incarnation, nonce } = opened;
+    if (configuration === undefined || !isMember(configuration, storageId)) return;
     this.#learn([{ storageId, incarnation, nonce }, ...openings], configuration);
   }
 
@@ -56,8 +60,9 @@ export class Openings {
   enter(next: Configuration, hellos: readonly PeerHello[]): void {
     for (const storageId of this.#claims.keys()) if (!isMember(next, storageId)) this.#claims.delete(storageId);
     // What others tell of a directory comes before what it says of itself, which may be an older copy: of two openings of one count the first is kept.
-    for (const { openings } of hellos) this.#learn(openings, next);
-    for (const hello of hellos) this.meet(hello, next);
+    const ofMembers = hellos.filter(({ storageId }) => isMember(next, storageId));
+    for (const { openings } of ofMembers) this.#learn(openings, next);
+    for (const hello of ofMembers) this.meet(hello, next);
     const kept = this.#store.openings.filter(({ storageId }) => isMember(next, storageId));
     if (kept.length < this.#store.openings.length) this.#store.setOpenings(kept);
   }
@@ -95,12 +100,12 @@ export class Openings {
     if (isHigher || claim !== before) this.#claims.set(storageId, isHigher ? next : claim);
   }
 
-  #learn(heard: readonly Opening[], configuration: Configuration | undefined): void {
+  #learn(heard: readonly Opening[], configuration: Configuration): void {
     const self = this.#store.identity.storageId;
     const found = new Map(this.#store.openings.map((opening) => [opening.storageId, opening]));
     let hasChanged = false;
     for (const { storageId, incarnation, nonce } of heard) {
-      if (storageId === self || !configuration || !isMember(configuration, storageId)) continue;
+      if (storageId === self || !isMember(configuration, storageId)) continue;
       if (incarnation <= (found.get(storageId)?.incarnation ?? -1)) continue;
       found.set(storageId, { storageId, incarnation, nonce });
       hasChanged = true;
