@@ -16,6 +16,7 @@ import { SortedKeys } from './sorted-keys.ts';
 import { StagedChanges } from './staged-changes.ts';
 import type {
   InstallProgress,
+  KvPage,
   KvPair,
   KvRange,
   KvRecord,
@@ -86,7 +87,7 @@ export class MemoryStateStore implements StateStore {
     return change === undefined ? this.#disk.table.get(key) : (change ?? undefined);
   }
 
-  range(range: KvRange): { readonly pairs: KvPair[]; readonly more: boolean } {
+  range(range: KvRange): KvPage {
     const start = rangeStart(range);
     return mergeRange(range, [...this.#staged.scans(start, range.prefix), this.#disk.table.scan(start, range.prefix)]);
   }

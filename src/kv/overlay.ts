@@ -1,6 +1,6 @@
 import type { ByteString } from '../base/bytes.ts';
 import { SortedKeys } from './sorted-keys.ts';
-import type { KvPair, KvRange, KvRecord } from './state-store.ts';
+import type { KvPage, KvPair, KvRange, KvRecord } from './state-store.ts';
 
 /** What a change costs in memory beside its key and value, bytes; a round guess. */
 const changeOverheadBytes = 128;
@@ -91,23 +91,25 @@ export function rangeStart(range: KvRange): ByteString {
  * Lists `range` over several ordered sources: where two have the same key, the earlier one in `sources` decides.
  * Each source begins at {@link rangeStart} and holds nothing outside the prefix. Sources are always closed.
  */
-export function mergeRange(
-  range: KvRange,
-  sources: readonly Iterator<KeyedChange>[],
-): { readonly pairs: KvPair[]; readonly more: boolean } {
+export function mergeRange(range: KvRange, sources: readonly Iterator<KeyedChange>[]): KvPage {
   return takePairs(range, mergeChanges(sources));
 }
 
-function takePairs(range: KvRange, changes: Iterable<KeyedChange>): { pairs: KvPair[]; more: boolean } {
+function takePairs(range: KvRange, changes: Iterable<KeyedChange>): KvPage {
   const pairs: KvPair[] = [];
   let bytes = 0;
+  let skipped = 0;
   for (const { key, change } of changes) {
-    if (change === null) continue;
+    if (change === null) {
+      skipped++;
+      continue;
+    }
     bytes += key.length + change.value.length;
-    if (pairs.length >= range.limit || (pairs.length > 0 && bytes > range.bytesMax)) return { pairs, more: true };
+    const isFull = pairs.length >= range.limit || (pairs.length > 0 && bytes > range.bytesMax);
+    if (isFull) return { pairs, more: true, skipped };
     pairs.push({ key, value: change.value, revision: change.revision });
   }
-  return { pairs, more: false };
+  return { pairs, more: false, skipped };
 }
 
 function* mergeChanges(sources: readonly Iterator<KeyedChange>[]): Generator<KeyedChange, void, undefined> {

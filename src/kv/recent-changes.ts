@@ -16,6 +16,8 @@ export class RecentChanges {
   /** Both in a ring, the oldest at `#first`, in the order of the log. */
   readonly #keys: ByteString[] = [];
   readonly #revisions: number[] = [];
+  /** Of each key in there the last. */
+  readonly #lastRevisions = new Map<ByteString, number>();
   #first = 0;
   #count = 0;
   #keyBytes = 0;
@@ -35,6 +37,7 @@ export class RecentChanges {
     const at = (this.#first + this.#count) % changesMax;
     this.#keys[at] = key;
     this.#revisions[at] = revision;
+    this.#lastRevisions.set(key, revision);
     this.#count++;
     this.#keyBytes += key.length;
   }
@@ -43,6 +46,7 @@ export class RecentChanges {
   restart(revision: number): void {
     this.#keys.length = 0;
     this.#revisions.length = 0;
+    this.#lastRevisions.clear();
     this.#first = 0;
     this.#count = 0;
     this.#keyBytes = 0;
@@ -67,9 +71,22 @@ export class RecentChanges {
     return found;
   }
 
+  /** The same of one key alone, without a look at the others. */
+  ofKey(key: ByteString, since: number): Map<ByteString, number> | undefined {
+    if (since < this.#knownFrom) return undefined;
+    const revision = this.#lastRevisions.get(key);
+    return new Map(revision === undefined || revision <= since ? [] : [[key, revision]]);
+  }
+
+  /** How many changes `since` looks at. */
+  countBehind(since: number): number {
+    return since < this.#knownFrom ? 0 : this.#count - this.#firstBehind(since);
+  }
+
   #forgetOldest(): void {
     const key = this.#keys[this.#first] as ByteString;
     this.#knownFrom = this.#revisions[this.#first] as number;
+    if (this.#lastRevisions.get(key) === this.#knownFrom) this.#lastRevisions.delete(key);
     this.#keyBytes -= key.length;
     this.#keys[this.#first] = '';
     this.#first = (this.#first + 1) % this.#limits.changesMax;

@@ -7,7 +7,7 @@ import { type ClientCommand, type Command, commandProblem, decodeCommand } from 
 import { type Expiry, ExpiryTable, isExpiryRow } from './expiry-table.ts';
 import type { Outcome } from './outcome.ts';
 import { SessionTable, type SessionTableOptions } from './session-table.ts';
-import type { KvPair, KvRange, KvRecord, SessionChange, StateSnapshot, StateStore } from './state-store.ts';
+import type { KvPage, KvPair, KvRange, KvRecord, SessionChange, StateSnapshot, StateStore } from './state-store.ts';
 import type { Transaction } from './transaction.ts';
 
 export type KvStateMachineOptions = SessionTableOptions;
@@ -120,7 +120,7 @@ export class KvStateMachine {
   }
 
   /** The pairs of a range in byte order, as of {@link appliedIndex}. */
-  range(range: KvRange): { readonly pairs: KvPair[]; readonly more: boolean } {
+  range(range: KvRange): KvPage {
     return this.#store.range(range);
   }
 

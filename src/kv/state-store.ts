@@ -28,6 +28,15 @@ export interface KvRange {
   readonly bytesMax: number;
 }
 
+/** What a listing found. */
+export interface KvPage {
+  readonly pairs: KvPair[];
+  /** Pairs in the range follow those. */
+  readonly more: boolean;
+  /** Keys that were gone through for nothing, since they are deleted and the table does not know it yet: they take as long as others. */
+  readonly skipped: number;
+}
+
 /** A session as it is stored: its id and opaque bytes made by the session table. */
 export interface SessionRow {
   readonly id: number;
@@ -108,8 +117,7 @@ export interface StateStore {
   /** Applied index of the last durable checkpoint; 0 in a new directory. */
   readonly durableIndex: number;
   get(key: ByteString): KvRecord | undefined;
-  /** `more` says that pairs in the range follow those returned. */
-  range(range: KvRange): { readonly pairs: KvPair[]; readonly more: boolean };
+  range(range: KvRange): KvPage;
   put(key: ByteString, value: Uint8Array, revision: number): void;
   delete(key: ByteString): void;
   /** All sessions of the last durable checkpoint (or install). */

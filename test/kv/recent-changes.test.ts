@@ -36,6 +36,11 @@ it('tells exactly what changed behind a revision, or that it does not know', () 
           const behind = all.filter((change) => change.revision > since && isWanted(change.key));
           const last = new Map(behind.map((change) => [change.key, change.revision]));
           expect([...told]).toEqual([...last].sort(([, a], [, b]) => a - b));
+          for (const name of ['a', 'ab', 'c']) {
+            const only = recent.since(since, (changed) => changed === name);
+            expect(recent.ofKey(name, since)).toEqual(only);
+          }
+          expect(recent.countBehind(since)).toBe(all.filter((change) => change.revision > since).length);
         }
       },
     ),

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { PendingWrites } from '../../src/replica/clients/pending-writes.ts';
+import { Client, Cluster } from './cluster.ts';
 
 /** With a way to add a write of one byte, which is its number. */
 function pendingWrites() {
@@ -51,4 +52,24 @@ it('what came back waits before it is sent again, longer each time, and what cam
   expect(proposed).toHaveLength(4);
   propose(20);
   expect(proposed).toEqual([1, 2, 1, 3, 1]);
+});
+
+it('a command keeps no frame that is much longer than it', () => {
+  const cluster = new Cluster([1, 2, 3]);
+  const leader = cluster.elect();
+  const client = new Client(cluster, leader);
+  const command = client.command('put', 'k', 'v');
+  const inFrame = (frameBytes: number) => {
+    const frame = new Uint8Array(frameBytes);
+    frame.set(command, 100);
+    return { frame, command: frame.subarray(100, 100 + command.length) };
+  };
+  const { frame, command: view } = inFrame(1_000_000);
+  const ask = cluster.ask(leader, { type: 'write', command: view });
+  cluster.settle();
+  frame.fill(0);
+  cluster.until('it is answered', () => ask.answer !== undefined);
+  const { sequence } = cluster.log(leader);
+  const [entry] = sequence.read(sequence.endIndex - 1, sequence.endIndex);
+  expect(entry).toEqual({ type: 'Normal', entry: command });
 });

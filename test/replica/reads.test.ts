@@ -45,7 +45,7 @@ function begin(countMax = 1000) {
     const { responses } = output.take(() => true, 0, hasMore);
     return { hasMore, answers: new Map([...responses].map(([id, list]) => [id, list as ClientResponse[]])) };
   };
-  return { reads, view, congested, ask, turn };
+  return { reads, state, view, congested, ask, turn };
 }
 
 function ids(answers: ReadonlyMap<ConnectionId, ClientResponse[]>, connection: ConnectionId): number[] {
@@ -76,6 +76,21 @@ describe('answers that take much room', () => {
     expect(meanwhile.hasMore, 'time brings more, not another turn').toBe(false);
     congested.clear();
     expect(ids(turn().answers, one)).toEqual([4, 5]);
+  });
+
+  it('wait where the turn has gone through many deletions that the table does not know of', async () => {
+    const { reads, state, turn } = begin();
+    const name = (at: number) => `d${`${at}`.padStart(4, '0')}`;
+    for (const at of numbers(600)) state.put(name(at), new Uint8Array(1), 3);
+    state.seal(1, []);
+    await state.checkpoint();
+    for (const at of numbers(600)) state.delete(name(at));
+    const first = turn(() => {
+      for (const id of numbers(4)) reads.receive(one, { ...list(new TextEncoder().encode('d'), undefined), id });
+    });
+    expect([ids(first.answers, one), first.hasMore]).toEqual([[0, 1], true]);
+    expect(first.answers.get(one)?.[0]).toMatchObject({ type: 'pairs', pairs: [], more: false });
+    expect(ids(turn().answers, one)).toEqual([2, 3]);
   });
 
   it('of two clients take turns', () => {

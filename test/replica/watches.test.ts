@@ -183,6 +183,20 @@ describe('a watch of a key', () => {
     expect(turn(() => change('k', '1'))).toEqual([{ id: 2, changes: [['k', '1', 7]], revision: 7 }]);
   });
 
+  it('is told at once, and one of a prefix that has many changes of others to go through in its turn', () => {
+    const { ask, change, turn } = begin({ rememberedChangesMax: 16_384 });
+    ask('none');
+    turn();
+    const since = change('first', 'v');
+    for (let at = 0; at < 4_000; at++) change(`k${at}`, 'v');
+    const asked = (isPrefix: boolean) => () => {
+      for (let at = 0; at < 20; at++) ask('none', since, { isPrefix, waitMs: 0 });
+    };
+    expect(turn(asked(false))).toHaveLength(20);
+    expect(turn(asked(true))).toHaveLength(17);
+    expect(turn()).toHaveLength(3);
+  });
+
   it('waits while its client does not take what it has, and is then told what is true', () => {
     const { ask, change, turn, congested } = begin();
     const large = 'x'.repeat(200_000);

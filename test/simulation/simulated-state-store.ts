@@ -5,7 +5,7 @@ import { type KeyedChange, mergeRange, Overlay, rangeStart } from '../../src/kv/
 import { type SealedChanges, StagedChanges } from '../../src/kv/staged-changes.ts';
 import type {
   InstallProgress,
-  KvPair,
+  KvPage,
   KvRange,
   KvRecord,
   PackedRows,
@@ -74,7 +74,7 @@ export class SimulatedStateStore implements StateStore {
     return change === undefined ? this.#inner.get(key) : (change ?? undefined);
   }
 
-  range(range: KvRange): { readonly pairs: KvPair[]; readonly more: boolean } {
+  range(range: KvRange): KvPage {
     return mergeRange(range, [...this.#staged.scans(rangeStart(range), range.prefix), this.#innerScan(range)]);
   }
 

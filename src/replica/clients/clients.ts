@@ -23,6 +23,8 @@ import { Reads, type ReadsView } from './reads.ts';
 const retryTimeouts = 2;
 /** Election timeouts that it may take at the most until it is known which writes are in the log. */
 const doubtTimeouts = 5;
+/** A frame of so many bytes may be kept by any command in it: what comes in one is mostly decided together. */
+const frameBytesKept = 128 * 1024;
 
 type WriteRequest = ClientRequest & { readonly type: 'write' };
 
@@ -208,7 +210,7 @@ export class Clients {
     this.#writes.add({
       session,
       number,
-      command: request.command,
+      command: ownBytes(request.command),
       connection,
       requestId: request.id,
       deadlineMs: nowMs + request.timeoutMs,
@@ -218,6 +220,12 @@ export class Clients {
       order: 0,
     });
   }
+}
+
+/** `bytes`, or a copy: what waits, and is in the log, is counted as long as it is, and must not keep a whole frame that is much longer. */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  const frameBytes = bytes.buffer.byteLength;
+  return frameBytes > frameBytesKept && bytes.length < frameBytes / 2 ? new Uint8Array(bytes) : bytes;
 }
 
 interface CheckedWrite extends CommandOrigin {

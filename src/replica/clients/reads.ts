@@ -25,6 +25,9 @@ const postponedPart = 1 / 16;
 /** What an answer, and each pair in it, counts for beside its key and value. */
 const overheadBytes = 32;
 const statusBytes = 4096;
+/** What is looked at in vain counts for as long as it takes: a deletion that hides a row of the table, and a remembered change of another key. */
+const deletionBytes = 4096;
+const rememberedBytes = 64;
 
 /** Requests that change nothing. */
 export type ReadRequest = ClientRequest & {
@@ -194,8 +197,7 @@ export class Reads {
     const { connection, requestId, query, deadlineMs } = read;
     if (typeof query === 'string') return this.#serveGet(connection, requestId, query);
     if (query.type === 'backupOpen') return this.#backups.open(connection, requestId, deadlineMs);
-    const body =
-      query.type === 'watch' ? this.#watches.answer({ ...read, query }, this.#view.nowMs) : this.#answer(query);
+    const body = query.type === 'watch' ? this.#answerWatch({ ...read, query }) : this.#answer(query);
     if (body === undefined) return;
     this.#answeredBytes += bytesOf(body);
     this.#output.respond(connection, requestId, body);
@@ -205,6 +207,13 @@ export class Reads {
     const record = this.#machine.get(key);
     this.#answeredBytes += overheadBytes + (record === undefined ? 0 : record.value.length);
     this.#output.respond(connection, requestId, { type: 'record', record });
+  }
+
+  #answerWatch(read: PendingRead & { readonly query: WatchQuery }): ResponseBody | undefined {
+    const body = this.#watches.answer(read, this.#view.nowMs);
+    const { changes, deletions } = this.#watches.takeLooked();
+    this.#answeredBytes += changes * rememberedBytes + deletions * deletionBytes;
+    return body;
   }
 
   #answer(query: Exclude<ReadQuery, ByteString | WatchQuery | { readonly type: 'backupOpen' }>): ResponseBody {
@@ -221,12 +230,13 @@ export class Reads {
   }
 
   #page({ prefix, after, limit }: Exclude<ReadQuery, ByteString> & { readonly type: 'list' }): ResponseBody {
-    const { pairs, more } = this.#machine.range({
+    const { pairs, more, skipped } = this.#machine.range({
       prefix,
       ...(after !== undefined && { after }),
       limit: Math.min(Math.max(1, limit), pairsPerAnswerMax),
       bytesMax: answerBytesMax,
     });
+    this.#answeredBytes += skipped * deletionBytes;
     const wirePairs = pairs.map(({ key, value, revision }) => ({ key: fromByteString(key), value, revision }));
     return { type: 'pairs', pairs: wirePairs, more };
   }

@@ -39,6 +39,8 @@ export class Watches implements ChangeObserver {
   /** Set while somebody watches, or did a moment ago. */
   #recent: RecentChanges | undefined;
   #usedMs = 0;
+  /** What `answer` looked at and did not give, since that was asked for last. */
+  #looked = { changes: 0, deletions: 0 };
 
   constructor(machine: KvStateMachine, limits: WatchLimits) {
     this.#machine = machine;
@@ -63,13 +65,30 @@ export class Watches implements ChangeObserver {
     const { appliedIndex } = this.#machine;
     // What is behind the state here is of another cluster, or of no account.
     const isKnown = since !== undefined && since <= appliedIndex;
-    const changed = isKnown ? recent.since(since, (key) => covers(query, key)) : undefined;
+    const changed = isKnown ? this.#changedSince(recent, since, query) : undefined;
     if (changed === undefined) return this.#snapshot(query);
     if (changed.size > 0 || query.untilMs <= nowMs) return this.#changes(changed);
     // Many may have asked at once, before the first of them waited.
     if (this.isFull) return tooManyWatches;
     this.#wait({ ...read, query: { ...query, since: appliedIndex } });
     return undefined;
+  }
+
+  /** What was looked at for answers and is not in them: it takes time, too. */
+  takeLooked(): { readonly changes: number; readonly deletions: number } {
+    const looked = this.#looked;
+    this.#looked = { changes: 0, deletions: 0 };
+    return looked;
+  }
+
+  #changedSince(
+    recent: RecentChanges,
+    since: number,
+    { key, isPrefix }: WatchQuery,
+  ): ReadonlyMap<ByteString, number> | undefined {
+    if (!isPrefix) return recent.ofKey(key, since);
+    this.#looked.changes += recent.countBehind(since);
+    return recent.since(since, (changed) => changed.startsWith(key));
   }
 
   /** Takes those for which something changed. */
@@ -190,14 +209,11 @@ export class Watches implements ChangeObserver {
       return { type: 'snapshot', pairs, more: false, revision };
     }
     const range = { prefix: key, limit: pairsPerAnswerMax, bytesMax: answerBytesMax };
-    const { pairs, more } = this.#machine.range(after === undefined ? range : { ...range, after });
+    const { pairs, more, skipped } = this.#machine.range(after === undefined ? range : { ...range, after });
+    this.#looked.deletions += skipped;
     const wirePairs: WirePair[] = pairs.map((pair) => ({ ...pair, key: fromByteString(pair.key) }));
     return { type: 'snapshot', pairs: wirePairs, more, revision };
   }
 }
 
 export const tooManyWatches = failure('busy', 'notApplied', 'too many watches wait on this node: ask another node');
-
-function covers({ key, isPrefix }: WatchQuery, changed: ByteString): boolean {
-  return isPrefix ? changed.startsWith(key) : changed === key;
-}

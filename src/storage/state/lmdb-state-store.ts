@@ -8,7 +8,7 @@ import { type KvChange, mergeRange, rangeStart } from '../../kv/overlay.ts';
 import { StagedChanges } from '../../kv/staged-changes.ts';
 import type {
   InstallProgress,
-  KvPair,
+  KvPage,
   KvRange,
   KvRecord,
   PackedRows,
@@ -192,7 +192,7 @@ export class LmdbStateStore implements StateStore {
     return change === undefined ? this.#current().get(key) : (change ?? undefined);
   }
 
-  range(range: KvRange): { readonly pairs: KvPair[]; readonly more: boolean } {
+  range(range: KvRange): KvPage {
     this.#assertUsable();
     const start = rangeStart(range);
     return mergeRange(range, [...this.#staged.scans(start, range.prefix), this.#current().scan(start, range.prefix)]);
