@@ -39,8 +39,8 @@ export default class Keep extends ClientCommand {
     const key = checkedKey(argumentBytes(args.key, 'KEY'));
     const value = checkedValue(argumentBytes(args.value, 'VALUE'));
     const ttlMs = parseDurationMs(flags.ttl, '--ttl', ttlMsMin, ttlMsMax);
-    process.exitCode = await this.withClient(flags, ({ client, timeLeftMs }) =>
-      keepRegistered(client, { key, value, ttlMs }, command, timeLeftMs()),
+    process.exitCode = await this.withClient(flags, (session) =>
+      keepRegistered(session, { key, value, ttlMs }, command, session.timeLeftMs()),
     );
   }
 }

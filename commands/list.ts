@@ -3,8 +3,8 @@ import * as Flags from '@oclif/core/flags';
 import { argumentBytes } from '../src/cli/arguments/argument-bytes.ts';
 import { consistencyFlag } from '../src/cli/arguments/consistency-flag.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
-import { isTerminalOutput, printJson, writeOut } from '../src/cli/output.ts';
-import { formatPairs, pairJson } from '../src/cli/report/listing.ts';
+import { isTerminalOutput, writeOut } from '../src/cli/output.ts';
+import { formatPairs, formatPairsJson } from '../src/cli/report/listing.ts';
 import { KvError } from '../src/client/call/errors.ts';
 import type { KvClient, ListOptions } from '../src/client/client.ts';
 import type { Bytes } from '../src/client/input.ts';
@@ -36,9 +36,9 @@ export default class List extends ClientCommand {
     const format = { withValue: flags.values, escape: isTerminalOutput() };
     await this.withClient(flags, async ({ client, timeoutMs }) => {
       const options = { timeoutMs, consistency };
-      if (flags.json) return printJson((await client.list(prefix, { ...options, limit })).map(pairJson));
       const pairs = await pairsOf(client, prefix, { ...options, limit });
-      for await (const lines of formatPairs(pairs, format)) await writeOut(lines);
+      const chunks = flags.json ? formatPairsJson(pairs, isTerminalOutput()) : formatPairs(pairs, format);
+      for await (const chunk of chunks) await writeOut(chunk);
     });
   }
 }

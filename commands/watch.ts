@@ -23,7 +23,7 @@ export default class Watch extends ClientCommand {
     'over, the last one never. It goes from node to node by itself, and ends when it is stopped, or when no node answered for --timeout (one minute). ' +
     'On a terminal, control characters are shown as \\n, \\t, \\xHH; elsewhere bytes are written as they are (--json is exact in any case). ' +
     'A COMMAND is run instead of each line, one at a time: it gets the value as it is on its standard input (nothing for a delete), and in its environment KV_WATCH_TYPE (put or delete), ' +
-    'KV_WATCH_KEY (KV_WATCH_KEY_BASE64 where the key is no text) and KV_WATCH_REVISION. What changes while it runs comes as it is then. Where it fails, this ends with its exit code.';
+    'KV_WATCH_KEY (KV_WATCH_KEY_BASE64 where the key is no text) and KV_WATCH_REVISION (not for a KEY that did not exist at the beginning). What changes while it runs comes as it is then. Where it fails, this ends with its exit code.';
   static override examples = [
     '<%= config.bin %> watch leader',
     '<%= config.bin %> watch service/ --prefix --json',
@@ -90,9 +90,7 @@ async function* chosen(batches: AsyncIterable<Change[]>, isLaterOnly: boolean, c
 
 /** One key's, in the form of those of many. */
 async function* changesOf(client: KvClient, key: Uint8Array, options: WatchOptions): AsyncGenerator<Change[]> {
-  for await (const found of client.watch(key, options)) {
-    yield [found === undefined ? { type: 'delete', key } : { type: 'put', key, ...found }];
-  }
+  for await (const change of client.watchKey(key, options)) yield [change ?? { type: 'delete', key }];
 }
 
 /** How changes are written. */

@@ -1,6 +1,7 @@
 import * as Flags from '@oclif/core/flags';
 import type { KvClient } from '../client/client.ts';
 import type { ClusterDescription } from '../cluster/cluster-file.ts';
+import type { TlsIdentity } from '../tls/identity.ts';
 import { type TlsSources, tlsEnvironment, tlsFlags } from './arguments/tls-flags.ts';
 import { BaseCommand } from './base-command.ts';
 import { defaultTimeoutMs, resolveConnection } from './connection.ts';
@@ -22,6 +23,8 @@ export interface Session {
   readonly timeoutMs: number;
   /** What is left of the time that the command has, milliseconds, at least 1. */
   timeLeftMs(): number;
+  /** Another client, as for a command that is called anew: the cluster at these addresses may be another one by now. Closed with the command. */
+  connectAnew(): Promise<KvClient>;
 }
 
 /** A command that asks a cluster: `--endpoints`, `--timeout`, `--json`. */
@@ -51,15 +54,21 @@ export abstract class ClientCommand extends BaseCommand {
     });
     const deadlineMs = performance.now() + timeoutMs;
     const { KvClient } = await import('../client/client.ts');
-    const client = await KvClient.connect({
-      endpoints: [...endpoints],
-      timeoutMs,
-      ...(clusterName !== undefined && { clusterName }),
-      ...(tls !== undefined && { tls: tls.shown }),
-    });
+    const clients: KvClient[] = [];
+    let shown = tls?.shown;
+    const connect = async () => {
+      const client = await KvClient.connect({ endpoints: [...endpoints], timeoutMs, clusterName, tls: shown });
+      clients.push(client);
+      return client;
+    };
+    const client = await connect();
+    const onRenewed = (renewed: TlsIdentity) => {
+      shown = renewed;
+      for (const one of clients) one.renewTls(renewed);
+    };
     const endRenewal =
       tls &&
-      renewTls(tls, client, (level, message, fields) => {
+      renewTls(tls, { renewTls: onRenewed }, (level, message, fields) => {
         if (level === 'warn') printMessage(`${message}: ${fields?.['reason']}`);
       });
     try {
@@ -68,10 +77,11 @@ export abstract class ClientCommand extends BaseCommand {
         cluster,
         timeoutMs,
         timeLeftMs: () => Math.max(1, Math.ceil(deadlineMs - performance.now())),
+        connectAnew: connect,
       });
     } finally {
       endRenewal?.();
-      await client.close();
+      await Promise.all(clients.map((one) => one.close()));
     }
   }
 }

@@ -1,10 +1,12 @@
+import { KvError } from '../client/call/errors.ts';
 import type { CallOptions, KvClient } from '../client/client.ts';
 import { type KvTransactionChange, transactionPartsMax } from '../client/keys/transaction.ts';
-import { printMessage } from './output.ts';
+import { CommandError } from './exit-codes.ts';
+import { countOf } from './report/numbers.ts';
 
 /**
- * Deletes the keys that begin with `prefix`, so many at a moment as a transaction takes. Gives how many there were. Where it fails on the way it says
- * how many are gone.
+ * Deletes the keys that begin with `prefix`, so many at a moment as a transaction takes. Gives how many there were. Where it fails on the way the
+ * outcome is unknown, and the error, a {@link CommandError}, says how many are gone.
  */
 export async function deletePrefix(client: KvClient, prefix: Uint8Array, options: CallOptions): Promise<number> {
   let deleted = 0;
@@ -23,7 +25,9 @@ export async function deletePrefix(client: KvClient, prefix: Uint8Array, options
     await flush();
     return deleted;
   } catch (error) {
-    if (deleted > 0) printMessage(`kv delete: ${deleted} keys are deleted, others are left`);
-    throw error;
+    if (deleted === 0 || !(error instanceof KvError)) throw error;
+    // The error of the last step says of itself alone that it was not applied.
+    const message = `${countOf(deleted, 'key')} deleted, others may be left: ${error.message}`;
+    throw new CommandError('unknown', error.code, message, 'unknown');
   }
 }

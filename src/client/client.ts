@@ -296,7 +296,8 @@ export class KvClient {
   /**
    * Waits until it holds the lock of this name, which one process holds at a time; those who wait get it in the order in which they came. The lock goes
    * when it is released, or some time after its holder has died. A process that hangs can take itself for the holder when it no longer is: give
-   * {@link KeptKey.revision}, which only grows, along with what is done under the lock, and refuse what comes with a lower one. Error `timeout` after `waitMs`.
+   * {@link KeptKey.revision}, which only grows, along with what is done under the lock, and refuse what comes with a lower one. Errors after `waitMs`: `timeout` where
+   * another went before, `noMajority` where that is not known.
    */
   async lock(name: string, options: LockOptions = {}): Promise<KeptKey> {
     checkCallOptions(options, lockNames);
@@ -412,10 +413,18 @@ export class KvClient {
   }
 
   async *#valuesOf(key: Bytes, options: WatchOptions | undefined, signal: AbortSignal) {
-    for await (const changes of this.#watchOf(checkedKey(key), false, options, signal).batches()) {
-      const change = changes.at(-1);
+    for await (const change of this.#changesOfKey(key, options, signal)) {
       yield change?.type === 'put' ? { value: change.value, revision: change.revision } : undefined;
     }
+  }
+
+  /** As {@link watch}, with the change that made the value what it is: that of a delete has a revision, too. First `undefined` if there is no such key. */
+  watchKey(key: Bytes, options?: WatchOptions): AsyncGenerator<KvChange | undefined, void, void> {
+    return endable(options?.signal, (signal) => this.#changesOfKey(key, options, signal));
+  }
+
+  async *#changesOfKey(key: Bytes, options: WatchOptions | undefined, signal: AbortSignal) {
+    for await (const changes of this.#watchOf(checkedKey(key), false, options, signal).batches()) yield changes.at(-1);
   }
 
   /**

@@ -191,8 +191,13 @@ describe('delete --prefix', () => {
       return transact.call(fake, transaction, options);
     };
     expect(await deletePrefix('user/')).toMatchObject({
-      ...{ exitCode: 5, stdout: '' },
-      stderr: 'kv delete: 128 keys are deleted, others are left\nkv delete: nobody is there\n',
+      ...{ exitCode: 6, stdout: '' },
+      stderr: 'kv delete: 128 keys deleted, others may be left: nobody is there\n',
+    });
+    fake.writes.length = 0;
+    fill(129);
+    expect(JSON.parse((await deletePrefix('user/', '--json')).stdout)).toMatchObject({
+      error: { code: 'noMajority', outcome: 'unknown' },
     });
   });
 

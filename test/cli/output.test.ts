@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LineSplitter } from '../../src/cli/local-cluster/line-splitter.ts';
 import { escapeBytes, formatTable, jsonBytes } from '../../src/cli/output.ts';
-import { formatPairs, pairJson } from '../../src/cli/report/listing.ts';
+import { formatPairs, formatPairsJson } from '../../src/cli/report/listing.ts';
 import { describeStatus, statusJson } from '../../src/cli/report/status-report.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
@@ -52,11 +52,20 @@ describe('a listing', () => {
     expect(await chunks([], format)).toEqual([]);
   });
 
-  test('is an array of objects in JSON', () => {
-    expect(pairs.map(pairJson)).toEqual([
+  test.each([false, true])('is an array of objects in JSON (for people: %s)', async (isForPeople) => {
+    const written = async (listed: typeof pairs) => {
+      const parts: Uint8Array[] = [];
+      for await (const part of formatPairsJson(listed, isForPeople)) parts.push(part);
+      return Buffer.concat(parts).toString();
+    };
+    const objects = [
       { key: 'a\n', revision: 1, value: '1' },
       { key: 'b', revision: 2, valueBase64: '/w==' },
-    ]);
+    ];
+    const indent = isForPeople ? 2 : undefined;
+    expect(await written(pairs)).toBe(`${JSON.stringify(objects, undefined, indent)}\n`);
+    expect(await written(pairs.slice(1))).toBe(`${JSON.stringify(objects.slice(1), undefined, indent)}\n`);
+    expect(await written([])).toBe('[]\n');
   });
 });
 
@@ -94,11 +103,11 @@ describe('a status', () => {
       appliedIndex: 11,
       isMember: true,
     } as const),
-    ...({ state: 'member', configurationId: 2, lag: 0, connected: [4, 5], disk } as const),
+    ...({ state: 'member', lag: 0, connected: [4, 5], disk } as const),
   };
   const silent = {
     ...({ ...quiet, id: 4, address: 'h:4', role: 'unreachable', isMember: true, decidedIndex: undefined } as const),
-    ...{ appliedIndex: undefined, state: undefined, configurationId: undefined, lag: undefined },
+    ...{ appliedIndex: undefined, state: undefined, lag: undefined },
     ...{ trimmedIndex: undefined, connected: undefined },
     disk: undefined,
     space: undefined,
@@ -166,7 +175,6 @@ describe('a status', () => {
             state: 'member',
           },
           ...{
-            configurationId: 2,
             lag: 0,
             otherDirectory: false,
             trimmedIndex: 0,

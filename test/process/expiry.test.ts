@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -152,6 +152,29 @@ describe('kv keep', () => {
     expect((await nodes.kv('list')).stdout).toBe('');
   });
 
+  test('goes on in the cluster that is made of a backup of this one', async () => {
+    const nodes = await startThree();
+    await nodes.kv('put', 'k', 'v');
+    const keeper = background(nodes, 'keep', 'service/a', 'here', '--ttl', '2s', '--timeout', '1s');
+    await becomes(nodes, 'service/a', 'here');
+    const file = join(nodes.directory, 'all.kvbackup');
+    expect((await nodes.kv('backup', 'save', file)).code).toBe(0);
+    for (const id of [1, 2, 3]) {
+      await nodes.stop(id);
+      rmSync(nodes.dataDirectory(id), { recursive: true });
+      const data = nodes.dataDirectory(id);
+      expect((await nodes.kv('backup', 'restore', file, '--id', `${id}`, '--data', data)).code).toBe(0);
+    }
+    await nodes.start(1, 2, 3);
+    await expect.poll(() => keeper.said(), { timeout: 30_000 }).toContain('the key service/a is there again');
+    expect(await valueIn(nodes, 'service/a')).toBe('here');
+    await delay(3000);
+    expect(await valueIn(nodes, 'service/a'), 'it is renewed').toBe('here');
+    keeper.child.kill('SIGTERM');
+    expect((await keeper.ended).code).toBe(143);
+    expect((await nodes.kv('list')).stdout).toBe('k\n');
+  });
+
   test('of one that was killed goes after its time', async () => {
     const nodes = await startThree();
     const keeper = background(nodes, 'keep', 'service/a', 'here', '--ttl', '1s');
@@ -195,7 +218,7 @@ describe('kv lock', () => {
     const holder = lock(nodes, 'job', '--ttl', '2s', '--', 'sh', '-c', `touch ${held}; exec sleep 60`);
     await appears(held);
     expect(await lock(nodes, 'job', '--wait', '500ms', '--', 'true').ended).toEqual({
-      ...{ code: 4, stderr: 'kv lock: the lock job was not to be had within 500 ms\n' },
+      ...{ code: 4, stderr: "kv lock: the lock job was still another's after 500 ms\n" },
     });
     const next = lock(nodes, 'job', '--', 'touch', join(nodes.directory, 'next'));
     await delay(2500);
@@ -232,6 +255,49 @@ describe('kv lock', () => {
     // The shell may say that what it had started was terminated.
     expect(stderr).toMatch(/^kv lock: the lock job was lost while the command ran: the key was not renewed in time: /m);
     expect(existsSync(ended)).toBe(true);
+  });
+
+  test("is no other one's where no majority says so", async () => {
+    const nodes = await startThree();
+    for (const id of [2, 3]) nodes.signal(id, 'SIGSTOP');
+    const { code, stderr } = await lock(nodes, 'job', '--wait', '2s', '--', 'true').ended;
+    expect({ code, stderr }).toEqual({
+      code: 5,
+      stderr: expect.stringContaining(
+        'the lock job was not to be had within 2000 ms, and whether another holds it is not known',
+      ),
+    });
+    for (const id of [2, 3]) nodes.signal(id, 'SIGCONT');
+  });
+
+  test.skipIf(!existsSync('/proc/self/environ'))('that is lost ends what has left its command, too', async () => {
+    const nodes = await startThree();
+    const beats = join(nodes.directory, 'beats');
+    const deaf = `trap '' TERM; while :; do echo >> ${beats}; sleep 0.05; done`;
+    const script = `(sh -c "${deaf}" &); while :; do sleep 0.05; done`;
+    const holder = lock(nodes, 'job', '--ttl', '3s', '--', 'sh', '-c', script);
+    await appears(beats);
+    const [key] = (await nodes.kv('list', 'lock/job/')).stdout.trim().split('\n');
+    await nodes.kv('delete', key as string);
+    expect((await holder.ended).code).toBe(1);
+    const { size } = statSync(beats);
+    await delay(500);
+    expect(statSync(beats).size).toBe(size);
+  });
+
+  test('whose holder stood still for longer than it may is not used for longer, once that is known', async () => {
+    const nodes = await startThree();
+    const beats = join(nodes.directory, 'beats');
+    const deaf = `trap '' TERM; while :; do date +%s%N >> ${beats}; sleep 0.05; done`;
+    const holder = lock(nodes, 'job', '--ttl', '12s', '--', 'sh', '-c', deaf);
+    await appears(beats);
+    holder.child.kill('SIGSTOP');
+    await delay(13_000);
+    const goesOnMs = Date.now();
+    holder.child.kill('SIGCONT');
+    expect((await holder.ended).code).toBe(1);
+    const [lastBeat] = readFileSync(beats, 'utf8').trim().split('\n').slice(-1);
+    expect(Number(lastBeat) / 1e6 - goesOnMs, 'it had a sixth of 12 s before').toBeLessThan(1500);
   });
 
   test('that is lost ends what its command has started, too', async () => {

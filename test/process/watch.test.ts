@@ -128,6 +128,15 @@ test('kv watch prints what a key is, and each change, until its count is full', 
   });
   await nodes.kv('delete', 'leader');
   await lines.prints('put\tleader\ta\tb\nput\tleader\tc\ndelete\tleader\n');
+  const inJson = watch(nodes, 'leader', '--changes', '--count', '2', '--json');
+  await delay(1000);
+  const put = JSON.parse((await nodes.kv('put', 'leader', 'd', '--json')).stdout);
+  await inJson.prints(`${JSON.stringify({ type: 'put', key: 'leader', revision: put.revision, value: 'd' })}\n`);
+  await nodes.kv('delete', 'leader');
+  await inJson.isEnded();
+  const told = JSON.parse(inJson.output.text.trim().split('\n').at(-1) as string);
+  expect(told).toEqual({ type: 'delete', key: 'leader', revision: expect.any(Number) });
+  expect(told.revision).toBeGreaterThan(put.revision);
 });
 
 test('kv watch runs a command for each change, until that fails', async () => {

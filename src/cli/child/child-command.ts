@@ -19,6 +19,9 @@ export interface ChildInput {
 
 export const passedSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const pollMs = 50;
+/** How often what still runs is looked for and killed, and how long it may take to end. */
+const killRoundsMax = 5;
+const killMsMax = 2000;
 
 /**
  * What stands before the first `--`, and the command behind it; undefined if there is no `--`. Taken apart here: oclif puts words that are the
@@ -90,15 +93,21 @@ export class ChildCommand {
     });
   }
 
-  /** The command, and all that it has started: it is a script, as like as not. Resolves when none of that runs, or `patienceMs` after all that was killed. */
-  async stopAll(patienceMs: number): Promise<void> {
+  /**
+   * Stops the command, and all that it has started: it is a script, as like as not. SIGTERM now, SIGKILL in `patienceMs`. `mark`: what stands in
+   * the environment of this command, as `NAME=value`, and of nothing else. Resolves when none of it runs, or some seconds after it was killed.
+   */
+  async stopAll(patienceMs: number, mark: string): Promise<void> {
     const { pid } = this.#child;
     if (pid === undefined) return;
-    const tree = new ProcessTree(pid);
+    const tree = new ProcessTree(pid, mark);
     this.#signalAll(tree, 'SIGTERM');
-    if (await this.#hasEnded(tree, patienceMs)) return;
-    this.#signalAll(tree, 'SIGKILL');
     await this.#hasEnded(tree, patienceMs);
+    // Whatever was begun meanwhile is found by its mark; what cannot be killed is not waited for without end.
+    for (let round = 0; round < killRoundsMax && tree.find() > 0; round++) {
+      this.#signalAll(tree, 'SIGKILL');
+      await this.#hasEnded(tree, killMsMax);
+    }
   }
 
   /** The tree knows them all before the first is told: whose parent has gone then is found no more. */

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KvError, type KvErrorCode } from '../../client/call/errors.ts';
 import type { KeepOptions, KvClient } from '../../client/client.ts';
 import type { KeptKey } from '../../client/keys/kept-key.ts';
+import type { Session } from '../client-command.ts';
 import { escapeBytes, printMessage } from '../output.ts';
 import { ChildCommand, type CommandWords, codeOfSignal, passedSignals } from './child-command.ts';
 
@@ -12,6 +13,9 @@ export interface Registration {
   readonly ttlMs: number;
 }
 
+/** Those of a command: the one that it was called with, and another for when the cluster at the same addresses is another one. */
+type Clients = Pick<Session, 'client' | 'connectAnew'>;
+
 const title = 'kv keep';
 /** Before it is tried again to put a key that was lost. */
 const pauseMs = 1000;
@@ -21,7 +25,7 @@ const pauseMs = 1000;
  * as shells do where a signal ended it.
  */
 export async function keepRegistered(
-  client: KvClient,
+  clients: Clients,
   registration: Registration,
   command: CommandWords | undefined,
   timeoutMs: number,
@@ -29,7 +33,7 @@ export async function keepRegistered(
   const asked = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => asked.abort(signal);
   for (const signal of passedSignals) process.on(signal, onSignal);
-  const kept = new RegisteredKey(client, registration);
+  const kept = new RegisteredKey(clients, registration);
   try {
     await kept.put({ timeoutMs, signal: asked.signal });
     if (command === undefined || asked.signal.aborted) return codeOfSignal(await reasonOf(asked.signal));
@@ -54,7 +58,8 @@ async function reasonOf(signal: AbortSignal): Promise<Parameters<typeof codeOfSi
 
 /** A key that is put again where it was lost, as after a while without the cluster; but not in the place of what somebody else has put. */
 class RegisteredKey {
-  readonly #client: KvClient;
+  readonly #clients: Clients;
+  #client: KvClient;
   readonly #registration: Registration;
   readonly #name: string;
   readonly #removed = new AbortController();
@@ -63,8 +68,9 @@ class RegisteredKey {
   /** Why it could not be put again the last time. */
   #toldCode: KvErrorCode | undefined;
 
-  constructor(client: KvClient, registration: Registration) {
-    this.#client = client;
+  constructor(clients: Clients, registration: Registration) {
+    this.#clients = clients;
+    this.#client = clients.client;
     this.#registration = registration;
     this.#name = escapeBytes(registration.key);
   }
@@ -126,7 +132,20 @@ class RegisteredKey {
     } catch (error) {
       if (!(error instanceof KvError)) throw error;
       if (error.code !== 'conflict' || ifRevision === 0) this.#tell(error);
+      if (error.code === 'notKvNode') await this.#goToOtherCluster();
       return undefined;
+    }
+  }
+
+  /** Where all data was restored, or recovered, that is another cluster, and a client is of the one that it has found first. */
+  async #goToOtherCluster(): Promise<void> {
+    try {
+      const next = await this.#clients.connectAnew();
+      await this.#client.close();
+      this.#client = next;
+    } catch (error) {
+      if (!(error instanceof KvError)) throw error;
+      this.#tell(error);
     }
   }
 

@@ -10,18 +10,35 @@ interface Seen {
 
 /**
  * A process with all that it started, and what those started, as /proc shows it: a script's programs go on where only the script is ended. What
- * was seen once belongs to it also when its parent has gone. Where there is no /proc it is the process alone.
+ * was seen once belongs to it also when its parent has gone, and so does what has the mark of it in its environment, which whatever it starts gets from it.
+ * Where there is no /proc it is the process alone.
  */
 export class ProcessTree {
   readonly #root: number;
+  readonly #mark: Buffer;
   readonly #seen = new Map<number, Seen>();
 
-  constructor(root: number) {
+  /** `mark`: a variable, as `NAME=value`, that nothing else has in its environment. */
+  constructor(root: number, mark: string) {
     this.#root = root;
+    this.#mark = Buffer.from(`\0${mark}\0`);
+  }
+
+  /** Looks for what belongs to it by its mark, too. Returns how many of all run. */
+  find(): number {
+    for (const one of listProcesses()) if (!one.hasEnded && this.#isMarked(one.pid)) this.#seen.set(one.pid, one);
+    return this.#running().length;
+  }
+
+  #isMarked(pid: number): boolean {
+    // A process that was started by this one has that in front of all; the others are somebody else's.
+    const environment = readOf(pid, 'environ');
+    return environment !== undefined && Buffer.concat([Buffer.alloc(1), environment]).includes(this.#mark);
   }
 
   /** Sends it to all that run. One that runs as somebody else is passed over. False: none is to be seen. */
   signal(signal: NodeJS.Signals): boolean {
+    this.find();
     const running = this.#running();
     for (const { pid } of running) {
       try {
@@ -56,7 +73,7 @@ export class ProcessTree {
 
 function listProcesses(): Seen[] {
   return namesIn('/proc').flatMap((name) => {
-    const stat = /^\d+$/.test(name) ? readStat(name) : undefined;
+    const stat = /^\d+$/.test(name) ? readOf(Number(name), 'stat')?.toString('latin1') : undefined;
     if (stat === undefined) return [];
     // The name in parentheses may hold anything; what follows is: state, parent, …, and the start time as the 20th.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -76,9 +93,9 @@ function namesIn(path: string): string[] {
 }
 
 /** Undefined: it has ended, or is somebody else's and hidden. */
-function readStat(pid: string): string | undefined {
+function readOf(pid: number, what: 'stat' | 'environ'): Buffer | undefined {
   try {
-    return readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return readFileSync(`/proc/${pid}/${what}`);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ESRCH' || code === 'EPERM' || code === 'EACCES') return undefined;

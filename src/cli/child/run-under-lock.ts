@@ -1,6 +1,6 @@
 import { KvError } from '../../client/call/errors.ts';
 import type { KvClient, LockOptions } from '../../client/client.ts';
-import { type KeptKey, lossMargin } from '../../client/keys/kept-key.ts';
+import type { KeptKey } from '../../client/keys/kept-key.ts';
 import { CommandError } from '../exit-codes.ts';
 import { printMessage } from '../output.ts';
 import { ChildCommand, type CommandWords, codeOfSignal, passedSignals } from './child-command.ts';
@@ -12,6 +12,8 @@ export interface Lock extends LockOptions {
 }
 
 const title = 'kv lock';
+/** What a command has to end by itself, also where somebody else may hold the lock by now. */
+const patienceMsMin = 250;
 
 /** Waits for the lock, runs the command, and lets go. Gives the exit code of the command, as shells do where a signal ended it. */
 export async function runUnderLock(client: KvClient, lock: Lock, command: CommandWords): Promise<number> {
@@ -51,7 +53,7 @@ async function acquire(client: KvClient, name: string, options: LockOptions): Pr
   }
 }
 
-async function runHolding(held: KeptKey, { name, ttlMs }: Lock, words: CommandWords): Promise<number> {
+async function runHolding(held: KeptKey, { name }: Lock, words: CommandWords): Promise<number> {
   const variables = {
     KV_LOCK_NAME: name,
     KV_LOCK_KEY: Buffer.from(held.key).toString(),
@@ -61,7 +63,8 @@ async function runHolding(held: KeptKey, { name, ttlMs }: Lock, words: CommandWo
   let killing: Promise<void> | undefined;
   // From then on another may hold it.
   const onLost = () => {
-    killing = command.stopAll(ttlMs * lossMargin);
+    const patienceMs = Math.max(patienceMsMin, held.remainingMs);
+    killing = command.stopAll(patienceMs, `KV_LOCK_KEY=${variables.KV_LOCK_KEY}`);
     // It is looked at once the command has ended.
     killing.catch(() => {});
   };

@@ -20,7 +20,7 @@ export interface StatusReport {
 }
 
 /** One node in a {@link StatusReport}. What is undefined is not known, mostly since the node did not answer. */
-export type StatusOfNode = Omit<MemberStatus, 'storageId'>;
+export type StatusOfNode = Omit<MemberStatus, 'configurationId' | 'storageId'>;
 
 /** So many entries behind is the way of things under load. */
 const lagToTell = 1000;
@@ -46,7 +46,6 @@ export function statusJson(report: StatusReport) {
       appliedIndex: node.appliedIndex ?? null,
       member: node.isMember,
       state: node.state ?? null,
-      configurationId: node.configurationId ?? null,
       lag: node.lag ?? null,
       otherDirectory: node.hasOtherDirectory,
       trimmedIndex: node.trimmedIndex ?? null,

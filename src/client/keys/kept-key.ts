@@ -4,7 +4,7 @@ import { KvError, type KvErrorCode } from '../call/errors.ts';
 /** So many renewals fit into a key's time: one that is lost, or a leader that is replaced, does not end it. */
 const renewalsPerTtl = 3;
 /** Such a part of its time before anybody may end a key it counts as lost: so long those have who must end what they do with it. */
-export const lossMargin = 1 / 6;
+const lossMargin = 1 / 6;
 /** Longest a timer of the platform can be set for. */
 const pauseMsMax = 2 ** 31 - 1;
 /** Longest that a renewal waits for its answer before it is tried anew. */
@@ -42,6 +42,7 @@ export class KeptKey {
   readonly #released = new AbortController();
   /** Renewed before that, or lost; nobody ends it for some time after. */
   #keptUntilMs: number;
+  #isGone = false;
 
   constructor(keeping: Keeping, put: Kept) {
     this.#keeping = keeping;
@@ -64,6 +65,15 @@ export class KeptKey {
   /** True once it should have been renewed and was not: it is about to count as lost, if it does not yet. */
   get isOverdue(): boolean {
     return performance.now() >= this.#keptUntilMs;
+  }
+
+  /**
+   * Milliseconds until anybody may end it, as far as this process knows; 0 once it is gone, or somebody else's. What is done with it has so long
+   * when {@link lost} is aborted, which is a sixth of its time, or less where this process stood still.
+   */
+  get remainingMs(): number {
+    if (this.#isGone) return 0;
+    return Math.max(0, this.#keptUntilMs + this.#ttlMs * lossMargin - performance.now());
   }
 
   /** Renews it no more, and removes it if it is still the one that was put. Fails as `delete` does, unless it is lost; then it goes after its time. */
@@ -131,6 +141,7 @@ export class KeptKey {
   #lose(problem: KvError): void {
     if (this.#released.signal.aborted) return;
     const { code, message, outcome } = problem;
+    this.#isGone = code === 'conflict';
     this.#lost.abort(new KvError(code, `the key was not renewed in time: ${message}`, outcome, { cause: problem }));
   }
 }

@@ -43,33 +43,57 @@ export async function acquireLock(
   const patience = new AbortController();
   const timer = waitMs === undefined ? undefined : setTimeout(() => patience.abort(), waitMs);
   const end = new JoinedSignal([patience.signal, signal]);
+  const waiting: Waiting = { isBehind: false, problem: undefined };
   try {
-    return await placeInTurn(contending, name, end.signal);
+    return await placeInTurn(contending, name, waiting, end.signal);
   } catch (error) {
     if (!patience.signal.aborted || signal?.aborted) throw error;
-    const message = `the lock ${name} was not to be had within ${waitMs} ms`;
-    throw new KvError('timeout', message, 'notApplied', { cause: error });
+    throw notHeld(name, waiting, `${waitMs} ms`, error);
   } finally {
     clearTimeout(timer);
     end.release();
   }
 }
 
+/** How it went so far, as it was seen last. */
+interface Waiting {
+  /** Another goes before. */
+  isBehind: boolean;
+  /** Why that could not be found out. */
+  problem: KvError | undefined;
+}
+
+/** Whoever runs a job only where nobody else does must not take a cluster that is down for somebody else. */
+function notHeld(name: string, { isBehind, problem }: Waiting, time: string, cause: unknown): KvError {
+  if (isBehind)
+    return new KvError('timeout', `the lock ${name} was still another's after ${time}`, 'notApplied', { cause });
+  const why = problem?.message ?? 'no majority has answered';
+  const message = `the lock ${name} was not to be had within ${time}, and whether another holds it is not known: ${why}`;
+  return new KvError('noMajority', message, 'notApplied', { cause });
+}
+
 /** Takes a place, again and again, until it is one's turn. */
-async function placeInTurn(contending: Contending, name: string, end: AbortSignal): Promise<KeptKey> {
+async function placeInTurn(contending: Contending, name: string, waiting: Waiting, end: AbortSignal): Promise<KeptKey> {
   for (;;) {
     try {
-      const kept = await takePlace(contending, name, end);
+      const kept = await takePlace(contending, name, waiting, end);
       if (kept !== undefined) return kept;
     } catch (error) {
       if (end.aborted || !mayPass(error)) throw error;
+      waiting.isBehind = false;
+      waiting.problem = error;
       await pause(end);
     }
   }
 }
 
 /** The lock, once it is this contender's turn; undefined if its place is lost before that. Where it ends otherwise, nothing is left of it. */
-async function takePlace(contending: Contending, name: string, end: AbortSignal): Promise<KeptKey | undefined> {
+async function takePlace(
+  contending: Contending,
+  name: string,
+  waiting: Waiting,
+  end: AbortSignal,
+): Promise<KeptKey | undefined> {
   const prefix = lockPrefix(name);
   const key = prefix + randomUUID();
   let kept: KeptKey;
@@ -82,7 +106,7 @@ async function takePlace(contending: Contending, name: string, end: AbortSignal)
   }
   const over = new JoinedSignal([end, kept.lost]);
   try {
-    const isTurn = await isLowest(contending.watchPrefix(prefix, over.signal), prefix, kept.revision);
+    const isTurn = await isLowest(contending.watchPrefix(prefix, over.signal), prefix, kept.revision, waiting);
     if (end.aborted) throw abortedError(end, 'notApplied');
     if (isTurn && !kept.lost.aborted && !kept.isOverdue) return kept;
   } catch (error) {
@@ -98,7 +122,7 @@ async function takePlace(contending: Contending, name: string, end: AbortSignal)
 }
 
 /** The cluster may answer later: who waits without a limit waits for that, too. */
-function mayPass(error: unknown): boolean {
+function mayPass(error: unknown): error is KvError {
   return error instanceof KvError && ['noMajority', 'timeout', 'busy'].includes(error.code);
 }
 
@@ -141,7 +165,12 @@ function lockPrefix(name: string): string {
 }
 
 /** True once no lower revision is left, false if this one goes before. */
-async function isLowest(changes: AsyncIterable<KvChange[]>, prefix: string, own: number): Promise<boolean> {
+async function isLowest(
+  changes: AsyncIterable<KvChange[]>,
+  prefix: string,
+  own: number,
+  waiting: Waiting,
+): Promise<boolean> {
   const contenders = new Map<string, number>();
   for await (const batch of changes) {
     for (const change of batch) {
@@ -154,6 +183,7 @@ async function isLowest(changes: AsyncIterable<KvChange[]>, prefix: string, own:
     const revisions = [...contenders.values()];
     if (!revisions.includes(own)) return false;
     if (Math.min(...revisions) === own) return true;
+    waiting.isBehind = true;
   }
   return false;
 }
