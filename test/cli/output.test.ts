@@ -189,7 +189,6 @@ describe('a status', () => {
           ...{ id: 4, address: 'h:4', role: 'unreachable', decidedIndex: null, appliedIndex: null, member: true },
           ...{
             state: null,
-            configurationId: null,
             lag: null,
             otherDirectory: false,
             trimmedIndex: null,
