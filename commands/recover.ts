@@ -58,7 +58,7 @@ export default class Recover extends BaseCommand {
       const clusterId = salvage?.base.clusterId;
       if (salvage === undefined || clusterId === undefined) {
         const exit = lost.every(({ isMistaken }) => isMistaken) ? 'usage' : 'internal';
-        throw new CommandError(exit, 'nothingLeft', 'none of the directories can be used: give others');
+        throw new CommandError(exit, 'nothingLeft', 'none of the directories can be used, for the reasons above');
       }
       const risk = quorumLeft(readings) ?? outsidersProblem(readings);
       const problem = survivorsProblem(readings) ?? (flags.force ? undefined : risk);

@@ -232,7 +232,7 @@ class Node implements RunningNode {
   #warnOfOtherHost(tls: TlsIdentity): void {
     const { host } = parseAddress(this.#options.address);
     if (isWildcard(host) || isForHost(tls, host)) return;
-    this.#log('warn', `the certificate is not for ${host}: nobody who knows this node by that believes it`);
+    this.#log('warn', `the certificate is not for ${host}: whoever connects to it by that name will reject it`);
   }
 
   /**
@@ -533,7 +533,7 @@ class Node implements RunningNode {
       this.#dialled.set(nodeId, address);
       // Requests are checked; should one of a configuration not be right all the same, the other links must go on.
       if (isDialAddress(address)) this.#links.dial(nodeId, address);
-      else this.#log('error', 'node cannot be dialled: host:port is due', { node: nodeId, address });
+      else this.#log('error', 'node cannot be dialled: the address is not host:port', { node: nodeId, address });
     }
     for (const nodeId of this.#dialled.keys()) {
       if (wanted.has(nodeId)) continue;

@@ -1,6 +1,6 @@
 import { crc32, crc32OfFixed, joinCrc32, rememberedCrc32 } from './crc32.ts';
 
-/**
+/*
  * Reading and writing of bytes without any platform's own types, so that the pure rooms can use it.
  *
  * Numbers are unsigned. `varuint` is LEB128 with at most 8 bytes (53 bits, what a JavaScript number holds exactly).

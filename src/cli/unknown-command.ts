@@ -27,7 +27,7 @@ export function unknownCommand(argv: readonly string[], ids: readonly string[]):
   const [first, second] = argv;
   if (first === undefined || ownFlags.includes(first)) return undefined;
   if (first.startsWith('-'))
-    return `kv: "${first}" is no command; flags go behind it: kv COMMAND ${first} ...; kv help lists them`;
+    return `kv: "${first}" is no command; flags go after the command: kv COMMAND ${first} ...; kv help lists them`;
   const isInFolder = folders.has(first);
   if (isInFolder && (second === undefined || ownFlags.includes(second))) return undefined;
   const said = isInFolder ? `${first} ${second}` : first;

@@ -76,8 +76,7 @@ export function checkedValue(value: Bytes): Uint8Array {
   return bytes;
 }
 
-/** That of a lock: any text. Throws for what only looks like one in a template, such as `undefined`. */
-/** `bytesMax`: what a key has left for it. */
+/** That of a lock: any text, of `bytesMax` at the most, which a key has left for it. Throws for what only looks like one in a template, such as `undefined`. */
 export function checkedLockName(name: string, bytesMax: number): string {
   if (typeof name !== 'string') throw notApplied('invalid', `the name of the lock is ${kindOf(name)}: give a text`);
   const { length } = encodedText(name, 'name of the lock');

@@ -94,7 +94,7 @@ export class Writes implements WriteOwner, Sweepable {
   #notBegunError(call: WriteCall): KvError {
     const why = this.#opening && this.#requests.problemWith(this.#opening);
     const because = why === undefined ? '' : `: ${why}`;
-    const message = `no majority let the write begin within ${Math.ceil(call.timeoutMs)} ms${because}`;
+    const message = `no session could be opened within ${Math.ceil(call.timeoutMs)} ms${because}`;
     return new KvError('noMajority', message, 'notApplied');
   }
 

@@ -116,7 +116,7 @@ function clusterName(file: JsonObject): string {
   const name = file.get('cluster');
   if (typeof name === 'string') return checkClusterName(name);
   throw new InputError(
-    `"cluster" ${name === undefined ? 'is missing' : 'is no text'}: name the cluster, as in ${example}`,
+    `"cluster" ${name === undefined ? 'is missing' : 'is not a string'}: name the cluster, as in ${example}`,
   );
 }
 
@@ -137,7 +137,7 @@ function clusterNodes(file: JsonObject, nodesMax: number): Map<NodeId, string> {
 /** `isAlone`: no other node has to reach it. */
 function listedNode(key: string, value: JsonValue, isAlone: boolean): { id: NodeId; address: string } {
   const id = parseNodeId(key, 'in "nodes", node id');
-  if (typeof value !== 'string') throw new InputError(`the address of node ${id} is no text: write "host:port"`);
+  if (typeof value !== 'string') throw new InputError(`the address of node ${id} is not a string: write "host:port"`);
   return { id, address: (isAlone ? canonicalAddress : memberAddress)(value, `the address of node ${id},`) };
 }
 

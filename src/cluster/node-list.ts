@@ -31,7 +31,7 @@ export function parseNodeList(text: string, nodesMax: number): ListedNode[] {
 export function parseNodeId(text: string, what = 'node id'): NodeId {
   const id = /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : 0;
   if (id < 1 || id > nodeIdMax) {
-    throw new InputError(`${what} "${text}" is none: ids are whole numbers from 1 to ${nodeIdMax}, such as 4`);
+    throw new InputError(`${what} "${text}" is not one: ids are whole numbers from 1 to ${nodeIdMax}, such as 4`);
   }
   return id;
 }

@@ -28,8 +28,9 @@ const outcomeCodes = {
   unmet: 8,
 } as const;
 
-/** What a session must have room for: thrown away are only answers that the client says it has. */
+/** Refused, since the answer may have been thrown away: the client has said that it has it. */
 const numberForgotten: Outcome = { type: 'refused', reason: 'numberForgotten' };
+/** Refused, since a session has room for so many answers only. */
 const windowExceeded: Outcome = { type: 'refused', reason: 'windowExceeded' };
 
 /**

@@ -1,7 +1,7 @@
 /** What applying a command gave. Part of the replicated state: every replica computes the same. */
 export type Outcome =
   | { readonly type: 'put'; readonly revision: number }
-  /** `existed` says whether there was anything to delete; `revision` is the log index of the command. */
+  /** `existed` says whether there was anything to delete; `revision` is that of the command: its log index + 1, so that 0 says that there is none. */
   | { readonly type: 'deleted'; readonly revision: number; readonly existed: boolean }
   /** The command was conditional, and the key has this other revision, or does not exist: 0. Nothing was changed. */
   | { readonly type: 'conflict'; readonly revision: number }

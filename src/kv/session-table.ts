@@ -3,7 +3,7 @@ import { ClientSession } from './client-session.ts';
 import type { Outcome } from './outcome.ts';
 import type { SessionChange, SessionRow } from './state-store.ts';
 
-/** Most sessions kept, unless the cluster says otherwise. All replicas must have the same figure. */
+/** Most sessions kept. All replicas must have the same figure: only tests have another. */
 const sessionsMaxDefault = 10_000;
 
 export interface SessionTableOptions {

@@ -8,7 +8,7 @@ import type { ByteString } from '../base/bytes.ts';
  * last durable checkpoint.
  */
 
-/** A key's value and the log index of its last change. */
+/** A key's value, and the revision of its last change: that change's log index + 1. */
 export interface KvRecord {
   readonly value: Uint8Array;
   readonly revision: number;

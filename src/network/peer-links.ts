@@ -132,7 +132,7 @@ export class PeerLinks {
    */
   dial(nodeId: number, address: string): void {
     if (!isDialAddress(address))
-      throw new RangeError(`node ${nodeId} cannot be dialled at ${address}: host:port is due`);
+      throw new RangeError(`node ${nodeId} cannot be dialled at ${address}: the address is not host:port`);
     if (nodeId === this.#options.hello().nodeId) throw new RangeError(`node ${nodeId} cannot dial itself`);
     if (this.#closed || this.#targets.get(nodeId)?.address === address) return;
     this.undial(nodeId);

@@ -253,11 +253,6 @@ export class OmniPaxos<T> {
     return this.#log.read(Math.min(from, this.#log.decidedIndex), this.#log.decidedIndex);
   }
 
-  /** Entries accepted here but not known to be decided; they may yet be replaced. */
-  getUndecidedEntries(): Entry<T>[] {
-    return this.#log.read(this.#log.decidedIndex, this.#log.acceptedIndex);
-  }
-
   /** Any part of the log between trimmed and accepted index. */
   readEntries(from: number, to: number): Entry<T>[] {
     return this.#log.read(from, to);

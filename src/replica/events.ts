@@ -70,7 +70,7 @@ export interface Notice {
 export interface Refusal {
   /** What it said on the link that is to end, the very object: by then another one may be up to a node of that id, which is not meant. */
   readonly hello: PeerHello;
-  /** `olderCopy`: its directory forgot how it voted; told so, it must end. `stranger`: anything else. */
+  /** `olderCopy`: its directory forgot how it voted; told so, it must end. `stranger`: told so, it may come again. */
   readonly kind: 'stranger' | 'olderCopy';
   readonly reason: string;
 }

@@ -119,4 +119,4 @@ export function failure(
 }
 
 /** With a leader in reach: it was the time that was too short, for now at least. */
-export const lateAnswer = failure('timeout', 'notApplied', 'its time was over before a majority had answered');
+export const lateAnswer = failure('timeout', 'notApplied', 'no majority answered before the deadline');

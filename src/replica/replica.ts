@@ -191,7 +191,7 @@ export class Replica {
     return this.#peersToDial.with(this.#configuration, this.#fillings.newcomers(), this.#reconfigurations.newcomers());
   }
 
-  /** The newest configuration that this node knows of; 0 while it knows none. */
+  /** The configuration that this node has taken up; 0 before the first. */
   get configurationId(): number {
     return this.#membership.configurationId;
   }
@@ -247,7 +247,7 @@ export class Replica {
     return this.#store.identity.nodeId;
   }
 
-  /** The newest configuration that this node knows of. */
+  /** The one that this node has taken up. */
   get #configuration(): Configuration | undefined {
     return this.#store.configuration;
   }
@@ -620,7 +620,7 @@ export class Replica {
 
   #onStateChunk(from: NodeId, configurationId: number, chunk: StateChunk): void {
     // A state from behind a StopSign that this node was not told of must not become that of a voter.
-    if (configurationId > this.#membership.newestToldOf) return;
+    if (configurationId > this.#membership.newestIdToldOf) return;
     const catchUp = this.#membership.catchUp;
     // A snapshot that is being installed must not be mixed with another one's rows.
     if (catchUp === undefined || this.#keeper.isInstalling) return;
@@ -650,7 +650,10 @@ export class Replica {
     const entries = soundProposals(payload.entries, configurationId);
     if (entries === payload.entries) return message;
     const count = payload.entries.length - entries.length;
-    this.#output.notice('warn', `node ${from} forwarded ${count} of ${payload.entries.length} proposals that are none`);
+    this.#output.notice(
+      'warn',
+      `node ${from} forwarded ${count} of ${payload.entries.length} proposals that are no valid commands`,
+    );
     return { configurationId, payload: { type: 'ForwardProposals', entries } };
   }
 
@@ -755,7 +758,7 @@ function staleAddresses({ nodes }: InitialCluster, configuration: Configuration 
 }
 
 function tooSlow(takers: readonly NodeId[]): string {
-  return `the state is taken too slowly by node ${takers.join(', ')}: what changed meanwhile takes too much room, so it begins anew`;
+  return `the state is taken too slowly by node ${takers.join(', ')}: the changes kept for it take too much room, so the transfer begins anew`;
 }
 
 function recentEntryBytes({ sequence, state: { decidedIndex } }: LogStore): number {

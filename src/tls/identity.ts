@@ -62,7 +62,7 @@ export function checkTlsIdentity(identity: TlsIdentity, role: TlsRole, nameOf: N
   // Clients may have one of an authority that only nodes believe.
   if (role === 'node' && !leadsTo(authorities, own, between)) {
     throw new InputError(
-      `the certificate in ${nameOf('cert')} is of no authority in ${nameOf('ca')}: no other node would be believed, or believe`,
+      `the certificate in ${nameOf('cert')} is not signed by an authority in ${nameOf('ca')}: other nodes would reject this one`,
     );
   }
   checkWithOpenSsl(identity, nameOf);
@@ -131,7 +131,7 @@ function certificatesIn(text: string, name: string): X509Certificate[] {
   const found = text.match(pemCertificate) ?? [];
   const begun = text.match(/-----BEGIN [A-Z ]*CERTIFICATE-----/g) ?? [];
   if (begun.length === 0) {
-    throw new InputError(`${name} has no certificate: PEM is due, which begins with -----BEGIN CERTIFICATE-----`);
+    throw new InputError(`${name} has no certificate: expected PEM, which begins with -----BEGIN CERTIFICATE-----`);
   }
   if (found.length < begun.length) {
     throw new InputError(
@@ -152,7 +152,7 @@ function privateKeyIn(text: string, name: string): KeyObject {
   try {
     return createPrivateKey(text);
   } catch (error) {
-    throw new InputError(`${name} has no private key that can be read (${reasonOf(error)}): PEM is due`, {
+    throw new InputError(`${name} has no private key that can be read (${reasonOf(error)}): expected PEM`, {
       cause: error,
     });
   }

@@ -56,7 +56,10 @@ export type RequestBody =
       /** Only if this is the present configuration: refused as `reconfiguring` once there is a later one. */
       readonly ifConfigurationId?: number;
     }
-  /** Has those of the nodes that are no members pull all data, so that they may become members; to be asked again and again. */
+  /**
+   * Has those of the nodes that are no members pull all data, so that they may become members, and waits for those that stay and are behind, where there
+   * is no majority without them; to be asked again and again.
+   */
   | {
       readonly type: 'fill';
       readonly nodes: readonly TargetNode[];
@@ -83,9 +86,9 @@ export function requestOf(id: number, timeoutMs: number, body: RequestBody): Cli
 
 /** Why a request failed. The exit code of a command follows from it. */
 export type FailureCode =
-  /** No leader with a majority is in reach. */
+  /** No leader with a majority is in reach, or this node is not the one to say: a client asks another one. */
   | 'noMajority'
-  /** The deadline passed after the command had been proposed. */
+  /** The deadline passed. `outcome` says whether the command may have been proposed. */
   | 'timeout'
   /** This node is no member: go to `members`. */
   | 'notMember'
@@ -96,7 +99,7 @@ export type FailureCode =
   /** A limit of size is broken. */
   | 'tooLarge'
   | 'sessionExpired'
-  /** A reconfiguration is under way already. */
+  /** A reconfiguration is under way already, or another one came first. */
   | 'reconfiguring'
   /** A node named in a reconfiguration cannot take part. */
   | 'unreachable'
@@ -143,7 +146,7 @@ export interface BackupOpened {
   readonly clusterName: string;
 }
 
-/** How far a node is that is to become a member. */
+/** How far a node is that is to become a member, or stays one and is behind. */
 export interface NewcomerFilling {
   readonly id: number;
   /** Where it is, as the node that was asked knows; undefined if it does not. */
@@ -226,7 +229,7 @@ export interface DiskStatus {
   readonly flushes: number;
 }
 
-/** Below 80 % of the space is `ok`; from 95 % on it is `full`, until it is below 90 % again. */
+/** From 80 % of the space on it is `low`, until it is below 75 % again; from 95 % on it is `full`, until it is below 90 % again. */
 export type SpaceLevel = 'ok' | 'low' | 'full';
 
 /** The space of a node: bytes of log and state in use, and how many there may be. */

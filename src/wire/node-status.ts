@@ -99,6 +99,7 @@ function decodeSpace(space: JsonFields | undefined): NodeSpace | undefined {
 function optional<Name extends string, Value>(name: Name, value: Value | undefined): { [Key in Name]?: Value } {
   return value === undefined ? {} : ({ [name]: value } as { [Key in Name]?: Value });
 }
+
 function decodeDiskStatus(fields: JsonFields | undefined): DiskStatus | undefined {
   return (
     fields && {

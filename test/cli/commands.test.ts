@@ -123,7 +123,7 @@ describe('put', () => {
     ],
     [['k', '-v'], 2, 'there is no flag -v'],
     [['k', 'v', '--timeout'], 2, 'Flag --timeout expects a value'],
-    [['k', 'v', '--timeout', '-5'], 2, '--timeout "-5" is none'],
+    [['k', 'v', '--timeout', '-5'], 2, '--timeout "-5" is not a duration'],
     [['k', 'v', '--endpoints', 'h'], 2, '--endpoints: "h" has no port'],
     [['k', 'v', '--config', '/none/kv.json'], 2, '/none/kv.json, named by --config, cannot be read'],
     [['k', 'v', '--file', 'f'], 2, 'there is a VALUE and a --file: give one of them'],

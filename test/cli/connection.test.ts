@@ -68,6 +68,6 @@ describe('parseDurationMs', () => {
   });
 
   test.each(['', '5h', '-5', 's', '0', '61m', '5 s x', 'NaN', '1e3'])('refuses %j', (text) => {
-    expect(() => parse(text)).toThrow(`--timeout "${text}" is none: write 500ms, 5s or 2m, from 1ms to 60m`);
+    expect(() => parse(text)).toThrow(`--timeout "${text}" is not a duration from 1ms to 1h: write 500ms, 5s, 2m or 1h`);
   });
 });

@@ -64,8 +64,10 @@ function codes(cluster: ClusterStatus, list: string, answers: readonly Answer[] 
 }
 
 function problemsOf(cluster: ClusterStatus, list: string, answers: readonly Answer[], areFilled = false): Problem[] {
-  return findProblems(planReconfiguration(cluster, parseNodes([list]), new Map()), cluster, answers, areFilled);
+  return findProblems(planReconfiguration(cluster, parseNodes([list]), unknown), cluster, answers, areFilled);
 }
+
+const unknown = () => undefined;
 
 describe('a list of the members', () => {
   test.each([
@@ -241,7 +243,7 @@ describe('before anything is changed', () => {
     const [problem] = problemsOf(sound, '1,2,4=h:4', [noNode(4)]);
     expect(problem?.message).toBe(
       'what listens at h:4 answers, but is not a kv node for this client (HTTP 404): ' +
-        'if that is node 4, mend that, else start it in its place, or give another address',
+        'if that is node 4, see to it; if not, start node 4 there, or give another address',
     );
   });
 
@@ -283,16 +285,16 @@ describe('before anything is changed', () => {
 
   test('it is told when newcomers are needed for a majority', () => {
     const one = status(member(1));
-    const plan = (list: string) => planReconfiguration(one, parseNodes([list]), new Map());
+    const plan = (list: string) => planReconfiguration(one, parseNodes([list]), unknown);
     expect(pauseNote(plan('1,2=h:2,3=h:3'), one)).toContain('until 1 of those that lack data has it all');
     expect(pauseNote(plan('2=h:2,3=h:3,4=h:4'), one)).toContain('until 2 of');
-    const three = planReconfiguration(sound, parseNodes(['1,2,4=h:4']), new Map());
+    const three = planReconfiguration(sound, parseNodes(['1,2,4=h:4']), unknown);
     expect(pauseNote(three, sound)).toBeUndefined();
   });
 
   test('members that stay and take no part while a link is cut are told of, and do not stop a change', () => {
     const apart = status(member(1), member(2, { connected: [3] }), member(3, { configurationId: 0, connected: [2] }));
-    const plan = (list: string) => planReconfiguration(apart, parseNodes([list]), new Map());
+    const plan = (list: string) => planReconfiguration(apart, parseNodes([list]), unknown);
     expect(apartNotes(plan('1,2,3,4=h:4'), apart)).toEqual([
       'node 2, which stays, has no link with node 1, which leads: it takes no part until it has one',
       'node 3, which stays, has not heard of configuration 1: it takes no part until it has',
@@ -338,7 +340,7 @@ describe('how far newcomers are', () => {
     const { members } = catchingUp(0, undefined, 0);
     const [, newcomer] = members.map((one) => one.catchUp && { ...one, catchUp: { ...one.catchUp, lackOfRoom } });
     const told = { ...newcomer, nodeId: 4 };
-    const plan = planReconfiguration(status(member(1)), parseNodes(['1,4=h:4']), new Map());
+    const plan = planReconfiguration(status(member(1)), parseNodes(['1,4=h:4']), unknown);
     const fill = async () => [{ id: 4, address: 'h:4', isLinked: true, isFilled: false }];
     const statusOf = async () => told as never;
     const events: CatchUpProgress[] = [];

@@ -13,7 +13,9 @@ const current = {
 };
 
 test('a plan says who comes, who goes, who moves, and how many may fail', () => {
-  const plan = planReconfiguration(current, [{ id: 1 }, { id: 2, address: 'h:22' }, { id: 4 }], new Map([[4, 'h:4']]));
+  const plan = planReconfiguration(current, [{ id: 1 }, { id: 2, address: 'h:22' }, { id: 4 }], (id) =>
+    id === 4 ? 'h:4' : undefined,
+  );
   expect(plan.nodes).toEqual([{ id: 1 }, { id: 2, address: 'h:22' }, { id: 4, address: 'h:4' }]);
   expect(describePlan(plan)).toEqual([
     'from configuration 1 with members 1, 2, 3',
@@ -26,13 +28,11 @@ test('a plan says who comes, who goes, who moves, and how many may fail', () => 
 });
 
 test('an address given wins over the file, and the file says nothing about members', () => {
-  const plan = planReconfiguration(
-    current,
-    [{ id: 1 }, { id: 5, address: 'h:55' }, { id: 6 }],
+  const plan = planReconfiguration(current, [{ id: 1 }, { id: 5, address: 'h:55' }, { id: 6 }], (id) =>
     new Map([
       [1, 'x:1'],
       [5, 'h:5'],
-    ]),
+    ]).get(id),
   );
   expect(plan.nodes).toEqual([{ id: 1 }, { id: 5, address: 'h:55' }, { id: 6 }]);
   expect(plan.moved).toEqual([]);

@@ -64,7 +64,7 @@ describe('planStart', () => {
     expect(planStart({ id: '1', quota: '33554432' }, withQuota, '/', false).settings).toEqual({ quotaBytes: 2 ** 25 });
     for (const quota of ['', '1MiB', '5', '8GB', '-1GiB', '1e9', '2048TiB']) {
       expect(() => planStart({ id: '1', quota }, file, '/', false), quota).toThrow(
-        /--quota ".*" is none: .* from 32MiB to 1024TiB/,
+        /--quota ".*" is not a size from 32MiB to 1024TiB/,
       );
     }
   });
@@ -75,8 +75,8 @@ describe('planStart', () => {
       file,
       'node 4 is not in /etc/kv.json, which has the nodes 1, 3: start one of these, or give --address',
     ],
-    [{ id: '0' }, file, '--id "0" is none'],
-    [{ id: 'x' }, defaultCluster, '--id "x" is none'],
+    [{ id: '0' }, file, '--id "0" is not one'],
+    [{ id: 'x' }, defaultCluster, '--id "x" is not one'],
     [{ id: '3' }, file, '10.0.0.3:9003 can be reached from other machines'],
     [{ id: '4', address: '0.0.0.0:1' }, defaultCluster, 'set up TLS (tls in the cluster file, or --tls-ca'],
     [{ id: '4', address: '7004' }, defaultCluster, '--address "7004" has no port'],
@@ -84,7 +84,7 @@ describe('planStart', () => {
     [{ id: '1', address: '127.0.0.1:1' }, defaultCluster, 'node 1 is at 127.0.0.1:7001 in the default cluster'],
     [{ id: '4', address: '127.0.0.1:7001' }, defaultCluster, '--address 127.0.0.1:7001 is that of node 1'],
     [{ id: '60000' }, defaultCluster, '--id 60000 has no default address (ids up to 58535 have)'],
-    [{ id: '1', 'election-timeout': '1ms' }, defaultCluster, '--election-timeout "1ms" is none'],
+    [{ id: '1', 'election-timeout': '1ms' }, defaultCluster, '--election-timeout "1ms" is not a duration'],
   ])('refuses %j', (flags, cluster, reason) => {
     expect(() => planStart(flags, cluster, '/', false)).toThrow(reason);
   });

@@ -64,10 +64,10 @@ describe('a transaction', () => {
       { document: '{"do":[{"put":"k","putBase64":"aw==","value":""}]}' },
       'do[0] needs one of "put" and "putBase64", a text',
     ],
-    [{ document: '{"do":[{"put":"k","valueBase64":"x y"}]}' }, 'do[0].valueBase64 is no base64'],
+    [{ document: '{"do":[{"put":"k","valueBase64":"x y"}]}' }, 'do[0].valueBase64 is not valid base64'],
     [{ document: '{"do":[{"delete":"k","value":"v"}]}' }, 'do[0] deletes, and more: give each change by itself'],
     [{ document: '{"do":[{"set":"k"}]}' }, 'do[0] has "set": there are "put"'],
-    [{ document: '{"if":[{"key":"k"}]}' }, 'if[0] has no "revision", a number'],
+    [{ document: '{"if":[{"key":"k"}]}' }, 'if[0] has no number as its "revision"'],
     [{ document: '{"if":[7]}' }, 'if[0] is no object'],
   ])('%j is refused', (more, message) => {
     expect(() => parseTransaction(written(more))).toThrow(message);

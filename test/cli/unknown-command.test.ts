@@ -25,7 +25,7 @@ it('guesses nothing where nothing is near', () => {
 
 it('says where flags go', () => {
   expect(said('--endpoints h:1 get foo')).toBe(
-    'kv: "--endpoints" is no command; flags go behind it: kv COMMAND --endpoints ...; kv help lists them',
+    'kv: "--endpoints" is no command; flags go after the command: kv COMMAND --endpoints ...; kv help lists them',
   );
   expect(said('member --foo')).toBe('kv: "member --foo" is no command; kv help member lists them');
 });

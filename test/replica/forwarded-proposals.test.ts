@@ -56,6 +56,8 @@ it('a leader says what it left out, and goes on', () => {
   const payload = { type: 'ForwardProposals', entries: [flipped(command), stopSign({ nodes: [] })] } as const;
   cluster.replica(leader).receive({ type: 'peerMessages', from, messages: [{ configurationId: 1, payload }] });
   cluster.tick(20);
-  expect(cluster.notices(leader).join()).toContain(`node ${from} forwarded 2 of 2 proposals that are none`);
+  expect(cluster.notices(leader).join()).toContain(
+    `node ${from} forwarded 2 of 2 proposals that are no valid commands`,
+  );
   expect(cluster.replica(leader).status()).toMatchObject({ configurationId: 1, decidedIndex: 0 });
 });

@@ -154,7 +154,7 @@ it('founders that have all met do not say that a cluster of one forms', () => {
   const cluster = new Cluster(founders, { foundersTicks });
   cluster.tick(foundersTicks / 2);
   expect(cluster.askNow(1, { type: 'reconfigure', nodes: [{ id: 1 }] })).toMatchObject({
-    message: expect.stringContaining('a new cluster of its first members, who have all met, forms in a moment'),
+    message: expect.stringContaining('a new cluster of its initial members, all connected, forms in a moment'),
   });
 });
 

@@ -493,7 +493,7 @@ export const plantedBugs = [
     edits: [
       {
         file: replica,
-        find: 'if (configurationId > this.#membership.newestToldOf) return;',
+        find: 'if (configurationId > this.#membership.newestIdToldOf) return;',
         replace: '',
       },
       {

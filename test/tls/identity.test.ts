@@ -26,8 +26,8 @@ test('an identity may have several authorities, and a chain, with text between t
 });
 
 test.each<[string, Record<string, unknown>, string]>([
-  ['no authority', { ca: '' }, 'the ca has no certificate: PEM is due'],
-  ['a key where a certificate is due', { cert: node.key }, 'the cert has no certificate: PEM is due'],
+  ['no authority', { ca: '' }, 'the ca has no certificate: expected PEM'],
+  ['a key where a certificate is due', { cert: node.key }, 'the cert has no certificate: expected PEM'],
   ['a broken authority', { ca: node.ca + broken }, 'the ca has a certificate that cannot be read'],
   ['a broken certificate', { cert: broken }, 'the cert has a certificate that cannot be read'],
   ['no key', { key: '' }, 'the key has no private key that can be read'],
@@ -51,7 +51,7 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     'what is of no authority that is believed',
     { ca: tlsOf('stranger').ca },
-    'the certificate in the cert is of no authority in the ca',
+    'the certificate in the cert is not signed by an authority in the ca',
   ],
   [
     'a chain that is cut off',

@@ -19,18 +19,20 @@ export interface ReconfigurationPlan {
   readonly moved: readonly { readonly id: number; readonly from: string; readonly to: string }[];
 }
 
+/** Where a node is, if that is known: by the cluster file, or a rule. */
+export type AddressOf = (id: number) => string | undefined;
+
 /**
- * Works out what changes. A newcomer without an address takes the one that the cluster file has for it (`known`), if any;
- * else the nodes settle it.
+ * Works out what changes. A newcomer without an address takes the one that is known for it, if any; else the nodes settle it.
  */
 export function planReconfiguration(
   current: CurrentMembers,
   wanted: readonly ListedNode[],
-  known: ReadonlyMap<number, string>,
+  addressOf: AddressOf,
 ): ReconfigurationPlan {
   const members = current.members.filter(({ isMember }) => isMember);
   const addresses = new Map(members.map(({ id, address }) => [id, address]));
-  const nodes = wanted.map((node) => (addresses.has(node.id) ? node : withAddress(node, known.get(node.id))));
+  const nodes = wanted.map((node) => (addresses.has(node.id) ? node : withAddress(node, addressOf(node.id))));
   const wantedIds = new Set(nodes.map(({ id }) => id));
   return {
     configurationId: current.configurationId,

@@ -3,7 +3,7 @@ import { InputError } from '../../cluster/input-error.ts';
 const unitBytes = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
 
 /**
- * Reads `512MiB`, `1.5GiB` or plain bytes, rounded down. Throws {@link InputError} if it is none or outside `min` to `max`;
+ * Reads `512MiB`, `1.5GiB` or plain bytes, rounded down. Throws {@link InputError} if it is no size or outside `min` to `max`;
  * `what` names it there.
  */
 export function parseSizeBytes(text: string, what: string, min: number, max: number): number {
@@ -12,7 +12,7 @@ export function parseSizeBytes(text: string, what: string, min: number, max: num
   const bytes = match === null ? Number.NaN : Math.floor(Number(match[1]) * unitBytes[unit]);
   if (bytes >= min && bytes <= max) return bytes;
   throw new InputError(
-    `${what} "${text}" is none: write bytes, or a number with KiB, MiB, GiB or TiB, from ${formatSize(min)} to ${formatSize(max)}`,
+    `${what} "${text}" is not a size from ${formatSize(min)} to ${formatSize(max)}: write bytes, or a number with KiB, MiB, GiB or TiB`,
   );
 }
 

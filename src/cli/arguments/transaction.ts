@@ -54,7 +54,7 @@ function parseDocument(text: string): { readonly if: KvCondition[]; readonly do:
 function conditionOf(part: unknown, where: string): KvCondition {
   const fields = fieldsOf(part, where, ['key', 'keyBase64', 'revision']);
   const { revision } = fields;
-  if (typeof revision !== 'number') throw new InputError(`${where} has no "revision", a number: give ${example}`);
+  if (typeof revision !== 'number') throw new InputError(`${where} has no number as its "revision": give ${example}`);
   return { key: bytesOf(fields, 'key', where), revision };
 }
 
@@ -80,7 +80,7 @@ function fromBase64(text: string, where: string): Buffer {
   const bytes = Buffer.from(text, 'base64');
   // Node passes over what is none.
   if (bytes.toString('base64') === text) return bytes;
-  throw new InputError(`${where} is no base64, with = at its end where that is due`);
+  throw new InputError(`${where} is not valid base64 (with = padding)`);
 }
 
 function fieldsOf(value: unknown, where: string, names: readonly string[]): Fields {

@@ -93,5 +93,5 @@ function readShareOf(workload: BenchWorkload, reads: string): number {
 function countOf(text: string, what: string, min: number, max: number): number {
   const count = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (count >= min && count <= max) return count;
-  throw new InputError(`${what} "${text}" is none: give a whole number from ${min} to ${max}`);
+  throw new InputError(`${what} "${text}" is not a whole number from ${min} to ${max}`);
 }

@@ -4,6 +4,7 @@ import type { ClusterStatus, MemberStatus } from '../../client/members/cluster-s
 import { defaultAddress } from '../../cluster/address.ts';
 import type { ClusterDescription } from '../../cluster/cluster-file.ts';
 import {
+  type AddressOf,
   changesNothing,
   describePlan,
   faultTolerance,
@@ -116,8 +117,8 @@ async function carryOut(
   const awaited = [...decided.added, ...lateIn(plan, status)];
   if (options.waitTimeoutMs === undefined) return report.done(decided, awaited.length === 0);
   await report.decided(decided, awaited);
-  await wait(client, { ...decided, added: awaited }, options.waitTimeoutMs, report);
-  await report.done(decided, true);
+  await wait(client, { configurationId, awaited }, options.waitTimeoutMs, report);
+  await report.done(decided, true, awaited);
 }
 
 /** Throws if the change is not sound; gives the warnings that are left, shown to people. */
@@ -174,10 +175,9 @@ async function awaitFormer(
   if (joining.length === 0 || waitTimeoutMs === undefined) {
     return report.done(change, areAllThere && joining.length === 0);
   }
-  const former = { ...change, added: joining };
-  await report.decided(former);
-  await wait(client, former, waitTimeoutMs, report);
-  await report.done(former, areAllThere);
+  await report.decided(change, joining);
+  await wait(client, { configurationId: change.configurationId, awaited: joining }, waitTimeoutMs, report);
+  await report.done(change, areAllThere, joining);
 }
 
 /** What speaks against the change after a long fill: a node that is just being started again is worth a moment. */
@@ -227,14 +227,14 @@ async function fill(
 
 async function wait(
   client: MembershipSession['client'],
-  { configurationId, added }: MembershipChange,
+  { configurationId, awaited }: { readonly configurationId: number; readonly awaited: readonly number[] },
   timeoutMs: number,
   report: MembershipReport,
 ): Promise<void> {
   try {
     await awaitComplete(client, {
       configurationId,
-      newcomers: added,
+      newcomers: awaited,
       timeoutMs,
       onProgress: (progress) => report.progress(progress),
     });
@@ -244,17 +244,10 @@ async function wait(
 }
 
 /** Where newcomers are if nobody says: as the cluster file has it, or by the rule that nodes without a file follow. */
-function addressesKnown(cluster: ClusterDescription, status: ClusterStatus): ReadonlyMap<number, string> {
-  if (cluster.path !== undefined) return cluster.nodes;
+function addressesKnown(cluster: ClusterDescription, status: ClusterStatus): AddressOf {
+  if (cluster.path !== undefined) return (id) => cluster.nodes.get(id);
   const isDefault = status.members.every(({ id, address }) => address === defaultAddress(id));
-  return isDefault ? new DefaultAddresses() : new Map();
-}
-
-/** As a map, the default address of every node. */
-class DefaultAddresses extends Map<number, string> {
-  override get(id: number): string | undefined {
-    return defaultAddress(id);
-  }
+  return isDefault ? defaultAddress : () => undefined;
 }
 
 function changeOf(plan: ReconfigurationPlan, warnings: readonly string[]): MembershipChange {

@@ -137,7 +137,7 @@ function newcomerProblems(answer: Answer, cluster: ClusterStatus): Problem[] {
 }
 
 function describeOther({ id, address, reason }: Answer): string {
-  return `what listens at ${address} ${reason}: if that is node ${id}, mend that, else start it in its place, or give another address`;
+  return `what listens at ${address} ${reason}: if that is node ${id}, see to it; if not, start node ${id} there, or give another address`;
 }
 
 /** One that is yet to get the data would be a member without space, and keep the cluster from taking puts. */

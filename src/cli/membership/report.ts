@@ -72,13 +72,13 @@ export class MembershipReport {
     this.#line.clear();
   }
 
-  /** The end. `isComplete`: every newcomer has all data and votes. */
-  async done(change: MembershipChange, isComplete: boolean): Promise<void> {
+  /** The end. `isComplete`: every newcomer has all data and votes. `awaited`: who was waited for. */
+  async done(change: MembershipChange, isComplete: boolean, awaited = change.added): Promise<void> {
     const result = { ...change, complete: isComplete };
     if (this.#mode === 'json') return printJson(result);
     if (this.#mode === 'events') return printJsonLine({ event: isComplete ? 'complete' : 'decided', ...result });
     const received = this.#bytesReceived;
-    if (received > 0) printMessage(`received by ${change.added.join(', ')}: ${formatBytes(received)}`);
+    if (received > 0) printMessage(`received by ${awaited.join(', ')}: ${formatBytes(received)}`);
     await printLine(describe(change));
   }
 }

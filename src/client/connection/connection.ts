@@ -199,7 +199,10 @@ export class Connection {
       responses = decodeResponses(data);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
-      this.#fail({ kind: 'unreachable', message: `${this.endpoint} sent what cannot be read: ${error.message}` });
+      this.#fail({
+        kind: 'unreachable',
+        message: `${this.endpoint} sent a message that cannot be decoded: ${error.message}`,
+      });
       return;
     }
     this.#events.onAnswers(this, responses);
@@ -249,7 +252,7 @@ const wordsOfCodes: Readonly<Record<string, string>> = {
   ENETUNREACH: 'no route to the network',
   ENOTFOUND: 'unknown host',
   EAI_AGAIN: 'unknown host',
-  EINVAL: 'no address that can be reached from here',
+  EINVAL: 'not an address that can be reached from here',
 };
 
 function describe(error: Error & { code?: string }): string {

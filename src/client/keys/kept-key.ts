@@ -148,7 +148,7 @@ export class KeptKey {
 
 const stoodStill = new KvError(
   'timeout',
-  'this process, or its connection, stood still for longer than that may take',
+  'this process, or its connection, was stalled for longer than its time allows',
   'unknown',
 );
 

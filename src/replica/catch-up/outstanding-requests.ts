@@ -78,9 +78,4 @@ export class OutstandingRequests<Thing> {
   forget(donor: NodeId): void {
     for (const thing of [...this.#requests.keys()]) this.fail(thing, donor);
   }
-
-  /** Donors that something is expected of. */
-  donors(): Set<NodeId> {
-    return new Set([...this.#requests.values()].flat().map(({ donor }) => donor));
-  }
 }

@@ -312,5 +312,5 @@ const tooMany = failure(
 const notTaken = failure(
   'busy',
   'notApplied',
-  'this client asks for more than it takes: what was answered before waits to be read',
+  'this client reads its answers too slowly: read what was sent, then ask again',
 );

@@ -94,13 +94,13 @@ export class Membership {
     return this.#toldOf === undefined && !this.#options.standsBy;
   }
 
-  /** The newest configuration that this node knows of; 0 while it knows none. */
+  /** The configuration that this node has taken up; 0 before the first. */
   get configurationId(): number {
     return this.#configuration?.configurationId ?? 0;
   }
 
-  /** The same, or a later one that it was told of while it votes in an older one. */
-  get newestToldOf(): number {
+  /** The same, or a later one that it was told of and has not taken up, since it still votes in that one. */
+  get newestIdToldOf(): number {
     const announced = this.#mode.name === 'member' ? this.#mode.leaving.announced?.configurationId : undefined;
     return Math.max(this.configurationId, announced ?? 0);
   }

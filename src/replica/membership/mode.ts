@@ -36,7 +36,7 @@ export function whyNoLeader(mode: Mode): string {
   const { missing, problem } = mode.formation;
   if (problem) return problem;
   if (missing.length === 0) {
-    const whose = mode.formation.isOfSeveral ? 'its first members, who have all met,' : 'this node alone';
+    const whose = mode.formation.isOfSeveral ? 'its initial members, all connected,' : 'this node alone';
     return `a new cluster of ${whose} forms in a moment, if no cluster of this name calls`;
   }
   const nodes = `node${missing.length > 1 ? 's' : ''} ${missing.join(', ')}`;

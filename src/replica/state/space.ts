@@ -92,12 +92,12 @@ export class Space {
     const { level } = measured;
     if (level === 'ok') this.#output.notice('info', `space: ${use(measured)}`);
     else if (level === 'low') this.#output.notice('warn', `space is low: ${use(measured)}; at 95 % ${this.#whatThen}`);
-    else this.#output.notice('warn', `no space: ${use(measured)}; until it is below 90 % ${this.#whatThen}`);
+    else this.#output.notice('warn', `no space: ${use(measured)}; ${this.#whatThen}`);
   }
 
   /** One that is no member keeps nobody from anything. */
   get #whatThen(): string {
-    return this.#view.voter === undefined ? 'this node had better become no member' : 'the cluster refuses puts';
+    return this.#view.voter === undefined ? 'this node should not become a member' : 'the cluster refuses puts';
   }
 }
 

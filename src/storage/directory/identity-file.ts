@@ -73,7 +73,7 @@ export function inspectIdentity(path: string): DirectoryIdentity | undefined {
 /** Refuses what is no data directory, with code `notWritable`: nothing of one is there, not even what a crash left while it was being made. */
 export function assertDataDirectory(path: string): void {
   if (existsSync(path) && statSync(path).isDirectory() && hasData(path)) return;
-  throw new DataDirectoryError('notWritable', `${path} is no data directory: give the one that kv start names`);
+  throw new DataDirectoryError('notWritable', `${path} is no data directory: give the path that kv start prints`);
 }
 
 /** True if `path` holds data, or what a crash left while it was being made. */

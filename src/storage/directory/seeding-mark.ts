@@ -16,6 +16,6 @@ export function refuseUnfinishedSeed(path: string): void {
   if (!isUnfinishedSeed(path)) return;
   throw new DataDirectoryError(
     'unfinished',
-    `data directory ${path} was not finished (a restore or a recovery was cut off): run that again, or remove the directory`,
+    `data directory ${path} is incomplete (a restore or a recovery was interrupted): run that again, or remove the directory`,
   );
 }

@@ -38,22 +38,22 @@ describe('planBench', () => {
       valueBytes: 1024 * 1024,
     });
     expect(() => planBench('put', sizes(keyBytesMax + 1, 0), 1)).toThrow(
-      '--key-size "1025" is none: write bytes, or a number with KiB, MiB, GiB or TiB, from 10 to 1KiB',
+      '--key-size "1025" is not a size from 10 to 1KiB: write bytes, or a number with KiB, MiB, GiB or TiB',
     );
     expect(() => planBench('put', sizes(16, valueBytesMax + 1), 1)).toThrow('--value-size "1048577"');
   });
 
   test.each([
-    [{ outstanding: '0' }, '--outstanding "0" is none: give a whole number from 1 to 65536'],
+    [{ outstanding: '0' }, '--outstanding "0" is not a whole number from 1 to 65536'],
     [{ clients: '65' }, '--clients 65 is more than --outstanding 64: each client needs'],
-    [{ rate: '1.5' }, '--rate "1.5" is none'],
-    [{ keys: '-1' }, '--keys "-1" is none'],
+    [{ rate: '1.5' }, '--rate "1.5" is not a whole number'],
+    [{ keys: '-1' }, '--keys "-1" is not a whole number'],
     [
       { 'key-size': '9' },
-      '--key-size "9" is none: write bytes, or a number with KiB, MiB, GiB or TiB, from 10 to 1KiB',
+      '--key-size "9" is not a size from 10 to 1KiB: write bytes, or a number with KiB, MiB, GiB or TiB',
     ],
-    [{ duration: 'soon' }, '--duration "soon" is none'],
-    [{ reads: '101' }, '--reads "101" is none: give a whole number from 0 to 100'],
+    [{ duration: 'soon' }, '--duration "soon" is not a duration'],
+    [{ reads: '101' }, '--reads "101" is not a whole number from 0 to 100'],
   ])('refuses %j in one line', (wrong, message) => {
     expect(() => planBench('mix', { ...flags, ...wrong }, 3)).toThrow(message);
   });
