@@ -282,7 +282,7 @@ export class Requests implements Sweepable {
 
   #onAnswers(connection: Connection, responses: readonly ClientResponse[]): void {
     const nowMs = performance.now();
-    const mayProve = !this.#router.isSettled;
+    const mayProve = !this.#router.isProven;
     for (const response of responses) {
       const call = connection.sent.get(response.id);
       if (call === undefined || response.type === 'members') {
@@ -312,7 +312,7 @@ export class Requests implements Sweepable {
   #proved(connection: Connection): void {
     this.#router.proved(connection);
     // Whoever was said to lead before may have been one of another cluster.
-    if (this.#router.isSettled && this.#router.current) this.#router.current.askedClusterMs = Number.NEGATIVE_INFINITY;
+    if (this.#router.isProven && this.#router.current) this.#router.current.askedClusterMs = Number.NEGATIVE_INFINITY;
   }
 
   #onFailure(connection: Connection, call: Call, failure: Failure, nowMs: number): void {
@@ -406,7 +406,7 @@ export class Requests implements Sweepable {
     const member = members.find(({ id }) => id === leader);
     const address = member && canonicalOrUndefined(member.address);
     if (member === undefined || address === undefined) return;
-    if (!this.#mayGoToLeader || !this.#router.isSettled || connection !== this.#router.current) return;
+    if (!this.#mayGoToLeader || !this.#router.isProven || connection !== this.#router.current) return;
     const isCurrent = connection.hello?.nodeId === member.id;
     this.#leaderRoute.aim({ nodeId: member.id, address }, isCurrent, performance.now());
     this.#flush();

@@ -70,7 +70,7 @@ export class Router {
   /** A node that had no cluster yet when it said hello is of this one now. */
   learnClusterId(connection: Connection, clusterId: string): void {
     const hadNone = connection.hello?.clusterId === undefined;
-    if (hadNone && connection === this.#current && !this.#isProven) this.#settle(clusterId);
+    if (hadNone && connection === this.#current && !this.#isProven) this.#prove(clusterId);
   }
 
   /**
@@ -80,15 +80,15 @@ export class Router {
    */
   proved(connection: Connection): void {
     const clusterId = connection.hello?.clusterId;
-    if (!this.#isProven && clusterId !== undefined) this.#settle(clusterId);
+    if (!this.#isProven && clusterId !== undefined) this.#prove(clusterId);
   }
 
   /** True once {@link clusterId} stays what it is: before that no connection of another owner may count on it. */
-  get isSettled(): boolean {
+  get isProven(): boolean {
     return this.#isProven;
   }
 
-  #settle(clusterId: string): void {
+  #prove(clusterId: string): void {
     this.#isProven = true;
     this.#clusterId = clusterId;
     for (const connection of this.connections) {

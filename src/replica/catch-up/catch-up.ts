@@ -44,8 +44,8 @@ const queryTicks = 5;
 /** A page of the disk; what its head takes, and each row in it beside its bytes. */
 const pageBytes = 4096;
 const pageHeadBytes = 16;
-const rowBytesOnDisk = 24;
-/** What rows take more than their bytes, as pages are not full: in parts of them, at the least and at the most. */
+const rowOverheadBytes = 24;
+/** Pages are not full: rows take so many times their bytes, at the least and at the most. */
 const leastOnDisk = 5 / 4;
 const mostOnDisk = 13 / 8;
 /** Most times that the goal is moved to what was decided meanwhile. */
@@ -436,12 +436,11 @@ export class CatchUp {
  * Rows may be of many sizes, so that only goes so far. What is more than this is noticed later; what is less would keep out who has the room.
  */
 function bytesOnDisk(rows: number, bytes: number): number {
-  const rowBytes = bytes / Math.max(rows, 1) + rowBytesOnDisk;
+  const rowBytes = bytes / Math.max(rows, 1) + rowOverheadBytes;
   const perPage = Math.floor((pageBytes - pageHeadBytes) / rowBytes);
   const pages = perPage >= 2 ? rows / perPage : rows * Math.ceil((rowBytes + pageHeadBytes) / pageBytes);
-  const [least, most] = [leastOnDisk, mostOnDisk].map((part) => bytes * part + rows * rowBytesOnDisk) as [
-    number,
-    number,
-  ];
+  const overheadBytes = rows * rowOverheadBytes;
+  const least = bytes * leastOnDisk + overheadBytes;
+  const most = bytes * mostOnDisk + overheadBytes;
   return Math.ceil(Math.min(Math.max(pages * pageBytes, least), most));
 }

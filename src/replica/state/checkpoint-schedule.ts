@@ -84,7 +84,7 @@ export class CheckpointSchedule {
   #rank = 0;
   #ranks = 1;
   /** Ticks at which each layer that waits for its checkpoint was begun and sealed, the oldest first. */
-  #waiting: { readonly beganTick: number; readonly sealTick: number }[] = [];
+  #sealedLayers: { readonly beganTick: number; readonly sealTick: number }[] = [];
   #sealTick = 0;
   /** Up to here everything is sealed, or was installed. */
   #sealedIndex = 0;
@@ -104,7 +104,7 @@ export class CheckpointSchedule {
   #isRoomScarce = false;
   #isSpaceFull = false;
   /** The disk is full, and a checkpoint may take long. */
-  #isWaiting = false;
+  #isDiskFull = false;
   /** There may be more layers than usual, from a time in which one waited. */
   #hasManyLayers = false;
 
@@ -124,7 +124,7 @@ export class CheckpointSchedule {
   get isBehind(): boolean {
     const memoryBytes = this.#state.stagedMemoryBytes + this.#state.sealedMemoryBytes;
     const { checkpointBytesMax } = this.#settings;
-    return this.#isLarge || memoryBytes >= (this.#isWaiting ? 4 : 2) * checkpointBytesMax;
+    return this.#isLarge || memoryBytes >= (this.#isDiskFull ? 4 : 2) * checkpointBytesMax;
   }
 
   /** How many changes may be staged before it is; at least 1. */
@@ -141,7 +141,7 @@ export class CheckpointSchedule {
   onSpace({ level, capacityBytes, logSurplusIndex, logAmpleIndex, isWaiting }: SpaceMeasured): void {
     this.#logSurplusIndex = logSurplusIndex;
     this.#logAmpleIndex = logAmpleIndex;
-    this.#isWaiting = isWaiting;
+    this.#isDiskFull = isWaiting;
     this.#hasManyLayers ||= isWaiting;
     this.#isSpaceFull = level === 'full';
     this.#isRoomScarce = level !== 'ok';
@@ -159,12 +159,12 @@ export class CheckpointSchedule {
   isSealDue(tick: number, isUnhurried: boolean, isWriting: boolean): boolean {
     if (this.#machine.appliedIndex === Math.max(this.#sealedIndex, this.#state.durableIndex)) return false;
     // Without the one whose checkpoint has begun, though that may wait for the log.
-    const sealedLayers = this.#waiting.length;
-    if (sealedLayers < layersMax && !this.#isWaiting) this.#hasManyLayers = false;
-    if (isWriting && this.#hasManyLayers) return this.#isLarge && sealedLayers < layersWhileWaitingMax;
+    const layers = this.#sealedLayers.length;
+    if (layers < layersMax && !this.#isDiskFull) this.#hasManyLayers = false;
+    if (isWriting && this.#hasManyLayers) return this.#isLarge && layers < layersWhileWaitingMax;
     // Until the next checkpoint may begin, more can be staged for it; but one of the usual size is to come of what is put off.
-    if (isWriting && !this.#isPutOff(isUnhurried) && sealedLayers === 0) return false;
-    if (sealedLayers >= layersMax) return false;
+    if (isWriting && !this.#isPutOff(isUnhurried) && layers === 0) return false;
+    if (layers >= layersMax) return false;
     const pauseTicks = this.#isSpaceFull
       ? fullPauseTicks
       : this.#settings.checkpointTicks * this.#patience(isUnhurried);
@@ -175,9 +175,9 @@ export class CheckpointSchedule {
 
   /** True if the oldest of what is sealed is to be made durable now. */
   isCheckpointDue(tick: number, isUnhurried: boolean): boolean {
-    const [oldest] = this.#waiting;
+    const [oldest] = this.#sealedLayers;
     if (oldest === undefined) return false;
-    if (this.#wantedIndex > this.#state.durableIndex || this.#isRoomScarce || this.#isFull) return true;
+    if (this.#wantedIndex > this.#state.durableIndex || this.#isRoomScarce || this.#isBacklogFull) return true;
     if (tick - oldest.beganTick >= this.#settings.checkpointTicks * patienceWhilePutOff) return true;
     if (this.#isPutOff(isUnhurried)) return false;
     // The only one, as it mostly is: it was sealed for this.
@@ -188,11 +188,11 @@ export class CheckpointSchedule {
   /** True if somebody waits for the end of the checkpoint under way, or the next one is due. */
   isWaitedFor(tick: number, isUnhurried: boolean): boolean {
     if (this.#wantedIndex > this.#state.durableIndex || this.#isRoomScarce || this.isBehind) return true;
-    return this.#isFull || this.#partOfUsual(tick, isUnhurried) >= earliestPart;
+    return this.#isBacklogFull || this.#partOfUsual(tick, isUnhurried) >= earliestPart;
   }
 
   onSealed(tick: number, index: number): void {
-    this.#waiting.push({ beganTick: this.#sealTick, sealTick: tick });
+    this.#sealedLayers.push({ beganTick: this.#sealTick, sealTick: tick });
     this.#fillTicks = tick - this.#sealTick;
     this.#sealTick = tick;
     this.#sealedIndex = index;
@@ -201,24 +201,24 @@ export class CheckpointSchedule {
 
   onCheckpointBegun(tick: number): void {
     this.#checkpointTick = tick;
-    this.#waiting.shift();
+    this.#sealedLayers.shift();
   }
 
   /** Another state is here instead of all that was staged. */
   onInstalled(): void {
-    this.#waiting = [];
+    this.#sealedLayers = [];
     this.#sealedIndex = 0;
     this.#turnIndex = undefined;
   }
 
   /** While a write waits for room, each checkpoint may be what lets log go. */
   get #wantedIndex(): number {
-    const freeingIndex = this.#isWaiting ? this.#machine.appliedIndex : 0;
+    const freeingIndex = this.#isDiskFull ? this.#machine.appliedIndex : 0;
     return Math.max(this.#requestedIndex, this.#logSurplusIndex, freeingIndex);
   }
 
   /** As much waits as may. */
-  get #isFull(): boolean {
+  get #isBacklogFull(): boolean {
     const { sealedLayers, sealedMemoryBytes, stagedMemoryBytes } = this.#state;
     const memoryMax = this.#settings.checkpointBytesMax * memoryPartMax;
     return sealedLayers >= layersMax || sealedMemoryBytes + stagedMemoryBytes >= memoryMax;
