@@ -103,6 +103,10 @@ export class Replica {
   #nowMs = 0;
   #isStopping = false;
   #appliedSinceTick = 0;
+  /** Bytes of commands applied, in all and up to the last tick. */
+  #appliedBytes = 0;
+  #appliedBytesAtTick = 0;
+  #appliedBytesAtTurn = 0;
   /** This turn has something for clients or for the algorithm. */
   #isTurnBusy = false;
   #hasMoreToDo = false;
@@ -126,7 +130,13 @@ export class Replica {
     this.#machine = new KvStateMachine(this.#state);
     this.#donor = new Donor(this.#machine, this.#settings);
     this.#keeper = new StateKeeper(this.#machine, this.#state, this.#store, this.#donor, this.#settings);
-    this.#donorService = new DonorService(this.#donor, this.#machine, this.#keeper, this.#store);
+    this.#donorService = new DonorService(
+      this.#donor,
+      this.#machine,
+      this.#keeper,
+      this.#store,
+      this.#settings.catchUpBytesMax,
+    );
     this.#catchUpControl = new CatchUpControl(this.#store, this.#state, this.#keeper, this.#settings, this.#output);
     const view = this.#view();
     this.#space = new Space(this.#machine, this.#output, view, 2 * this.#settings.electionTimeoutTicks);
@@ -180,6 +190,7 @@ export class Replica {
     this.#inbox = [];
     this.#hasMoreToDo = false;
     this.#isTurnBusy = false;
+    this.#appliedBytesAtTurn = this.#appliedBytes;
     this.#clients.beginTurn();
     for (const event of events) this.#handle(event);
     this.#advance();
@@ -398,8 +409,10 @@ export class Replica {
 
   #tickDonor(elapsedMs: number): void {
     const isServing = this.#appliedSinceTick > 0 || this.#clients.hasPendingWrites;
+    const appliedBytes = this.#appliedBytes - this.#appliedBytesAtTick;
     this.#appliedSinceTick = 0;
-    this.#sendAll(this.#donor.tick({ isServing, lateness: elapsedMs / this.#options.tickMs }));
+    this.#appliedBytesAtTick = this.#appliedBytes;
+    this.#sendAll(this.#donor.tick({ isServing, lateness: elapsedMs / this.#options.tickMs, appliedBytes }));
   }
 
   #sendAll(answers: readonly Answer[]): void {
@@ -480,11 +493,12 @@ export class Replica {
     let index = from;
     for (let count = entriesReadFirst; index < to; ) {
       const bytesBefore = bytes;
-      for (const entry of sequence.read(index, Math.min(to, index + count))) {
+      for (const entry of sequence.read(index, Math.min(to, index + count), this.#settings.appliedBytesPerTurnMax)) {
         if (this.#keeper.isBehind || bytes >= this.#settings.appliedBytesPerTurnMax) return false;
         if (entry.type === 'Normal') {
           this.#clients.onApplied(entry.entry, this.#machine.apply(index, entry.entry));
           bytes += entry.entry.length;
+          this.#appliedBytes += entry.entry.length;
         } else {
           if (this.#onStopSign(entry.stopSign, index)) return true;
         }
@@ -614,7 +628,7 @@ export class Replica {
   }
 
   #give(): void {
-    this.#sendAnswer(this.#donorService.serve(this.#isTurnBusy));
+    this.#sendAll(this.#donorService.serve(this.#isTurnBusy, this.#appliedBytes - this.#appliedBytesAtTurn));
     if (this.#donor.hasWork) this.#hasMoreToDo = true;
   }
 

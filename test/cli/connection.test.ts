@@ -68,6 +68,8 @@ describe('parseDurationMs', () => {
   });
 
   test.each(['', '5h', '-5', 's', '0', '61m', '5 s x', 'NaN', '1e3'])('refuses %j', (text) => {
-    expect(() => parse(text)).toThrow(`--timeout "${text}" is not a duration from 1ms to 1h: write 500ms, 5s, 2m or 1h`);
+    expect(() => parse(text)).toThrow(
+      `--timeout "${text}" is not a duration from 1ms to 1h: write 500ms, 5s, 2m or 1h`,
+    );
   });
 });

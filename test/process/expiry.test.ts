@@ -65,7 +65,10 @@ describe('kv put --ttl', () => {
   test('says what is wrong with its words', async () => {
     const nodes = await startThree();
     expect(await nodes.kv('put', 'k', 'v', '--ttl', '10ms')).toMatchObject({
-      ...{ code: 2, stderr: expect.stringMatching(/--ttl "10ms" is not a duration from 1s to 8784h: write 500ms, 5s, 2m or 1h/) },
+      ...{
+        code: 2,
+        stderr: expect.stringMatching(/--ttl "10ms" is not a duration from 1s to 8784h: write 500ms, 5s, 2m or 1h/),
+      },
     });
     expect(await nodes.kv('renew', 'k')).toMatchObject({ code: 2 });
     expect(await nodes.kv('renew', 'k', 'x')).toMatchObject({

@@ -46,7 +46,7 @@ it('a snapshot that was let go of is made anew where the state is still the same
 it('a snapshot that nobody reads now goes where a write waits for room on the disk: it keeps pages from being used again', () => {
   const donor = new Donor(new KvStateMachine(new MemoryStateStore()), defaultReplicaSettings);
   const pass = (ticks: number) => {
-    for (let tick = 0; tick < ticks; tick++) donor.tick({ isServing: false, lateness: 1 });
+    for (let tick = 0; tick < ticks; tick++) donor.tick({ isServing: false, lateness: 1, appliedBytes: 0 });
   };
   const chunkOf = (nodeId: number) => {
     donor.take(nodeId, rows);
@@ -103,7 +103,7 @@ it('log that is held for who has the state goes where space is low, once that on
   const donor = new Donor(new KvStateMachine(store), defaultReplicaSettings);
   const { donorTimeoutTicks } = defaultReplicaSettings;
   const pass = (ticks: number) => {
-    for (let tick = 0; tick < ticks; tick++) donor.tick({ isServing: false, lateness: 1 });
+    for (let tick = 0; tick < ticks; tick++) donor.tick({ isServing: false, lateness: 1, appliedBytes: 0 });
   };
   donor.hold(4, 0);
   donor.take(4, { type: 'StateRequest', index: 0, after: undefined, upTo: undefined });
@@ -118,4 +118,29 @@ it('log that is held for who has the state goes where space is low, once that on
   pass(1);
   donor.letGoOfLog();
   expect(donor.logHeld).toBeUndefined();
+});
+
+it('gives to each who catches up more than its own clients bring, however busy it is: else nobody would come to the end of its log', () => {
+  const mebibyte = 1024 * 1024;
+  const donor = new Donor(new KvStateMachine(new MemoryStateStore()), defaultReplicaSettings);
+  const entry = { type: 'Normal' as const, entry: new Uint8Array(100_000) };
+  const large: DecidedLog = { decidedIndex: 1e6, trimmedIndex: 0, read: () => [entry, entry, entry] };
+  /** Bytes that nodes 4 and 5 get in so many ticks, in each of which this node applies `appliedBytes`. */
+  const given = (ticks: number, appliedBytes: number, takers: readonly number[]) => {
+    const before = donor.givenBytes;
+    for (let tick = 0; tick < ticks; tick++) {
+      for (const node of takers) donor.forget(node);
+      donor.tick({ isServing: true, lateness: 3, appliedBytes });
+      for (let piece = 0; piece < 100; piece++) {
+        for (const node of takers) donor.take(node, { type: 'LogRequest', from: 1000 * tick + piece, to: 1e6 });
+        donor.serve(large);
+      }
+    }
+    return (donor.givenBytes - before) / ticks;
+  };
+  expect(given(100, 0, [4])).toBeLessThan(0.1 * mebibyte);
+  given(50, mebibyte, [4]);
+  expect(given(100, mebibyte, [4])).toBeGreaterThan(1.4 * mebibyte);
+  given(50, mebibyte, [4, 5]);
+  expect(given(100, mebibyte, [4, 5])).toBeGreaterThan(2.8 * mebibyte);
 });

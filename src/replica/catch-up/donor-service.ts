@@ -4,9 +4,12 @@ import type { DonorQuery, SnapshotRequest } from '../../wire/peer-message.ts';
 import type { LogStore } from '../log-store.ts';
 import type { StateKeeper } from '../state/state-keeper.ts';
 import type { Answer, DecidedLog, Donor, WorkRequest } from './donor.ts';
+import { outpacing } from './donor-budget.ts';
 
 /** Most turns in a row in which work for those who catch up is put off, however busy they are. */
 const turnsPutOffMax = 4;
+/** Most pieces of work in a turn, however small they are. */
+const answersPerTurnMax = 64;
 
 /** What another node that catches up may ask for. */
 export type DonorRequest = DonorQuery | SnapshotRequest | WorkRequest;
@@ -17,11 +20,14 @@ export class DonorService {
   readonly #machine: KvStateMachine;
   readonly #keeper: StateKeeper;
   readonly #log: DecidedLog;
+  readonly #pieceBytes: number;
   /** Turns in a row in which work was put off. */
   #turnsPutOff = 0;
 
-  constructor(donor: Donor, machine: KvStateMachine, keeper: StateKeeper, store: LogStore) {
+  /** `pieceBytes`: about what one piece of work comes to. */
+  constructor(donor: Donor, machine: KvStateMachine, keeper: StateKeeper, store: LogStore, pieceBytes: number) {
     this.#donor = donor;
+    this.#pieceBytes = pieceBytes;
     this.#machine = machine;
     this.#keeper = keeper;
     this.#log = decidedLogOf(store);
@@ -42,16 +48,25 @@ export class DonorService {
 
   /**
    * One piece of work a turn, so that clients never wait long; and rather in a turn of its own, since what a turn has for others
-   * leaves at its end. Nothing in a turn that is busy otherwise, for some turns.
+   * leaves at its end. Nothing in a turn that is busy otherwise, for some turns. A turn that has applied `appliedBytes`, which come to more than a piece,
+   * takes long in any case: it has as much for those who catch up, and some more, or they would never come to the end.
    */
-  serve(isTurnBusy: boolean): Answer | undefined {
-    if (!this.#donor.hasWork) return undefined;
-    if (isTurnBusy && this.#turnsPutOff < turnsPutOffMax) {
+  serve(isTurnBusy: boolean, appliedBytes: number): Answer[] {
+    if (!this.#donor.hasWork) return [];
+    const bytesDue = appliedBytes * outpacing;
+    if (isTurnBusy && bytesDue < this.#pieceBytes && this.#turnsPutOff < turnsPutOffMax) {
       this.#turnsPutOff++;
-      return undefined;
+      return [];
     }
     this.#turnsPutOff = 0;
-    return this.#donor.serve(this.#log);
+    const answers: Answer[] = [];
+    const { givenBytes } = this.#donor;
+    do {
+      const answer = this.#donor.serve(this.#log);
+      if (answer === undefined) break;
+      answers.push(answer);
+    } while (this.#donor.givenBytes - givenBytes < bytesDue && answers.length < answersPerTurnMax);
+    return answers;
   }
 
   #standing(to: NodeId, isLeader: boolean): Answer {

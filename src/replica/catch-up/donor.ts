@@ -90,6 +90,8 @@ export class Donor {
   readonly #holds = new Map<number, Hold>();
   #nextHold = Number.POSITIVE_INFINITY;
   readonly #requests = new Set<Waiting>();
+  /** Who was given something lately, and ticks since that. */
+  readonly #takers = new Map<NodeId, number>();
 
   constructor(machine: KvStateMachine, settings: ReplicaSettings) {
     this.#machine = machine;
@@ -179,6 +181,11 @@ export class Donor {
     this.#requests.add({ from, request });
   }
 
+  /** Bytes given since this node began. */
+  get givenBytes(): number {
+    return this.#budget.spentBytes;
+  }
+
   /** The answer to one request, if one waits and the budget is not spent. */
   serve(log: DecidedLog): Answer | undefined {
     const [first] = this.#requests;
@@ -186,6 +193,7 @@ export class Donor {
     this.#requests.delete(first);
     const { from, request } = first;
     this.#ticksSinceGiven = 0;
+    this.#takers.set(from, 0);
     if (request.type === 'StateRequest') this.#snapshots.get(request.index)?.readers.add(from);
     return { to: from, payload: this.#answer(log, request) };
   }
@@ -206,7 +214,11 @@ export class Donor {
   /** Lets go of snapshots that nobody reads any more, and tells those who wait in vain. */
   tick(load: DonorLoad): Answer[] {
     this.#ticksSinceGiven++;
-    this.#budget.tick(load);
+    for (const [taker, ticks] of this.#takers) {
+      if (ticks >= this.#settings.donorTimeoutTicks) this.#takers.delete(taker);
+      else this.#takers.set(taker, ticks + 1);
+    }
+    this.#budget.tick(load, this.#takers.size);
     for (const [index, open] of this.#snapshots) {
       open.idleTicks++;
       open.quietTicks++;
