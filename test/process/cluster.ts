@@ -210,6 +210,8 @@ export interface ClusterView {
     readonly decidedIndex: number | null;
     readonly appliedIndex: number | null;
     readonly trimmedIndex: number | null;
+    readonly lag: number | null;
+    readonly catchUp: object | null;
     readonly member: boolean;
     readonly state: string | null;
     readonly disk: { readonly flushP99Ms: number | null; readonly flushes: number } | null;

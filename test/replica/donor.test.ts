@@ -144,3 +144,15 @@ it('gives to each who catches up more than its own clients bring, however busy i
   given(50, mebibyte, [4, 5]);
   expect(given(100, mebibyte, [4, 5])).toBeGreaterThan(2.8 * mebibyte);
 });
+
+it('reads no more of the log than it gives', () => {
+  const donor = new Donor(new KvStateMachine(new MemoryStateStore()), defaultReplicaSettings);
+  const wanted: number[] = [];
+  const read = (from: number, to: number, bytesMax: number) => {
+    wanted.push(from, to, bytesMax);
+    return [];
+  };
+  donor.take(4, { type: 'LogRequest', from: 0, to: 8192 });
+  donor.serve({ decidedIndex: 1e6, trimmedIndex: 0, read });
+  expect(wanted).toEqual([0, 8192, defaultReplicaSettings.catchUpBytesMax]);
+});
