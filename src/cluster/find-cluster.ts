@@ -3,6 +3,9 @@ import { dirname, join, resolve } from 'node:path';
 import { type ClusterDescription, clusterFileName, defaultCluster, parseClusterFile } from './cluster-file.ts';
 import { InputError } from './input-error.ts';
 
+/** Most characters of a cluster file: some thousand nodes. */
+const fileTextMax = 1024 * 1024;
+
 /** Where a cluster file may be named. */
 export interface ClusterSources {
   /** Path given by `--config`. */
@@ -50,6 +53,8 @@ function readClusterFile(path: string, nodesMax: number, origin: string): Cluste
   } catch (error) {
     throw new InputError(`${path}, named by ${origin}, cannot be read: ${reasonOf(error, path)}`, { cause: error });
   }
+  if (text.length > fileTextMax)
+    throw new InputError(`${path}, named by ${origin}, has ${text.length} characters: at most ${fileTextMax} are read`);
   return parseClusterFile(text, path, nodesMax);
 }
 

@@ -1,3 +1,4 @@
+import { InputError } from './input-error.ts';
 /*
  * Whence the first state of a cluster came, if it did not begin empty.
  *
@@ -36,11 +37,11 @@ const rangesMax = 2 ** 52 / rangeEntries;
 
 /**
  * The first index of a cluster whose data is that of `index`, or of which another was made that came as far as that. `again`: how often a
- * cluster was made of this same data before, each of which gets a range of its own. Throws a RangeError when there are no indexes left.
+ * cluster was made of this same data before, each of which gets a range of its own. Throws {@link InputError} when there are no indexes left.
  */
 export function firstIndexAfter(index: number, again = 0): number {
   const range = Math.floor(index / rangeEntries) + 2 + again;
-  if (range >= rangesMax) throw new RangeError(`there is no range of log indexes left above ${index}`);
+  if (range >= rangesMax) throw new InputError(`there is no range of log indexes left above ${index}`);
   return range * rangeEntries;
 }
 

@@ -50,6 +50,11 @@ describe('findCluster', () => {
     expect(find({ environment: '' }).name).toBe('upward');
   });
 
+  test('a file that is far too long for one is not read', () => {
+    writeFileSync(join(directory, 'kv.json'), `{"cluster": "${'x'.repeat(30_000_000)}"}`);
+    expect(() => find({})).toThrow(/has 30000\d\d\d characters: at most 1048576 are read/);
+  });
+
   test('a named file that cannot be read is an error that says who named it', () => {
     expect(() => find({ flag: 'none.json' })).toThrow(
       /none\.json, named by --config, cannot be read: there is no such file/,

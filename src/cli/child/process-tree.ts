@@ -31,7 +31,7 @@ export class ProcessTree {
   }
 
   #isMarked(pid: number): boolean {
-    // A process that was started by this one has that in front of all; the others are somebody else's.
+    // One that cannot be read is somebody else's. A zero goes in front, so that there is one before the first variable, too.
     const environment = readOf(pid, 'environ');
     return environment !== undefined && Buffer.concat([Buffer.alloc(1), environment]).includes(this.#mark);
   }

@@ -1,4 +1,5 @@
 import type { BackupSummary } from '../../backup/backup-format.ts';
+import { escapeBytes } from '../output.ts';
 import { count } from './numbers.ts';
 
 /** Bytes for people: `1,234 bytes`, `1.2 MiB`. */
@@ -26,7 +27,7 @@ export function backupJson(backup: BackupSummary): Record<string, string | numbe
 export function describeBackup(backup: BackupSummary): string[] {
   const { format, clusterId, clusterName, nodeId, index, madeAt, pairs, bytes, fileBytes, sha256 } = backup;
   return [
-    `cluster      ${clusterName} (${clusterId}), read from node ${nodeId}`,
+    `cluster      ${escapeBytes(Buffer.from(clusterName))} (${clusterId}), read from node ${nodeId}`,
     `made at      ${madeAt}`,
     `revision     ${index}`,
     `keys         ${count(pairs)} (${size(bytes)} of keys and values)`,

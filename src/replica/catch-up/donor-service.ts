@@ -60,12 +60,13 @@ export class DonorService {
     }
     this.#turnsPutOff = 0;
     const answers: Answer[] = [];
+    const answersMax = bytesDue < this.#pieceBytes ? 1 : answersPerTurnMax;
     const { givenBytes } = this.#donor;
     do {
       const answer = this.#donor.serve(this.#log);
       if (answer === undefined) break;
       answers.push(answer);
-    } while (this.#donor.givenBytes - givenBytes < bytesDue && answers.length < answersPerTurnMax);
+    } while (answers.length < answersMax && this.#donor.givenBytes - givenBytes < bytesDue);
     return answers;
   }
 
