@@ -97,7 +97,7 @@ describe('a data directory that is made with data', () => {
     const refused = {
       name: 'DataDirectoryError',
       code: 'unfinished',
-      message: expect.stringContaining('was not finished'),
+      message: expect.stringContaining('is incomplete (a restore or a recovery was interrupted)'),
     };
     await expect(openDataDirectory({ path, ...owner })).rejects.toMatchObject(refused);
     await expect(readDataDirectory(path)).rejects.toMatchObject(refused);
