@@ -104,7 +104,7 @@ export class ChildCommand {
     this.#signalAll(tree, 'SIGTERM');
     await this.#hasEnded(tree, patienceMs);
     // Whatever was begun meanwhile is found by its mark; what cannot be killed is not waited for without end.
-    for (let round = 0; round < killRoundsMax && tree.find() > 0; round++) {
+    for (let round = 0; round < killRoundsMax && (tree.find() > 0 || !this.#hasExited); round++) {
       this.#signalAll(tree, 'SIGKILL');
       await this.#hasEnded(tree, killMsMax);
     }
@@ -120,9 +120,14 @@ export class ChildCommand {
     }
   }
 
+  /** The command itself: where there is no /proc nothing else is known. */
+  get #hasExited(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   async #hasEnded(tree: ProcessTree, withinMs: number): Promise<boolean> {
     const deadlineMs = performance.now() + withinMs;
-    while (tree.isRunning || (this.#child.exitCode === null && this.#child.signalCode === null)) {
+    while (tree.isRunning || !this.#hasExited) {
       if (performance.now() >= deadlineMs) return false;
       await delay(pollMs);
     }
