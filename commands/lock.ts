@@ -35,7 +35,8 @@ export default class Lock extends ClientCommand {
   static override flags = {
     wait: Flags.string({
       helpValue: 'TIME',
-      description: 'how long to wait for it: exit code 4 then; without it, as long as it takes',
+      description:
+        'how long to wait for it: then exit code 4 where another holds it, 5 where no majority says who does; without it, as long as it takes',
     }),
     ttl: Flags.string({
       helpValue: 'TIME',

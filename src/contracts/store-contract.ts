@@ -154,12 +154,7 @@ const checks: readonly NamedBody[] = [
   {
     name: 'reads in order up to the end that is asked for, or, where a size is given, at least what is over it',
     body: async (bench) => {
-      const { store, flush } = bound(await bench.open());
-      for (const start of [0, 10, 20]) {
-        store.sequence.append(bench.entries(start, start + 10));
-        store.commit();
-        await flush();
-      }
+      const store = await inThreeFlushes(bench);
       const few = store.sequence.read(5, 25, 0);
       ok(few.length > 0, 'no entry was read');
       same(few, bench.entries(5, 5 + few.length));
@@ -170,12 +165,7 @@ const checks: readonly NamedBody[] = [
   {
     name: 'rewrites the end of the log',
     body: async (bench) => {
-      const { store, flush } = bound(await bench.open());
-      for (const start of [0, 10, 20]) {
-        store.sequence.append(bench.entries(start, start + 10));
-        store.commit();
-        await flush();
-      }
+      const store = await inThreeFlushes(bench);
       store.sequence.truncate(17);
       store.sequence.append(bench.entries(500, 503));
       same(store.sequence.read(0, 20), [...bench.entries(0, 17), ...bench.entries(500, 503)]);
@@ -469,6 +459,17 @@ class Schedule<T> {
 /** The store, and its flush as a function that is always there. */
 function bound<T>(subject: StoreUnderTest<T>): { store: Store<T>; flush: () => Promise<void> } {
   return { store: subject.store, flush: async () => subject.flush?.() };
+}
+
+/** A store with thirty entries, of which each ten were flushed by themselves. */
+async function inThreeFlushes<T>(bench: Bench<T>): Promise<Store<T>> {
+  const { store, flush } = bound(await bench.open());
+  for (const start of [0, 10, 20]) {
+    store.sequence.append(bench.entries(start, start + 10));
+    store.commit();
+    await flush();
+  }
+  return store;
 }
 
 function stopSigns(): StopSignEntry[] {
