@@ -1,9 +1,11 @@
+import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
 import { behindQueued, whenSent } from '../base/buffer-pool.ts';
 import { DecodeError } from '../base/bytes.ts';
 import { decodeRequests, encodeResponseFrames } from '../wire/client-frame.ts';
 import type { ClientRequest, ClientResponse } from '../wire/client-message.ts';
 import { type ClientHello, encodeClientHello } from '../wire/handshake.ts';
+import type { HeldBytes, Holder } from './held-bytes.ts';
 import { bytesOf, closeCodes, closeWithReason, reasonOf, sendOptions } from './sockets.ts';
 
 /** What a connection tells its owner. */
@@ -13,27 +15,38 @@ export interface ClientConnectionEvents {
   onClosed(connection: ClientConnection, problem: string | undefined): void;
 }
 
-/** One client's connection. Says hello at once, then takes frames of requests and sends frames of responses. */
-export class ClientConnection {
+export interface ClientConnectionOptions {
   /** Unique within the gateway; never used again. */
+  readonly id: number;
+  /** Says hello with it. */
+  readonly hello: ClientHello;
+  /** One with more than this unread is cut. */
+  readonly bufferedBytesMax: number;
+  /** Is told of all that is held for this connection. */
+  readonly held: HeldBytes;
+  readonly events: ClientConnectionEvents;
+}
+
+/** One client's connection. Says hello at once, then takes frames of requests and sends frames of responses. */
+export class ClientConnection implements Holder {
   readonly id: number;
   readonly #socket: WebSocket;
   readonly #bufferedBytesMax: number;
+  readonly #held: HeldBytes;
   readonly #events: ClientConnectionEvents;
+  /** Came since the last whole frame; the beginning of the next one in what that ended with is not counted. */
+  #unfinishedBytes = 0;
   #closed = false;
   #lastError: string | undefined;
 
-  constructor(
-    id: number,
-    socket: WebSocket,
-    bufferedBytesMax: number,
-    hello: ClientHello,
-    events: ClientConnectionEvents,
-  ) {
+  constructor(socket: WebSocket, tcp: Socket, { id, hello, bufferedBytesMax, held, events }: ClientConnectionOptions) {
     this.id = id;
     this.#socket = socket;
     this.#bufferedBytesMax = bufferedBytesMax;
+    this.#held = held;
     this.#events = events;
+    // In front of ws, so that what completes a frame is counted before the frame is.
+    tcp.prependListener('data', (chunk: Buffer) => this.#countUnfinished(chunk.length));
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     socket.on('error', (error) => {
       this.#lastError = reasonOf(error);
@@ -45,6 +58,11 @@ export class ClientConnection {
   /** Bytes handed to the socket that the kernel has not taken. */
   get bufferedBytes(): number {
     return this.#socket.bufferedAmount;
+  }
+
+  /** Beside what waits to be read, what came of a frame that is not complete. */
+  get heldBytes(): number {
+    return this.bufferedBytes + this.#unfinishedBytes;
   }
 
   /**
@@ -59,7 +77,9 @@ export class ClientConnection {
       return;
     }
     for (const frame of encodeResponseFrames(responses)) {
+      const { length } = frame;
       this.#socket.send(behindQueued(this.#socket.bufferedAmount, frame), sendOptions, whenSent(frame));
+      this.#held.add(length);
     }
   }
 
@@ -77,7 +97,14 @@ export class ClientConnection {
     this.#finish(problem);
   }
 
+  #countUnfinished(bytes: number): void {
+    if (this.#closed) return;
+    this.#unfinishedBytes += bytes;
+    this.#held.add(bytes);
+  }
+
   #receive(data: RawData, isBinary: boolean): void {
+    this.#unfinishedBytes = 0;
     if (this.#closed) return;
     const requests = this.#decode(data, isBinary);
     if (requests !== undefined && requests.length > 0) this.#events.onRequests(this, requests);

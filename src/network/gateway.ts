@@ -9,6 +9,7 @@ import type { ClientRequest } from '../wire/client-message.ts';
 import { type ClientHello, clientPath, peerPath } from '../wire/handshake.ts';
 import { clientFrameBytesMax, peerFrameBytesMax } from '../wire/limits.ts';
 import { ClientConnection } from './client-connection.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { listenError } from './listening.ts';
 import type { Log } from './log.ts';
 import { metricsContentType } from './metrics.ts';
@@ -22,6 +23,8 @@ export interface GatewayLimits {
   readonly socketsMax: number;
   /** A client with more than this unread is cut; at most one more `send` is on top of it. */
   readonly bufferedBytesMax: number;
+  /** Most bytes that wait to be read, or came of a frame that is not complete, for all clients together: over it those with the most are cut. */
+  readonly heldBytesMax: number;
   readonly frameBytesMax: number;
   readonly peerFrameBytesMax: number;
   readonly pingIntervalMs: number;
@@ -37,6 +40,7 @@ const defaultGatewayLimits: GatewayLimits = {
   connectionsMax: 10_000,
   socketsMax: 11_000,
   bufferedBytesMax: 32 * 1024 * 1024,
+  heldBytesMax: 256 * 1024 * 1024,
   frameBytesMax: clientFrameBytesMax,
   peerFrameBytesMax,
   pingIntervalMs: 10_000,
@@ -93,11 +97,13 @@ export class Gateway {
   readonly #tcp = new Set<Socket>();
   readonly #peerTcp = new Set<Duplex>();
   readonly #connections = new Set<ClientConnection>();
+  readonly #held: HeldBytes;
   #lastConnectionId = 0;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
     this.#limits = { ...defaultGatewayLimits, ...options.limits };
+    this.#held = new HeldBytes(this.#connections, this.#limits.heldBytesMax);
     this.#clientUpgrades = upgradesOf(this.#limits.frameBytesMax);
     this.#peerUpgrades = upgradesOf(this.#limits.peerFrameBytesMax);
     this.#silence = new SilenceWatch(this.#limits.pingIntervalMs, this.#limits.silenceMsMax);
@@ -240,14 +246,18 @@ export class Gateway {
     const { hello, onRequests, onClosed, log } = this.#options;
     const from = `${request.socket.remoteAddress}:${request.socket.remotePort}`;
     const id = ++this.#lastConnectionId;
-    const connection = new ClientConnection(id, socket, this.#limits.bufferedBytesMax, hello(), {
-      onRequests,
-      onClosed: (closed, problem) => {
-        this.#connections.delete(closed);
-        if (problem === undefined) log('debug', 'client disconnected', { connection: id, from });
-        else log('warn', 'client connection dropped', { connection: id, from, reason: problem });
-        onClosed(closed);
-      },
+    const onClosedHere = (closed: ClientConnection, problem: string | undefined) => {
+      this.#connections.delete(closed);
+      if (problem === undefined) log('debug', 'client disconnected', { connection: id, from });
+      else log('warn', 'client connection dropped', { connection: id, from, reason: problem });
+      onClosed(closed);
+    };
+    const connection = new ClientConnection(socket, request.socket, {
+      id,
+      hello: hello(),
+      bufferedBytesMax: this.#limits.bufferedBytesMax,
+      held: this.#held,
+      events: { onRequests, onClosed: onClosedHere },
     });
     this.#connections.add(connection);
     this.#silence.watch(socket, request.socket, () => connection.cut('silent for too long'));

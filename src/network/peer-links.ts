@@ -29,6 +29,8 @@ export interface PeerLimits {
   readonly frameBytesMax: number;
   /** Accepted connections that have not said hello yet. */
   readonly strangersMax: number;
+  /** Links to nodes that are not dialled: newcomers, and those that were members. */
+  readonly undialledMax: number;
   /** A node that was heard within this time runs: nobody else is it. */
   readonly aliveMsMax: number;
   /** For so long nobody must have reached a node at its known address before one at another address is taken for it. */
@@ -44,6 +46,7 @@ const defaultPeerLimits: PeerLimits = {
   bufferedBytesMax: 64 * 1024 * 1024,
   frameBytesMax: peerFrameBytesMax,
   strangersMax: 256,
+  undialledMax: 64,
   aliveMsMax: 1000,
   movedMsMin: 10_000,
 };
@@ -254,6 +257,10 @@ export class PeerLinks {
       link.end(closeCodes.duplicate, 'another link is up');
       return;
     }
+    if (present === undefined && this.#isOneTooMany(hello.nodeId)) {
+      link.end(closeCodes.refused, `${this.#limits.undialledMax} nodes are linked that are no members`);
+      return;
+    }
     present?.end(closeCodes.duplicate, 'a newer link is up');
     this.#connect(link, hello);
   }
@@ -276,6 +283,13 @@ export class PeerLinks {
     const unreachedMs = nowMs - (target.unreachedSinceMs ?? nowMs);
     if (unreachedMs >= this.#limits.movedMsMin) return undefined;
     return `node ${nodeId} is known at ${target.address}, not ${hello.address}: it is looked for there first, for ${this.#limits.movedMsMin / 1000} s`;
+  }
+
+  /** Whoever says so is a node; those that are to be dialled always find room. */
+  #isOneTooMany(nodeId: number): boolean {
+    if (this.#targets.has(nodeId)) return false;
+    const undialled = this.connected.filter((id) => !this.#targets.has(id));
+    return undialled.length >= this.#limits.undialledMax;
   }
 
   #connect(link: PeerLink, hello: PeerHello): void {

@@ -132,6 +132,43 @@ describe('a client connection', () => {
     expect(node.closedClients).toEqual([1]);
   });
 
+  it('for which the most is held is cut once too much is held for all together', async () => {
+    const connections: ClientConnection[] = [];
+    const node = await TestNode.start(1, {
+      onRequests: (from) => connections.push(from),
+      gatewayLimits: { heldBytesMax: 16 * 1024 * 1024 },
+    });
+    const clients = await Promise.all([1, 2, 3].map(() => rawSocket(node.address, clientPath)));
+    for (const client of clients) client.socket.send(encodeRequests([get(1, 'a')]));
+    await until(() => expect(connections).toHaveLength(3));
+    for (const client of clients) client.socket.pause();
+    const value = new Uint8Array(256 * 1024);
+    const [most, other] = connections;
+    for (let sent = 0; node.closedClients.length === 0; sent++) {
+      expect(sent).toBeLessThan(1000);
+      most?.send([{ id: 1, type: 'record', record: { value, revision: 1 } }]);
+      if (sent % 4 === 0) other?.send([{ id: 1, type: 'record', record: { value, revision: 1 } }]);
+      await new Promise(setImmediate);
+    }
+    expect(node.closedClients).toEqual([most?.id]);
+    expect(node.logged.map(({ reason }) => reason)).toEqual([
+      expect.stringMatching(/bytes are held for all clients, at most 16777216 are allowed: \d+ for this one/),
+    ]);
+  });
+
+  it('whose frame does not become complete counts with what came of it', async () => {
+    const node = await TestNode.start(1, { onRequests: echo, gatewayLimits: { heldBytesMax: 1024 * 1024 } });
+    const good = await rawSocket(node.address, clientPath);
+    const bad = await rawSocket(node.address, clientPath);
+    for (let id = 1; id <= 20; id++) {
+      good.socket.send(encodeRequests([get(id, 'a'.repeat(100_000))]));
+      await until(() => expect(answers(good).get(id)).toBeDefined());
+    }
+    bad.socket.send(new Uint8Array(1_100_000), { fin: false });
+    await until(() => expect(node.closedClients).toEqual([2]));
+    expect(node.gateway.connectionCount).toBe(1);
+  });
+
   it('that is gone without a word is noticed', async () => {
     const node = await TestNode.start(1, { gatewayLimits: { pingIntervalMs: 10, silenceMsMax: 50 } });
     await rawSocket(node.address, clientPath, false);

@@ -436,6 +436,18 @@ describe('a handshake', () => {
     await rawPeer(one, helloOf(2));
   });
 
+  it('with a node that is not dialled is refused over the limit of those, and with one that is never', async () => {
+    const two = await TestNode.start(2, { limits: { undialledMax: 2 } });
+    two.links.dial(5, '127.0.0.1:1');
+    for (const id of [3, 4]) await rawPeer(two, helloOf(id));
+    const oneTooMany = await rawPeer(two, helloOf(6));
+    await until(() => expect(oneTooMany.closed?.reason).toBe('2 nodes are linked that are no members'));
+    await rawPeer(two, helloOf(5));
+    // A newer link of one that has one takes its place.
+    await rawPeer(two, helloOf(4));
+    await until(() => expect(two.events).toEqual(['+3', '+4', '+5', '-4', '+4']));
+  });
+
   it('whose directory is an older copy is told so, and the one that says it is not', async () => {
     const one = await TestNode.start(1, { olderCopies: [2] });
     const two = await TestNode.start(2);
