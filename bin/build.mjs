@@ -1,11 +1,11 @@
 // Bundles the command line into dist/cli/kv.cjs, and the commands that only ask a cluster once more into dist/cli/client.cjs, half as
 // large, with V8's machine code for each beside it, so that `kv` starts fast; and writes oclif.manifest.json, which tells of all commands and
-// their flags. `tsc` has made the library before.
+// their flags. `tsc` has made the library before, in which texts of programs become constants here.
 import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { clientCommands } from './client-commands.js';
 
@@ -58,6 +58,13 @@ const lazily = {
     }));
   },
 };
+
+/** So that they are the same whatever a bundler makes of the functions that they are the text of. */
+async function writeProgramTexts() {
+  const path = join(root, 'dist/src/storage/state/programs/texts.js');
+  const texts = Object.entries(await import(pathToFileURL(path)));
+  await writeFile(path, texts.map(([name, text]) => `export const ${name} = ${JSON.stringify(text)};\n`).join(''));
+}
 
 async function bundle({ path, ids, external }) {
   const all = (await filesIn('commands')).filter((file) => file.endsWith('.ts')).sort();
@@ -116,6 +123,7 @@ function writeCache({ warmUp }) {
 }
 
 await Promise.all(bundles.map(bundle));
+await writeProgramTexts();
 await prune();
 await writeManifest();
 bundles.forEach(writeCache);

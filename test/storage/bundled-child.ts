@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 
 /** A TypeScript program of `children/`, made ready to run in processes of its own. */
 export class BundledChild {
@@ -15,7 +15,7 @@ export class BundledChild {
     this.#file = join(directory, 'child.mjs');
   }
 
-  static async of(name: string): Promise<BundledChild> {
+  static async of(name: string, options: BuildOptions = {}): Promise<BundledChild> {
     // Inside the project, so that the program finds its packages.
     const child = new BundledChild(mkdtempSync(join(import.meta.dirname, '../../node_modules/.child-')));
     await build({
@@ -26,6 +26,7 @@ export class BundledChild {
       format: 'esm',
       target: 'node20',
       outfile: child.#file,
+      ...options,
     });
     return child;
   }

@@ -6,7 +6,7 @@ import { type CommitSize, entryBytes } from './commit-size.ts';
 
 /*
  * What one transaction of the state's environment writes, in memory that the thread which writes it shares
- * (state-writer.ts): operations one behind the other, in chunks.
+ * (programs/write-batches.ts): operations one behind the other, in chunks.
  *
  *   kind (1) · table (1) · length of the key (2) · length of the record (4) · key · record
  *
@@ -15,18 +15,23 @@ import { type CommitSize, entryBytes } from './commit-size.ts';
  * operation of the same batch has overtaken this one. Records are those of state-codec.ts.
  */
 
-/** A record that is complete. */
-const putKind = 1;
-/** One whose checksum the thread puts into its first four bytes. */
-const sealKind = 2;
-const removeKind = 3;
-/** Removes all that is in the table. */
-const clearKind = 4;
-/** Rows of a snapshot: pairs into the table, sessions into the one behind it. */
-const packedKind = 5;
+/** What the thread must know of it. */
+export const batchFormat = {
+  /** A record that is complete. */
+  putKind: 1,
+  /** One whose checksum the thread puts into its first four bytes. */
+  sealKind: 2,
+  removeKind: 3,
+  /** Removes all that is in the table. */
+  clearKind: 4,
+  /** Rows of a snapshot: pairs into the table, sessions into the one behind it. */
+  packedKind: 5,
+  overtakenFlag: 0x80,
+  headerBytes: 8,
+} as const;
+export type BatchFormat = typeof batchFormat;
 
-const overtakenFlag = 0x80;
-const headerBytes = 8;
+const { putKind, sealKind, removeKind, clearKind, packedKind, overtakenFlag, headerBytes } = batchFormat;
 const sessionKeyBytes = 8;
 const checksumBytes = 4;
 const revisionBytesMax = 8;
@@ -46,9 +51,13 @@ const placesMax = 2 ** 32;
 /** Bytes of chunks kept for use again: about what a checkpoint holds at the most. */
 const spareBytesMax = 128 * 1024 * 1024;
 
-/** Memory with operations in its first `used` bytes. */
-export interface BatchChunk {
+/** Memory with operations in its first `used` bytes, as the thread gets it. */
+export interface SharedChunk {
   readonly memory: SharedArrayBuffer;
+  readonly used: number;
+}
+
+interface BatchChunk extends SharedChunk {
   readonly bytes: Buffer;
   used: number;
 }
