@@ -93,6 +93,27 @@ describe('answers that take much room', () => {
     expect(ids(turn().answers, one)).toEqual([2, 3]);
   });
 
+  it('of many small pairs, or many gets, wait where the turn has taken long', () => {
+    const { reads, state, ask, turn } = begin();
+    for (const at of numbers(3_000)) state.put(`p${at}`, new Uint8Array(1), 3);
+    const first = turn(() => {
+      for (const id of numbers(4))
+        reads.receive(one, { ...list(new TextEncoder().encode('p'), undefined), limit: 10_000, id });
+      ask(other, [9], new TextEncoder().encode('small'));
+    });
+    expect([ids(first.answers, one), ids(first.answers, other), first.hasMore]).toEqual([[0, 1], [], true]);
+    turn(() => {
+      for (const id of numbers(4, 4))
+        reads.receive(one, { ...list(new TextEncoder().encode('p'), undefined), limit: 10_000, id });
+    });
+    // Whoever asks for little does not wait for all that another asked for.
+    expect(ids(turn().answers, other)).toEqual([9]);
+    const gets = begin(100_000);
+    const { answers } = gets.turn(() => gets.ask(one, numbers(10_000), new TextEncoder().encode('small')));
+    expect(ids(answers, one)).toHaveLength(7_000);
+    expect(ids(gets.turn().answers, one)).toHaveLength(3_000);
+  });
+
   it('of two clients take turns', () => {
     const { ask, turn } = begin();
     turn(() => {

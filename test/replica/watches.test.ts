@@ -193,8 +193,8 @@ describe('a watch of a key', () => {
       for (let at = 0; at < 20; at++) ask('none', since, { isPrefix, waitMs: 0 });
     };
     expect(turn(asked(false))).toHaveLength(20);
-    expect(turn(asked(true))).toHaveLength(17);
-    expect(turn()).toHaveLength(3);
+    expect(turn(asked(true))).toHaveLength(14);
+    expect(turn()).toHaveLength(6);
   });
 
   it('waits while its client does not take what it has, and is then told what is true', () => {

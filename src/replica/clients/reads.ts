@@ -18,6 +18,13 @@ import { tooManyWatches, Watches, type WatchLimits } from './watches.ts';
  * ask for gigabytes.
  */
 const answerBytesPerTurn = 4 * 1024 * 1024;
+/** For how long a turn answers, about, microseconds, if each thing takes what stands below: heartbeats and all other clients wait meanwhile. */
+const answerUsPerTurn = 14_000;
+const getUs = 2;
+const pairUs = 4;
+/** What is looked at in vain: a deletion that hides a row of the table, and a remembered change of another key. */
+const deletionUs = 14;
+const rememberedUs = 0.25;
 /** Of so little in a turn it is not asked whether the client takes it: who takes nothing at all is cut by the connection. */
 const uncheckedBytesPerTurn = 256 * 1024;
 /** Part of all reads that may wait which may be one client's that does not take its answers. */
@@ -25,9 +32,6 @@ const postponedPart = 1 / 16;
 /** What an answer, and each pair in it, counts for beside its key and value. */
 const overheadBytes = 32;
 const statusBytes = 4096;
-/** What is looked at in vain counts for as long as it takes: a deletion that hides a row of the table, and a remembered change of another key. */
-const deletionBytes = 4096;
-const rememberedBytes = 64;
 
 /** Requests that change nothing. */
 export type ReadRequest = ClientRequest & {
@@ -62,10 +66,11 @@ export class Reads {
   readonly #pending = new PendingReads();
   readonly #postponed = new PostponedReads();
   readonly #watches: Watches;
-  readonly #hasRoom = (): boolean => this.#answeredBytes < answerBytesPerTurn;
+  readonly #hasRoom = (): boolean => this.#answeredBytes < answerBytesPerTurn && this.#answeredUs < answerUsPerTurn;
   readonly #mayTake = (connection: ConnectionId): boolean => !this.#view.isCongested(connection);
-  /** Of this turn. */
+  /** What was given in this turn, and how long that took, about. */
   #answeredBytes = 0;
+  #answeredUs = 0;
 
   constructor(machine: KvStateMachine, backups: Backups, limits: ReadLimits, output: Output, view: ReadsView) {
     this.#machine = machine;
@@ -78,6 +83,7 @@ export class Reads {
 
   beginTurn(): void {
     this.#answeredBytes = 0;
+    this.#answeredUs = 0;
   }
 
   receive(connection: ConnectionId, request: ReadRequest): void {
@@ -189,8 +195,8 @@ export class Reads {
   }
 
   #mayAnswer(connection: ConnectionId): boolean {
-    if (this.#answeredBytes < uncheckedBytesPerTurn) return true;
-    return this.#answeredBytes < answerBytesPerTurn && this.#mayTake(connection);
+    if (!this.#hasRoom()) return false;
+    return this.#answeredBytes < uncheckedBytesPerTurn || this.#mayTake(connection);
   }
 
   #serve(read: PendingRead): void {
@@ -199,20 +205,29 @@ export class Reads {
     if (query.type === 'backupOpen') return this.#backups.open(connection, requestId, deadlineMs);
     const body = query.type === 'watch' ? this.#answerWatch({ ...read, query }) : this.#answer(query);
     if (body === undefined) return;
-    this.#answeredBytes += bytesOf(body);
+    this.#count(body);
     this.#output.respond(connection, requestId, body);
+  }
+
+  #count(body: ResponseBody): void {
+    if (body.type === 'status') this.#answeredBytes += statusBytes;
+    const pairs = pairsOf(body);
+    this.#answeredBytes += overheadBytes;
+    this.#answeredUs += getUs + pairs.length * pairUs;
+    for (const { key, value } of pairs) this.#answeredBytes += overheadBytes + key.length + (value?.length ?? 0);
   }
 
   #serveGet(connection: ConnectionId, requestId: number, key: ByteString): void {
     const record = this.#machine.get(key);
     this.#answeredBytes += overheadBytes + (record === undefined ? 0 : record.value.length);
+    this.#answeredUs += getUs;
     this.#output.respond(connection, requestId, { type: 'record', record });
   }
 
   #answerWatch(read: PendingRead & { readonly query: WatchQuery }): ResponseBody | undefined {
     const body = this.#watches.answer(read, this.#view.nowMs);
     const { changes, deletions } = this.#watches.takeLooked();
-    this.#answeredBytes += changes * rememberedBytes + deletions * deletionBytes;
+    this.#answeredUs += changes * rememberedUs + deletions * deletionUs;
     return body;
   }
 
@@ -236,7 +251,7 @@ export class Reads {
       limit: Math.min(Math.max(1, limit), pairsPerAnswerMax),
       bytesMax: answerBytesMax,
     });
-    this.#answeredBytes += skipped * deletionBytes;
+    this.#answeredUs += skipped * deletionUs;
     const wirePairs = pairs.map(({ key, value, revision }) => ({ key: fromByteString(key), value, revision }));
     return { type: 'pairs', pairs: wirePairs, more };
   }
@@ -281,14 +296,6 @@ function keysProblem(request: OtherRequest): CommandProblem | undefined {
 function lengthProblem(what: string, bytes: Uint8Array | undefined): CommandProblem | undefined {
   if (bytes === undefined || bytes.length <= keyBytesMax) return undefined;
   return { code: 'tooLarge', message: `the ${what} has ${bytes.length} bytes: at most ${keyBytesMax} are allowed` };
-}
-
-/** About how many bytes an answer takes. */
-function bytesOf(body: ResponseBody): number {
-  if (body.type === 'status') return statusBytes;
-  let bytes = overheadBytes;
-  for (const { key, value } of pairsOf(body)) bytes += overheadBytes + key.length + (value?.length ?? 0);
-  return bytes;
 }
 
 function pairsOf(body: ResponseBody): readonly Pick<WireChange, 'key' | 'value'>[] {
