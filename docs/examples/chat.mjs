@@ -20,7 +20,7 @@ if (peers.length !== 2) throw new Error(`the first argument is ${process.argv[2]
 const store = new FileStore(`${process.env['CHAT_DIR'] ?? '.'}/chat-${pid}.log`);
 /** @type {OmniPaxos<Said>} */
 const omniPaxos = new OmniPaxos({ configurationId: 1, pid, peers, store });
-const ble = new BallotLeaderElection({ configurationId: 1, pid, peers, log: omniPaxos, electionTimeoutTicks: 5 });
+const ble = new BallotLeaderElection({ configurationId: 1, pid, peers, paxos: omniPaxos, electionTimeoutTicks: 5 });
 
 // The network. Each node dials each peer and sends on its own connection; what it receives comes on theirs.
 /** @type {Map<number, import('node:net').Socket>} */

@@ -8,7 +8,7 @@ const nodes = ids.map((pid) => {
   const peers = ids.filter((id) => id !== pid);
   /** @type {OmniPaxos<number>} */
   const omniPaxos = new OmniPaxos({ configurationId: 1, pid, peers });
-  return { pid, omniPaxos, ble: new BallotLeaderElection({ configurationId: 1, pid, peers, log: omniPaxos }) };
+  return { pid, omniPaxos, ble: new BallotLeaderElection({ configurationId: 1, pid, peers, paxos: omniPaxos }) };
 });
 
 /** The network: each message is handed over by a call, until there are no more. */

@@ -92,7 +92,7 @@ function* pagesOf(machine: KvStateMachine): Generator<SnapshotRow[]> {
   let after: ByteString | undefined;
   for (;;) {
     const page = { prefix: '', limit: pagePairs, bytesMax: pageBytes };
-    const { pairs, more } = machine.range(after === undefined ? page : { ...page, after });
+    const { pairs, more } = machine.range({ ...page, after });
     yield pairs.filter(({ key }) => !expiring.has(key)).map((pair) => ({ type: 'pair', ...pair }));
     after = pairs.at(-1)?.key;
     if (!more) return;

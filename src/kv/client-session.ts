@@ -1,13 +1,13 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
 import { RecentMap } from '../base/recent-map.ts';
-import type { Outcome } from './outcome.ts';
+import type { ClientOutcome } from './outcome.ts';
 
 /** How far a session's numbers may run ahead of what its client has acknowledged: bounds the outcomes kept. */
 export const sessionWindowMax = 4096;
 
 /** The outcomes that a session keeps: those of commands that were run, be it that there was no space for them, or that their condition did not hold. */
 export type KeptOutcome =
-  | Extract<Outcome, { type: 'put' | 'deleted' | 'conflict' | 'renewed' | 'transacted' | 'unmet' }>
+  | Extract<ClientOutcome, { type: 'put' | 'deleted' | 'conflict' | 'renewed' | 'transacted' | 'unmet' }>
   | KeptRefusal;
 
 type KeptRefusal = { readonly type: 'refused'; readonly reason: 'noSpace' | 'tooManyExpiring' };
@@ -29,9 +29,9 @@ const outcomeCodes = {
 } as const;
 
 /** Refused, since the answer may have been thrown away: the client has said that it has it. */
-const numberForgotten: Outcome = { type: 'refused', reason: 'numberForgotten' };
+const numberForgotten: ClientOutcome = { type: 'refused', reason: 'numberForgotten' };
 /** Refused, since a session has room for so many answers only. */
-const windowExceeded: Outcome = { type: 'refused', reason: 'windowExceeded' };
+const windowExceeded: ClientOutcome = { type: 'refused', reason: 'windowExceeded' };
 
 /**
  * One client's commands and their outcomes, as every replica has them: a command that comes again is answered with the
@@ -50,7 +50,7 @@ export class ClientSession {
   }
 
   /** The outcome kept for a number, if any. */
-  outcomeOf(number: number): Outcome | undefined {
+  outcomeOf(number: number): ClientOutcome | undefined {
     return this.#outcomes.get(number);
   }
 
@@ -58,7 +58,7 @@ export class ClientSession {
    * Takes note of what the client acknowledges and decides about a command.
    * Gives the answer if the command must not be applied; `undefined`: apply it, then {@link record} the outcome.
    */
-  admit(number: number, acknowledgedBelow: number): Outcome | undefined {
+  admit(number: number, acknowledgedBelow: number): ClientOutcome | undefined {
     if (acknowledgedBelow > this.#acknowledgedBelow) this.#forgetBelow(acknowledgedBelow);
     if (number < this.#acknowledgedBelow) return numberForgotten;
     if (number >= this.#acknowledgedBelow + sessionWindowMax) return windowExceeded;

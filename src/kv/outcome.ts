@@ -1,5 +1,5 @@
-/** What applying a command gave. Part of the replicated state: every replica computes the same. */
-export type Outcome =
+/** What applying a command of a client gave. Part of the replicated state: every replica computes the same. */
+export type ClientOutcome =
   | { readonly type: 'put'; readonly revision: number }
   /** `existed` says whether there was anything to delete; `revision` is that of the command: its log index + 1, so that 0 says that there is none. */
   | { readonly type: 'deleted'; readonly revision: number; readonly existed: boolean }
@@ -12,12 +12,16 @@ export type Outcome =
   | { readonly type: 'sessionOpened'; readonly session: number }
   /** The key stays for its whole time again; `revision` is the key's, which has not changed. */
   | { readonly type: 'renewed'; readonly revision: number }
+  /** The command was not applied *by this entry*. */
+  | { readonly type: 'refused'; readonly reason: RefusalReason };
+
+/** What applying any command gave: nodes have some of their own. */
+export type Outcome =
+  | ClientOutcome
   /** A leader said that a key was not renewed in time. */
   | { readonly type: 'expiryNoted' }
   /** A node's report of its space. */
-  | { readonly type: 'spaceNoted' }
-  /** The command was not applied *by this entry*. */
-  | { readonly type: 'refused'; readonly reason: RefusalReason };
+  | { readonly type: 'spaceNoted' };
 
 /**
  * - `sessionExpired`: the session is not (or no longer) known.

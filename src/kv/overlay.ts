@@ -6,12 +6,12 @@ import type { KvPage, KvPair, KvRange, KvRecord } from './state-store.ts';
 const changeOverheadBytes = 128;
 
 /** A change of a key: its new record, or `null` where it was deleted. */
-export type KvChange = KvRecord | null;
+export type StagedChange = KvRecord | null;
 
 /** A change and its key. */
 export interface KeyedChange {
   readonly key: ByteString;
-  readonly change: KvChange;
+  readonly change: StagedChange;
 }
 
 /** One generation of changes above a table. */
@@ -23,8 +23,8 @@ export interface ChangeLayer {
   /** Of how many keys there is a change. */
   readonly size: number;
   /** The change of `key`: `undefined` means that there is none and the table below decides. */
-  get(key: ByteString): KvChange | undefined;
-  set(key: ByteString, change: KvChange): void;
+  get(key: ByteString): StagedChange | undefined;
+  set(key: ByteString, change: StagedChange): void;
   /** Changes at or above `from`, in byte order; ends when `prefix` no longer fits. Must not be changed meanwhile. */
   scan(from: ByteString, prefix: ByteString): Iterator<KeyedChange>;
 }
@@ -33,7 +33,7 @@ export interface ChangeLayer {
  * Changes that are not in the table below yet. They hide what the table has: a deletion stays as a `null`.
  */
 export class Overlay implements ChangeLayer {
-  readonly #changes = new Map<ByteString, KvChange>();
+  readonly #changes = new Map<ByteString, StagedChange>();
   readonly #keys = new SortedKeys();
   #bytes = 0;
 
@@ -51,11 +51,11 @@ export class Overlay implements ChangeLayer {
     return this.#changes.size;
   }
 
-  get(key: ByteString): KvChange | undefined {
+  get(key: ByteString): StagedChange | undefined {
     return this.#changes.get(key);
   }
 
-  set(key: ByteString, change: KvChange): void {
+  set(key: ByteString, change: StagedChange): void {
     const before = this.#changes.get(key);
     this.#changes.set(key, change);
     this.#bytes += valueBytes(change);
@@ -68,14 +68,14 @@ export class Overlay implements ChangeLayer {
   }
 
   /** All changes, in no particular order. */
-  entries(): IterableIterator<[ByteString, KvChange]> {
+  entries(): IterableIterator<[ByteString, StagedChange]> {
     return this.#changes.entries();
   }
 
   *scan(from: ByteString, prefix: ByteString): Generator<KeyedChange, void, undefined> {
     for (const key of this.#keys.from(from)) {
       if (!key.startsWith(prefix)) return;
-      yield { key, change: this.#changes.get(key) as KvChange };
+      yield { key, change: this.#changes.get(key) as StagedChange };
     }
   }
 }
@@ -141,6 +141,6 @@ function pull(source: Iterator<KeyedChange>): KeyedChange | undefined {
   return next.done === true ? undefined : next.value;
 }
 
-function valueBytes(change: KvChange): number {
+function valueBytes(change: StagedChange): number {
   return change === null ? 0 : change.value.length;
 }

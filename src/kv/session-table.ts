@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { ClientSession } from './client-session.ts';
-import type { Outcome } from './outcome.ts';
+import type { ClientOutcome } from './outcome.ts';
 import type { SessionChange, SessionRow } from './state-store.ts';
 
 /** Most sessions kept. All replicas must have the same figure: only tests have another. */
@@ -57,7 +57,7 @@ export class SessionTable {
   }
 
   /** The outcome of a command that was applied already, for those who would propose it again. Changes nothing. */
-  answerOf(session: number, number: number): Outcome | undefined {
+  answerOf(session: number, number: number): ClientOutcome | undefined {
     return this.#sessions.get(session)?.outcomeOf(number);
   }
 

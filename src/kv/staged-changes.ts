@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
-import type { ChangeLayer, KeyedChange, KvChange } from './overlay.ts';
+import type { ChangeLayer, KeyedChange, StagedChange } from './overlay.ts';
 import type { SessionChange } from './state-store.ts';
 
 /** Changes that one checkpoint makes durable, up to an applied index. */
@@ -56,7 +56,7 @@ export class StagedChanges<Layer extends ChangeLayer> {
   }
 
   /** The newest change of `key`: `null` if deleted, `undefined` if the table decides. */
-  get(key: ByteString): KvChange | undefined {
+  get(key: ByteString): StagedChange | undefined {
     let change = this.#active.get(key);
     for (let at = this.#sealed.length - 1; change === undefined && at >= 0; at--) {
       change = (this.#sealed[at] as SealedChanges<Layer>).layer.get(key);
@@ -64,7 +64,7 @@ export class StagedChanges<Layer extends ChangeLayer> {
     return change;
   }
 
-  set(key: ByteString, change: KvChange): void {
+  set(key: ByteString, change: StagedChange): void {
     this.#active.set(key, change);
   }
 

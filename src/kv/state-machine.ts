@@ -5,7 +5,7 @@ import { type KeptOutcome, noSpace, tooManyExpiring } from './client-session.ts'
 import { ClusterRegister, type FullNode, registerRowId, type StateConfiguration } from './cluster-register.ts';
 import { type ClientCommand, type Command, commandProblem, decodeCommand } from './command.ts';
 import { type Expiry, ExpiryTable, isExpiryRow } from './expiry-table.ts';
-import type { Outcome } from './outcome.ts';
+import type { ClientOutcome, Outcome } from './outcome.ts';
 import { SessionTable, type SessionTableOptions } from './session-table.ts';
 import type { KvPage, KvPair, KvRange, KvRecord, SessionChange, StateSnapshot, StateStore } from './state-store.ts';
 import type { Transaction } from './transaction.ts';
@@ -125,7 +125,7 @@ export class KvStateMachine {
   }
 
   /** The outcome of a command applied before, if it is kept: a retry is answered with it instead of proposed. */
-  answerOf(session: number, number: number): Outcome | undefined {
+  answerOf(session: number, number: number): ClientOutcome | undefined {
     return this.#sessions.answerOf(session, number);
   }
 
@@ -262,7 +262,7 @@ export class KvStateMachine {
     let after: ByteString | undefined;
     for (;;) {
       const page = { prefix: '', limit: hashPagePairs, bytesMax: hashPageBytes };
-      const { pairs, more } = this.#store.range(after === undefined ? page : { ...page, after });
+      const { pairs, more } = this.#store.range({ ...page, after });
       yield* pairs;
       after = pairs.at(-1)?.key;
       if (!more) return;

@@ -18,10 +18,10 @@ export interface KvPair extends KvRecord {
   readonly key: ByteString;
 }
 
-/** Which keys a listing covers: those with `prefix`, above `after` if given, in byte order. */
+/** Which keys a listing covers: those with `prefix`, above `after` if there is one, in byte order. */
 export interface KvRange {
   readonly prefix: ByteString;
-  readonly after?: ByteString;
+  readonly after?: ByteString | undefined;
   /** Most pairs. */
   readonly limit: number;
   /** Stop after about so many bytes of keys and values (at least one pair is returned). */

@@ -23,8 +23,8 @@ export interface BallotLeaderElectionOptions {
   readonly quorum?: QuorumSizes;
   /** `tick()`s of one heartbeat round, which is the election timeout. Default 1. */
   readonly electionTimeoutTicks?: number;
-  /** The log: without it, promises that the election did not hear of are not followed. */
-  readonly log?: ElectionView;
+  /** The consensus of this node: without it, promises that the election did not hear of are not followed. */
+  readonly paxos?: ElectionView;
   /**
    * True for the one node that led the configuration before, if it goes on in this one: it starts in office, above every
    * other's first ballot, so that a reconfiguration need not cost an election. Ignored where a promise was recovered.
@@ -36,11 +36,11 @@ export interface BallotLeaderElectionOptions {
 type Heard = Pick<HeartbeatReply, 'leader'> & Partial<Pick<HeartbeatReply, 'ballot'>>;
 
 /** Heartbeat rounds that a peer must be stranded before its leader takes a higher ballot for it. */
-const strandedRounds = 3;
+const strandedRoundsMax = 3;
 
 /**
  * Ballot leader election: finds a server that is connected to a quorum even if nobody sees everybody. It needs no log;
- * it only looks at the promise. Rules: PROTOCOL BLE; paper: OmniPaxos, EuroSys 2023, §5.
+ * of the node's consensus it only looks at what is promised, and whether its leader accepts. Rules: PROTOCOL BLE; paper: OmniPaxos, EuroSys 2023, §5.
  */
 export class BallotLeaderElection {
   readonly #pid: NodeId;
@@ -48,7 +48,7 @@ export class BallotLeaderElection {
   readonly #configurationId: number;
   readonly #quorum: QuorumSizes;
   readonly #electionTimeoutTicks: number;
-  readonly #log: ElectionView | undefined;
+  readonly #paxos: ElectionView | undefined;
   /** The ballot that this node owns. */
   #ballot: Ballot;
   #leader: Ballot;
@@ -74,7 +74,7 @@ export class BallotLeaderElection {
   /** Throws a RangeError that names the first option that is wrong. */
   constructor(options: BallotLeaderElectionOptions) {
     checkOptions(options);
-    const { pid, peers, priority = 0, log } = options;
+    const { pid, peers, priority = 0, paxos } = options;
     checkPeers(peers);
     const nodes = [pid, ...peers];
     this.#quorum = options.quorum ?? majority(nodes.length);
@@ -83,16 +83,16 @@ export class BallotLeaderElection {
     checkWhole('configurationId', options.configurationId, 0);
     checkWhole('electionTimeoutTicks', options.electionTimeoutTicks ?? 1, 1);
     checkWhole('priority', priority, Number.MIN_SAFE_INTEGER);
-    if (log !== undefined && typeof log.promise?.n !== 'number') {
-      throw new RangeError('log has no promise: give an OmniPaxos, or { promise, isLeaderInAcceptPhase }');
+    if (paxos !== undefined && typeof paxos.promise?.n !== 'number') {
+      throw new RangeError('paxos has no promise: give an OmniPaxos, or { promise, isLeaderInAcceptPhase }');
     }
     this.#pid = pid;
     this.#peers = peers;
     this.#configurationId = options.configurationId;
     this.#electionTimeoutTicks = options.electionTimeoutTicks ?? 1;
-    this.#log = log;
+    this.#paxos = paxos;
     this.#candidacy = new Candidacy(this.#electionTimeoutTicks);
-    const recovered = log && compareBallots(log.promise, bottomBallot) > 0 ? log.promise : undefined;
+    const recovered = paxos && compareBallots(paxos.promise, bottomBallot) > 0 ? paxos.promise : undefined;
     // A node that comes back with a promise is never again the leader that it was (mistake 4).
     this.#ballot = { n: recovered ? 0 : 1, priority, pid };
     this.#leader = recovered ?? bottomBallot;
@@ -176,7 +176,7 @@ export class BallotLeaderElection {
    * may change. Give the ballot to `OmniPaxos.handleLeader`.
    */
   leadAgain(): Ballot {
-    const promised = this.#log ? [{ leader: this.#log.promise }] : [];
+    const promised = this.#paxos ? [{ leader: this.#paxos.promise }] : [];
     this.#leadAbove(promised);
     return this.#leader;
   }
@@ -317,7 +317,7 @@ export class BallotLeaderElection {
       return replies.some((reply) => compareBallots(reply.ballot, leader) === 0 && reply.happy && isHeld(reply));
     }
     const followers = replies.filter((reply) => compareBallots(reply.leader, this.#ballot) <= 0).length;
-    const needed = this.#log?.isLeaderInAcceptPhase ? this.#quorum.accept : this.#quorum.prepare;
+    const needed = this.#paxos?.isLeaderInAcceptPhase ? this.#quorum.accept : this.#quorum.prepare;
     if (followers + 1 >= needed) return true;
     return replies.some((reply) => compareBallots(reply.leader, this.#ballot) > 0 && reply.happy);
   }
@@ -337,7 +337,7 @@ export class BallotLeaderElection {
     const isSafe = isFollowedByMajority || areEnough || replies.length === this.#peers.length;
     const inOffice = compareBallots(this.#leader, this.#ballot) === 0 && isSafe && this.#isQuorumConnected;
     this.#strandedRounds = inOffice && stranded.length > 0 ? this.#strandedRounds + 1 : 0;
-    if (this.#strandedRounds < strandedRounds) return;
+    if (this.#strandedRounds < strandedRoundsMax) return;
     this.#strandedRounds = 0;
     this.#leadAbove(stranded);
   }
@@ -357,7 +357,7 @@ export class BallotLeaderElection {
   }
 
   #followPromise(): void {
-    const promise = this.#log?.promise;
+    const promise = this.#paxos?.promise;
     if (!promise || compareBallots(promise, this.#leader) <= 0) return;
     this.#leader = promise;
     if (promise.pid === this.#pid) this.#ballot = promise;

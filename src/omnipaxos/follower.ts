@@ -2,14 +2,7 @@ import type { NodeId } from './ballot.ts';
 import { bottomBallot, compareBallots } from './ballot.ts';
 import type { Context } from './context.ts';
 import type { AcceptDecide, AcceptSync, Behind, Decide, Prepare, Probe } from './messages.ts';
-import { promiseSuffixFrom, suffixFor } from './sync.ts';
-
-/** Decided entries to catch up on, and who has them for certain. */
-export interface CatchUpTarget {
-  /** Catch up at least to this index. */
-  readonly index: number;
-  readonly from: NodeId;
-}
+import { type CatchUpTarget, promiseSuffixFrom, suffixFor } from './sync.ts';
 
 /**
  * - `idle`: new, has promised nobody.

@@ -8,10 +8,10 @@ export {
 } from './ballot-leader-election.ts';
 export type { OmniPaxosOptions } from './configuration.ts';
 export type { Entry, NormalEntry, StopSign, StopSignEntry } from './entry.ts';
-export type { CatchUpTarget } from './follower.ts';
 export { MemorySequence, MemoryStore } from './memory-store.ts';
 export type * from './messages.ts';
 export { OmniPaxos, type ProposeResult } from './omnipaxos.ts';
 export { majority, type QuorumSizes, quorumProblem } from './quorum.ts';
 export type { ReadyRead } from './read-index.ts';
 export type { PaxosState, Sequence, Store } from './storage.ts';
+export type { CatchUpTarget } from './sync.ts';

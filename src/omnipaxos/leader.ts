@@ -3,10 +3,9 @@ import type { Ballot, NodeId } from './ballot.ts';
 import { compareBallots } from './ballot.ts';
 import type { Context } from './context.ts';
 import type { Entry } from './entry.ts';
-import type { CatchUpTarget } from './follower.ts';
 import type { Accepted, Prepare, PromiseMessage } from './messages.ts';
 import { entriesSize, entrySize, type ProposalQueue } from './proposals.ts';
-import { acceptSyncIndex, comparePositions, type DecidedPosition, suffixFor } from './sync.ts';
+import { acceptSyncIndex, type CatchUpTarget, comparePositions, type DecidedPosition, suffixFor } from './sync.ts';
 import { Undecided } from './undecided.ts';
 
 /**
@@ -16,11 +15,11 @@ import { Undecided } from './undecided.ts';
  * - `promised`: only in the prepare phase.
  * - `synced`: in an accept session.
  * - `behind`: was told to catch up on decided entries first.
- * - `lost`: promised a higher ballot; not prepared again by this leader unless it asks.
+ * - `outranked`: promised a higher ballot; not prepared again by this leader unless it asks.
  */
 interface Progress<T> {
   readonly pid: NodeId;
-  status: 'unprepared' | 'promised' | 'synced' | 'behind' | 'lost';
+  status: 'unprepared' | 'promised' | 'synced' | 'behind' | 'outranked';
   promise: PromiseMessage<T> | undefined;
   /** Times that a promise, kept while this leader catches up, was asked for again without an answer. */
   unansweredRefreshes: number;
@@ -155,7 +154,7 @@ export class Leader<T> {
   }
 
   onNotAccepted(from: NodeId, promised: Ballot): void {
-    if (compareBallots(promised, this.ballot) > 0) this.#follower(from).status = 'lost';
+    if (compareBallots(promised, this.ballot) > 0) this.#follower(from).status = 'outranked';
   }
 
   onPrepareRequest(from: NodeId, promised: Ballot): void {
@@ -168,9 +167,8 @@ export class Leader<T> {
   /** What was on the link is lost; the follower sees the same and asks to be prepared. */
   onReconnected(pid: NodeId): void {
     const follower = this.#follower(pid);
-    if (follower.status === 'synced') follower.status = 'unprepared';
     // One that promised higher may have crashed before that promise was durable.
-    else if (follower.status === 'lost') follower.status = 'unprepared';
+    if (follower.status === 'synced' || follower.status === 'outranked') follower.status = 'unprepared';
     else if (follower.status === 'unprepared') this.#prepare(follower);
   }
 
@@ -181,8 +179,7 @@ export class Leader<T> {
     this.#catchUpTarget = undefined;
     for (const follower of this.#followers) {
       if (follower.status !== 'promised') continue;
-      follower.status = 'unprepared';
-      follower.promise = undefined;
+      forgetPromise(follower);
       this.#prepare(follower);
     }
     this.#tryAdopt();
@@ -270,8 +267,7 @@ export class Leader<T> {
     for (const follower of this.#followers) {
       if (follower.status !== 'promised') continue;
       if (follower.unansweredRefreshes >= refreshesMax) {
-        follower.status = 'unprepared';
-        follower.promise = undefined;
+        forgetPromise(follower);
       } else {
         follower.unansweredRefreshes++;
         this.#prepare(follower);
@@ -318,8 +314,7 @@ export class Leader<T> {
       return;
     }
     // An answer to what this node lacked before it caught up: ask once more.
-    source.status = 'unprepared';
-    source.promise = undefined;
+    forgetPromise(source);
     this.#prepare(source);
   }
 
@@ -350,7 +345,7 @@ export class Leader<T> {
     const syncIndex = acceptSyncIndex(promise, this.ballot, adopted);
     if (syncIndex > log.acceptedIndex) {
       // It caught up on what a higher ballot decided: this leader is of the past and does not know it yet.
-      follower.status = 'lost';
+      follower.status = 'outranked';
       return;
     }
     const suffix = suffixFor(log, options, syncIndex, promise.decidedIndex);
@@ -452,6 +447,12 @@ function newProgress<T>(pid: NodeId): Progress<T> {
     knownDecided: 0,
     hasAnswered: false,
   };
+}
+
+/** It has to promise anew. */
+function forgetPromise<T>(follower: Progress<T>): void {
+  follower.status = 'unprepared';
+  follower.promise = undefined;
 }
 
 function isComplete<T>(follower: Progress<T>, acceptedIndex: number, decidedIndex: number): boolean {

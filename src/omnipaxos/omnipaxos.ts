@@ -9,13 +9,14 @@ import {
   resolveOptions,
 } from './configuration.ts';
 import type { Entry, StopSign } from './entry.ts';
-import { type CatchUpTarget, Follower } from './follower.ts';
+import { Follower } from './follower.ts';
 import { Leader } from './leader.ts';
 import { Log } from './log.ts';
 import type { PaxosMessage, Prepare } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import { ProposalQueue } from './proposals.ts';
 import { ReadIndex, type ReadView, type ReadyRead } from './read-index.ts';
+import type { CatchUpTarget } from './sync.ts';
 
 /**
  * What became of a proposal. `ok`: it is on its way, which is not yet *decided*.

@@ -1,9 +1,16 @@
-import type { Ballot } from './ballot.ts';
+import type { Ballot, NodeId } from './ballot.ts';
 import { compareBallots } from './ballot.ts';
 import type { ResolvedOptions } from './configuration.ts';
 import type { Entry } from './entry.ts';
 import type { Log } from './log.ts';
 import { entriesSize } from './proposals.ts';
+
+/** Decided entries to catch up on, and who has them for certain. */
+export interface CatchUpTarget {
+  /** Catch up at least to this index. */
+  readonly index: number;
+  readonly from: NodeId;
+}
 
 /** How far a log goes: compared as a pair, round first (PROTOCOL mistake 1). */
 export interface LogPosition {

@@ -47,7 +47,7 @@ export class Voter {
       ...common,
       priority: settings.priority,
       electionTimeoutTicks: settings.electionTimeoutTicks,
-      log: this.#paxos,
+      paxos: this.#paxos,
       isIncumbent,
     });
     if (isIncumbent) this.#paxos.handleLeader(this.#election.leader);

@@ -1,4 +1,4 @@
-import type { Outcome } from '../kv/outcome.ts';
+import type { ClientOutcome } from '../kv/outcome.ts';
 
 /*
  * What clients and nodes say to each other. One connection carries many requests at a time; answers come in any order.
@@ -169,7 +169,7 @@ export interface MembersNews {
 }
 
 export type ResponseBody =
-  | { readonly type: 'outcome'; readonly outcome: Outcome }
+  | { readonly type: 'outcome'; readonly outcome: ClientOutcome }
   | { readonly type: 'record'; readonly record: { readonly value: Uint8Array; readonly revision: number } | undefined }
   | { readonly type: 'pairs'; readonly pairs: readonly WirePair[]; readonly more: boolean }
   /**

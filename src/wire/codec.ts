@@ -45,6 +45,13 @@ export function optionalCodec<T>(codec: Codec<T>): Codec<T | undefined> {
   };
 }
 
+export const optionalBytesCodec: Codec<Uint8Array | undefined> = optionalCodec({
+  encode: (writer: ByteWriter, bytes: Uint8Array) => {
+    writer.bytes(bytes);
+  },
+  decode: (reader: ByteReader) => reader.bytes(),
+});
+
 /** Several of a kind, count first; at most `countMax`. */
 export function listCodec<T>(codec: Codec<T>, countMax: number): Codec<readonly T[]> {
   return {

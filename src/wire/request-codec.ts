@@ -7,17 +7,19 @@ import {
   requestOf,
   type TargetNode,
 } from './client-message.ts';
-import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, wordCodec, writeFlag } from './codec.ts';
+import {
+  type Codec,
+  listCodec,
+  optionalBytesCodec,
+  optionalCodec,
+  readFlag,
+  unionCodec,
+  wordCodec,
+  writeFlag,
+} from './codec.ts';
 import { backupNameBytesMax, membersMax, storageIdBytesMax, timeoutMsMax } from './limits.ts';
 
 const consistencyCodec = wordCodec<Consistency>({ linearizable: 0, local: 1 });
-
-const optionalBytesCodec: Codec<Uint8Array | undefined> = optionalCodec({
-  encode: (writer: ByteWriter, bytes: Uint8Array) => {
-    writer.bytes(bytes);
-  },
-  decode: (reader: ByteReader) => reader.bytes(),
-});
 
 const optionalStorageIdCodec: Codec<string | undefined> = optionalCodec({
   encode: (writer: ByteWriter, storageId: string) => {

@@ -1,6 +1,6 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { keyBytesMax } from '../kv/command-limits.ts';
-import type { Outcome, RefusalReason } from '../kv/outcome.ts';
+import type { ClientOutcome, RefusalReason } from '../kv/outcome.ts';
 import { addressCodec, optionalAddressCodec } from './address-codec.ts';
 import {
   type ClientResponse,
@@ -13,7 +13,16 @@ import {
   type WirePair,
 } from './client-message.ts';
 import { decodeBoundClusterId, encodeClusterId } from './cluster-id-codec.ts';
-import { type Codec, listCodec, optionalCodec, readFlag, unionCodec, wordCodec, writeFlag } from './codec.ts';
+import {
+  type Codec,
+  listCodec,
+  optionalBytesCodec,
+  optionalCodec,
+  readFlag,
+  unionCodec,
+  wordCodec,
+  writeFlag,
+} from './codec.ts';
 import {
   backupNameBytesMax,
   clusterNameBytesMax,
@@ -52,32 +61,32 @@ const failureCodeCodec = wordCodec<FailureCode>({
 const failureOutcomeCodec = wordCodec<FailureOutcome>({ notApplied: 0, unknown: 1 });
 
 /** What applying a command gave. */
-const outcomeCodec: Codec<Outcome> = unionCodec<Outcome>(
+/** Of an outcome that has nothing but a revision. */
+function revisionCodec<Type extends ClientOutcome['type']>(type: Type) {
+  return {
+    encode: (writer: ByteWriter, { revision }: { readonly revision: number }) => {
+      writer.varuint(revision);
+    },
+    decode: (reader: ByteReader) => ({ type, revision: reader.varuint() }),
+  };
+}
+
+const outcomeCodec: Codec<ClientOutcome> = unionCodec<ClientOutcome>(
   {
     put: 0,
     deleted: 1,
     sessionOpened: 2,
     refused: 3,
-    spaceNoted: 4,
     conflict: 5,
     renewed: 6,
-    expiryNoted: 7,
     transacted: 8,
     unmet: 9,
   },
   {
-    conflict: {
-      encode: (writer, outcome) => {
-        writer.varuint(outcome.revision);
-      },
-      decode: (reader) => ({ type: 'conflict', revision: reader.varuint() }),
-    },
-    put: {
-      encode: (writer, outcome) => {
-        writer.varuint(outcome.revision);
-      },
-      decode: (reader) => ({ type: 'put', revision: reader.varuint() }),
-    },
+    conflict: revisionCodec('conflict'),
+    put: revisionCodec('put'),
+    renewed: revisionCodec('renewed'),
+    transacted: revisionCodec('transacted'),
     deleted: {
       encode: (writer, outcome) => {
         writer.varuint(outcome.revision);
@@ -95,26 +104,12 @@ const outcomeCodec: Codec<Outcome> = unionCodec<Outcome>(
       encode: (writer, outcome) => refusalReasonCodec.encode(writer, outcome.reason),
       decode: (reader) => ({ type: 'refused', reason: refusalReasonCodec.decode(reader) }),
     },
-    renewed: {
-      encode: (writer, outcome) => {
-        writer.varuint(outcome.revision);
-      },
-      decode: (reader) => ({ type: 'renewed', revision: reader.varuint() }),
-    },
-    transacted: {
-      encode: (writer, outcome) => {
-        writer.varuint(outcome.revision);
-      },
-      decode: (reader) => ({ type: 'transacted', revision: reader.varuint() }),
-    },
     unmet: {
       encode: (writer, outcome) => {
         writer.varuint(outcome.condition).varuint(outcome.revision);
       },
       decode: (reader) => ({ type: 'unmet', condition: reader.varuint(), revision: reader.varuint() }),
     },
-    spaceNoted: { encode: () => {}, decode: () => ({ type: 'spaceNoted' }) },
-    expiryNoted: { encode: () => {}, decode: () => ({ type: 'expiryNoted' }) },
   },
 );
 
@@ -132,12 +127,6 @@ const pairCodec: Codec<WirePair> = {
   decode: (reader) => ({ key: reader.bytes(keyBytesMax), value: reader.bytes(), revision: reader.varuint() }),
 };
 const pairsCodec = listCodec(pairCodec, pairsPerAnswerMax);
-const optionalBytesCodec = optionalCodec<Uint8Array>({
-  encode: (writer, value) => {
-    writer.bytes(value);
-  },
-  decode: (reader) => reader.bytes(),
-});
 const changesCodec: Codec<readonly WireChange[]> = listCodec(
   {
     encode: (writer, change) => {

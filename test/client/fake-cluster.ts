@@ -4,6 +4,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { fromByteString, toByteString } from '../../src/base/bytes.ts';
 import { type Command, encodeCommand } from '../../src/kv/command.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
+import type { ClientOutcome } from '../../src/kv/outcome.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
 import type { WatchQuery } from '../../src/replica/clients/pending-reads.ts';
 import { Watches } from '../../src/replica/clients/watches.ts';
@@ -256,7 +257,8 @@ export class FakeNode {
     const { machine } = this.#cluster;
     switch (request.type) {
       case 'write': {
-        const outcome = machine.apply(machine.appliedIndex, request.command);
+        // Clients send commands of clients only.
+        const outcome = machine.apply(machine.appliedIndex, request.command) as ClientOutcome;
         this.#cluster.tellWatchers();
         return { id, type: 'outcome', outcome };
       }
@@ -265,7 +267,7 @@ export class FakeNode {
       case 'list': {
         const base = { prefix: toByteString(request.prefix), limit: request.limit, bytesMax: answerBytesMax };
         const after = request.after && toByteString(request.after);
-        const { pairs, more } = machine.range(after === undefined ? base : { ...base, after });
+        const { pairs, more } = machine.range({ ...base, after });
         return { id, type: 'pairs', more, pairs: pairs.map((pair) => ({ ...pair, key: fromByteString(pair.key) })) };
       }
       case 'status':

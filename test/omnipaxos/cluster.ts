@@ -319,7 +319,7 @@ export class Cluster {
       ...shared,
       electionTimeoutTicks: this.#options.electionTimeoutTicks ?? electionTimeoutTicks,
       priority: priorities?.[pid] ?? 0,
-      log: paxos,
+      paxos,
     });
     return { paxos, election };
   }

@@ -178,7 +178,7 @@ describe('omnikv/omnipaxos by itself', () => {
 
     const store: Store<{ readonly temperature: number }> = new MemoryStore<{ readonly temperature: number }>();
     const paxos = new OmniPaxos({ configurationId: 1, pid: 7, peers: [], store, quorum: { prepare: 1, accept: 1 } });
-    const election = new BallotLeaderElection({ configurationId: 1, pid: 7, peers: [], log: paxos });
+    const election = new BallotLeaderElection({ configurationId: 1, pid: 7, peers: [], paxos });
     const leader: Ballot | undefined = election.tick();
     if (leader) paxos.handleLeader(leader);
     const sent: (BallotMessage | PaxosMessage<{ readonly temperature: number }>)[] = paxos.getOutgoingMsgs();

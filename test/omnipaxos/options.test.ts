@@ -20,7 +20,7 @@ it.each([
   ['peers is 2, it must be a list', () => election({ peers: 2 })],
   ['priority is Infinity, it must be a whole number', () => election({ priority: Number.POSITIVE_INFINITY })],
   ["priority is 'high', a text", () => election({ priority: 'high' })],
-  ['log has no promise', () => election({ log: {} })],
+  ['paxos has no promise', () => election({ paxos: {} })],
   ['sizeOf gave undefined for an entry', () => replica({ sizeOf: () => undefined }).proposeNormal('entry')],
   ['the index to trim at is -1', () => replica({}).trim(-1)],
   ['the index of a state is -1', () => replica({}).installState(-1)],

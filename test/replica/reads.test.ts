@@ -98,13 +98,13 @@ describe('answers that take much room', () => {
     for (const at of numbers(3_000)) state.put(`p${at}`, new Uint8Array(1), 3);
     const first = turn(() => {
       for (const id of numbers(4))
-        reads.receive(one, { ...list(new TextEncoder().encode('p'), undefined), limit: 10_000, id });
+        reads.receive(one, { ...list(new TextEncoder().encode('p'), undefined, 10_000), id });
       ask(other, [9], new TextEncoder().encode('small'));
     });
     expect([ids(first.answers, one), ids(first.answers, other), first.hasMore]).toEqual([[0, 1], [], true]);
     turn(() => {
       for (const id of numbers(4, 4))
-        reads.receive(one, { ...list(new TextEncoder().encode('p'), undefined), limit: 10_000, id });
+        reads.receive(one, { ...list(new TextEncoder().encode('p'), undefined, 10_000), id });
     });
     // Whoever asks for little does not wait for all that another asked for.
     expect(ids(turn().answers, other)).toEqual([9]);
@@ -217,6 +217,6 @@ function get(wanted: Uint8Array): ReadRequest & { type: 'get' } {
   return { type: 'get', id: 1, timeoutMs: 1000, consistency: 'local', key: wanted };
 }
 
-function list(prefix: Uint8Array, after: Uint8Array | undefined): ReadRequest {
-  return { type: 'list', id: 1, timeoutMs: 1000, consistency: 'local', prefix, after, limit: 10 };
+function list(prefix: Uint8Array, after: Uint8Array | undefined, limit = 10): ReadRequest {
+  return { type: 'list', id: 1, timeoutMs: 1000, consistency: 'local', prefix, after, limit };
 }

@@ -142,7 +142,7 @@ export class VirtualCluster {
   #start(pid: NodeId, store: MemoryStore<string>) {
     const peers = this.ids.filter((id) => id !== pid);
     const paxos = new OmniPaxos<string>({ configurationId: 1, pid, peers, store, resendTicks: ticksPerTimeout });
-    const options = { configurationId: 1, pid, peers, electionTimeoutTicks: ticksPerTimeout, log: paxos };
+    const options = { configurationId: 1, pid, peers, electionTimeoutTicks: ticksPerTimeout, paxos };
     return { paxos, election: new BallotLeaderElection(options) };
   }
 

@@ -309,7 +309,7 @@ export const plantedBugs = [
       {
         file: leader,
         find: "follower.status === 'synced' &&\n        (isInquiry ||",
-        replace: "follower.status === 'lost' &&\n        (isInquiry ||",
+        replace: "follower.status === 'outranked' &&\n        (isInquiry ||",
       },
     ],
   },

@@ -131,7 +131,7 @@ export class SimulatedClient {
           );
         }
         if (response.outcome.type === 'sessionOpened') this.#session = response.outcome.session;
-        else if (response.outcome.type !== 'spaceNoted' && response.outcome.type !== 'expiryNoted') {
+        else {
           const { type, revision } = response.outcome;
           this.#acknowledge(revision);
           if (type === 'unmet') return this.#withoutEffect(call, 'condition of a transaction that did not hold');

@@ -2,11 +2,17 @@ import fc from 'fast-check';
 import { toByteString } from '../../src/base/bytes.ts';
 import type { Configuration } from '../../src/cluster/configuration.ts';
 import type { Origin } from '../../src/cluster/origin.ts';
-import type { Outcome } from '../../src/kv/outcome.ts';
+import type { ClientOutcome } from '../../src/kv/outcome.ts';
 import type { SnapshotCursor } from '../../src/kv/state-store.ts';
 import type { Ballot } from '../../src/omnipaxos/ballot.ts';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
-import type { ClientRequest, ClientResponse, NodeStatus } from '../../src/wire/client-message.ts';
+import type {
+  ClientRequest,
+  ClientResponse,
+  NodeStatus,
+  RequestBody,
+  ResponseBody,
+} from '../../src/wire/client-message.ts';
 import { protocolVersion } from '../../src/wire/limits.ts';
 import type { PeerHello, PeerMessage, PeerPayload } from '../../src/wire/peer-message.ts';
 
@@ -209,7 +215,7 @@ const consistency = fc.constantFrom('linearizable' as const, 'local' as const);
 export const request: fc.Arbitrary<ClientRequest> = fc
   .tuple(
     fc.record({ id: integer, timeoutMs: fc.nat(3_600_000) }),
-    union<ClientRequest>({
+    union<RequestBody>({
       write: fc.record({ command: bytes }),
       get: fc.record({ consistency, key: bytes }),
       list: fc.record({ consistency, prefix: bytes, after: fc.option(bytes, { nil: undefined }), limit: integer }),
@@ -245,11 +251,11 @@ export const request: fc.Arbitrary<ClientRequest> = fc
       backupOpen: fc.record({}),
       backupRead: fc.record({ backup: clusterId, after: fc.option(bytes, { nil: undefined }) }),
       backupClose: fc.record({ backup: clusterId }),
-    } as unknown as Fields<ClientRequest>),
+    }),
   )
   .map(([head, body]) => ({ ...body, ...head }));
 
-const outcome = union<Outcome>({
+const outcome = union<ClientOutcome>({
   put: fc.record({ revision: integer }),
   deleted: fc.record({ revision: integer, existed: fc.boolean() }),
   sessionOpened: fc.record({ session: integer }),
@@ -263,8 +269,6 @@ const outcome = union<Outcome>({
       'tooManyExpiring',
     ),
   }),
-  spaceNoted: fc.record({}),
-  expiryNoted: fc.record({}),
   renewed: fc.record({ revision: integer }),
   transacted: fc.record({ revision: integer }),
   unmet: fc.record({ condition: integer, revision: integer }),
@@ -320,7 +324,7 @@ const status: fc.Arbitrary<NodeStatus> = fc.record(
 export const response: fc.Arbitrary<ClientResponse> = fc
   .tuple(
     integer,
-    union<ClientResponse>({
+    union<ResponseBody>({
       outcome: fc.record({ outcome }),
       record: fc.record({ record: fc.option(fc.record({ value: bytes, revision: integer }), { nil: undefined }) }),
       pairs: fc.record({
@@ -376,6 +380,6 @@ export const response: fc.Arbitrary<ClientResponse> = fc
         },
         { requiredKeys: ['code', 'outcome', 'message'] },
       ),
-    } as unknown as Fields<ClientResponse>),
+    }),
   )
   .map(([number, body]) => ({ ...body, id: number }));

@@ -247,7 +247,7 @@ export class Reads {
   #page({ prefix, after, limit }: Exclude<ReadQuery, ByteString> & { readonly type: 'list' }): ResponseBody {
     const { pairs, more, skipped } = this.#machine.range({
       prefix,
-      ...(after !== undefined && { after }),
+      after,
       limit: Math.min(Math.max(1, limit), pairsPerAnswerMax),
       bytesMax: answerBytesMax,
     });

@@ -209,7 +209,7 @@ export class Watches implements ChangeObserver {
       return { type: 'snapshot', pairs, more: false, revision };
     }
     const range = { prefix: key, limit: pairsPerAnswerMax, bytesMax: answerBytesMax };
-    const { pairs, more, skipped } = this.#machine.range(after === undefined ? range : { ...range, after });
+    const { pairs, more, skipped } = this.#machine.range({ ...range, after });
     this.#looked.deletions += skipped;
     const wirePairs: WirePair[] = pairs.map((pair) => ({ ...pair, key: fromByteString(pair.key) }));
     return { type: 'snapshot', pairs: wirePairs, more, revision };

@@ -4,7 +4,7 @@ import { assert } from '../../base/assert.ts';
 import type { ByteString } from '../../base/bytes.ts';
 import { keyBytesMax } from '../../kv/command-limits.ts';
 import { FrozenChanges } from '../../kv/frozen-changes.ts';
-import { type KvChange, mergeRange, rangeStart } from '../../kv/overlay.ts';
+import { mergeRange, rangeStart, type StagedChange } from '../../kv/overlay.ts';
 import { StagedChanges } from '../../kv/staged-changes.ts';
 import type {
   InstallProgress,
@@ -418,7 +418,7 @@ export class LmdbStateStore implements StateStore {
     }
   }
 
-  #stage(key: ByteString, change: KvChange): void {
+  #stage(key: ByteString, change: StagedChange): void {
     this.#assertUsable();
     assert(!this.#isFinishingInstall, 'a change was staged while an install was being finished');
     this.#staged.set(checkedKey(key), change);

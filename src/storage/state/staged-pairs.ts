@@ -1,5 +1,5 @@
 import type { ByteString } from '../../base/bytes.ts';
-import type { ChangeLayer, KeyedChange, KvChange } from '../../kv/overlay.ts';
+import type { ChangeLayer, KeyedChange, StagedChange } from '../../kv/overlay.ts';
 import { KeyIndex } from './key-index.ts';
 import { KeyRows, type RowMerge } from './key-rows.ts';
 import { StagedKeyOrder } from './staged-key-order.ts';
@@ -40,12 +40,12 @@ export class StagedPairs implements ChangeLayer {
   }
 
   /** A value is a copy. */
-  get(key: ByteString): KvChange | undefined {
+  get(key: ByteString): StagedChange | undefined {
     const number = this.#index.find(key);
     return number < 0 ? undefined : this.batch.pairAt(this.#placeOf(number));
   }
 
-  set(key: ByteString, change: KvChange): void {
+  set(key: ByteString, change: StagedChange): void {
     const { size } = this.#index;
     const number = this.#index.numberOf(key);
     const isNew = number === size;
