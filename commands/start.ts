@@ -3,7 +3,7 @@ import { format } from 'node:util';
 import * as Flags from '@oclif/core/flags';
 import { resolveTlsFiles, tlsEnvironment, tlsFlags } from '../src/cli/arguments/tls-flags.ts';
 import { BaseCommand } from '../src/cli/base-command.ts';
-import { exitAfterStop, standardInputEnded, stopRequested } from '../src/cli/child/stop-signals.ts';
+import { exitAfterStop, ignoreUserSignals, standardInputEnded, stopRequested } from '../src/cli/child/stop-signals.ts';
 import { printLine, printMessage } from '../src/cli/output.ts';
 import { DamagedNodeError, isDamage, rebuildRemedy } from '../src/cli/report/damage-remedy.ts';
 import { formatLogLine, type LogLevel, logLevels } from '../src/cli/report/log-line.ts';
@@ -69,6 +69,7 @@ export default class Start extends BaseCommand {
     };
     // lmdb prints an error with its stack beside giving it to us, who say it in one line.
     console.error = (...words: unknown[]) => log('debug', format(...words));
+    ignoreUserSignals();
     const stop = stopRequested((signal) => log('info', 'stopping', { signal }));
     const ownProcess = new OwnProcess();
     // A node without data is in no hurry until it turns out to be one of a new cluster's first: others may be short of the processor.

@@ -27,7 +27,7 @@ export default class BackupSave extends ClientCommand {
   };
 
   // Half a backup is none: whoever reads it must not leave before its end.
-  protected override readonly onOutputError = 'ignore';
+  protected override readonly onOutputError = 'reject';
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(BackupSave);

@@ -8,7 +8,7 @@ import { InputError } from '../cluster/input-error.ts';
 import { membersMax } from '../wire/limits.ts';
 import { usageProblem } from './arguments/parse-problem.ts';
 import { exitCodes, type FailureReport, reportOf } from './exit-codes.ts';
-import { handleOutputErrors, isReaderGone, printJson, printMessage } from './output.ts';
+import { handleOutputErrors, isReaderGone, type OnOutputError, printJson, printMessage } from './output.ts';
 import { PromptLeft } from './prompt.ts';
 
 /**
@@ -25,7 +25,7 @@ export abstract class BaseCommand extends Command {
   };
 
   /** What becomes of the command when its output cannot be written. */
-  protected readonly onOutputError: 'exit' | 'ignore' = 'exit';
+  protected readonly onOutputError: OnOutputError = 'exit';
 
   /** What to say then of a change that was asked for. */
   protected readonly outputHint: string = '';

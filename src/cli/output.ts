@@ -1,10 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import { exitCodes } from './exit-codes.ts';
 
-/** Resolves when the text or the bytes have been handed to standard output. */
+/** False for a node: it goes on where nobody can read what it says. */
+let mustBeWritten = true;
+
+/** Resolves when the text or the bytes have been handed to standard output. Rejects where they cannot be, unless that is to be ignored. */
 export function writeOut(chunk: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()));
+    process.stdout.write(chunk, (error) => (error && mustBeWritten ? reject(error) : resolve()));
   });
 }
 
@@ -34,12 +37,17 @@ export function isTerminalOutput(): boolean {
 }
 
 /**
- * Settles what becomes of the process when its output cannot be written. Calling it again changes nothing.
+ * What becomes of the process when its output cannot be written.
  *
  * `exit`: whoever reads it may leave before its end, as in `kv list | head -1`: that is no failure, and ends the command.
- * Anything else, such as a full disk, is one, told with `hint`. `ignore`: a node does not stop for its log.
+ * Anything else, such as a full disk, is one. `reject`: whatever it is, who writes hears of it. `ignore`: nobody does, as a node does not
+ * stop for its log.
  */
-export function handleOutputErrors(mode: 'exit' | 'ignore', hint = ''): void {
+export type OnOutputError = 'exit' | 'reject' | 'ignore';
+
+/** Settles that; a failure is told with `hint`. Calling it again changes nothing. */
+export function handleOutputErrors(mode: OnOutputError, hint = ''): void {
+  mustBeWritten = mode !== 'ignore';
   const listener = mode === 'exit' ? (error: Error) => exitOnOutputError(error, hint) : ignoreOutputError;
   setErrorListener(process.stdout, listener);
   // Whatever becomes of the messages, the exit code still tells.

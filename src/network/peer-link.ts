@@ -6,7 +6,7 @@ import { tlsProblemOf } from '../tls/problem.ts';
 import { decodePeerHello, encodePeerHello } from '../wire/handshake.ts';
 import { decodePeerFrame, type PeerFrame } from '../wire/peer-frame.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
-import { bytesOf, closeCodes, closeWithReason, reasonOf, sendOptions } from './sockets.ts';
+import { bytesOf, closeCodes, closeWithReason, olderCopyMark, reasonOf, sendOptions } from './sockets.ts';
 
 /** How the reason begins with which a link ends that brought what nobody can make sense of, or something damaged. */
 export const malformed = 'malformed: ';
@@ -141,8 +141,9 @@ export class PeerLink {
       this.#endCode ??= code;
       // The other end repeats the code that it was told: only what it said by itself is about this node.
       const isTold = code === closeCodes.olderCopy && !this.#hasSaidWhy && this.#peer !== undefined;
-      if (isTold) this.#events.onOlderCopy(this, reason.toString());
-      this.#finish(reason.length > 0 ? `the other node says: ${reason}` : (this.#lastError ?? `closed (${code})`));
+      const text = reason.toString();
+      if (isTold && text.startsWith(olderCopyMark)) this.#events.onOlderCopy(this, text.slice(olderCopyMark.length));
+      this.#finish(text.length > 0 ? `the other node says: ${text}` : (this.#lastError ?? `closed (${code})`));
     });
   }
 

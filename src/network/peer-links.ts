@@ -11,7 +11,7 @@ import { Backoff } from './backoff.ts';
 import type { Log } from './log.ts';
 import { malformed, PeerLink } from './peer-link.ts';
 import { SilenceWatch } from './silence-watch.ts';
-import { closeCodes, socketOptions } from './sockets.ts';
+import { closeCodes, olderCopyMark, socketOptions } from './sockets.ts';
 
 export interface PeerLimits {
   /** From dialling to the other's hello. */
@@ -328,7 +328,8 @@ export class PeerLinks {
     this.#links.delete(nodeId);
     this.#strangers.add(link);
     this.#refused.add(link);
-    link.end(kind === 'olderCopy' ? closeCodes.olderCopy : closeCodes.refused, reason);
+    if (kind === 'olderCopy') link.end(closeCodes.olderCopy, `${olderCopyMark}${reason}`);
+    else link.end(closeCodes.refused, reason);
   }
 
   #onFrame(link: PeerLink, frame: PeerFrame): void {

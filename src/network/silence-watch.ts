@@ -4,16 +4,21 @@ import type { WebSocket } from 'ws';
 interface Watched {
   readonly tcp: Socket;
   readonly onSilent: () => void;
+  /** A ping or a pong came since the last look. */
+  hasSign: boolean;
   bytesRead: number;
   silentIntervals: number;
 }
 
+/** So many bytes in an interval are a large frame under way. */
+const bytesUnderWay = 16 * 1024;
+
 /**
- * Notices connections whose other end is gone without a word (a host that lost power, a cut network).
+ * Notices connections whose other end is gone without a word (a host that lost power, a cut network), or is not understood any more.
  *
- * Each interval it pings every connection; one from which no byte came for several intervals is silent. Bytes are counted, not
- * messages, so that a large frame under way is no silence; intervals are counted, not time, so that a pause of this process
- * makes nobody silent.
+ * Each interval it pings every connection; one from which for several intervals no ping or pong came is silent, unless many bytes did: a
+ * large frame under way is no silence. A few bytes are no life: behind a length that came damaged, all that follows is taken for
+ * a part of that frame, pings as well. Intervals are counted, not time, so that a pause of this process makes nobody silent.
  */
 export class SilenceWatch {
   readonly #watched = new Map<WebSocket, Watched>();
@@ -29,7 +34,13 @@ export class SilenceWatch {
 
   /** Watches `socket` until it closes. `onSilent` is called once. */
   watch(socket: WebSocket, tcp: Socket, onSilent: () => void): void {
-    this.#watched.set(socket, { tcp, onSilent, bytesRead: tcp.bytesRead, silentIntervals: 0 });
+    const watched = { tcp, onSilent, hasSign: true, bytesRead: tcp.bytesRead, silentIntervals: 0 };
+    const onSign = () => {
+      watched.hasSign = true;
+    };
+    this.#watched.set(socket, watched);
+    socket.on('ping', onSign);
+    socket.on('pong', onSign);
     socket.once('close', () => this.#watched.delete(socket));
   }
 
@@ -41,7 +52,9 @@ export class SilenceWatch {
   #check(): void {
     for (const [socket, watched] of this.#watched) {
       const { bytesRead } = watched.tcp;
-      watched.silentIntervals = bytesRead === watched.bytesRead ? watched.silentIntervals + 1 : 0;
+      const isAlive = watched.hasSign || bytesRead - watched.bytesRead >= bytesUnderWay;
+      watched.silentIntervals = isAlive ? 0 : watched.silentIntervals + 1;
+      watched.hasSign = false;
       watched.bytesRead = bytesRead;
       if (watched.silentIntervals >= this.#silentIntervalsMax) {
         this.#watched.delete(socket);

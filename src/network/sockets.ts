@@ -27,6 +27,9 @@ export const closeCodes = {
   olderCopy: 4003,
 } as const;
 
+/** With that code the reason begins so: the code alone is one wrong bit away from others. */
+export const olderCopyMark = 'older copy: ';
+
 const closeGraceMs = 1000;
 /** What a close frame can hold. */
 const closeReasonBytesMax = 123;

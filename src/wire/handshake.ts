@@ -1,4 +1,5 @@
 import { DecodeError } from '../base/bytes.ts';
+import { crc32 } from '../base/crc32.ts';
 import type { Opening } from '../cluster/configuration.ts';
 import type { Origin } from '../cluster/origin.ts';
 import type { Ballot } from '../omnipaxos/ballot.ts';
@@ -50,16 +51,32 @@ const clusterNameTextMax = 200;
 /** Hexadecimal digits. */
 const noncePattern = /^[0-9a-f]{1,16}$/;
 
+/** The last field of a peer's hello: CRC-32 of all in front of it, since nodes write down, and act on, what others say first (see frame.ts). */
+const checksumField = ',"checksum":';
+
 export function encodePeerHello(hello: PeerHello): string {
-  return JSON.stringify(hello);
+  const covered = JSON.stringify(hello).slice(0, -1);
+  return `${covered}${checksumField}${checksumOf(covered)}}`;
+}
+
+function checksumOf(text: string): number {
+  return crc32(new TextEncoder().encode(text));
+}
+
+function checkHello(text: string, checksum: number): void {
+  const covered = text.slice(0, text.lastIndexOf(checksumField));
+  if (checksumOf(covered) !== checksum)
+    throw new DecodeError('a hello was damaged on its way: its checksum does not fit');
 }
 
 /** Throws DecodeError, for another protocol version with a message that says so. */
 export function decodePeerHello(text: string): PeerHello {
   const fields = JsonFields.parse('the hello of a node', text, helloTextMax);
+  const version = readVersion(fields);
+  checkHello(text, fields.integer('checksum'));
   const origin = readOrigin(fields.optionalObject('origin'));
   const hello = {
-    protocolVersion: readVersion(fields),
+    protocolVersion: version,
     clusterName: fields.text('clusterName', clusterNameTextMax),
     clusterId: fields.optionalText('clusterId', 16, clusterIdPattern),
     nodeId: fields.integer('nodeId', 1),

@@ -1,9 +1,10 @@
 /**
  * Version of the frames between nodes and with clients, and of what entries of the log do: nodes that make other things of them must not
  * share one. Another version is refused at the handshake. 2: conditional writes. 3: watches, keys that expire, the cluster's
- * name in what a node says to clients. 4: transactions. 5: news of members, and watches whose answers say that there is more.
+ * name in what a node says to clients. 4: transactions. 5: news of members, and watches whose answers say that there is more. 6: a checksum in
+ * what nodes say first.
  */
-export const protocolVersion = 5;
+export const protocolVersion = 6;
 
 /** Most bytes of one frame between nodes. */
 export const peerFrameBytesMax = 64 * 1024 * 1024;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
@@ -413,9 +414,13 @@ describe('a handshake', () => {
     const told = await rawPeer(one, helloOf(99, { clusterId: undefined }));
     told.socket.close(4003, 'hi');
     await until(() => expect(one.events).toEqual(['+99', '-99']));
+    const damaged = await rawPeer(one, helloOf(3));
+    // As a code of refusal that came damaged.
+    damaged.socket.close(4003, 'another link is up');
+    await until(() => expect(one.events).toContain('-3'));
     const member = await rawPeer(one, helloOf(2));
-    member.socket.close(4003, 'an older copy');
-    await until(() => expect(one.toldOlderCopy).toEqual(['2: an older copy']));
+    member.socket.close(4003, 'older copy: of before');
+    await until(() => expect(one.toldOlderCopy).toEqual(['2: of before']));
   });
 
   it('that says no hello gets rid of little, and of nothing at all over the limit of such links', async () => {
@@ -559,6 +564,31 @@ describe('trouble on one link', () => {
     await until(() => expect(two.events).toEqual(['+1', '-1']));
     // Once, on a busy machine, another line had come behind it.
     await until(() => expect(two.logged.map(({ reason }) => reason)).toContain('silent for too long'));
+  });
+
+  it('(a frame that never ends) is noticed, though bytes come, and a large one that takes its time is not', async () => {
+    const two = await TestNode.start(2, { limits: { pingIntervalMs: 10, silenceMsMax: 50 } });
+    // What is behind a length that came damaged is taken for the rest of that frame.
+    const beginFrame = (length: number) => {
+      const head = Buffer.from([0x82, 0xff, ...new Array(12).fill(0)]);
+      head.writeBigUInt64BE(BigInt(length), 2);
+      return head;
+    };
+    for (const [id, bytes] of [
+      [1, 100],
+      [3, 40_000],
+    ] as const) {
+      const { socket } = await rawPeer(two, helloOf(id));
+      await until(() => expect(two.events).toContain(`+${id}`));
+      const tcp = (socket as unknown as { readonly _socket: Socket })._socket;
+      tcp.write(beginFrame(32 * 1024 * 1024));
+      const timer = setInterval(() => tcp.write(Buffer.alloc(bytes)), 5);
+      onTestFinished(() => clearInterval(timer));
+    }
+    await until(() => expect(two.events).toContain('-1'));
+    await delay(300);
+    expect(two.events).not.toContain('-3');
+    expect(two.logged.map(({ reason }) => reason)).toContain('silent for too long');
   });
 
   it('is not seen in a peer that is idle', async () => {

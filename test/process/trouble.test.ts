@@ -1,8 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { KvClient } from '../../src/client/client.ts';
@@ -107,6 +109,27 @@ describe('a running cluster', () => {
     witness.close();
     await bystander.close();
   });
+});
+
+test('a node starts and goes on where nothing that it says can be written, and whatever a tool for log files sends', async () => {
+  const cluster = await ProcessCluster.create([1]);
+  const full = openSync('/dev/full', 'w');
+  const node = spawn(process.execPath, [resolve('bin/kv.js'), 'start', '--id', '1'], {
+    cwd: cluster.directory,
+    stdio: ['ignore', full, full],
+  });
+  try {
+    await expect.poll(() => cluster.kv('put', 'a', 'b'), { timeout: 30_000 }).toMatchObject({ code: 0 });
+    for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) node.kill(signal);
+    expect(await cluster.kv('put', 'a', 'c')).toMatchObject({ code: 0 });
+    const stopped = once(node, 'exit');
+    node.kill('SIGTERM');
+    expect(await stopped).toEqual([0, null]);
+  } finally {
+    node.kill('SIGKILL');
+    closeSync(full);
+    await cluster.destroy();
+  }
 });
 
 /** A client's connection without a client. */

@@ -29,6 +29,13 @@ export function stopRequested(onFirst: (signal: StopSignal) => void): Promise<St
   });
 }
 
+/**
+ * Goes on where those come that tools for log files send. Node would end at one of them, and open a door for debuggers at the other.
+ */
+export function ignoreUserSignals(): void {
+  for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {});
+}
+
 /** True if a person may see or say something. */
 export function hasTerminal(): boolean {
   return isatty(0) || isatty(1) || isatty(2);
