@@ -8,11 +8,12 @@ import { defaultAddress, isWildcard, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
 import { InputError } from './cluster/input-error.ts';
 import { checkNodeOptions } from './cluster/node-options.ts';
+import { memoryLimit } from './host/memory-limit.ts';
 import { isOutOfFiles, openFilesMax } from './host/open-files.ts';
 import type { OwnProcess } from './host/own-process.ts';
 import { calmLog } from './network/calm-log.ts';
 import type { ClientConnection } from './network/client-connection.ts';
-import { Gateway, limitsFor } from './network/gateway.ts';
+import { Gateway, limitsFor, openFilesMin } from './network/gateway.ts';
 import { tryListening } from './network/listening.ts';
 import type { Log } from './network/log.ts';
 import { metricsText } from './network/metrics.ts';
@@ -98,6 +99,8 @@ const failurePatienceMs = 1000;
 const stopPatienceMs = 2000;
 /** What is written at a time may take at most so small a part of the disk, but always so much. */
 const writesPerCapacity = 32;
+/** What waits for a checkpoint may take at most so small a part of the memory, where that has a limit. */
+const checkpointsPerMemory = 16;
 const writeBytesMin = 2 * 1024 * 1024;
 
 /**
@@ -114,6 +117,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
  */
 export async function startNodeIn(ownProcess: OwnProcess | undefined, given: NodeOptions): Promise<RunningNode> {
   checkNodeOptions(given);
+  checkOpenFiles();
   // The process may change its directory meanwhile, and its owner the object.
   const options = { ...given, dataDirectory: resolve(given.dataDirectory) };
   if (options.tls !== undefined) checkTlsIdentity(options.tls, 'node', (part) => `tls.${part}`);
@@ -126,6 +130,13 @@ export async function startNodeIn(ownProcess: OwnProcess | undefined, given: Nod
     ...(options.settings?.quotaBytes !== undefined && { quotaBytes: options.settings.quotaBytes }),
   });
   return begin(options, directory, ownProcess);
+}
+
+function checkOpenFiles(): void {
+  const max = openFilesMax();
+  if (max === undefined || max >= openFilesMin) return;
+  const what = `this process may have ${max} files and sockets open, and a node needs ${openFilesMin}`;
+  throw new InputError(`${what}: raise the limit, as by ulimit -n 1024, or LimitNOFILE=1024 in a unit of systemd`);
 }
 
 async function begin(
@@ -200,7 +211,7 @@ class Node implements RunningNode {
       address: options.address,
       logStore: directory.logStore,
       stateStore: directory.stateStore,
-      settings: settingsOf(options.settings, directory.capacityBytes),
+      settings: settingsOf(options.settings, directory.capacityBytes, memoryLimit()),
       tickMs,
       standsBy: options.standsBy === true,
       isCongested: (connection) => (this.#clients.get(connection)?.bufferedBytes ?? 0) > congestedBytes,
@@ -607,17 +618,22 @@ function isNewsOnly({ messages }: PeerOutput): boolean {
   return messages.every(({ payload }) => payload.type === 'Decide');
 }
 
-/** A small disk cannot take as much at a time as a large one. */
-function settingsOf(settings: ClusterSettings | undefined, capacityBytes: number): ReplicaSettings {
+/** A small disk cannot take as much at a time as a large one, nor a small memory hold as much. */
+function settingsOf(
+  settings: ClusterSettings | undefined,
+  capacityBytes: number,
+  memoryBytes = Number.POSITIVE_INFINITY,
+): ReplicaSettings {
   const electionTimeoutMs = settings?.electionTimeoutMs ?? electionTimeoutMsDefault;
   const electionTimeoutTicks = Math.max(1, Math.round(electionTimeoutMs / tickMs));
   const timing = { electionTimeoutTicks, resendTicks: electionTimeoutTicks };
   const writeBytesMax = Math.max(writeBytesMin, Math.floor(capacityBytes / writesPerCapacity));
-  const { undecidedBytesMax, messageBytesMax } = defaultReplicaSettings;
+  const { undecidedBytesMax, messageBytesMax, checkpointBytesMax } = defaultReplicaSettings;
   return {
     ...defaultReplicaSettings,
     ...timing,
     foundersTicks,
+    checkpointBytesMax: Math.min(checkpointBytesMax, memoryBytes / checkpointsPerMemory),
     undecidedBytesMax: Math.min(undecidedBytesMax, writeBytesMax),
     messageBytesMax: Math.min(messageBytesMax, writeBytesMax),
   };

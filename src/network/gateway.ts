@@ -51,14 +51,17 @@ const defaultGatewayLimits: GatewayLimits = {
 
 /** Files and sockets that are not the gateway's: of the log and the state, and links that this node dials. */
 const ownFiles = 128;
-/** Part of the connections that clients may have. */
-const clientShare = 10 / 11;
+/** Part of the connections that clients may not have, and the least number of those: other nodes must get through, and questions over HTTP. */
+const reservedShare = 1 / 11;
+const reservedMin = 48;
+/** With less a node would refuse other nodes, or nearly all clients. */
+export const openFilesMin = 256;
 
-/** The limits where a process may have no more than so many files and sockets open: some are for its own files. */
+/** The limits where a process may have no more than so many files and sockets open, {@link openFilesMin} at the least: some are for its own files. */
 export function limitsFor(openFilesMax: number): Pick<GatewayLimits, 'connectionsMax' | 'socketsMax'> {
-  const { connectionsMax, socketsMax } = defaultGatewayLimits;
-  const sockets = Math.max(1, Math.min(socketsMax, openFilesMax - ownFiles));
-  return { connectionsMax: Math.min(connectionsMax, Math.ceil(sockets * clientShare)), socketsMax: sockets };
+  const sockets = Math.min(defaultGatewayLimits.socketsMax, openFilesMax - ownFiles);
+  const reserved = Math.max(reservedMin, Math.ceil(sockets * reservedShare));
+  return { connectionsMax: sockets - reserved, socketsMax: sockets };
 }
 
 export interface GatewayOptions {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { isOutOfFiles, openFilesMax } from '../../src/host/open-files.ts';
-import { limitsFor } from '../../src/network/gateway.ts';
+import { limitsFor, openFilesMin } from '../../src/network/gateway.ts';
 
 it.runIf(process.platform === 'linux')('how many files may be open is what the shell says, too', () => {
   expect(openFilesMax()).toBe(Number(execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' })));
@@ -9,8 +9,8 @@ it.runIf(process.platform === 'linux')('how many files may be open is what the s
 
 it('clients get most of the connections that are left, and never more than usual', () => {
   expect(limitsFor(1_048_576)).toEqual({ connectionsMax: 10_000, socketsMax: 11_000 });
-  expect(limitsFor(256)).toEqual({ connectionsMax: 117, socketsMax: 128 });
-  expect(limitsFor(20)).toEqual({ connectionsMax: 1, socketsMax: 1 });
+  expect(limitsFor(1024)).toEqual({ connectionsMax: 814, socketsMax: 896 });
+  expect(limitsFor(openFilesMin)).toEqual({ connectionsMax: 80, socketsMax: 128 });
 });
 
 it('tells want of files from other errors', () => {
