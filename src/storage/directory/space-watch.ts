@@ -15,6 +15,12 @@ const okBelow = 0.75;
 const fullFrom = 0.95;
 const notFullBelow = 0.9;
 
+/**
+ * Space stays full for so long, milliseconds. Where somebody else has the rest of the disk, the log is nearly full before each time that it is
+ * trimmed, and half full behind it: puts would be refused and taken by turns, many times a second.
+ */
+const fullMsMin = 5_000;
+
 /** The log may take this part of the space. */
 const logPart = 1 / 4;
 /** Log and state together are to stay below this part of the space: where the state has much the log may take less, so that it does not make space low. */
@@ -91,6 +97,8 @@ export class SpaceWatch {
   readonly #log: FileLogStore;
   readonly #state: LmdbStateStore;
   #level: SpaceLevel = 'ok';
+  /** When it was last found to be full, on the clock of `performance.now()`. */
+  #fullAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(path: string, plan: SpacePlan, room: DiskRoom, log: FileLogStore, state: LmdbStateStore) {
     this.#path = path;
@@ -116,7 +124,8 @@ export class SpaceWatch {
     if (stateLeftBytes > capacityBytes * (1 - notFullBelow)) reserve?.forget();
     const isLogFull = levelAfter(this.#level, neededBytes / logRoomBytes) === 'full';
     const isFull = isLogFull || reserve?.isSpent === true;
-    this.#level = isFull ? 'full' : levelAfter(this.#level, usedBytes / capacityBytes);
+    const usedPart = usedBytes / capacityBytes;
+    this.#level = this.#held(isFull ? 'full' : levelAfter(this.#level, usedPart), performance.now());
     const isAmple = capacityBytes >= ampleBytes;
     await this.#prepare(freeBytes, isAmple);
     const stateLeaves = capacityBytes * wantedPart - state.usedBytes;
@@ -130,7 +139,7 @@ export class SpaceWatch {
       level: this.#level,
       usedBytes,
       // Full before all is used: what is free is not where it is needed.
-      capacityBytes: isFull ? Math.min(capacityBytes, usedBytes) : capacityBytes,
+      capacityBytes: this.#level === 'full' && usedPart < notFullBelow ? usedBytes : capacityBytes,
       logSurplusIndex: this.#log.surplusIndex(surplusBytes),
       logAmpleIndex: this.#log.surplusIndex(surplusBytes * amplePart),
       isWaiting,
@@ -140,6 +149,12 @@ export class SpaceWatch {
         ? measureMsMin
         : clamp((capacityBytes - usedBytes) / writtenPerMsMax, measureMsMin, measureMsMax),
     };
+  }
+
+  /** The level, if it is not full still. */
+  #held(level: SpaceLevel, nowMs: number): SpaceLevel {
+    if (level === 'full') this.#fullAtMs = nowMs;
+    return nowMs - this.#fullAtMs < fullMsMin ? 'full' : level;
   }
 
   /** While space is low, room is taken in advance for what must go through when it is full. */
