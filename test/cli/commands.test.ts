@@ -7,10 +7,13 @@ import Start from '../../commands/start.ts';
 import Status from '../../commands/status.ts';
 import Transact from '../../commands/transact.ts';
 import { KvError } from '../../src/client/call/errors.ts';
+import type { KvClient } from '../../src/client/client.ts';
 import { runCommand } from './run-command.ts';
 
+type Asked = 'put' | 'transact' | 'get' | 'delete' | 'list' | 'scan' | 'clusterStatus' | 'close';
+
 /** Stands in for a connection: a map of bytes, and a record of what it was asked. */
-class FakeClient {
+class FakeClient implements Record<keyof Pick<KvClient, Asked>, unknown> {
   readonly records = new Map<string, { value: Uint8Array; revision: number }>();
   readonly connections: unknown[] = [];
   readonly reads: unknown[] = [];
