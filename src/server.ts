@@ -4,7 +4,7 @@ import type { SecureContext } from 'node:tls';
 import { crc32 } from 'node:zlib';
 import { usePlatformByteStrings } from './base/bytes.ts';
 import { usePlatformCrc32 } from './base/crc32.ts';
-import { defaultAddress, isWildcard, parseAddress } from './cluster/address.ts';
+import { canonicalAddress, defaultAddress, isWildcard, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
 import { InputError } from './cluster/input-error.ts';
 import { checkNodeOptions } from './cluster/node-options.ts';
@@ -114,8 +114,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
  */
 export async function startNodeIn(ownProcess: OwnProcess | undefined, given: NodeOptions): Promise<RunningNode> {
   checkNodeOptions(given);
-  // The process may change its directory meanwhile, and its owner the object.
-  const options = { ...given, dataDirectory: resolve(given.dataDirectory) };
+  const options = settledOptions(given);
   if (options.tls !== undefined) checkTlsIdentity(options.tls, 'node', (part) => `tls.${part}`);
   // No directory is made for a node that cannot run.
   if (!hasData(options.dataDirectory)) await tryListening(parseAddress(options.address));
@@ -126,6 +125,13 @@ export async function startNodeIn(ownProcess: OwnProcess | undefined, given: Nod
     ...(options.settings?.quotaBytes !== undefined && { quotaBytes: options.settings.quotaBytes }),
   });
   return begin(options, directory, ownProcess);
+}
+
+/** The process may change its directory meanwhile, and its owner the object. Addresses are compared as texts: each is written the one way. */
+function settledOptions(given: NodeOptions): NodeOptions {
+  const nodes = new Map([...given.nodes].map(([id, address]) => [id, canonicalAddress(address)]));
+  const address = canonicalAddress(given.address);
+  return { ...given, nodes, address, dataDirectory: resolve(given.dataDirectory) };
 }
 
 async function begin(
