@@ -26,6 +26,7 @@ import { hasData } from './storage/directory/identity-file.ts';
 import { olderCopyError } from './storage/disk/data-directory-error.ts';
 import { FlushTimer } from './storage/disk/flush-timer.ts';
 import { isFullDisk } from './storage/disk/storage-error.ts';
+import { endingOf } from './tls/ending.ts';
 import { checkTlsIdentity, clientContext, isForHost, type TlsIdentity } from './tls/identity.ts';
 import { type ClientRequest, type NodeStatus, newsId } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
@@ -186,6 +187,8 @@ class Node implements RunningNode {
   #address: string;
   /** For links that are dialled. */
   #secureContext: SecureContext | undefined;
+  /** When what is shown ends; milliseconds since 1970. */
+  #tlsEndMs: number | undefined;
   /** Called when the disk has nothing left to do. */
   #onIdle: (() => void) | undefined;
 
@@ -213,6 +216,7 @@ class Node implements RunningNode {
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
     });
     this.#secureContext = options.tls && clientContext(options.tls);
+    this.#tlsEndMs = options.tls && endingOf(options.tls).toMs;
     if (options.tls !== undefined) this.#warnOfOtherHost(options.tls);
     this.#links = this.#makeLinks();
     this.#gateway = this.#makeGateway();
@@ -231,6 +235,7 @@ class Node implements RunningNode {
     checkTlsIdentity(tls, 'node', (part) => `tls.${part}`);
     this.#warnOfOtherHost(tls);
     this.#secureContext = clientContext(tls);
+    this.#tlsEndMs = endingOf(tls).toMs;
     this.#gateway.renewTls(tls);
   }
 
@@ -326,6 +331,7 @@ class Node implements RunningNode {
       residentBytes: process.memoryUsage.rss(),
       cpuSeconds: (user + system) / 1e6,
       uptimeSeconds: process.uptime(),
+      tlsEndSeconds: this.#tlsEndMs && this.#tlsEndMs / 1000,
     });
   }
 
