@@ -4,7 +4,7 @@ import type { SecureContext } from 'node:tls';
 import { crc32 } from 'node:zlib';
 import { usePlatformByteStrings } from './base/bytes.ts';
 import { usePlatformCrc32 } from './base/crc32.ts';
-import { defaultAddress, isWildcard, parseAddress } from './cluster/address.ts';
+import { canonicalAddress, defaultAddress, isWildcard, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
 import { InputError } from './cluster/input-error.ts';
 import { checkNodeOptions } from './cluster/node-options.ts';
@@ -27,6 +27,7 @@ import { hasData } from './storage/directory/identity-file.ts';
 import { olderCopyError } from './storage/disk/data-directory-error.ts';
 import { FlushTimer } from './storage/disk/flush-timer.ts';
 import { isFullDisk } from './storage/disk/storage-error.ts';
+import { endingOf } from './tls/ending.ts';
 import { checkTlsIdentity, clientContext, isForHost, type TlsIdentity } from './tls/identity.ts';
 import { type ClientRequest, type NodeStatus, newsId } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
@@ -118,8 +119,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 export async function startNodeIn(ownProcess: OwnProcess | undefined, given: NodeOptions): Promise<RunningNode> {
   checkNodeOptions(given);
   checkOpenFiles();
-  // The process may change its directory meanwhile, and its owner the object.
-  const options = { ...given, dataDirectory: resolve(given.dataDirectory) };
+  const options = settledOptions(given);
   if (options.tls !== undefined) checkTlsIdentity(options.tls, 'node', (part) => `tls.${part}`);
   // No directory is made for a node that cannot run.
   if (!hasData(options.dataDirectory)) await tryListening(parseAddress(options.address));
@@ -137,6 +137,13 @@ function checkOpenFiles(): void {
   if (max === undefined || max >= openFilesMin) return;
   const what = `this process may have ${max} files and sockets open, and a node needs ${openFilesMin}`;
   throw new InputError(`${what}: raise the limit, as by ulimit -n 1024, or LimitNOFILE=1024 in a unit of systemd`);
+}
+
+/** The process may change its directory meanwhile, and its owner the object. Addresses are compared as texts: each is written the one way. */
+function settledOptions(given: NodeOptions): NodeOptions {
+  const nodes = new Map([...given.nodes].map(([id, address]) => [id, canonicalAddress(address)]));
+  const address = canonicalAddress(given.address);
+  return { ...given, nodes, address, dataDirectory: resolve(given.dataDirectory) };
 }
 
 async function begin(
@@ -191,6 +198,8 @@ class Node implements RunningNode {
   #address: string;
   /** For links that are dialled. */
   #secureContext: SecureContext | undefined;
+  /** When what is shown ends; milliseconds since 1970. */
+  #tlsEndMs: number | undefined;
   /** Called when the disk has nothing left to do. */
   #onIdle: (() => void) | undefined;
 
@@ -218,6 +227,7 @@ class Node implements RunningNode {
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
     });
     this.#secureContext = options.tls && clientContext(options.tls);
+    this.#tlsEndMs = options.tls && endingOf(options.tls).toMs;
     if (options.tls !== undefined) this.#warnOfOtherHost(options.tls);
     this.#links = this.#makeLinks();
     this.#gateway = this.#makeGateway();
@@ -236,6 +246,7 @@ class Node implements RunningNode {
     checkTlsIdentity(tls, 'node', (part) => `tls.${part}`);
     this.#warnOfOtherHost(tls);
     this.#secureContext = clientContext(tls);
+    this.#tlsEndMs = endingOf(tls).toMs;
     this.#gateway.renewTls(tls);
   }
 
@@ -331,6 +342,7 @@ class Node implements RunningNode {
       residentBytes: process.memoryUsage.rss(),
       cpuSeconds: (user + system) / 1e6,
       uptimeSeconds: process.uptime(),
+      tlsEndSeconds: this.#tlsEndMs && this.#tlsEndMs / 1000,
     });
   }
 

@@ -2,7 +2,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import type { NodeId } from '../omnipaxos/ballot.ts';
 import { InputError } from './input-error.ts';
 
-/** Where a node listens. IPv6 hosts are held without brackets. */
+/** Where a node listens. IPv6 hosts are held without brackets, and written one way (RFC 5952). */
 export interface Address {
   readonly host: string;
   readonly port: number;
@@ -26,7 +26,7 @@ export function parseAddress(text: string, what = 'address'): Address {
   const isBracketed = match[1] !== undefined;
   if (isBracketed ? !isIPv6(host) : !isHost(host))
     throw problem('has a bad host: write host:port such as 10.0.0.4:7004');
-  return { host, port };
+  return { host: isBracketed ? oneFormOf(host) : host, port };
 }
 
 /** "host:port", with brackets around an IPv6 host. */
@@ -48,12 +48,15 @@ export function memberAddress(text: string, what?: string): string {
   );
 }
 
-/** True if the host stands for all addresses of a machine: one listens there, and nobody reaches it from elsewhere. */
+/**
+ * True if the host, as {@link parseAddress} gives it, stands for all addresses of a machine: one listens there, and nobody reaches it
+ * from elsewhere.
+ */
 export function isWildcard(host: string): boolean {
-  return host === '0.0.0.0' || host === '::ffff:0.0.0.0' || /^[0:]*$/.test(host);
+  return host === '0.0.0.0' || host === '::ffff:0.0.0.0' || host === '::';
 }
 
-/** True if the host cannot be reached from another machine. */
+/** True if the host, as {@link parseAddress} gives it, cannot be reached from another machine. */
 export function isLoopback(host: string): boolean {
   if (host === 'localhost' || host === '::1') return true;
   const address = host.startsWith('::ffff:') ? host.slice('::ffff:'.length) : host;
@@ -84,6 +87,21 @@ function parsePort(text: string): number | undefined {
   if (!/^[1-9][0-9]{0,4}$/.test(text)) return undefined;
   const port = Number(text);
   return port <= portMax ? port : undefined;
+}
+
+/** The one way to write an IPv6 host, as URLs have it. A zone stays as it is; it is no part of a URL. */
+function oneFormOf(host: string): string {
+  const [address, ...zone] = host.split('%');
+  const { hostname } = new URL(`http://[${address}]`);
+  return [withDottedIPv4(hostname.slice(1, -1)), ...zone].join('%');
+}
+
+/** "::ffff:7f00:1" → "::ffff:127.0.0.1": an IPv4 address that is mapped is to be seen as such. */
+function withDottedIPv4(host: string): string {
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host);
+  if (mapped === null) return host;
+  const bytes = mapped.slice(1).flatMap((part) => [Number.parseInt(part, 16) >> 8, Number.parseInt(part, 16) & 0xff]);
+  return `::ffff:${bytes.join('.')}`;
 }
 
 /** WebSockets are opened by URL, where a name whose last part is a number is none, and some others are not allowed. */

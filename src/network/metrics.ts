@@ -11,6 +11,8 @@ export interface NodeFigures {
   readonly cpuSeconds: number;
   /** Since the process started. */
   readonly uptimeSeconds: number;
+  /** When the certificate that is shown ends, or its authority if that is earlier, seconds since 1970. Undefined without TLS. */
+  readonly tlsEndSeconds?: number | undefined;
 }
 
 type Labels = Readonly<Record<string, string | number>>;
@@ -32,6 +34,7 @@ export function metricsText(figures: NodeFigures): string {
     ...roleMetrics(figures),
     ...logMetrics(figures),
     ...roomMetrics(figures),
+    ...tlsMetrics(figures),
     ...processMetrics(figures),
   ];
   return metrics.map(textOf).join('');
@@ -92,6 +95,12 @@ function roomMetrics({ status: { space, fullNodes = [] } }: NodeFigures): Metric
     gauge('kv_space_capacity_bytes', 'What it may take.', space?.capacityBytes),
     gauge('kv_full_members', 'Members without space: with one or more the cluster takes no puts.', fullNodes.length),
   ];
+}
+
+function tlsMetrics({ tlsEndSeconds }: NodeFigures): Metric[] {
+  const help =
+    'When the certificate of the node ends, or its authority if that is earlier, since 1970: then nobody connects anew.';
+  return [gauge('kv_tls_certificate_expiry_timestamp_seconds', help, tlsEndSeconds)];
 }
 
 function processMetrics({ residentBytes, cpuSeconds, uptimeSeconds }: NodeFigures): Metric[] {

@@ -5,6 +5,13 @@ import { checkTlsIdentity, type TlsIdentity, type TlsRole } from './identity.ts'
 
 /** Reads and checks it. Throws {@link InputError} that names the file. */
 export function readTlsFiles(files: TlsFiles, role: TlsRole): TlsIdentity {
+  const identity = readTlsTexts(files);
+  checkTlsTexts(identity, files, role);
+  return identity;
+}
+
+/** Reads what is to be checked: see {@link checkTlsTexts}. Throws {@link InputError} that names the file. */
+export function readTlsTexts(files: TlsFiles): TlsIdentity {
   const read = (part: keyof TlsFiles) => {
     try {
       return readFileSync(files[part], 'utf8');
@@ -14,7 +21,10 @@ export function readTlsFiles(files: TlsFiles, role: TlsRole): TlsIdentity {
       });
     }
   };
-  const identity = { ca: read('ca'), cert: read('cert'), key: read('key') };
+  return { ca: read('ca'), cert: read('cert'), key: read('key') };
+}
+
+/** Checks what was read in `files`. Throws {@link InputError} that names the file. */
+export function checkTlsTexts(identity: TlsIdentity, files: TlsFiles, role: TlsRole): void {
   checkTlsIdentity(identity, role, (part) => files[part]);
-  return identity;
 }

@@ -2,6 +2,7 @@ import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'no
 import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { InputError } from '../cluster/input-error.ts';
+import { chainOf, isValidAt, lastingChainOf, type Signers, validityOf } from './chain.ts';
 
 /** What a node or a client shows of itself, and whom it believes: PEM. Both ends of a connection show theirs. */
 export interface TlsIdentity {
@@ -52,28 +53,48 @@ export function checkTlsIdentity(identity: TlsIdentity, role: TlsRole, nameOf: N
     if (typeof identity[part] !== 'string')
       throw new InputError(`${nameOf(part)} is ${typeof identity[part]}: ${example}`);
   }
-  const authorities = certificatesIn(identity.ca, nameOf('ca'));
-  const [own, ...between] = certificatesIn(identity.cert, nameOf('cert')) as [X509Certificate, ...X509Certificate[]];
+  const { own, signers } = certificatesOf(identity, nameOf);
   if (!own.checkPrivateKey(privateKeyIn(identity.key, nameOf('key')))) {
     throw new InputError(`${nameOf('key')} is not the key of the certificate in ${nameOf('cert')}`);
   }
-  const problem = datesProblem(own) ?? curveProblem(own) ?? purposeProblem(own, role);
+  const nowMs = Date.now();
+  const problem = datesProblem(own, nowMs) ?? curveProblem(own) ?? purposeProblem(own, role);
   if (problem !== undefined) throw new InputError(`the certificate in ${nameOf('cert')} ${problem}`);
   // Clients may have one of an authority that only nodes believe.
-  if (role === 'node' && !leadsTo(authorities, own, between)) {
-    throw new InputError(
-      `the certificate in ${nameOf('cert')} is not signed by an authority in ${nameOf('ca')}: other nodes would reject this one`,
-    );
-  }
+  if (role === 'node') checkChain(own, signers, nowMs, nameOf);
   checkWithOpenSsl(identity, nameOf);
 }
 
-function datesProblem(certificate: X509Certificate): string | undefined {
-  // Node 20 has them as texts only, such as "Nov 29 02:00:00 2126 GMT".
-  const [from, to] = [new Date(certificate.validFrom), new Date(certificate.validTo)];
-  const nowMs = Date.now();
-  if (nowMs > to.getTime()) return `expired on ${to.toISOString()}: renew it`;
-  if (nowMs < from.getTime()) return `is not valid before ${from.toISOString()}`;
+/** The own certificate of an identity, and who may have signed it. Throws an {@link InputError} if they cannot be read. */
+export function certificatesOf({ ca, cert }: TlsIdentity, nameOf: NameOf): { own: X509Certificate; signers: Signers } {
+  const authorities = certificatesIn(ca, nameOf('ca'));
+  const [own, ...between] = certificatesIn(cert, nameOf('cert')) as [X509Certificate, ...X509Certificate[]];
+  return { own, signers: { authorities, between } };
+}
+
+/** Throws where others would not believe this one, nor would it believe them: nobody would say why. */
+function checkChain(own: X509Certificate, signers: Signers, nowMs: number, nameOf: NameOf): void {
+  const isValid = (certificate: X509Certificate) => isValidAt(certificate, nowMs);
+  if (chainOf(own, signers, isValid) !== undefined) return;
+  const signed = `the certificate in ${nameOf('cert')} is`;
+  const invalid = lastingChainOf(own, signers)?.find((certificate) => !isValid(certificate));
+  if (invalid === undefined) {
+    throw new InputError(`${signed} not signed by an authority in ${nameOf('ca')}: other nodes would reject this one`);
+  }
+  const name = nameOf(partOf(invalid, signers));
+  throw new InputError(`${signed} signed by one in ${name} that ${datesProblem(invalid, nowMs)}`);
+}
+
+/** In which part one of the chain of an identity is. */
+export function partOf(certificate: X509Certificate, { authorities }: Signers): 'ca' | 'cert' {
+  return authorities.includes(certificate) ? 'ca' : 'cert';
+}
+
+function datesProblem(certificate: X509Certificate, nowMs: number): string | undefined {
+  const { fromMs, toMs } = validityOf(certificate);
+  if (Number.isNaN(fromMs) || Number.isNaN(toMs)) return 'has dates that cannot be read';
+  if (nowMs > toMs) return `expired on ${new Date(toMs).toISOString()}: renew it`;
+  if (nowMs < fromMs) return `is not valid before ${new Date(fromMs).toISOString()}`;
   return undefined;
 }
 
@@ -96,25 +117,6 @@ function purposeProblem({ keyUsage }: X509Certificate, role: TlsRole): string | 
   if (missing.length === 0) return undefined;
   const why = role === 'node' ? 'nodes are asked by others, and ask each other' : 'it is shown by who asks';
   return `has an extended key usage without ${missing.join(' and ')}: ${why}`;
-}
-
-/** True if one of the authorities has issued `own`, or what has issued it of those `between`. */
-function leadsTo(
-  authorities: readonly X509Certificate[],
-  own: X509Certificate,
-  between: readonly X509Certificate[],
-): boolean {
-  let certificate: X509Certificate | undefined = own;
-  for (let step = 0; certificate !== undefined && step <= between.length; step++) {
-    const at: X509Certificate = certificate;
-    if (authorities.some((authority) => authority.raw.equals(at.raw) || isIssuedBy(at, authority))) return true;
-    certificate = between.find((one) => isIssuedBy(at, one));
-  }
-  return false;
-}
-
-function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }
 
 /** It refuses more, such as keys that are too short. */

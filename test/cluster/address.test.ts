@@ -45,7 +45,10 @@ describe('parseAddress', () => {
     expect(() => parseAddress(text)).toThrow(reason);
   });
 
-  test.each(['0.0.0.0:7001', '[::]:7001', '[0::0]:7001', '[::ffff:0.0.0.0]:7001'])('no member is at %s', (text) => {
+  test.each([
+    ...['0.0.0.0:7001', '[::]:7001', '[0::0]:7001', '[0:0:0:0:0:0:0:0]:7001', '[::0.0.0.0]:7001'],
+    ...['[::ffff:0.0.0.0]:7001', '[::ffff:0:0]:7001', '[0:0:0:0:0:FFFF:0:0]:7001'],
+  ])('no member is at %s', (text) => {
     expect(canonicalAddress(text)).toContain(':7001');
     expect(() => memberAddress(text, 'the address of node 4,')).toThrow(
       `the address of node 4, "${text}" stands for all addresses of a machine`,
@@ -56,14 +59,34 @@ describe('parseAddress', () => {
     expect(canonicalAddress('LocalHost:7001')).toBe('localhost:7001');
     expect(canonicalAddress('[::1]:7001')).toBe('[::1]:7001');
   });
+
+  test.each([
+    ['::1', ['0::1', '0:0:0:0:0:0:0:1', '::0001', '::0.0.0.1']],
+    ['2001:db8::1:0:0:1', ['2001:DB8:0:0:1::1', '2001:0db8:0000:0000:0001:0000:0000:0001']],
+    ['2001:db8:0:1:1:1:1:1', ['2001:db8::1:1:1:1:1']],
+    ['::ffff:127.0.0.1', ['::ffff:7f00:1', '::FFFF:7F00:0001', '0:0:0:0:0:ffff:127.0.0.1']],
+    ['::ffff:10.0.200.4', ['::ffff:a00:c804']],
+    // An IPv4 address that is not mapped, but translated or embedded: of another network.
+    ['64:ff9b::a00:4', ['64:ff9b::10.0.0.4']],
+    ['::ffff:0:a00:4', ['::ffff:0:10.0.0.4']],
+    // A zone is the name of a network interface.
+    ['fe80::1%eth0', ['fe80:0::1%eth0', 'FE80:0:0:0:0:0:0:1%eth0']],
+    ['fe80::1%25', ['fe80:0::1%25']],
+    ['::ffff:127.0.0.1%lo', ['::ffff:7f00:1%lo']],
+  ])('an IPv6 host, too: [%s]', (one, others) => {
+    for (const host of [one, ...others]) expect(canonicalAddress(`[${host}]:7001`)).toBe(`[${one}]:7001`);
+  });
 });
 
 test('isLoopback is true for what other machines cannot reach', () => {
-  for (const host of ['127.0.0.1', '127.9.9.9', '::1', 'localhost', '::ffff:127.0.0.1'])
-    expect(isLoopback(host)).toBe(true);
-  for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.example.org', 'localhost.example.org', '1127.0.0.1']) {
-    expect(isLoopback(host)).toBe(false);
-  }
+  const isLocal = (host: string) => isLoopback(parseAddress(`${host}:7001`).host);
+  const local = ['127.0.0.1', '127.9.9.9', 'localhost'];
+  const localIPv6 = ['[::1]', '[0::1]', '[0:0:0:0:0:0:0:1]', '[::ffff:127.0.0.1]', '[::ffff:7f00:1]'];
+  for (const host of [...local, ...localIPv6]) expect(isLocal(host), host).toBe(true);
+  const open = ['0.0.0.0', '10.0.0.1', '127.example.org', 'localhost.example.org'];
+  const openIPv6 = ['[::]', '[::2]', '[::7f00:1]', '[::ffff:10.0.0.1]', '[::ffff:8000:1]', '[fe80::1%lo]'];
+  for (const host of [...open, ...openIPv6]) expect(isLocal(host), host).toBe(false);
+  expect(isLoopback('1127.0.0.1')).toBe(false);
 });
 
 test('node N listens on 7000 + N as long as there is such a port', () => {

@@ -48,7 +48,13 @@ it('leaves out what is not known, and says who is no member', () => {
   const samples = read(metricsText({ ...figures, status: forming }));
   expect(Object.fromEntries(samples)).toMatchObject({ kv_member: 0, kv_leader: 0, kv_leader_known: 0 });
   const names = [...samples.keys()];
-  expect(names.filter((name) => /flush|space|trimmed|catch_up/.test(name))).toEqual([]);
+  expect(names.filter((name) => /flush|space|trimmed|catch_up|tls/.test(name))).toEqual([]);
+});
+
+it('tells when the certificate of a node with TLS ends', () => {
+  const text = metricsText({ ...figures, status, tlsEndSeconds: 1.7e9 });
+  expect(read(text).get('kv_tls_certificate_expiry_timestamp_seconds')).toBe(1.7e9);
+  expect(text).toContain('# TYPE kv_tls_certificate_expiry_timestamp_seconds gauge\n');
 });
 
 it('tells how far a node is that catches up', () => {

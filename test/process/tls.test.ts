@@ -1,8 +1,13 @@
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { get } from 'node:https';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, expect, test } from 'vitest';
 import { KvClient } from '../../src/client/client.ts';
 import { startNode } from '../../src/server.ts';
+import { tlsSettings } from '../../src/tls/identity.ts';
 import { tlsFilesOf, tlsOf, type Whose } from '../tls/identities.ts';
 import { ProcessCluster } from './cluster.ts';
 
@@ -66,6 +71,14 @@ test('a newcomer has to have TLS, too, and gets its data by it', async () => {
   expect(await cluster.kv('get', 'k', '--endpoints', cluster.address(4))).toMatchObject({ code: 0, stdout: 'v\n' });
 });
 
+/** What it says at `/metrics` of when its certificate ends, seconds since 1970. */
+async function endToldBy(address: string): Promise<number> {
+  const request = get(`https://${address}/metrics`, tlsSettings(tlsOf('node')));
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  const [, seconds] = /^kv_tls_certificate_expiry_timestamp_seconds (\d+)$/m.exec(await text(response)) ?? [];
+  return Number(seconds);
+}
+
 test('an embedded node shows what was renewed to those who connect from then on', async () => {
   cluster = await ProcessCluster.create([1]);
   const address = cluster.address(1);
@@ -77,6 +90,7 @@ test('an embedded node shows what was renewed to those who connect from then on'
   const renewed = await connect('node');
   await early.put('k', 'v', { timeoutMs: 20_000 });
   await expect(connect('stranger')).rejects.toThrow('its certificate is not believed');
+  expect(await endToldBy(address)).toBe(Date.UTC(2219, 10, 14) / 1000);
 
   node.renewTls(tlsOf('stranger'));
   const late = await connect('stranger');

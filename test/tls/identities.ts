@@ -12,12 +12,33 @@ import type { TlsIdentity } from '../../src/tls/identity.ts';
  */
 export type Whose = 'node' | 'renewed' | 'elsewhere' | 'stranger' | 'expired' | 'server-only';
 
+/**
+ * - `ended-ca`: an authority that ran out in 2020; `ended-ca-anew`: the same anew.
+ * - `outlasting`: what that one has signed, valid now.
+ * - `below`: the same, by way of `between`; `ended-between`: that, run out in 2020.
+ */
+export type OfEndedCa = 'ended-ca' | 'ended-ca-anew' | 'outlasting' | 'between' | 'ended-between' | 'below';
+
+/** Those certificates, one behind the other. */
+function certificatesOf(...names: OfEndedCa[]): string {
+  return names.map((name) => readFileSync(path(name), 'utf8')).join('');
+}
+
+/** What shows `own`, which is followed by those that lead to an authority in `ca`. */
+export function tlsBelow(ca: OfEndedCa[], own: 'outlasting' | 'below', ...between: OfEndedCa[]): TlsIdentity {
+  const key = readFileSync(path(`${own}-key`), 'utf8');
+  return { ca: certificatesOf(...ca), cert: certificatesOf(own, ...between), key };
+}
+
 export function tlsFilesOf(whose: Whose): TlsFiles {
-  const path = (name: string) => fileURLToPath(new URL(`./${name}.pem`, import.meta.url));
   return { ca: path(whose === 'stranger' ? 'other-ca' : 'ca'), cert: path(whose), key: path(`${whose}-key`) };
 }
 
 export function tlsOf(whose: Whose): TlsIdentity {
   const { ca, cert, key } = tlsFilesOf(whose);
   return { ca: readFileSync(ca, 'utf8'), cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
+}
+
+function path(name: string): string {
+  return fileURLToPath(new URL(`./${name}.pem`, import.meta.url));
 }

@@ -2,10 +2,10 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { readTlsFiles } from '../../src/tls/files.ts';
-import { checkTlsIdentity, isForHost, type TlsIdentity } from '../../src/tls/identity.ts';
-import { tlsFilesOf, tlsOf } from '../tls/identities.ts';
+import { checkTlsIdentity, isForHost, type TlsIdentity, type TlsRole } from '../../src/tls/identity.ts';
+import { type OfEndedCa, tlsBelow, tlsFilesOf, tlsOf } from '../tls/identities.ts';
 
 const node = tlsOf('node');
 const { privateKey: withPassphrase } = generateKeyPairSync('ec', {
@@ -66,6 +66,45 @@ test.each<[string, Record<string, unknown>, string]>([
   ['bytes', { cert: Buffer.from(node.cert) }, 'the cert is object: give { ca, cert, key }, texts in PEM'],
 ])('%s is refused in words', (_, changes, reason) => {
   expect(() => check(changes)).toThrow(reason);
+});
+
+describe('an authority that has ended', () => {
+  const check =
+    (tls: TlsIdentity, role: TlsRole = 'node') =>
+    () =>
+      checkTlsIdentity(tls, role, (part) => `the ${part}`);
+  const ended = 'that expired on 2020-01-02T00:00:00.000Z: renew it';
+  const byEndedCa = `the certificate in the cert is signed by one in the ca ${ended}`;
+
+  test.each<[string, OfEndedCa[], ['outlasting' | 'below', ...OfEndedCa[]], string]>([
+    ['is refused', ['ended-ca'], ['outlasting'], byEndedCa],
+    ['is refused behind one in between', ['ended-ca'], ['below', 'between'], byEndedCa],
+    ['is refused behind one that is believed as well', ['between', 'ended-ca'], ['below'], byEndedCa],
+    [
+      'is refused in between',
+      ['ended-ca-anew'],
+      ['below', 'ended-between'],
+      `the certificate in the cert is signed by one in the cert ${ended}`,
+    ],
+    // OpenSSL looks at those first that it believes.
+    ['is refused beside a valid one in between', ['ended-ca-anew', 'ended-between'], ['below', 'between'], byEndedCa],
+  ])('%s', (_, ca, own, reason) => {
+    expect(check(tlsBelow(ca, ...own))).toThrow(reason);
+  });
+
+  test.each<[string, OfEndedCa[], ['outlasting' | 'below', ...OfEndedCa[]]]>([
+    ['before the valid one', ['ended-ca', 'ended-ca-anew'], ['outlasting']],
+    ['behind it', ['ended-ca-anew', 'ended-ca'], ['outlasting']],
+    ['in between, as the valid one', ['ended-ca-anew'], ['below', 'ended-between', 'between']],
+    ['twice, as the valid ones', ['ended-ca', 'ended-ca-anew'], ['below', 'ended-between', 'between']],
+    ['and one in between that is believed', ['ended-ca', 'between', 'ended-ca-anew'], ['below']],
+  ])('may stand %s', (_, ca, own) => {
+    expect(check(tlsBelow(ca, ...own))).not.toThrow();
+  });
+
+  test('may be all that a client has: nodes may believe more', () => {
+    expect(check(tlsBelow(['ended-ca'], 'outlasting'), 'client')).not.toThrow();
+  });
 });
 
 test('a client may have a certificate of an authority that it does not believe itself, but none for servers alone', () => {
