@@ -121,7 +121,7 @@ export class MemoryStateStore implements StateStore {
   /** It takes no time. */
   hurryCheckpoint(): void {}
 
-  openSnapshot(): StateSnapshot {
+  openDurableSnapshot(): StateSnapshot {
     return new MemorySnapshot(this.#disk.table, this.#disk.appliedIndex);
   }
 

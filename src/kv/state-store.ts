@@ -37,13 +37,16 @@ export interface KvPage {
   readonly skipped: number;
 }
 
-/** A session as it is stored: its id and opaque bytes made by the session table. */
+/**
+ * A row of what the state machine keeps beside the pairs, under a number: row 0 is the cluster's register (cluster-register.ts), those from
+ * 2^52 on are keys that expire (expiry-table.ts), and the others, for which it is named, sessions of clients (session-table.ts).
+ */
 export interface SessionRow {
   readonly id: number;
   readonly bytes: Uint8Array;
 }
 
-/** A session changed since the last layer was sealed; `bytes` undefined: dropped. */
+/** Such a row that changed since the last layer was sealed; `bytes` undefined: dropped. */
 export interface SessionChange {
   readonly id: number;
   readonly bytes: Uint8Array | undefined;
@@ -149,7 +152,7 @@ export interface StateStore {
   /** Somebody waits for the checkpoint under way, if there is one. */
   hurryCheckpoint(): void;
   /** A stable view of the last durable checkpoint: call right after one. */
-  openSnapshot(): StateSnapshot;
+  openDurableSnapshot(): StateSnapshot;
   /**
    * A stable view of all that is staged now, at `appliedIndex`, with the sessions changed since the last layer was sealed.
    * Needs no write; keeps what is staged in memory until it is closed. Not while an install is being finished.

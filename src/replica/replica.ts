@@ -75,8 +75,8 @@ const sweepTicks = 5;
 export class Replica {
   readonly #options: ReplicaOptions;
   readonly #settings: ReplicaSettings;
-  readonly #store: LogStore;
-  readonly #state: StateStore;
+  readonly #logStore: LogStore;
+  readonly #stateStore: StateStore;
   readonly #machine: KvStateMachine;
   readonly #donor: Donor;
   readonly #keeper: StateKeeper;
@@ -121,27 +121,33 @@ export class Replica {
     this.#options = options;
     this.#settings = options.settings;
     this.#initialMembers = [...options.initial.nodes.keys()];
-    this.#store = options.logStore;
-    this.#state = options.stateStore;
+    this.#logStore = options.logStore;
+    this.#stateStore = options.stateStore;
     this.#peersToDial = new PeersToDial(this.#nodeId, options.address, options.initial.nodes);
-    this.#opened = openedWith(this.#store);
-    this.#openings = new Openings(this.#store);
+    this.#opened = openedWith(this.#logStore);
+    this.#openings = new Openings(this.#logStore);
     this.#recoverLog();
-    this.#machine = new KvStateMachine(this.#state);
+    this.#machine = new KvStateMachine(this.#stateStore);
     this.#donor = new Donor(this.#machine, this.#settings);
-    this.#keeper = new StateKeeper(this.#machine, this.#state, this.#store, this.#donor, this.#settings);
+    this.#keeper = new StateKeeper(this.#machine, this.#stateStore, this.#logStore, this.#donor, this.#settings);
     this.#donorService = new DonorService(
       this.#donor,
       this.#machine,
       this.#keeper,
-      this.#store,
+      this.#logStore,
       this.#settings.catchUpBytesMax,
     );
-    this.#catchUpControl = new CatchUpControl(this.#store, this.#state, this.#keeper, this.#settings, this.#output);
+    this.#catchUpControl = new CatchUpControl(
+      this.#logStore,
+      this.#stateStore,
+      this.#keeper,
+      this.#settings,
+      this.#output,
+    );
     const view = this.#view();
     this.#space = new Space(this.#machine, this.#output, view, 2 * this.#settings.electionTimeoutTicks);
     this.#expirer = new Expirer(this.#machine, view, expiryRetryTimeouts * this.#settings.electionTimeoutTicks);
-    this.#backups = new Backups(this.#state, this.#keeper, this.#settings, this.#output, view);
+    this.#backups = new Backups(this.#stateStore, this.#keeper, this.#settings, this.#output, view);
     this.#clients = new Clients(this.#machine, this.#backups, this.#settings, this.#output, view);
     this.#reconfigurations = new Reconfigurations(this.#output, view);
     this.#fillings = new Fillings(this.#output, view, fillLag * this.#settings.voteLagEntries);
@@ -154,7 +160,7 @@ export class Replica {
 
   /** What this node says of itself on a new link, as of now. */
   hello(): PeerHello {
-    const { nodeId, storageId, clusterId } = this.#store.identity;
+    const { nodeId, storageId, clusterId } = this.#logStore.identity;
     const { initial, address } = this.#options;
     const origin = this.#origin;
     return {
@@ -167,13 +173,13 @@ export class Replica {
       initialMembers: this.#membership.mayForm ? this.#initialMembers : [],
       ...(origin && { origin }),
       opened: this.#opened,
-      openings: this.#store.openings,
+      openings: this.#logStore.openings,
     };
   }
 
   /** The cluster that this node belongs to, once it does. */
   get clusterId(): string | undefined {
-    return this.#store.identity.clusterId;
+    return this.#logStore.identity.clusterId;
   }
 
   /** Puts an event into the inbox. False, and the event dropped, if the inbox is full; ticks and disk answers always fit. */
@@ -210,7 +216,7 @@ export class Replica {
   status(): NodeStatus {
     const mode = this.#membership.mode;
     return nodeStatus({
-      store: this.#store,
+      store: this.#logStore,
       appliedIndex: this.#machine.appliedIndex,
       address: this.#options.address,
       mode,
@@ -255,17 +261,17 @@ export class Replica {
   }
 
   get #nodeId(): NodeId {
-    return this.#store.identity.nodeId;
+    return this.#logStore.identity.nodeId;
   }
 
   /** The one that this node has taken up. */
   get #configuration(): Configuration | undefined {
-    return this.#store.configuration;
+    return this.#logStore.configuration;
   }
 
   /** Whence the data of this node's cluster came, or its own while it belongs to none. */
   get #origin(): Origin | undefined {
-    const { clusterId, origin } = this.#store.identity;
+    const { clusterId, origin } = this.#logStore.identity;
     return clusterId === undefined ? origin : this.#configuration?.origin;
   }
 
@@ -280,13 +286,13 @@ export class Replica {
    * their effect is in the state. The log goes on from there; votes at and above that index stand.
    */
   #recoverLog(): void {
-    const { durableIndex } = this.#state;
-    const { state, sequence } = this.#store;
+    const { durableIndex } = this.#stateStore;
+    const { state, sequence } = this.#logStore;
     assert(
       durableIndex >= sequence.trimmedIndex,
       `the state ends at ${durableIndex}, the log begins at ${sequence.trimmedIndex}`,
     );
-    if (durableIndex > state.decidedIndex) new Log(this.#store, 0).installState(durableIndex);
+    if (durableIndex > state.decidedIndex) new Log(this.#logStore, 0).installState(durableIndex);
   }
 
   #enterConfigurationOfState(): void {
@@ -296,7 +302,7 @@ export class Replica {
 
   #makeMembership(): Membership {
     const parts = {
-      ...{ store: this.#store, keeper: this.#keeper, catchUpControl: this.#catchUpControl },
+      ...{ store: this.#logStore, keeper: this.#keeper, catchUpControl: this.#catchUpControl },
       ...{ peers: this.#peers, openings: this.#openings, output: this.#output },
     };
     const { initial, settings, standsBy = false } = this.#options;
@@ -403,7 +409,7 @@ export class Replica {
     voter.tick();
     const { appliedIndex } = this.#machine;
     // A state that was installed while this node led could not be told to its log then.
-    const isAhead = appliedIndex > this.#store.state.decidedIndex && !this.#keeper.isInstalling;
+    const isAhead = appliedIndex > this.#logStore.state.decidedIndex && !this.#keeper.isInstalling;
     if (isAhead && !voter.paxos.isLeaderInAcceptPhase) voter.paxos.installState(appliedIndex);
   }
 
@@ -473,7 +479,7 @@ export class Replica {
     const mode = this.#membership.mode;
     if (mode.name === 'forming' || (mode.name === 'standby' && !mode.filling)) return false;
     if (this.#keeper.isInstalling || this.#keeper.isBehind) return false;
-    const { decidedIndex } = this.#store.state;
+    const { decidedIndex } = this.#logStore.state;
     const from = this.#machine.appliedIndex;
     if (from >= decidedIndex) return false;
     const roomFor = Math.min(this.#settings.appliedPerTurnMax, this.#keeper.roomForChanges);
@@ -488,7 +494,7 @@ export class Replica {
 
   /** The entries from `from` to `to`, or fewer. True: see {@link #applyDecided}. */
   #apply(from: number, to: number): boolean {
-    const { sequence } = this.#store;
+    const { sequence } = this.#logStore;
     let bytes = 0;
     let index = from;
     for (let count = entriesReadFirst; index < to; ) {
@@ -522,7 +528,7 @@ export class Replica {
   }
 
   #onPeerConnected(hello: PeerHello): void {
-    const { identity, configuration } = this.#store;
+    const { identity, configuration } = this.#logStore;
     const stranger = strangerProblem(hello, { identity, configuration, clusterName: this.#options.initial.name });
     if (stranger) return this.#refuse(hello, 'stranger', stranger);
     const otherDirectory = otherDirectoryProblem(hello, configuration);
@@ -533,7 +539,7 @@ export class Replica {
     const olderCopy = this.#openings.olderCopyProblem(hello);
     if (olderCopy) return this.#refuse(hello, 'olderCopy', olderCopy);
     this.#openings.meet(hello, configuration);
-    this.#store.commit();
+    this.#logStore.commit();
     this.#peers.connect(hello);
     this.#unlinkOlderCopies();
     const wasVoter = this.voter;
@@ -651,7 +657,7 @@ export class Replica {
     if (catchUp) catchUp.onInstalled(index);
     // Whoever asked for it has moved on meanwhile; the log must still begin where the state ends.
     else if (this.#membership.mode.name === 'member') this.#membership.mode.voter.paxos.installState(index);
-    else new Log(this.#store, 0).installState(index);
+    else new Log(this.#logStore, 0).installState(index);
     // What lies in it is never applied here one by one: its session tells what came of it.
     this.#clients.proposeAgain();
     this.#sendAll(this.#donor.reached());
@@ -721,13 +727,13 @@ export class Replica {
       get tick(): number {
         return replica.#tick;
       },
-      incarnation: this.#store.incarnation,
+      incarnation: this.#logStore.incarnation,
       get clusterId(): string | undefined {
-        return replica.#store.identity.clusterId;
+        return replica.#logStore.identity.clusterId;
       },
       clusterName: this.#options.initial.name,
       get decidedIndex(): number {
-        return replica.#store.state.decidedIndex;
+        return replica.#logStore.state.decidedIndex;
       },
       get appliedIndex(): number {
         return replica.#machine.appliedIndex;
@@ -738,10 +744,13 @@ export class Replica {
       get formingRefusal(): Failure | undefined {
         return replica.#formingRefusal();
       },
+      get isLed(): boolean {
+        return replica.voter?.canReachLeader(replica.#isLinked) ?? false;
+      },
       get whyNoLeader(): string {
         return whyNoLeader(replica.#membership.mode);
       },
-      recentEntryBytes: () => recentEntryBytes(replica.#store),
+      recentEntryBytes: () => recentEntryBytes(replica.#logStore),
       get nowMs(): number {
         return replica.#nowMs;
       },

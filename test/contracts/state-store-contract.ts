@@ -253,7 +253,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
     it('reads a snapshot as it was, in chunks, whatever is written meanwhile', async () => {
       for (let at = 0; at < 50; at++) store.put(`key ${100 + at}`, bytes(`value ${at}`), at);
       await checkpointAt(store, 50, [session(300, 'a'), session(2, 'b'), session(10_000_000_000, 'c')]);
-      const snapshot = store.openSnapshot();
+      const snapshot = store.openDurableSnapshot();
       const first = snapshot.read(undefined, 300);
       for (let at = 0; at < 50; at += 2) store.delete(`key ${100 + at}`);
       store.put('key 1000', bytes('later'), 51);
@@ -275,7 +275,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
     it('cuts chunks alike, wherever the reading began', async () => {
       for (let at = 0; at < 30; at++) store.put(`key ${100 + at}`, new Uint8Array(at * 10), at);
       await checkpointAt(store, 30, [session(1, 'a')]);
-      const snapshot = store.openSnapshot();
+      const snapshot = store.openDurableSnapshot();
       const first = snapshot.read(undefined, 500);
       const again = snapshot.read(undefined, 500);
       expect(again).toEqual(first);
@@ -284,7 +284,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
     });
 
     it('gives an empty snapshot of an empty state', () => {
-      const snapshot = store.openSnapshot();
+      const snapshot = store.openDurableSnapshot();
       expect(snapshot.read(undefined, 1000)).toEqual({ rows: [], done: true });
       expect(snapshot.index).toBe(0);
       snapshot.close();
@@ -346,7 +346,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
     it('reads a snapshot of a state that was replaced meanwhile', async () => {
       store.put('old', bytes('1'), 1);
       await checkpointAt(store, 1);
-      const snapshot = store.openSnapshot();
+      const snapshot = store.openDurableSnapshot();
       store.beginInstall();
       store.installRows([{ type: 'pair', key: 'new', value: bytes('2'), revision: 2 }]);
       await store.finishInstall(2);
@@ -416,7 +416,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
         target.store.beginInstall(60);
         for (const range of ranges.toReversed()) installRange(target.store, snapshot, range, 30);
         await target.store.finishInstall(60);
-        const copy = target.store.openSnapshot();
+        const copy = target.store.openDurableSnapshot();
         expect(readAll(copy, undefined, 1000)).toEqual(expected);
         copy.close();
       } finally {
@@ -455,7 +455,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
         for (const range of [second, ...others]) installRange(newcomer, snapshot, range, 10_000);
         await newcomer.finishInstall(60);
         for (let round = 0; round < 2; round++) {
-          const copy = newcomer.openSnapshot();
+          const copy = newcomer.openDurableSnapshot();
           expect(readAll(copy, undefined, 1000)).toEqual(expected);
           copy.close();
           expect(newcomer.installProgress).toBeUndefined();
@@ -553,7 +553,7 @@ function installRange(store: StateStore, snapshot: StateSnapshot, range: RowRang
 
 /** All rows of a store. */
 function packed(store: StateStore): PackedRows {
-  const snapshot = store.openSnapshot();
+  const snapshot = store.openDurableSnapshot();
   const { rows } = snapshot.readPacked({ after: undefined, upTo: undefined }, 1_000_000);
   snapshot.close();
   return rows;

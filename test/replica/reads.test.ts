@@ -5,6 +5,7 @@ import { type ReadRequest, Reads } from '../../src/replica/clients/reads.ts';
 import type { ConnectionId } from '../../src/replica/events.ts';
 import { Output } from '../../src/replica/output.ts';
 import type { ClientResponse } from '../../src/wire/client-message.ts';
+import { readsView } from './reads-view.ts';
 
 const mebibyte = 1024 * 1024;
 const key = new TextEncoder().encode('big');
@@ -17,14 +18,7 @@ function begin(countMax = 1000) {
   state.put('big', new Uint8Array(mebibyte), 1);
   state.put('small', new Uint8Array(1), 2);
   const output = new Output();
-  const congested = new Set<ConnectionId>();
-  const view = {
-    nowMs: 0,
-    refusal: undefined,
-    formingRefusal: undefined,
-    isCongested: (connection: ConnectionId) => congested.has(connection),
-    status: () => ({ nodeId: 1 }) as never,
-  };
+  const { view, congested } = readsView();
   const reads = new Reads(
     new KvStateMachine(state),
     {} as never,
@@ -131,7 +125,8 @@ describe('answers that take much room', () => {
         view.nowMs += 2000;
         reads.receive(one, { type: 'get', id: view.nowMs, timeoutMs: 1, consistency: 'linearizable', key });
         view.nowMs += 2000;
-        reads.sweep(undefined, 'nobody leads', isLed);
+        view.isLed = isLed;
+        reads.sweep();
       });
       return answers.get(one);
     };
@@ -146,9 +141,9 @@ describe('answers that take much room', () => {
       ask(other, numbers(2, 100));
     });
     congested.add(one).add(other);
-    reads.forget(other, undefined);
+    reads.forget(other);
     view.nowMs = 1000;
-    const { answers } = turn(() => reads.sweep(undefined, 'no leader', false));
+    const { answers } = turn(() => reads.sweep());
     expect(answers.get(one)).toMatchObject([
       { id: 4, type: 'failed', code: 'busy', outcome: 'notApplied' },
       { id: 5, type: 'failed', code: 'busy' },
@@ -201,13 +196,13 @@ describe('a request', () => {
   });
 
   it('keeps nothing of the frame that brought it while it waits', () => {
-    const { reads, turn } = begin();
+    const { reads, view, turn } = begin();
     const frame = new Uint8Array(100);
     frame.set(key, 50);
     turn(() => reads.receive(one, { ...get(frame.subarray(50, 53)), consistency: 'linearizable' }));
     frame.fill(0);
-    const voter = { paxos: { requestRead: () => 7 } } as never;
-    reads.pump(voter);
+    view.voter = { paxos: { requestRead: () => 7 } } as never;
+    reads.pump();
     reads.onReady(7, 0);
     expect(turn().answers.get(one)).toMatchObject([{ type: 'record', record: { revision: 1 } }]);
   });

@@ -4,10 +4,11 @@ import { encodeCommand } from '../../src/kv/command.ts';
 import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { KvStateMachine } from '../../src/kv/state-machine.ts';
 import { Reads } from '../../src/replica/clients/reads.ts';
-import type { ConnectionId } from '../../src/replica/events.ts';
+
 import { Output } from '../../src/replica/output.ts';
 import type { ClientResponse } from '../../src/wire/client-message.ts';
 import { Client, Cluster } from './cluster.ts';
+import { readsView } from './reads-view.ts';
 
 const here = 1;
 const session = 1;
@@ -18,14 +19,9 @@ function begin(limits: { watchesMax?: number; rememberedChangesMax?: number } = 
   const machine = new KvStateMachine(store);
   machine.apply(0, encodeCommand({ kind: 'openSession', session: 0, number: 1, acknowledgedBelow: 0 }));
   const output = new Output();
-  const congested = new Set<ConnectionId>();
-  const view = {
-    nowMs: 0,
-    refusal: undefined,
-    formingRefusal: undefined,
-    isCongested: (connection: ConnectionId) => congested.has(connection),
-    status: () => ({}) as never,
-  };
+  const { view, congested } = readsView();
+  let readId = 0;
+  view.voter = { paxos: { requestRead: () => ++readId } } as never;
   const sizes = { pendingReadsMax: 1000, watchesMax: 10, rememberedChangesMax: 100, ...limits };
   const reads = new Reads(machine, {} as never, sizes, output, view);
   let number = 0;
@@ -45,7 +41,6 @@ function begin(limits: { watchesMax?: number; rememberedChangesMax?: number } = 
     const transaction = { conditions: [], changes };
     machine.apply(machine.appliedIndex, encodeCommand({ kind: 'transact', ...origin, transaction }));
   };
-  let readId = 0;
   let lastId = 0;
   /** Asks, and has the index confirmed: the answer comes in this turn or a later one. */
   const ask = (key: string, since?: number, options: { isPrefix?: boolean; waitMs?: number; after?: string } = {}) => {
@@ -53,7 +48,7 @@ function begin(limits: { watchesMax?: number; rememberedChangesMax?: number } = 
     const id = ++lastId;
     const bytes = { key: fromByteString(key), after: after === undefined ? undefined : fromByteString(after) };
     reads.receive(here, { type: 'watch', id, timeoutMs: 5000, ...bytes, isPrefix, since, waitMs });
-    reads.pump({ paxos: { requestRead: () => ++readId } } as never);
+    reads.pump();
     reads.onReady(readId, machine.appliedIndex);
     return id;
   };
@@ -68,7 +63,8 @@ function begin(limits: { watchesMax?: number; rememberedChangesMax?: number } = 
   const sweepAt = (nowMs: number, isLed = true) =>
     turn(() => {
       view.nowMs = nowMs;
-      reads.sweep(undefined, 'no leader', isLed);
+      view.isLed = isLed;
+      reads.sweep();
     });
   return { machine, reads, store, congested, change, transact, ask, turn, sweepAt };
 }
@@ -156,7 +152,7 @@ describe('a watch of a key', () => {
     change('other', '1');
     expect(sweepAt(999)).toEqual([]);
     expect(sweepAt(1000)).toEqual([{ id: 2, changes: [], revision: 2 }]);
-    expect(sweepAt(2000, false)).toEqual([{ id: 3, code: 'noMajority', message: 'no leader' }]);
+    expect(sweepAt(2000, false)).toEqual([{ id: 3, code: 'noMajority', message: 'nobody leads' }]);
   });
 
   it('gets the state where more changed than is remembered, and where the state is another', () => {
@@ -220,7 +216,7 @@ describe('a watch of a key', () => {
     const { ask, change, turn, reads } = begin();
     turn(() => ask('k'));
     turn(() => ask('k', 1));
-    reads.forget(here, undefined);
+    reads.forget(here);
     expect(turn(() => change('k', '1'))).toEqual([]);
     turn(() => ask('k', 2));
     const refusal = { type: 'failed', code: 'shuttingDown', outcome: 'notApplied', message: 'bye' } as const;

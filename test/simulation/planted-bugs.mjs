@@ -250,8 +250,8 @@ export const plantedBugs = [
     edits: [
       {
         file: stateKeeper,
-        find: 'this.#state.durableIndex - this.#settings.logTailEntries',
-        replace: 'this.#store.sequence.endIndex - this.#settings.logTailEntries',
+        find: 'this.#stateStore.durableIndex - this.#settings.logTailEntries',
+        replace: 'this.#logStore.sequence.endIndex - this.#settings.logTailEntries',
       },
     ],
   },

@@ -89,7 +89,7 @@ export class SimulatedDisk {
   image(): DiskImage {
     const { sequence, paxos, clusterId, configuration, openings } = this.log;
     const { trimmedIndex, endIndex } = sequence;
-    const snapshot = new MemoryStateStore(this.state).openSnapshot();
+    const snapshot = new MemoryStateStore(this.state).openDurableSnapshot();
     const { rows } = snapshot.read(undefined, Number.POSITIVE_INFINITY);
     snapshot.close();
     return {

@@ -106,8 +106,8 @@ export class SimulatedStateStore implements StateStore {
   /** How long it takes is for the world to say. */
   hurryCheckpoint(): void {}
 
-  openSnapshot(): StateSnapshot {
-    return this.#inner.openSnapshot();
+  openDurableSnapshot(): StateSnapshot {
+    return this.#inner.openDurableSnapshot();
   }
 
   openSnapshotAt(appliedIndex: number, sessions: readonly SessionChange[]): StateSnapshot {

@@ -18,7 +18,7 @@ describe('a state installed from packed rows', () => {
     const source = await LmdbStateStore.open(scratch.fresh());
     for (let at = 0; at < rows; at++) source.put(`key-${at * 7919}`, new Uint8Array(valueBytes).fill(at % 256), at + 1);
     await checkpointAt(source, rows);
-    const snapshot = source.openSnapshot();
+    const snapshot = source.openDurableSnapshot();
     const ranges = rangesOf(snapshot);
     const inOrder = await installed(snapshot, ranges);
     const mixed = await installed(snapshot, [...ranges.slice(5), ...ranges.slice(0, 5)].toReversed());
@@ -36,7 +36,7 @@ describe('packed rows that were released', () => {
     const source = await LmdbStateStore.open(scratch.fresh());
     for (let at = 0; at < 200; at++) source.put(`key-${at}`, new Uint8Array(valueBytes).fill(at), at + 1);
     await checkpointAt(source, 200);
-    const snapshot = source.openSnapshot();
+    const snapshot = source.openDurableSnapshot();
     const [first, second] = rangesOf(snapshot) as [RowRange, RowRange];
     const read = (range: RowRange) => snapshot.readPacked(range, 128 * 1024).rows;
     const kept = read(first);
@@ -61,7 +61,7 @@ async function installed(snapshot: StateSnapshot, ranges: readonly RowRange[]) {
   store.beginInstall(rows);
   for (const range of ranges) store.installPacked(snapshot.readPacked(range, 1024 * 1024).rows, range.upTo);
   await store.finishInstall(rows);
-  const copy = store.openSnapshot();
+  const copy = store.openDurableSnapshot();
   const { rows: read } = copy.read(undefined, 1024 * 1024 * 1024);
   copy.close();
   await store.close();

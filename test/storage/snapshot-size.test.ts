@@ -11,7 +11,7 @@ it('a snapshot says no more of its size than there is on the disk, though its fi
   for (let at = 0; at < 100; at++) store.put(`a-${at}`, new Uint8Array(10_000), at + 1);
   for (let at = 0; at < 5_000; at++) store.put(`b-${at}`, new Uint8Array(10), 101 + at);
   await checkpointAt(store, 5_100);
-  const snapshot = store.openSnapshot();
+  const snapshot = store.openDurableSnapshot();
   expect(snapshot.size.bytes).toBeGreaterThan(1_000_000);
   expect(snapshot.size.bytes).toBeLessThan(2_500_000);
   snapshot.close();

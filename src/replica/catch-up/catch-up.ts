@@ -60,7 +60,7 @@ const idleTimeouts = 2;
  */
 export class CatchUp {
   readonly #sink: DecidedSink;
-  readonly #state: StateStore;
+  readonly #stateStore: StateStore;
   readonly #settings: ReplicaSettings;
   readonly #donors: Donors;
   readonly #fromIndex: number;
@@ -87,7 +87,7 @@ export class CatchUp {
 
   constructor(sink: DecidedSink, state: StateStore, settings: ReplicaSettings, targetIndex: number) {
     this.#sink = sink;
-    this.#state = state;
+    this.#stateStore = state;
     this.#settings = settings;
     this.#neededIndex = targetIndex;
     this.#targetIndex = targetIndex;
@@ -322,7 +322,7 @@ export class CatchUp {
 
   #beginAlignment(donors: readonly NodeId[]): void {
     const { decidedIndex } = this.#sink;
-    const resumable = this.#state.installProgress?.index ?? 0;
+    const resumable = this.#stateStore.installProgress?.index ?? 0;
     const first = [resumable, this.#targetIndex].filter((index) => index > decidedIndex);
     const alignment = new Alignment(first, this.#settings);
     for (const id of donors) alignment.heard(id, this.#donors.standingOf(id)?.appliedIndex ?? 0);
@@ -334,7 +334,7 @@ export class CatchUp {
     if (outcome.type === 'failed') this.#restart(queryTicks);
     if (outcome.type !== 'aligned') return outcome.type === 'asks' ? outcome.requests : [];
     if (!this.#fits(outcome.offer, roomBytes)) return [];
-    const transfer = new StateTransfer(outcome.offer, this.#state, this.#settings);
+    const transfer = new StateTransfer(outcome.offer, this.#stateStore, this.#settings);
     for (const id of outcome.holders) transfer.holders.add(id);
     this.#stage = { name: 'state', transfer };
     // Those who are late are invited at once.
@@ -349,7 +349,7 @@ export class CatchUp {
    */
   #fits({ index, rows, bytes }: SnapshotOffer, roomBytes: number): boolean {
     const neededBytes = bytesOnDisk(rows, bytes);
-    const begunIndex = this.#state.installProgress?.index;
+    const begunIndex = this.#stateStore.installProgress?.index;
     // What is there of this very snapshot takes room that it will need.
     if (neededBytes <= roomBytes || begunIndex === index) {
       this.#lackOfRoom = undefined;
@@ -362,7 +362,7 @@ export class CatchUp {
       this.#pauseTicks = 2 * this.#settings.snapshotIdleTicks;
     } else {
       // Rows of another one are of no use any more, and take room: as soon as that is measured it may do.
-      this.#state.beginInstall();
+      this.#stateStore.beginInstall();
       this.#pauseTicks = this.#settings.donorTimeoutTicks;
     }
     return false;

@@ -33,7 +33,7 @@ export class StateTransfer {
   /** About how many bytes there are to come, as the first donor said. */
   readonly bytesTotal: number;
   readonly holders = new Set<NodeId>();
-  readonly #state: StateStore;
+  readonly #stateStore: StateStore;
   readonly #settings: ReplicaSettings;
   readonly #rowsPerCut: number;
   readonly #requests: OutstandingRequests<Piece>;
@@ -50,7 +50,7 @@ export class StateTransfer {
   constructor(offer: SnapshotOffer, state: StateStore, settings: ReplicaSettings) {
     this.index = offer.index;
     this.bytesTotal = offer.bytes;
-    this.#state = state;
+    this.#stateStore = state;
     this.#settings = settings;
     this.#rowsPerCut = rowsPerPiece(offer, settings.catchUpBytesMax);
     this.#requests = new OutstandingRequests(settings.donorTimeoutTicks);
@@ -72,7 +72,7 @@ export class StateTransfer {
 
   /** What to ask `donor` for next, if anything. */
   next(donor: NodeId): PeerPayload | undefined {
-    if (!this.holders.has(donor) || this.#state.installBacklogBytes > backlogBytesMax) return undefined;
+    if (!this.holders.has(donor) || this.#stateStore.installBacklogBytes > backlogBytesMax) return undefined;
     const { index } = this;
     if (this.#needsCuts) {
       this.#cutOutstandingRequests.ask('cuts', donor);
@@ -119,7 +119,7 @@ export class StateTransfer {
       const { after, upTo, received } = piece;
       this.#heldBytes -= received.rows.bytes.length;
       // The last piece of all is open at its end: what comes before it is what can be gone on from.
-      if (!this.#state.installPacked(received.rows, upTo ?? after)) {
+      if (!this.#stateStore.installPacked(received.rows, upTo ?? after)) {
         this.#pieces[0] = { after, upTo };
         return received.from;
       }

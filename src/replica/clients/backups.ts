@@ -50,7 +50,7 @@ const ageTicksMax = 1_080_000;
  * The client then asks for page after page, each when it has dealt with the one before.
  */
 export class Backups {
-  readonly #state: StateStore;
+  readonly #stateStore: StateStore;
   readonly #keeper: StateKeeper;
   readonly #settings: ReplicaSettings;
   readonly #output: Output;
@@ -60,7 +60,7 @@ export class Backups {
   #lastNumber = 0;
 
   constructor(state: StateStore, keeper: StateKeeper, settings: ReplicaSettings, output: Output, view: BackupsView) {
-    this.#state = state;
+    this.#stateStore = state;
     this.#keeper = keeper;
     this.#settings = settings;
     this.#output = output;
@@ -132,7 +132,7 @@ export class Backups {
   }
 
   #openWaiting(): void {
-    const { durableIndex } = this.#state;
+    const { durableIndex } = this.#stateStore;
     const ready = this.#waiting.filter(({ index }) => index <= durableIndex);
     if (ready.length === 0) return;
     this.#waiting = this.#waiting.filter(({ index }) => index > durableIndex);
@@ -143,7 +143,7 @@ export class Backups {
     const { nodeId, incarnation, clusterId, clusterName } = this.#view;
     if (clusterId === undefined) return failure('noMajority', 'notApplied', 'this node belongs to no cluster yet');
     const backup = `${nodeId}-${incarnation}-${++this.#lastNumber}`;
-    const snapshot = this.#state.openSnapshot();
+    const snapshot = this.#stateStore.openDurableSnapshot();
     this.#open.set(backup, {
       snapshot,
       expiring: expiringKeysOf(snapshot),

@@ -9,7 +9,6 @@ import {
 } from '../../kv/command.ts';
 import type { Outcome } from '../../kv/outcome.ts';
 import type { KvStateMachine } from '../../kv/state-machine.ts';
-import type { NodeId } from '../../omnipaxos/ballot.ts';
 import type { ClientRequest, Failure, FailureCode } from '../../wire/client-message.ts';
 import type { ConnectionId } from '../events.ts';
 import { failure, lateAnswer, type Output } from '../output.ts';
@@ -30,14 +29,9 @@ type WriteRequest = ClientRequest & { readonly type: 'write' };
 
 /** What clients need to know of the node they talk to. */
 export interface ClientsView extends ReadsView {
-  /** Set while this node votes. */
-  readonly voter: Voter | undefined;
   readonly tick: number;
   /** Why no put is worth a proposal, if none is. */
   readonly putRefusal: Failure | undefined;
-  /** What to tell clients whose time is over while no leader was in reach. */
-  readonly whyNoLeader: string;
-  readonly isConnected: (nodeId: NodeId) => boolean;
 }
 
 /** This node's own clients: their requests in, their answers out. */
@@ -71,7 +65,7 @@ export class Clients {
 
   /** A connection is gone: what was only asked for on it need not be answered. Writes go their way. */
   forget(connection: ConnectionId): void {
-    this.#reads.forget(connection, this.#view.voter);
+    this.#reads.forget(connection);
   }
 
   /** Takes a request; `reconfigure` and `fill` are not among them. */
@@ -89,9 +83,9 @@ export class Clients {
   /** Proposes what is held and asks for read indexes, if a leader is in reach. */
   pump(): void {
     const { voter } = this.#view;
-    if (!voter?.canReachLeader(this.#view.isConnected)) return;
+    if (voter === undefined || !this.#view.isLed) return;
     this.#writes.proposeHeld(this.#proposeLimits(voter), (command) => voter.propose(command).ok);
-    this.#reads.pump(voter);
+    this.#reads.pump();
   }
 
   /**
@@ -180,14 +174,13 @@ export class Clients {
 
   /** Answers requests whose time is over, and proposes again what may have been lost on the way. */
   sweep(): void {
-    const { nowMs, tick, voter, whyNoLeader, isConnected } = this.#view;
+    const { nowMs, tick, voter, whyNoLeader, isLed } = this.#view;
     const leads = voter?.paxos.isLeader ?? false;
-    const isLed = voter?.canReachLeader(isConnected) ?? false;
     // A leader's own log loses nothing while it leads: no second proposal there.
     for (const write of this.#writes.sweep(nowMs, tick, !leads)) {
       this.#output.respond(write.connection, write.requestId, writeTimeout(write.proposals, isLed, whyNoLeader));
     }
-    this.#reads.sweep(voter, whyNoLeader, isLed);
+    this.#reads.sweep();
   }
 
   #receiveWrite(connection: ConnectionId, request: WriteRequest): void {

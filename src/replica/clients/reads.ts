@@ -42,6 +42,12 @@ type OtherRequest = Exclude<ReadRequest, { readonly type: 'get' }>;
 
 /** What reads need to know of the node. */
 export interface ReadsView {
+  /** Set while this node votes. */
+  readonly voter: Voter | undefined;
+  /** True if a leader is in reach, so that "nothing has changed" is of use. */
+  readonly isLed: boolean;
+  /** What to tell clients whose time is over while none was. */
+  readonly whyNoLeader: string;
   /** The owner's clock, for deadlines only. */
   readonly nowMs: number;
   /** Why this node takes no requests, if it does not. */
@@ -129,9 +135,9 @@ export class Reads {
   }
 
   /** Asks for a read index for all that came since the last one. */
-  pump(voter: Voter): void {
+  pump(): void {
     if (!this.#pending.hasCollected) return;
-    const readId = voter.paxos.requestRead();
+    const readId = this.#view.voter?.paxos.requestRead();
     if (readId !== undefined) this.#pending.asked(readId);
   }
 
@@ -153,9 +159,9 @@ export class Reads {
     this.#pending.askAgain();
   }
 
-  /** Answers those whose time is over. `isLed`: a leader is in reach, so that "nothing has changed" is of use. */
-  sweep(voter: Voter | undefined, whyNoLeader: string, isLed: boolean): void {
-    const { nowMs } = this.#view;
+  /** Answers those whose time is over. */
+  sweep(): void {
+    const { nowMs, isLed, whyNoLeader } = this.#view;
     const { appliedIndex } = this.#machine;
     const nothingNew: ResponseBody = { type: 'changes', changes: [], more: false, revision: appliedIndex };
     const overdue = isLed ? lateAnswer : failure('noMajority', 'notApplied', whyNoLeader);
@@ -163,17 +169,21 @@ export class Reads {
     const isOver = (read: PendingRead): boolean => read.deadlineMs <= nowMs;
     const { out, abandoned } = this.#pending.takeOut(isOver);
     this.#answerEach(out, overdue);
-    for (const readId of abandoned) voter?.paxos.cancelRead(readId);
+    this.#cancel(abandoned);
     if (this.#postponed.count > 0) this.#answerEach(this.#postponed.takeOut(isOver), notTaken);
   }
 
   /** The client is gone: nobody takes the answers any more. */
-  forget(connection: ConnectionId, voter: Voter | undefined): void {
+  forget(connection: ConnectionId): void {
     const isOut = (read: PendingRead): boolean => read.connection === connection;
     if (this.#postponed.count > 0) this.#postponed.takeOut(isOut);
     this.#watches.takeOut(isOut);
     if (this.#pending.count === 0) return;
-    for (const readId of this.#pending.takeOut(isOut).abandoned) voter?.paxos.cancelRead(readId);
+    this.#cancel(this.#pending.takeOut(isOut).abandoned);
+  }
+
+  #cancel(readIds: readonly number[]): void {
+    for (const readId of readIds) this.#view.voter?.paxos.cancelRead(readId);
   }
 
   failAll(refusal: Failure): void {

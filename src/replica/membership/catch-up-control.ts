@@ -14,15 +14,15 @@ import type { Mode } from './mode.ts';
 
 /** This node as one who lacks what is decided and takes it from others: when its catching up begins and ends, and what it asks for. */
 export class CatchUpControl {
-  readonly #store: LogStore;
-  readonly #state: StateStore;
+  readonly #logStore: LogStore;
+  readonly #stateStore: StateStore;
   readonly #keeper: StateKeeper;
   readonly #settings: ReplicaSettings;
   readonly #output: Output;
 
   constructor(store: LogStore, state: StateStore, keeper: StateKeeper, settings: ReplicaSettings, output: Output) {
-    this.#store = store;
-    this.#state = state;
+    this.#logStore = store;
+    this.#stateStore = state;
     this.#keeper = keeper;
     this.#settings = settings;
     this.#output = output;
@@ -30,7 +30,7 @@ export class CatchUpControl {
 
   /** For a node that does not vote: all below `targetIndex` is wanted. */
   upTo(targetIndex: number): CatchUp {
-    return new CatchUp(new Log<Uint8Array>(this.#store, 0), this.#state, this.#settings, targetIndex);
+    return new CatchUp(new Log<Uint8Array>(this.#logStore, 0), this.#stateStore, this.#settings, targetIndex);
   }
 
   /**
@@ -41,10 +41,10 @@ export class CatchUpControl {
     // A leader in office knows best what is decided in its configuration.
     const announced = mode.voter.paxos.isLeaderInAcceptPhase ? undefined : mode.leaving.announced;
     const targetIndex = Math.max(mode.voter.paxos.catchUpTarget?.index ?? 0, announced?.startIndex ?? 0);
-    if (targetIndex <= this.#store.state.decidedIndex) {
+    if (targetIndex <= this.#logStore.state.decidedIndex) {
       if (!this.#keeper.isInstalling) mode.catchUp = undefined;
     } else if (mode.catchUp) mode.catchUp.retarget(targetIndex);
-    else mode.catchUp = new CatchUp(mode.voter.paxos, this.#state, this.#settings, targetIndex);
+    else mode.catchUp = new CatchUp(mode.voter.paxos, this.#stateStore, this.#settings, targetIndex);
     if (!announced || !mode.catchUp?.needsState || this.#keeper.isInstalling) return undefined;
     // The vote is kept until the state from there has come, unless nobody needs it any more.
     return mode.leaving.toEnterWithoutState(mode.catchUp.decidedElsewhere);

@@ -42,7 +42,7 @@ export interface MembershipOptions {
  * votes in the present configuration or catches up with it, hears of later ones, and stands by (PROTOCOL: Reconfiguration).
  */
 export class Membership {
-  readonly #store: LogStore;
+  readonly #logStore: LogStore;
   readonly #keeper: StateKeeper;
   readonly #catchUpControl: CatchUpControl;
   readonly #peers: Peers;
@@ -63,7 +63,7 @@ export class Membership {
   #fillTick = 0;
 
   constructor(parts: MembershipParts, options: MembershipOptions) {
-    this.#store = parts.store;
+    this.#logStore = parts.store;
     this.#keeper = parts.keeper;
     this.#catchUpControl = parts.catchUpControl;
     this.#peers = parts.peers;
@@ -137,12 +137,12 @@ export class Membership {
     const before = this.#configuration;
     const next = withPast(withOrigin(entered, before?.origin), before);
     const isIncumbent = this.#mode.name === 'member' && this.#mode.voter.paxos.isLeaderInAcceptPhase;
-    const { sequence, state } = this.#store;
-    this.#store.setConfiguration(next);
+    const { sequence, state } = this.#logStore;
+    this.#logStore.setConfiguration(next);
     this.#openings.enter(next, this.#peers.hellos());
     // What lies behind is of an older configuration and can never be decided now.
     if (sequence.endIndex > state.decidedIndex) sequence.truncate(state.decidedIndex);
-    this.#keeper.onConfiguration(this.#store.commit());
+    this.#keeper.onConfiguration(this.#logStore.commit());
     this.#mode = this.#modeIn(next, isIncumbent);
     this.#peers.beginConfiguration();
     this.#options.onEntered();
@@ -171,14 +171,14 @@ export class Membership {
 
   /** PROTOCOL: Reconfiguration 4, 5, 6; and how a node learns that its cluster was formed without waiting for it. */
   onAnnounce(from: NodeId, { clusterId, configuration }: Announce): void {
-    const { clusterId: mine, nodeId } = this.#store.identity;
+    const { clusterId: mine, nodeId } = this.#logStore.identity;
     if (mine !== undefined && mine !== clusterId) return;
     if (configuration.configurationId < this.configurationId) return this.announce(from);
     if (configuration.configurationId === this.configurationId) return;
     if (this.#mode.name === 'member') return this.#onAnnounceToVoter(this.#mode, configuration);
     if (mine === undefined && !(this.#fitsInto(configuration) && this.#isToldOf(clusterId))) return;
     if (this.#isMemberOf(configuration)) {
-      if (mine === undefined) this.#store.bindCluster(clusterId);
+      if (mine === undefined) this.#logStore.bindCluster(clusterId);
       return this.enter(configuration);
     }
     const namesake = configuration.members.find(({ id }) => id === nodeId);
@@ -200,7 +200,7 @@ export class Membership {
    * one who stands by in it: what it then holds is of that cluster, and of an index that the configuration covers.
    */
   onFill(from: NodeId, { clusterId, configuration, index }: Fill): void {
-    const { clusterId: mine, nodeId } = this.#store.identity;
+    const { clusterId: mine, nodeId } = this.#logStore.identity;
     if (mine !== undefined && mine !== clusterId) return;
     if (configuration.configurationId < this.configurationId) return this.announce(from);
     const { name } = this.#mode;
@@ -208,7 +208,7 @@ export class Membership {
     if (name !== 'standby' && name !== 'forming')
       return this.onAnnounce(from, { type: 'Announce', clusterId, configuration });
     if (configuration.members.some(({ id }) => id === nodeId) || !this.#fitsInto(configuration)) return;
-    if (mine === undefined) this.#store.bindCluster(clusterId);
+    if (mine === undefined) this.#logStore.bindCluster(clusterId);
     if (configuration.configurationId > this.configurationId) this.enter(configuration);
     const mode = this.#mode;
     if (mode.name !== 'standby') return;
@@ -225,15 +225,15 @@ export class Membership {
 
   /** Tells the present configuration to a node, once a tick at the most. */
   announce(to: NodeId): void {
-    const { clusterId } = this.#store.identity;
-    const configuration = this.#store.configuration;
+    const { clusterId } = this.#logStore.identity;
+    const configuration = this.#logStore.configuration;
     if (!clusterId || !configuration || !this.#peers.mayAnnounce(to, this.#tick)) return;
     this.#output.send(to, configuration.configurationId, { type: 'Announce', clusterId, configuration });
   }
 
   /** Tells it to members that were not heard in it, so that none stays behind (PROTOCOL mistake 8). */
   announceToUnheard(): void {
-    const configuration = this.#store.configuration;
+    const configuration = this.#logStore.configuration;
     if (!configuration || this.#mode.name === 'joining') return;
     for (const { id } of configuration.members) {
       if (!this.#peers.knows(id, configuration.configurationId)) this.announce(id);
@@ -241,11 +241,11 @@ export class Membership {
   }
 
   get #configuration(): Configuration | undefined {
-    return this.#store.configuration;
+    return this.#logStore.configuration;
   }
 
   get #nodeId(): NodeId {
-    return this.#store.identity.nodeId;
+    return this.#logStore.identity.nodeId;
   }
 
   get #isLoneFounder(): boolean {
@@ -256,7 +256,7 @@ export class Membership {
     const configuration = this.#configuration;
     if (configuration) return this.#modeIn(configuration, false);
     const { initial, standsBy } = this.#options;
-    const { clusterId, storageId, origin } = this.#store.identity;
+    const { clusterId, storageId, origin } = this.#logStore.identity;
     const address = initial.nodes.get(this.#nodeId);
     if (address === undefined || standsBy || clusterId !== undefined) return { name: 'standby', filling: undefined };
     const self = { id: this.#nodeId, address, storageId };
@@ -265,18 +265,19 @@ export class Membership {
 
   #modeIn(configuration: Configuration, isIncumbent: boolean): Mode {
     if (!this.#isMemberOf(configuration)) return { name: 'standby', filling: undefined };
-    if (this.#store.state.decidedIndex >= configuration.startIndex) return this.#votingIn(configuration, isIncumbent);
+    if (this.#logStore.state.decidedIndex >= configuration.startIndex)
+      return this.#votingIn(configuration, isIncumbent);
     return { name: 'joining', configuration, catchUp: this.#catchUpControl.upTo(configuration.startIndex) };
   }
 
   #votingIn(configuration: Configuration, isIncumbent: boolean): Mode {
-    const voter = new Voter(configuration, this.#nodeId, this.#store, this.#settings, isIncumbent);
+    const voter = new Voter(configuration, this.#nodeId, this.#logStore, this.#settings, isIncumbent);
     const leaving = new Leaving(configuration, this.#nodeId, this.#peers, this.#settings.electionTimeoutTicks);
     return { name: 'member', voter, catchUp: undefined, leaving };
   }
 
   #isMemberOf(configuration: Configuration): boolean {
-    const { nodeId, storageId } = this.#store.identity;
+    const { nodeId, storageId } = this.#logStore.identity;
     return configuration.members.some((member) => member.id === nodeId && member.storageId === storageId);
   }
 
@@ -284,7 +285,7 @@ export class Membership {
     const members = next.members.map((member) => member.id).join(', ');
     const { configurationId, startIndex } = next;
     this.#output.notice('info', `configuration ${configurationId} begins at index ${startIndex}: members ${members}`);
-    const { decidedIndex } = this.#store.state;
+    const { decidedIndex } = this.#logStore.state;
     if (this.#mode.name === 'standby') this.#stepBack();
     if (this.#mode.name === 'joining') this.#output.notice('info', `catching up from index ${decidedIndex}`);
   }
@@ -364,7 +365,7 @@ export class Membership {
     const { loneFounderTicks, foundersTicks } = this.#settings;
     const waitTicks = this.#isLoneFounder ? loneFounderTicks : foundersTicks;
     if (!formed || this.#tick - this.#completeTick < waitTicks) return;
-    this.#store.bindCluster(formed.clusterId);
+    this.#logStore.bindCluster(formed.clusterId);
     this.#output.notice('info', `cluster ${formed.clusterId} is formed`);
     const { members, origin } = formed;
     if (origin) this.#output.notice('info', `it begins with ${describeOrigin(origin)}`);
@@ -384,7 +385,7 @@ export class Membership {
 
   /** False for a directory that was made with other data than the cluster: what it holds must never pass for the cluster's. */
   #fitsInto(configuration: Configuration): boolean {
-    const { origin } = this.#store.identity;
+    const { origin } = this.#logStore.identity;
     return origin === undefined || isSameOrigin(origin, configuration.origin);
   }
 
@@ -412,7 +413,7 @@ export class Membership {
 
   /** True if this node lacked nothing but the StopSign that it was told of. */
   #decideStopSign({ voter, leaving }: Mode & { name: 'member' }): boolean {
-    const { decidedIndex } = this.#store.state;
+    const { decidedIndex } = this.#logStore.state;
     const stopSign = leaving.toDecideAt(decidedIndex);
     if (!stopSign || voter.paxos.isLeaderInAcceptPhase || this.#keeper.isInstalling) return false;
     voter.paxos.installDecided(decidedIndex, [{ type: 'StopSign', stopSign }]);

@@ -24,17 +24,17 @@ interface Claim {
  * Not found out: a copy that was opened as often as the directory itself before anybody met it, once the others were restarted.
  */
 export class Openings {
-  readonly #store: LogStore;
+  readonly #logStore: LogStore;
   /** By storage id, of members only. */
   readonly #claims = new Map<string, Claim>();
 
   constructor(store: LogStore) {
-    this.#store = store;
+    this.#logStore = store;
   }
 
   /** Why the directory that says `hello` is an older copy, in few words; undefined if nothing says so. */
   olderCopyProblem({ storageId, opened }: PeerHello): string | undefined {
-    const known = this.#store.openings.find((opening) => opening.storageId === storageId);
+    const known = this.#logStore.openings.find((opening) => opening.storageId === storageId);
     const isSame = known?.incarnation === opened.incarnation && known.nonce === opened.nonce;
     // Within one opening the hello tells of its beginning, so it may well have less than was said since.
     if (isSame) return undefined;
@@ -63,8 +63,8 @@ export class Openings {
     const ofMembers = hellos.filter(({ storageId }) => isMember(next, storageId));
     for (const { openings } of ofMembers) this.#learn(openings, next);
     for (const hello of ofMembers) this.meet(hello, next);
-    const kept = this.#store.openings.filter(({ storageId }) => isMember(next, storageId));
-    if (kept.length < this.#store.openings.length) this.#store.setOpenings(kept);
+    const kept = this.#logStore.openings.filter(({ storageId }) => isMember(next, storageId));
+    if (kept.length < this.#logStore.openings.length) this.#logStore.setOpenings(kept);
   }
 
   /**
@@ -101,8 +101,8 @@ export class Openings {
   }
 
   #learn(heard: readonly Opening[], configuration: Configuration): void {
-    const self = this.#store.identity.storageId;
-    const found = new Map(this.#store.openings.map((opening) => [opening.storageId, opening]));
+    const self = this.#logStore.identity.storageId;
+    const found = new Map(this.#logStore.openings.map((opening) => [opening.storageId, opening]));
     let hasChanged = false;
     for (const { storageId, incarnation, nonce } of heard) {
       if (storageId === self || !isMember(configuration, storageId)) continue;
@@ -110,7 +110,7 @@ export class Openings {
       found.set(storageId, { storageId, incarnation, nonce });
       hasChanged = true;
     }
-    if (hasChanged) this.#store.setOpenings([...found.values()]);
+    if (hasChanged) this.#logStore.setOpenings([...found.values()]);
   }
 }
 

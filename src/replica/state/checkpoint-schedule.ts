@@ -77,7 +77,7 @@ export interface Giving {
  */
 export class CheckpointSchedule {
   readonly #machine: KvStateMachine;
-  readonly #state: StateStore;
+  readonly #stateStore: StateStore;
   readonly #giving: Giving;
   readonly #settings: ReplicaSettings;
   /** Which of how many members this node is. */
@@ -110,7 +110,7 @@ export class CheckpointSchedule {
 
   constructor(machine: KvStateMachine, state: StateStore, giving: Giving, settings: ReplicaSettings) {
     this.#machine = machine;
-    this.#state = state;
+    this.#stateStore = state;
     this.#giving = giving;
     this.#settings = settings;
   }
@@ -122,14 +122,14 @@ export class CheckpointSchedule {
    * room, the log has to: applying goes on, in a number of layers that fit, so that reads and answers do.
    */
   get isBehind(): boolean {
-    const memoryBytes = this.#state.stagedMemoryBytes + this.#state.sealedMemoryBytes;
+    const memoryBytes = this.#stateStore.stagedMemoryBytes + this.#stateStore.sealedMemoryBytes;
     const { checkpointBytesMax } = this.#settings;
     return this.#isLarge || memoryBytes >= (this.#isDiskFull ? 4 : 2) * checkpointBytesMax;
   }
 
   /** How many changes may be staged before it is; at least 1. */
   get roomForChanges(): number {
-    return Math.max(1, this.#roomChanges - this.#state.stagedChanges);
+    return Math.max(1, this.#roomChanges - this.#stateStore.stagedChanges);
   }
 
   /** Of the members of the present configuration, which this node is: from 0 on. */
@@ -157,7 +157,7 @@ export class CheckpointSchedule {
 
   /** True if what is staged is to be sealed now. `isUnhurried`: nobody waits for this node. */
   isSealDue(tick: number, isUnhurried: boolean, isWriting: boolean): boolean {
-    if (this.#machine.appliedIndex === Math.max(this.#sealedIndex, this.#state.durableIndex)) return false;
+    if (this.#machine.appliedIndex === Math.max(this.#sealedIndex, this.#stateStore.durableIndex)) return false;
     // Without the one whose checkpoint has begun, though that may wait for the log.
     const layers = this.#sealedLayers.length;
     if (layers < layersMax && !this.#isDiskFull) this.#hasManyLayers = false;
@@ -169,7 +169,7 @@ export class CheckpointSchedule {
       ? fullPauseTicks
       : this.#settings.checkpointTicks * this.#patience(isUnhurried);
     const isOld = tick - this.#sealTick >= pauseTicks;
-    const isWanted = !isWriting && this.#wantedIndex > Math.max(this.#sealedIndex, this.#state.durableIndex);
+    const isWanted = !isWriting && this.#wantedIndex > Math.max(this.#sealedIndex, this.#stateStore.durableIndex);
     return isOld || isWanted || this.#isLarge || this.#isUsual(tick, isUnhurried);
   }
 
@@ -177,7 +177,7 @@ export class CheckpointSchedule {
   isCheckpointDue(tick: number, isUnhurried: boolean): boolean {
     const [oldest] = this.#sealedLayers;
     if (oldest === undefined) return false;
-    if (this.#wantedIndex > this.#state.durableIndex || this.#isRoomScarce || this.#isBacklogFull) return true;
+    if (this.#wantedIndex > this.#stateStore.durableIndex || this.#isRoomScarce || this.#isBacklogFull) return true;
     if (tick - oldest.beganTick >= this.#settings.checkpointTicks * patienceWhilePutOff) return true;
     if (this.#isPutOff(isUnhurried)) return false;
     // The only one, as it mostly is: it was sealed for this.
@@ -187,7 +187,7 @@ export class CheckpointSchedule {
 
   /** True if somebody waits for the end of the checkpoint under way, or the next one is due. */
   isWaitedFor(tick: number, isUnhurried: boolean): boolean {
-    if (this.#wantedIndex > this.#state.durableIndex || this.#isRoomScarce || this.isBehind) return true;
+    if (this.#wantedIndex > this.#stateStore.durableIndex || this.#isRoomScarce || this.isBehind) return true;
     return this.#isBacklogFull || this.#partOfUsual(tick, isUnhurried) >= earliestPart;
   }
 
@@ -219,7 +219,7 @@ export class CheckpointSchedule {
 
   /** As much waits as may. */
   get #isBacklogFull(): boolean {
-    const { sealedLayers, sealedMemoryBytes, stagedMemoryBytes } = this.#state;
+    const { sealedLayers, sealedMemoryBytes, stagedMemoryBytes } = this.#stateStore;
     const memoryMax = this.#settings.checkpointBytesMax * memoryPartMax;
     return sealedLayers >= layersMax || sealedMemoryBytes + stagedMemoryBytes >= memoryMax;
   }
@@ -233,7 +233,7 @@ export class CheckpointSchedule {
   }
 
   get #isLarge(): boolean {
-    return this.#state.stagedBytes >= this.#roomBytes || this.#state.stagedChanges >= this.#roomChanges;
+    return this.#stateStore.stagedBytes >= this.#roomBytes || this.#stateStore.stagedChanges >= this.#roomChanges;
   }
 
   /** So much is staged as a checkpoint usually holds, or less and it is this node's turn. */
@@ -249,14 +249,14 @@ export class CheckpointSchedule {
   /** A cycle is a power of two of entries, so that members whose sizes of checkpoints differ a little have the same. */
   #nextTurn(part: number): number {
     const { appliedIndex } = this.#machine;
-    const cycle = nearestPowerOfTwo((appliedIndex - Math.max(this.#sealedIndex, this.#state.durableIndex)) / part);
+    const cycle = nearestPowerOfTwo((appliedIndex - Math.max(this.#sealedIndex, this.#stateStore.durableIndex)) / part);
     const moment = (cycle * this.#rank) / this.#ranks;
     return Math.ceil((appliedIndex - moment) / cycle) * cycle + moment;
   }
 
   /** What is staged in parts of what a checkpoint usually holds, by whichever measure it is the most. */
   #partOfUsual(tick: number, isUnhurried: boolean): number {
-    const isLogAmple = this.#logAmpleIndex > Math.max(this.#sealedIndex, this.#state.durableIndex);
+    const isLogAmple = this.#logAmpleIndex > Math.max(this.#sealedIndex, this.#stateStore.durableIndex);
     return Math.max(
       isLogAmple ? earliestPart : 0,
       this.#partOfPages(tick),
@@ -271,14 +271,14 @@ export class CheckpointSchedule {
    */
   #partOfPages(tick: number): number {
     if (tick - this.#sealTick < manyPagesPauseTicks) return 0;
-    const { stagedPages, rowPages, stagedChanges, stagedMemoryBytes } = this.#state;
+    const { stagedPages, rowPages, stagedChanges, stagedMemoryBytes } = this.#stateStore;
     const changesInUsual = (stagedChanges * this.#settings.checkpointBytesMax) / stagedMemoryBytes;
     if (changesInUsual >= changesPerPageMin * rowPages) return 0;
     return stagedPages / this.#settings.checkpointPagesMax;
   }
 
   get #partOfBulk(): number {
-    const { stagedBytes, stagedChanges } = this.#state;
+    const { stagedBytes, stagedChanges } = this.#stateStore;
     if (stagedBytes < stagedChanges * bulkyRowBytes) return 0;
     return stagedBytes / (this.#settings.checkpointBytesMax * bulkyPart);
   }
@@ -288,7 +288,7 @@ export class CheckpointSchedule {
    * the same size costs nothing but log.
    */
   #partOfMemory(isUnhurried: boolean): number {
-    const { stagedBytes, stagedMemoryBytes } = this.#state;
+    const { stagedBytes, stagedMemoryBytes } = this.#stateStore;
     const { checkpointBytesMax, checkpointOvertakenBytesMax } = this.#settings;
     const overtakenBytes = stagedMemoryBytes - stagedBytes;
     return Math.max(

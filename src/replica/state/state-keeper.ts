@@ -16,8 +16,8 @@ const trimEntriesMin = 10_000;
  */
 export class StateKeeper {
   readonly #machine: KvStateMachine;
-  readonly #state: StateStore;
-  readonly #store: LogStore;
+  readonly #stateStore: StateStore;
+  readonly #logStore: LogStore;
   readonly #giving: Giving;
   readonly #settings: ReplicaSettings;
   readonly #schedule: CheckpointSchedule;
@@ -36,8 +36,8 @@ export class StateKeeper {
 
   constructor(machine: KvStateMachine, state: StateStore, store: LogStore, giving: Giving, settings: ReplicaSettings) {
     this.#machine = machine;
-    this.#state = state;
-    this.#store = store;
+    this.#stateStore = state;
+    this.#logStore = store;
     this.#giving = giving;
     this.#settings = settings;
     this.#schedule = new CheckpointSchedule(machine, state, giving, settings);
@@ -56,7 +56,7 @@ export class StateKeeper {
 
   /** The newest configuration that is on the disk; 0 while none is. Noted when it is asked for, which each turn does. */
   get durableConfigurationId(): number {
-    if (this.#isConfigurationDurable) this.#durableConfigurationId = this.#store.configuration?.configurationId ?? 0;
+    if (this.#isConfigurationDurable) this.#durableConfigurationId = this.#logStore.configuration?.configurationId ?? 0;
     return this.#durableConfigurationId;
   }
 
@@ -98,7 +98,7 @@ export class StateKeeper {
     if (!this.#isConfigurationDurable) return;
     this.#writeCheckpoint(output);
     if (this.#isCheckpointing && (this.#isInstalling || this.#schedule.isWaitedFor(tick, isUnhurried))) {
-      this.#state.hurryCheckpoint();
+      this.#stateStore.hurryCheckpoint();
     }
     if (this.#isInstalling) {
       if (this.#installIndex !== undefined && !this.#isCheckpointing) this.#startInstall(this.#installIndex, output);
@@ -124,47 +124,47 @@ export class StateKeeper {
    * in the present configuration: members of the one before may need all of the log to reach it.
    */
   trimLog(configuration: Configuration): void {
-    const { sequence, state } = this.#store;
+    const { sequence, state } = this.#logStore;
     // The state may be far ahead of the log until it is told that it begins there.
     if (this.#isInstalling || state.decidedIndex <= configuration.startIndex) return;
-    const tailFrom = this.#state.durableIndex - this.#settings.logTailEntries;
-    const surplusTo = Math.min(this.#state.durableIndex, this.#logSurplusIndex);
+    const tailFrom = this.#stateStore.durableIndex - this.#settings.logTailEntries;
+    const surplusTo = Math.min(this.#stateStore.durableIndex, this.#logSurplusIndex);
     // A leader may have come by a state that is ahead of what it knows to be decided.
     const keepFrom = Math.min(Math.max(tailFrom, surplusTo), this.#giving.holdsLogFrom, state.decidedIndex);
     const isSurplus = surplusTo > tailFrom;
     const entriesMin = isSurplus ? 1 : Math.min(trimEntriesMin, this.#settings.logTailEntries);
     if (keepFrom - sequence.trimmedIndex < entriesMin) return;
     sequence.trim(keepFrom);
-    this.#store.commit();
+    this.#logStore.commit();
   }
 
   /** Before it is, no checkpoint from behind its StopSign is made: whoever reads the directory goes by the configuration in the log. */
   get #isConfigurationDurable(): boolean {
-    return this.#store.durableWrite() >= this.#configurationWrite;
+    return this.#logStore.durableWrite() >= this.#configurationWrite;
   }
 
   #findRank(): void {
-    const { identity, configuration } = this.#store;
+    const { identity, configuration } = this.#logStore;
     const members = (configuration?.members ?? []).map(({ id }) => id).sort((a, b) => a - b);
     this.#schedule.onRank(Math.max(0, members.indexOf(identity.nodeId)), Math.max(1, members.length));
   }
 
   #startInstall(index: number, output: Output): void {
     this.#installIndex = undefined;
-    output.job({ type: 'finishInstall', index, run: () => this.#state.finishInstall(index) });
+    output.job({ type: 'finishInstall', index, run: () => this.#stateStore.finishInstall(index) });
   }
 
   #seal(tick: number): void {
     const { appliedIndex, sessions } = this.#machine.takeCheckpoint();
-    this.#state.seal(appliedIndex, sessions);
+    this.#stateStore.seal(appliedIndex, sessions);
     this.#schedule.onSealed(tick, appliedIndex);
   }
 
   #startCheckpoint(tick: number, output: Output): void {
     this.#isCheckpointing = true;
     this.#schedule.onCheckpointBegun(tick);
-    this.#store.stageDecided();
-    this.#decidedWrite = this.#store.commit();
+    this.#logStore.stageDecided();
+    this.#decidedWrite = this.#logStore.commit();
     this.#writeCheckpoint(output);
   }
 
@@ -175,8 +175,8 @@ export class StateKeeper {
    */
   #writeCheckpoint(output: Output): void {
     if (this.#decidedWrite === undefined) return;
-    if (!this.#isLogWaiting && this.#store.durableWrite() < this.#decidedWrite) return;
+    if (!this.#isLogWaiting && this.#logStore.durableWrite() < this.#decidedWrite) return;
     this.#decidedWrite = undefined;
-    output.job({ type: 'checkpoint', run: () => this.#state.checkpoint() });
+    output.job({ type: 'checkpoint', run: () => this.#stateStore.checkpoint() });
   }
 }

@@ -237,7 +237,7 @@ export class LmdbStateStore implements StateStore {
     this.#environment.hurry();
   }
 
-  openSnapshot(): StateSnapshot {
+  openDurableSnapshot(): StateSnapshot {
     this.#assertUsable();
     return this.#openSnapshot(undefined, noChanges);
   }

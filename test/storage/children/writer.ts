@@ -60,7 +60,7 @@ async function report({ logStore, stateStore }: DataDirectory, error: unknown): 
     () => stateStore.put('end', new Uint8Array(0), 0),
     () => stateStore.delete('end'),
     () => checkpointAt(stateStore, 0),
-    () => stateStore.openSnapshot(),
+    () => stateStore.openDurableSnapshot(),
   ];
   for (const call of mode === 'state' ? stateCalls : logCalls) {
     try {
