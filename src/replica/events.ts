@@ -22,14 +22,14 @@ export interface SpaceMeasured extends NodeSpace {
 /** What happens to a replica. Sockets, disks and timers only put these into the inbox. */
 export type ReplicaEvent =
   /**
-   * A step of time; `elapsedMs` since the last one, for clients' deadlines (the nominal length if left out). `flushingMs`:
-   * how long the flush that is under way has taken so far, and `flushingBytes`: of how much it is.
+   * A step of time; `elapsedMs` since the last one, for clients' deadlines. `flushingMs`: how long the flush that is under way has taken so
+   * far, and `flushingBytes`: of how much it is; 0 if there is none.
    */
   | {
       readonly type: 'tick';
-      readonly elapsedMs?: number;
-      readonly flushingMs?: number;
-      readonly flushingBytes?: number;
+      readonly elapsedMs: number;
+      readonly flushingMs: number;
+      readonly flushingBytes: number;
     }
   /** A link is new. Comes before any message on it. */
   | { readonly type: 'peerConnected'; readonly hello: PeerHello }
@@ -40,8 +40,8 @@ export type ReplicaEvent =
   | { readonly type: 'requests'; readonly connection: ConnectionId; readonly requests: readonly ClientRequest[] }
   /** A client's connection is gone. */
   | { readonly type: 'clientGone'; readonly connection: ConnectionId }
-  /** The log store made more writes durable, `bytes` in `durationMs`. Without that, it only asks for another turn. */
-  | { readonly type: 'flushed'; readonly durationMs?: number; readonly bytes?: number }
+  /** The log store made more writes durable, `bytes` in `durationMs`. */
+  | { readonly type: 'flushed'; readonly durationMs: number; readonly bytes: number }
   | { readonly type: 'checkpointed' }
   | { readonly type: 'stateInstalled'; readonly index: number }
   /** The space on the disk was measured. */

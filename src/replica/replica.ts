@@ -323,8 +323,8 @@ export class Replica {
   #handle(event: ReplicaEvent): void {
     switch (event.type) {
       case 'tick':
-        this.#onTick(event.elapsedMs ?? this.#options.tickMs);
-        return this.#leadKeeper.tick(event.flushingMs ?? 0, event.flushingBytes ?? 0);
+        this.#onTick(event.elapsedMs);
+        return this.#leadKeeper.tick(event.flushingMs, event.flushingBytes);
       case 'peerConnected':
         return this.#onPeerConnected(event.hello);
       case 'peerDisconnected':
@@ -343,7 +343,7 @@ export class Replica {
       case 'clientGone':
         return this.#clients.forget(event.connection);
       case 'flushed':
-        return event.durationMs === undefined ? undefined : this.#onFlushed(event.durationMs, event.bytes ?? 0);
+        return this.#onFlushed(event.durationMs, event.bytes);
       case 'checkpointed':
         this.#keeper.onCheckpointed();
         return this.#trimLog();

@@ -401,7 +401,7 @@ export class Cluster {
   #tickOf(process: Process): void {
     if (process.isFlushing) process.flushingTicks++;
     const flushingMs = process.isFlushing ? process.flushingTicks * tickMs : 0;
-    this.#receive(process, { type: 'tick', flushingMs });
+    this.#receive(process, { type: 'tick', elapsedMs: tickMs, flushingMs, flushingBytes: 0 });
   }
 
   #receive(process: Process, event: ReplicaEvent): void {
@@ -454,7 +454,7 @@ export class Cluster {
   #endFlush(process: Process): void {
     process.log.endFlush();
     process.isFlushing = false;
-    this.#receive(process, { type: 'flushed', durationMs: process.flushingTicks * tickMs });
+    this.#receive(process, { type: 'flushed', durationMs: process.flushingTicks * tickMs, bytes: 0 });
   }
 
   #endJob(process: Process): void {

@@ -184,7 +184,7 @@ export class SimulatedNode {
     oracle.onStart(this);
     queue.after(random.below(tickUs), () => this.#tick(process));
     if (plan.faults.fullDisk > 0) this.#measureSpace(process);
-    this.#receive(process, { type: 'tick' });
+    this.#receiveTick(process, 0);
   }
 
   /** The process is gone, and what was on its way to the disk survives whole or not at all, or of an append the first entries. */
@@ -409,11 +409,20 @@ export class SimulatedNode {
       if (peer && !process.sessions.has(id)) network.dial(this, peer);
     }
     const flushingMs = process.isFlushing ? (queue.nowUs - process.flushBegunUs) / 1000 : 0;
-    this.#receive(process, { type: 'tick', flushingMs });
+    this.#receiveTick(process, flushingMs);
+  }
+
+  #receiveTick(process: Process, flushingMs: number): void {
+    const elapsedMs = this.#world.plan.tickUs / 1000;
+    this.#receive(process, { type: 'tick', elapsedMs, flushingMs, flushingBytes: 0 });
   }
 
   #receive(process: Process, event: ReplicaEvent): void {
     process.replica.receive(event);
+    this.#scheduleTurn(process);
+  }
+
+  #scheduleTurn(process: Process): void {
     if (process.isTurnDue) return;
     process.isTurnDue = true;
     const { queue, random } = this.#world;
@@ -430,7 +439,7 @@ export class SimulatedNode {
     this.#release(process, output);
     if (this.#strikes('afterRelease')) return;
     this.#flush(process);
-    if (output.hasMore) this.#receive(process, { type: 'flushed' });
+    if (output.hasMore) this.#scheduleTurn(process);
   }
 
   #release(process: Process, output: TurnOutput): void {
@@ -503,7 +512,7 @@ export class SimulatedNode {
     process.log.endFlush();
     process.isFlushing = false;
     if (this.#strikes('afterFlush')) return;
-    this.#post(() => this.#receive(process, { type: 'flushed', durationMs: flush.durationUs / 1000 }));
+    this.#post(() => this.#receive(process, { type: 'flushed', durationMs: flush.durationUs / 1000, bytes: 0 }));
   }
 
   #run(process: Process, job: StorageJob): void {
