@@ -44,6 +44,7 @@ import {
   checkedTtlMs,
   checkedValue,
   ifRevisionIn,
+  type OptionNames,
   secureContextOf,
   signalIn,
 } from './input.ts';
@@ -55,6 +56,30 @@ import type { KvChange } from './keys/watch-batch.ts';
 import { type ClusterStatus, gatherClusterStatus } from './members/cluster-status.ts';
 import { fillNewcomers } from './members/fill-newcomers.ts';
 import { meantNodes } from './members/meant-nodes.ts';
+import {
+  type CallOptions,
+  callNames,
+  clientNames,
+  type FillOptions,
+  fillNames,
+  type KeepOptions,
+  type KvClientOptions,
+  keepNames,
+  type ListOptions,
+  type LockOptions,
+  listNames,
+  lockNames,
+  type PutOptions,
+  putNames,
+  type ReadOptions,
+  type ReconfigureOptions,
+  readNames,
+  reconfigureNames,
+  type WatchOptions,
+  type WriteOptions,
+  watchNames,
+  writeNames,
+} from './options.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
 import { Writes } from './writes.ts';
@@ -75,93 +100,6 @@ const connectTimeoutMsMin = 500;
 const connectTimeoutMsMax = 1000;
 /** Pairs asked for at a time: an answer is bounded in bytes as well. */
 const pagePairs = pairsPerAnswerMax;
-
-export interface KvClientOptions {
-  /** "host:port" of some nodes, tried in this order. The client learns of the others from them. */
-  readonly endpoints: readonly string[];
-  /** The name of the cluster that is meant: nodes of another one at these endpoints will not do. Without it, any will. */
-  readonly clusterName?: string | undefined;
-  /** Encrypts, with TLS 1.3: for nodes that were given the same. Without it, nothing that goes over the network is encrypted. */
-  readonly tls?: TlsIdentity | undefined;
-  /** How long a call may take unless it says otherwise, milliseconds: 1 to 3,600,000; 5,000 by default. */
-  readonly timeoutMs?: number | undefined;
-  /** Most writes without an answer: 1 to 4,096; 1,024 by default. */
-  readonly outstandingWritesMax?: number | undefined;
-  /** Most writes that wait beyond those: 65,536 by default. */
-  readonly queuedWritesMax?: number | undefined;
-}
-
-export interface CallOptions {
-  /** How long this call may take, milliseconds. */
-  readonly timeoutMs?: number | undefined;
-  /** Aborted, it ends the call with the error `aborted`, within some 20 ms. A write that is on its way may be applied all the same: see `outcome`. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface WriteOptions extends CallOptions {
-  /**
-   * Only if the key has this revision when the write is decided, as a get or a put told it; 0: only if there is no such key. Error `conflict` if
-   * not. A revision is given once: no key has it again, even if it is deleted and put anew. After `found = await get(key)` it is
-   * `found?.revision ?? 0`; `undefined` is refused.
-   */
-  readonly ifRevision?: number;
-}
-
-export interface PutOptions extends WriteOptions {
-  /**
-   * The key goes once it was not renewed for so long, milliseconds: 1,000 to 366 days. It never goes sooner; a change of leaders may let it stay
-   * for this time once more. See {@link KvClient.renew}. Another put of the key ends that, or says how long anew. Error `busy` where 10,000 keys expire already.
-   */
-  readonly ttlMs?: number | undefined;
-}
-
-export interface KeepOptions extends WriteOptions {
-  /** How long the key stays without a sign of this process, milliseconds: 1,000 or more; 15,000 by default. It is renewed each third of that. */
-  readonly ttlMs?: number | undefined;
-}
-
-export interface LockOptions {
-  /** After so long without a sign of its holder a lock is the next one's, milliseconds: 1,000 or more; 15,000 by default. */
-  readonly ttlMs?: number | undefined;
-  /** How long to wait for it, milliseconds; without it, as long as it takes. */
-  readonly waitMs?: number | undefined;
-  /** What to tell those who look, below `lock/NAME/`: who this is. */
-  readonly value?: Bytes | undefined;
-  /** Aborted, it ends the waiting with the error `aborted`. It does not end the lock. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface ReadOptions extends CallOptions {
-  /** `linearizable` (the default) sees every write acknowledged before; `local` is what the node has, maybe stale: own writes may be missing, too. */
-  readonly consistency?: Consistency | undefined;
-}
-
-export interface FillOptions extends CallOptions {
-  /** Only if this is the present configuration; error `reconfiguring` if there is a later one. */
-  readonly ifConfigurationId?: number | undefined;
-}
-
-export interface ReconfigureOptions extends FillOptions {
-  /**
-   * How long newcomers may take to get all data before the change is proposed, milliseconds; error `timeout` if that is not enough,
-   * with nothing changed. 0: it is proposed at once, and they get it as members. Default ten minutes.
-   */
-  readonly fillTimeoutMs?: number | undefined;
-}
-
-export interface ListOptions extends ReadOptions {
-  /** Most pairs, at most 100,000. */
-  readonly limit?: number | undefined;
-  /** Only keys behind this one, in byte order: the last of the page before. */
-  readonly after?: Bytes | undefined;
-}
-
-export interface WatchOptions {
-  /** How long the cluster may be out of reach before the watch ends with an error, milliseconds; a minute by default. */
-  readonly timeoutMs?: number | undefined;
-  /** Aborted, it ends the watch with the error `aborted`. */
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** When a call ends without an answer. */
 interface CallLimits {
@@ -225,7 +163,7 @@ export class KvClient {
    * kv node, or none that is believed), `noMajority` (no node could be reached within `timeoutMs`).
    */
   static async connect(options: KvClientOptions): Promise<KvClient> {
-    const client = new KvClient(checkedOptions(options, optionNames));
+    const client = new KvClient(checkedOptions(options, clientNames));
     try {
       await client.#ask(undefined, traits.localRead, client.#usualLimits, (answer) => answer);
       return client;
@@ -280,7 +218,7 @@ export class KvClient {
    * leads (with `{ ifRevision: 0 }`: error `conflict` while somebody else does).
    */
   async keep(key: Bytes, value: Bytes, options?: KeepOptions): Promise<KeptKey> {
-    if (options !== undefined && options !== null) checkCallOptions(options, putNames);
+    if (options !== undefined && options !== null) checkCallOptions(options, keepNames);
     const { ttlMs = keepTtlMsDefault, ...others } = options ?? {};
     const putMs = performance.now();
     // The caller's own may become another while this one is kept.
@@ -614,7 +552,7 @@ export class KvClient {
   }
 
   /** Throws if the options are wrong, or the signal is aborted already. */
-  #limitsOf(options: CallOptions | undefined, names: readonly string[] = callNames): CallLimits {
+  #limitsOf(options: CallOptions | undefined, names: OptionNames = callNames): CallLimits {
     if (options === undefined || options === null) return this.#usualLimits;
     checkCallOptions(options, names);
     const timeoutMs = options.timeoutMs === undefined ? this.#timeoutMs : checkedTimeoutMs(options.timeoutMs);
@@ -622,7 +560,7 @@ export class KvClient {
   }
 
   /** What is left of a call's limits, at least 1 ms: for calls that take several requests. */
-  #limitsLeft(options: CallOptions | undefined, names?: readonly string[]): () => CallLimits {
+  #limitsLeft(options: CallOptions | undefined, names?: OptionNames): () => CallLimits {
     const { timeoutMs, signal } = this.#limitsOf(options, names);
     const deadlineMs = performance.now() + timeoutMs;
     return () => ({ timeoutMs: Math.max(1, deadlineMs - performance.now()), signal, toldTimeoutMs: timeoutMs });
@@ -630,24 +568,12 @@ export class KvClient {
 }
 
 const madeWithoutTls = 'this client was made without tls';
-const callNames: readonly (keyof CallOptions)[] = ['timeoutMs', 'signal'];
-const writeNames: readonly (keyof WriteOptions)[] = [...callNames, 'ifRevision'];
-const lockNames: readonly (keyof LockOptions)[] = ['ttlMs', 'waitMs', 'value', 'signal'];
-const putNames: readonly (keyof PutOptions)[] = [...writeNames, 'ttlMs'];
-const readNames: readonly (keyof ReadOptions)[] = [...callNames, 'consistency'];
-const listNames: readonly (keyof ListOptions)[] = [...readNames, 'limit', 'after'];
-const fillNames: readonly (keyof FillOptions)[] = [...callNames, 'ifConfigurationId'];
-const reconfigureNames: readonly (keyof ReconfigureOptions)[] = [...fillNames, 'fillTimeoutMs'];
-const optionNames = [
-  ...(['endpoints', 'clusterName', 'tls'] as const),
-  ...(['timeoutMs', 'outstandingWritesMax', 'queuedWritesMax'] as const),
-] as const;
 const listRemedy = 'give a limit, a longer prefix, or read page by page, with scan';
 const listTooLong = `there are over ${listPairsMax} pairs: ${listRemedy}`;
 
 function watchLimitsOf(options: WatchOptions | undefined): WatchLimits {
   if (options === undefined) return { timeoutMs: watchTimeoutMsDefault, signal: undefined };
-  checkCallOptions(options, callNames);
+  checkCallOptions(options, watchNames);
   return { timeoutMs: checkedTimeoutMs(options.timeoutMs ?? watchTimeoutMsDefault), signal: signalIn(options) };
 }
 
