@@ -12,7 +12,7 @@ import type {
 } from '../wire/client-message.ts';
 import { pairsPerAnswerMax } from '../wire/limits.ts';
 import { KvBackup } from './backup.ts';
-import { type Answer, type CallTraits, outgoing, PromiseCall, traits } from './call/call.ts';
+import { type Answer, type CallLimits, type CallTraits, outgoing, PromiseCall, traits } from './call/call.ts';
 import { abortedError } from './call/call-errors.ts';
 import { KvError } from './call/errors.ts';
 import { GetCall, type KvValue, type OwnBytes } from './call/get-call.ts';
@@ -101,14 +101,6 @@ const connectTimeoutMsMax = 1000;
 /** Pairs asked for at a time: an answer is bounded in bytes as well. */
 const pagePairs = pairsPerAnswerMax;
 
-/** When a call ends without an answer. */
-interface CallLimits {
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
-  /** What the caller gave, where `timeoutMs` is what is left of it. */
-  readonly toldTimeoutMs?: number;
-}
-
 /** A key with its value and the revision of its last change. */
 export interface KvListing extends KvValue {
   readonly key: OwnBytes;
@@ -176,13 +168,12 @@ export class KvClient {
   /** Sets a key. Key: 1 to 1,024 bytes; value: at most 1 MiB. The revision grows with every change of any key. */
   put(key: Bytes, value: Bytes, options?: PutOptions): Promise<PutResult> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options, putNames);
+      const limits = this.#limitsOf(options, putNames);
       const kind = 'put' as const;
       const ifRevision = ifRevisionIn(options);
       const ttlMs = checkedTtlMs(options?.ttlMs);
       const change = { kind, key: checkedKey(key), value: checkedValue(value), ifRevision, ttlMs };
-      const call = WriteCall.put(this.#writes, change, timeoutMs, { resolve, reject });
-      call.signal = signal;
+      const call = WriteCall.put(this.#writes, change, limits, { resolve, reject });
       this.#writes.submit(call);
     });
   }
@@ -190,11 +181,10 @@ export class KvClient {
   /** Removes a key, which may not exist. */
   delete(key: Bytes, options?: WriteOptions): Promise<DeleteResult> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options, writeNames);
+      const limits = this.#limitsOf(options, writeNames);
       const kind = 'delete' as const;
       const change = { kind, key: checkedKey(key), ifRevision: ifRevisionIn(options) };
-      const call = WriteCall.delete(this.#writes, change, timeoutMs, { resolve, reject });
-      call.signal = signal;
+      const call = WriteCall.delete(this.#writes, change, limits, { resolve, reject });
       this.#writes.submit(call);
     });
   }
@@ -205,10 +195,9 @@ export class KvClient {
    */
   renew(key: Bytes, revision: number, options?: CallOptions): Promise<RenewResult> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options);
+      const limits = this.#limitsOf(options);
       const change = { kind: 'renew' as const, key: checkedKey(key), ifRevision: checkedPutRevision(revision) };
-      const call = WriteCall.renew(this.#writes, change, timeoutMs, { resolve, reject });
-      call.signal = signal;
+      const call = WriteCall.renew(this.#writes, change, limits, { resolve, reject });
       this.#writes.submit(call);
     });
   }
@@ -266,10 +255,9 @@ export class KvClient {
    */
   transact(transaction: KvTransaction, options?: CallOptions): Promise<TransactResult> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options);
+      const limits = this.#limitsOf(options);
       const change = { kind: 'transact' as const, transaction: checkedTransaction(transaction) };
-      const call = WriteCall.transact(this.#writes, change, timeoutMs, { resolve, reject });
-      call.signal = signal;
+      const call = WriteCall.transact(this.#writes, change, limits, { resolve, reject });
       this.#writes.submit(call);
     });
   }
@@ -277,11 +265,10 @@ export class KvClient {
   /** The value of a key, a copy of the caller's own; `undefined` if there is no such key. */
   get(key: Bytes, options?: ReadOptions): Promise<KvValue | undefined> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options, readNames);
+      const limits = this.#limitsOf(options, readNames);
       const consistency = checkedConsistency(options?.consistency);
       const request = outgoing({ type: 'get', consistency, key: checkedKey(key) });
-      const call = new GetCall(traitsOf(consistency), timeoutMs, request, resolve, reject);
-      call.signal = signal;
+      const call = new GetCall(traitsOf(consistency), limits, request, resolve, reject);
       this.#requests.submit(call);
     });
   }
@@ -581,14 +568,12 @@ function ask<Result>(
   requests: Requests,
   body: RequestBody | undefined,
   callTraits: CallTraits,
-  { timeoutMs, signal, toldTimeoutMs }: CallLimits,
+  limits: CallLimits,
   read: (answer: Answer, endpoint: string) => Result | undefined,
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     const request = body === undefined ? undefined : outgoing(body);
-    const call = new PromiseCall(callTraits, timeoutMs, performance.now(), request, { read, resolve, reject });
-    call.signal = signal;
-    call.told = toldTimeoutMs;
+    const call = new PromiseCall(callTraits, limits, performance.now(), request, { read, resolve, reject });
     requests.submit(call);
   });
 }

@@ -183,7 +183,8 @@ export class Writes implements WriteOwner, Sweepable {
       acknowledgedBelow: 0,
     });
     const request = outgoing({ type: 'write', command });
-    this.#opening = new PromiseCall(traits.command, Math.ceil(deadlineMs - nowMs), nowMs, request, {
+    const limits = { timeoutMs: Math.ceil(deadlineMs - nowMs), signal: undefined };
+    this.#opening = new PromiseCall(traits.command, limits, nowMs, request, {
       read: sessionOf,
       resolve: (session: number) => this.#onOpened(session),
       reject: (error) => this.#onNotOpened(error, deadlineMs),

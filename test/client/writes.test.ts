@@ -28,10 +28,15 @@ it('a write whose time is over is let go of, though one before it still waits', 
       ifRevision: undefined,
       ttlMs: undefined,
     } as const;
-    const call = WriteCall.put(writes, change, timeoutMs, {
-      resolve: () => {},
-      reject: ({ code }) => failed.push(code),
-    });
+    const call = WriteCall.put(
+      writes,
+      change,
+      { timeoutMs, signal: undefined },
+      {
+        resolve: () => {},
+        reject: ({ code }) => failed.push(code),
+      },
+    );
     writes.submit(call);
     return new WeakRef(change.value);
   };

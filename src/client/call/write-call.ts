@@ -1,7 +1,7 @@
 import { type Command, encodeCommand } from '../../kv/command.ts';
 import type { Outcome } from '../../kv/outcome.ts';
 import { bytesOfTransaction, type Transaction } from '../../kv/transaction.ts';
-import { type Answer, Call, outgoing, traits } from './call.ts';
+import { type Answer, Call, type CallLimits, outgoing, traits } from './call.ts';
 import { conflictError, unmetError } from './call-errors.ts';
 import type { KvError } from './errors.ts';
 import type { SessionWindow } from './session-window.ts';
@@ -87,48 +87,47 @@ export class WriteCall extends Call {
   private constructor(
     owner: WriteOwner,
     change: Change,
-    timeoutMs: number,
+    limits: CallLimits,
     promised: Promised<never>,
     startedMs = performance.now(),
   ) {
-    super(traits.command, timeoutMs, startedMs);
+    super(traits.command, limits, startedMs);
     this.#owner = owner;
     this.change = change;
     this.#promised = promised;
   }
 
-  static put(owner: WriteOwner, change: PutChange, timeoutMs: number, promised: Promised<PutResult>): WriteCall {
-    return new WriteCall(owner, change, timeoutMs, promised);
+  static put(owner: WriteOwner, change: PutChange, limits: CallLimits, promised: Promised<PutResult>): WriteCall {
+    return new WriteCall(owner, change, limits, promised);
   }
 
   static delete(
     owner: WriteOwner,
     change: DeleteChange,
-    timeoutMs: number,
+    limits: CallLimits,
     promised: Promised<DeleteResult>,
   ): WriteCall {
-    return new WriteCall(owner, change, timeoutMs, promised);
+    return new WriteCall(owner, change, limits, promised);
   }
 
-  static renew(owner: WriteOwner, change: RenewChange, timeoutMs: number, promised: Promised<RenewResult>): WriteCall {
-    return new WriteCall(owner, change, timeoutMs, promised);
+  static renew(owner: WriteOwner, change: RenewChange, limits: CallLimits, promised: Promised<RenewResult>): WriteCall {
+    return new WriteCall(owner, change, limits, promised);
   }
 
   static transact(
     owner: WriteOwner,
     change: TransactionChanges,
-    timeoutMs: number,
+    limits: CallLimits,
     promised: Promised<TransactResult>,
   ): WriteCall {
-    return new WriteCall(owner, change, timeoutMs, promised);
+    return new WriteCall(owner, change, limits, promised);
   }
 
   /** The same write once more, for another session. Not the same object: that one may still wait to be sent, and is passed over as done. */
   afresh(): WriteCall {
     const startedMs = this.deadlineMs - this.timeoutMs;
-    const again = new WriteCall(this.#owner, this.change, this.timeoutMs, this.#promised, startedMs);
+    const again = new WriteCall(this.#owner, this.change, this, this.#promised, startedMs);
     again.order = this.order;
-    again.signal = this.signal;
     return again;
   }
 
