@@ -16,13 +16,7 @@ import { type Answer, type CallLimits, type CallTraits, outgoing, PromiseCall, t
 import { abortedError } from './call/call-errors.ts';
 import { KvError } from './call/errors.ts';
 import { GetCall, type KvValue, type OwnBytes } from './call/get-call.ts';
-import {
-  type DeleteResult,
-  type PutResult,
-  type RenewResult,
-  type TransactResult,
-  WriteCall,
-} from './call/write-call.ts';
+import type { DeleteResult, PutResult, RenewResult, TransactResult } from './call/write-call.ts';
 import { checkedEndpoint, Endpoints } from './connection/endpoints.ts';
 import { endable } from './endable.ts';
 import { GatheredBytes } from './gathered-bytes.ts';
@@ -173,8 +167,7 @@ export class KvClient {
       const ifRevision = ifRevisionIn(options);
       const ttlMs = checkedTtlMs(options?.ttlMs);
       const change = { kind, key: checkedKey(key), value: checkedValue(value), ifRevision, ttlMs };
-      const call = WriteCall.put(this.#writes, change, limits, { resolve, reject });
-      this.#writes.submit(call);
+      this.#writes.submit(change, limits, { resolve, reject });
     });
   }
 
@@ -184,8 +177,7 @@ export class KvClient {
       const limits = this.#limitsOf(options, writeNames);
       const kind = 'delete' as const;
       const change = { kind, key: checkedKey(key), ifRevision: ifRevisionIn(options) };
-      const call = WriteCall.delete(this.#writes, change, limits, { resolve, reject });
-      this.#writes.submit(call);
+      this.#writes.submit(change, limits, { resolve, reject });
     });
   }
 
@@ -197,8 +189,7 @@ export class KvClient {
     return new Promise((resolve, reject) => {
       const limits = this.#limitsOf(options);
       const change = { kind: 'renew' as const, key: checkedKey(key), ifRevision: checkedPutRevision(revision) };
-      const call = WriteCall.renew(this.#writes, change, limits, { resolve, reject });
-      this.#writes.submit(call);
+      this.#writes.submit(change, limits, { resolve, reject });
     });
   }
 
@@ -257,8 +248,7 @@ export class KvClient {
     return new Promise((resolve, reject) => {
       const limits = this.#limitsOf(options);
       const change = { kind: 'transact' as const, transaction: checkedTransaction(transaction) };
-      const call = WriteCall.transact(this.#writes, change, limits, { resolve, reject });
-      this.#writes.submit(call);
+      this.#writes.submit(change, limits, { resolve, reject });
     });
   }
 

@@ -31,6 +31,14 @@ export interface TransactResult {
   readonly revision: number;
 }
 
+/** What each kind of change gives. */
+export interface Results {
+  readonly put: PutResult;
+  readonly delete: DeleteResult;
+  readonly renew: RenewResult;
+  readonly transact: TransactResult;
+}
+
 /** Who is told when a write is answered, before its caller is. */
 export interface WriteOwner {
   onWriteAnswer(call: WriteCall, answer: Answer): void;
@@ -45,6 +53,9 @@ export interface Promised<Result> {
 
 /** What is to be written, and where. */
 export type Change = PutChange | DeleteChange | RenewChange | TransactionChanges;
+
+/** One of this kind. */
+export type ChangeOf<Kind extends Change['kind']> = Change & { readonly kind: Kind };
 
 interface PutChange {
   readonly kind: 'put';
@@ -84,7 +95,8 @@ export class WriteCall extends Call {
   readonly #promised: Promised<never>;
   #number = 0;
 
-  private constructor(
+  /** The promise is of what this kind of change gives: see {@link Results}. */
+  constructor(
     owner: WriteOwner,
     change: Change,
     limits: CallLimits,
@@ -95,32 +107,6 @@ export class WriteCall extends Call {
     this.#owner = owner;
     this.change = change;
     this.#promised = promised;
-  }
-
-  static put(owner: WriteOwner, change: PutChange, limits: CallLimits, promised: Promised<PutResult>): WriteCall {
-    return new WriteCall(owner, change, limits, promised);
-  }
-
-  static delete(
-    owner: WriteOwner,
-    change: DeleteChange,
-    limits: CallLimits,
-    promised: Promised<DeleteResult>,
-  ): WriteCall {
-    return new WriteCall(owner, change, limits, promised);
-  }
-
-  static renew(owner: WriteOwner, change: RenewChange, limits: CallLimits, promised: Promised<RenewResult>): WriteCall {
-    return new WriteCall(owner, change, limits, promised);
-  }
-
-  static transact(
-    owner: WriteOwner,
-    change: TransactionChanges,
-    limits: CallLimits,
-    promised: Promised<TransactResult>,
-  ): WriteCall {
-    return new WriteCall(owner, change, limits, promised);
   }
 
   /** The same write once more, for another session. Not the same object: that one may still wait to be sent, and is passed over as done. */
