@@ -14,6 +14,7 @@ import { pairsPerAnswerMax } from '../wire/limits.ts';
 import { KvBackup } from './backup.ts';
 import { type Answer, type CallLimits, type CallTraits, outgoing, PromiseCall, traits } from './call/call.ts';
 import { abortedError } from './call/call-errors.ts';
+import { ConnectCall } from './call/connect-call.ts';
 import { KvError } from './call/errors.ts';
 import { GetCall, type KvValue, type OwnBytes } from './call/get-call.ts';
 import type { DeleteResult, PutResult, RenewResult, TransactResult } from './call/write-call.ts';
@@ -151,12 +152,16 @@ export class KvClient {
   static async connect(options: KvClientOptions): Promise<KvClient> {
     const client = new KvClient(checkedOptions(options, clientNames));
     try {
-      await client.#ask(undefined, traits.localRead, client.#usualLimits, (answer) => answer);
+      await client.#connect();
       return client;
     } catch (error) {
       await client.close();
       throw error;
     }
+  }
+
+  #connect(): Promise<void> {
+    return new Promise((resolve, reject) => this.#requests.submit(new ConnectCall(this.#usualLimits, resolve, reject)));
   }
 
   /** Sets a key. Key: 1 to 1,024 bytes; value: at most 1 MiB. The revision grows with every change of any key. */
@@ -520,7 +525,7 @@ export class KvClient {
   }
 
   #ask<Result>(
-    body: RequestBody | undefined,
+    body: RequestBody,
     callTraits: CallTraits,
     limits: CallLimits,
     read: (answer: Answer, endpoint: string) => Result | undefined,
@@ -556,14 +561,14 @@ function watchLimitsOf(options: WatchOptions | undefined): WatchLimits {
 
 function ask<Result>(
   requests: Requests,
-  body: RequestBody | undefined,
+  body: RequestBody,
   callTraits: CallTraits,
   limits: CallLimits,
   read: (answer: Answer, endpoint: string) => Result | undefined,
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const request = body === undefined ? undefined : outgoing(body);
-    const call = new PromiseCall(callTraits, limits, performance.now(), request, { read, resolve, reject });
+    const settlement = { read, resolve, reject };
+    const call = new PromiseCall(callTraits, limits, performance.now(), outgoing(body), settlement);
     requests.submit(call);
   });
 }

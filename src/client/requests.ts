@@ -215,7 +215,7 @@ export class Requests implements Sweepable {
       const { request } = call;
       if (request === undefined) {
         this.#finish(call);
-        call.onAnswer({ type: 'record', record: undefined });
+        call.onConnected();
         continue;
       }
       markSent(call, request, connection, nowMs);
@@ -284,11 +284,12 @@ export class Requests implements Sweepable {
     const nowMs = performance.now();
     const mayProve = !this.#router.isProven;
     for (const response of responses) {
-      const call = connection.sent.get(response.id);
-      if (call === undefined || response.type === 'members') {
-        if (response.type === 'members') this.#onMembers(connection, response);
+      if (response.type === 'members') {
+        this.#onMembers(connection, response);
         continue;
       }
+      const call = connection.sent.get(response.id);
+      if (call === undefined) continue;
       connection.sent.delete(response.id);
       call.openAttempts--;
       if (response.type === 'failed') {

@@ -109,6 +109,11 @@ export abstract class Call implements CallLimits {
     return Math.min(this.timeoutMs / 3, 1000);
   }
 
+  /** Called once, where there is nothing to send: there is a connection. */
+  onConnected(): void {
+    this.onError(new KvError('internal', 'the call has no request', this.outcome));
+  }
+
   /** Called once, with what the node answered. */
   abstract onAnswer(answer: Answer): void;
   /** Called once, if there will be no answer. */
@@ -136,7 +141,7 @@ export class PromiseCall<Result> extends Call {
     callTraits: CallTraits,
     limits: CallLimits,
     nowMs: number,
-    request: OutgoingRequest | undefined,
+    request: OutgoingRequest,
     settlement: Settlement<Result>,
   ) {
     super(callTraits, limits, nowMs);
