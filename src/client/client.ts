@@ -101,6 +101,13 @@ export interface KvListing extends KvValue {
   readonly key: OwnBytes;
 }
 
+type ListBody = RequestBody & { readonly type: 'list' };
+
+interface Page {
+  readonly pairs: KvListing[];
+  readonly more: boolean;
+}
+
 /**
  * A client of a kv cluster. Keys and values are bytes; text stands for its UTF-8 bytes.
  *
@@ -280,9 +287,10 @@ export class KvClient {
     const found: KvListing[] = [];
     const gathered = new GatheredBytes(listRemedy);
     const after = options?.after === undefined ? undefined : checkedAfter(options.after);
-    let page = await this.#page(prefix, after, limit, options, limitsLeft());
+    const query = listQuery(prefix, options);
+    let page = await this.#page({ ...query, after, limit: Math.min(limit, pagePairs) }, limitsLeft());
     const isWhole = options?.limit === undefined && after === undefined;
-    if (page.more && isWhole && options?.consistency !== 'local') return this.#stateBelow(prefix, limitsLeft());
+    if (page.more && isWhole && query.consistency !== 'local') return this.#stateBelow(query.prefix, limitsLeft());
     for (;;) {
       for (const pair of page.pairs) {
         gathered.add(pair);
@@ -291,13 +299,14 @@ export class KvClient {
       const left = limit - found.length;
       if (!page.more || (left <= 0 && typeof options?.limit === 'number')) return found;
       if (left <= 0) throw new KvError('tooLarge', listTooLong, 'notApplied');
-      page = await this.#page(prefix, found.at(-1)?.key, left, options, limitsLeft());
+      const next = { ...query, after: found.at(-1)?.key, limit: Math.min(left, pagePairs) };
+      page = await this.#page(next, limitsLeft());
     }
   }
 
   /** As a watch begins, with what changed while it was read. */
-  async #stateBelow(prefix: Bytes, limits: CallLimits): Promise<KvListing[]> {
-    const watched = { key: checkedPrefix(prefix), isPrefix: true };
+  async #stateBelow(prefix: Uint8Array, limits: CallLimits): Promise<KvListing[]> {
+    const watched = { key: prefix, isPrefix: true };
     const state = await new Watch(this.#requests, watched, { ...limits, oneCall: { remedy: listRemedy } }).state();
     const pairs = state.flatMap((change) => (change.type === 'put' ? [copyOf(change)] : []));
     return pairs.sort((a, b) => Buffer.compare(a.key, b.key));
@@ -310,7 +319,8 @@ export class KvClient {
   async *scan(prefix: Bytes = '', options?: ReadOptions): AsyncGenerator<KvListing> {
     let after: Uint8Array | undefined;
     for (;;) {
-      const { pairs, more } = await this.#page(prefix, after, pagePairs, options, this.#limitsOf(options, readNames));
+      const limits = this.#limitsOf(options, readNames);
+      const { pairs, more } = await this.#page({ ...listQuery(prefix, options), after, limit: pagePairs }, limits);
       for (const pair of pairs) {
         yield pair;
         // Between pages the next call would say so.
@@ -503,22 +513,8 @@ export class KvClient {
     return new Endpoints([checkedEndpoint(endpoint)], this.#endpoints.secureContext);
   }
 
-  async #page(
-    prefix: Bytes,
-    after: Uint8Array | undefined,
-    limit: number,
-    options: ReadOptions | undefined,
-    limits: CallLimits,
-  ): Promise<{ readonly pairs: KvListing[]; readonly more: boolean }> {
-    const consistency = checkedConsistency(options?.consistency);
-    const body: RequestBody = {
-      type: 'list',
-      consistency,
-      prefix: checkedPrefix(prefix),
-      after,
-      limit: Math.min(limit, pagePairs),
-    };
-    const page = await this.#ask(body, traitsOf(consistency), limits, (answer) =>
+  async #page(body: ListBody, limits: CallLimits): Promise<Page> {
+    const page = await this.#ask(body, traitsOf(body.consistency), limits, (answer) =>
       answer.type === 'pairs' ? answer : undefined,
     );
     return { pairs: page.pairs.map(copyOf), more: page.more && page.pairs.length > 0 };
@@ -571,6 +567,12 @@ function ask<Result>(
     const call = new PromiseCall(callTraits, limits, performance.now(), outgoing(body), settlement);
     requests.submit(call);
   });
+}
+
+/** What is the same for all pages of a list. */
+function listQuery(prefix: Bytes, options: ReadOptions | undefined): Omit<ListBody, 'after' | 'limit'> {
+  const consistency = checkedConsistency(options?.consistency);
+  return { type: 'list', consistency, prefix: checkedPrefix(prefix) };
 }
 
 function conditionOf(options: FillOptions | undefined): { readonly ifConfigurationId?: number } {
