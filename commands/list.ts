@@ -6,8 +6,9 @@ import { ClientCommand } from '../src/cli/client-command.ts';
 import { isTerminalOutput, writeOut } from '../src/cli/output.ts';
 import { formatPairs, formatPairsJson } from '../src/cli/report/listing.ts';
 import { KvError } from '../src/client/call/errors.ts';
-import type { KvClient, ListOptions } from '../src/client/client.ts';
+import type { KvClient } from '../src/client/client.ts';
 import type { Bytes } from '../src/client/input.ts';
+import type { ListOptions } from '../src/client/options.ts';
 
 export default class List extends ClientCommand {
   static override summary = 'Print the keys, or those that begin with PREFIX.';

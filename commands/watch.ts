@@ -6,8 +6,9 @@ import { runOnChange } from '../src/cli/child/run-on-change.ts';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { isTerminalOutput, printJsonLine, writeOut } from '../src/cli/output.ts';
 import { type Change, changeJson, formatChange } from '../src/cli/report/changes.ts';
-import type { KvClient, WatchOptions } from '../src/client/client.ts';
+import type { KvClient } from '../src/client/client.ts';
 import { checkedKey, checkedPrefix } from '../src/client/input.ts';
+import type { WatchOptions } from '../src/client/options.ts';
 import { InputError } from '../src/cluster/input-error.ts';
 
 /** How long no node may answer. A cluster file's time is that of a request. */

@@ -1,6 +1,7 @@
 import { KvError } from '../client/call/errors.ts';
-import type { CallOptions, KvClient } from '../client/client.ts';
+import type { KvClient } from '../client/client.ts';
 import { type KvTransactionChange, transactionPartsMax } from '../client/keys/transaction.ts';
+import type { CallOptions } from '../client/options.ts';
 import { CommandError } from './exit-codes.ts';
 import { countOf } from './report/numbers.ts';
 

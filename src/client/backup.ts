@@ -114,9 +114,8 @@ export class KvBackup {
   ): Promise<Result> {
     return new Promise((resolve, reject) => {
       const settlement = { read, resolve, reject };
-      this.#requests.submit(
-        new PromiseCall(traits.localRead, timeoutMs, performance.now(), outgoing(body), settlement),
-      );
+      const limits = { timeoutMs, signal: undefined };
+      this.#requests.submit(new PromiseCall(traits.localRead, limits, performance.now(), outgoing(body), settlement));
     });
   }
 }

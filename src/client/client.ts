@@ -12,17 +12,12 @@ import type {
 } from '../wire/client-message.ts';
 import { pairsPerAnswerMax } from '../wire/limits.ts';
 import { KvBackup } from './backup.ts';
-import { type Answer, type CallTraits, outgoing, PromiseCall, traits } from './call/call.ts';
+import { type Answer, type CallLimits, type CallTraits, outgoing, PromiseCall, traits } from './call/call.ts';
 import { abortedError } from './call/call-errors.ts';
+import { ConnectCall } from './call/connect-call.ts';
 import { KvError } from './call/errors.ts';
 import { GetCall, type KvValue, type OwnBytes } from './call/get-call.ts';
-import {
-  type DeleteResult,
-  type PutResult,
-  type RenewResult,
-  type TransactResult,
-  WriteCall,
-} from './call/write-call.ts';
+import type { DeleteResult, PutResult, RenewResult, TransactResult } from './call/write-call.ts';
 import { checkedEndpoint, Endpoints } from './connection/endpoints.ts';
 import { endable } from './endable.ts';
 import { GatheredBytes } from './gathered-bytes.ts';
@@ -44,6 +39,7 @@ import {
   checkedTtlMs,
   checkedValue,
   ifRevisionIn,
+  type OptionNames,
   secureContextOf,
   signalIn,
 } from './input.ts';
@@ -55,6 +51,30 @@ import type { KvChange } from './keys/watch-batch.ts';
 import { type ClusterStatus, gatherClusterStatus } from './members/cluster-status.ts';
 import { fillNewcomers } from './members/fill-newcomers.ts';
 import { meantNodes } from './members/meant-nodes.ts';
+import {
+  type CallOptions,
+  callNames,
+  clientNames,
+  type FillOptions,
+  fillNames,
+  type KeepOptions,
+  type KvClientOptions,
+  keepNames,
+  type ListOptions,
+  type LockOptions,
+  listNames,
+  lockNames,
+  type PutOptions,
+  putNames,
+  type ReadOptions,
+  type ReconfigureOptions,
+  readNames,
+  reconfigureNames,
+  type WatchOptions,
+  type WriteOptions,
+  watchNames,
+  writeNames,
+} from './options.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
 import { Writes } from './writes.ts';
@@ -76,104 +96,16 @@ const connectTimeoutMsMax = 1000;
 /** Pairs asked for at a time: an answer is bounded in bytes as well. */
 const pagePairs = pairsPerAnswerMax;
 
-export interface KvClientOptions {
-  /** "host:port" of some nodes, tried in this order. The client learns of the others from them. */
-  readonly endpoints: readonly string[];
-  /** The name of the cluster that is meant: nodes of another one at these endpoints will not do. Without it, any will. */
-  readonly clusterName?: string | undefined;
-  /** Encrypts, with TLS 1.3: for nodes that were given the same. Without it, nothing that goes over the network is encrypted. */
-  readonly tls?: TlsIdentity | undefined;
-  /** How long a call may take unless it says otherwise, milliseconds: 1 to 3,600,000; 5,000 by default. */
-  readonly timeoutMs?: number | undefined;
-  /** Most writes without an answer: 1 to 4,096; 1,024 by default. */
-  readonly outstandingWritesMax?: number | undefined;
-  /** Most writes that wait beyond those: 65,536 by default. */
-  readonly queuedWritesMax?: number | undefined;
-}
-
-export interface CallOptions {
-  /** How long this call may take, milliseconds. */
-  readonly timeoutMs?: number | undefined;
-  /** Aborted, it ends the call with the error `aborted`, within some 20 ms. A write that is on its way may be applied all the same: see `outcome`. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface WriteOptions extends CallOptions {
-  /**
-   * Only if the key has this revision when the write is decided, as a get or a put told it; 0: only if there is no such key. Error `conflict` if
-   * not. A revision is given once: no key has it again, even if it is deleted and put anew. After `found = await get(key)` it is
-   * `found?.revision ?? 0`; `undefined` is refused.
-   */
-  readonly ifRevision?: number;
-}
-
-export interface PutOptions extends WriteOptions {
-  /**
-   * The key goes once it was not renewed for so long, milliseconds: 1,000 to 366 days. It never goes sooner; a change of leaders may let it stay
-   * for this time once more. See {@link KvClient.renew}. Another put of the key ends that, or says how long anew. Error `busy` where 10,000 keys expire already.
-   */
-  readonly ttlMs?: number | undefined;
-}
-
-export interface KeepOptions extends WriteOptions {
-  /** How long the key stays without a sign of this process, milliseconds: 1,000 or more; 15,000 by default. It is renewed each third of that. */
-  readonly ttlMs?: number | undefined;
-}
-
-export interface LockOptions {
-  /** After so long without a sign of its holder a lock is the next one's, milliseconds: 1,000 or more; 15,000 by default. */
-  readonly ttlMs?: number | undefined;
-  /** How long to wait for it, milliseconds; without it, as long as it takes. */
-  readonly waitMs?: number | undefined;
-  /** What to tell those who look, below `lock/NAME/`: who this is. */
-  readonly value?: Bytes | undefined;
-  /** Aborted, it ends the waiting with the error `aborted`. It does not end the lock. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface ReadOptions extends CallOptions {
-  /** `linearizable` (the default) sees every write acknowledged before; `local` is what the node has, maybe stale: own writes may be missing, too. */
-  readonly consistency?: Consistency | undefined;
-}
-
-export interface FillOptions extends CallOptions {
-  /** Only if this is the present configuration; error `reconfiguring` if there is a later one. */
-  readonly ifConfigurationId?: number | undefined;
-}
-
-export interface ReconfigureOptions extends FillOptions {
-  /**
-   * How long newcomers may take to get all data before the change is proposed, milliseconds; error `timeout` if that is not enough,
-   * with nothing changed. 0: it is proposed at once, and they get it as members. Default ten minutes.
-   */
-  readonly fillTimeoutMs?: number | undefined;
-}
-
-export interface ListOptions extends ReadOptions {
-  /** Most pairs, at most 100,000. */
-  readonly limit?: number | undefined;
-  /** Only keys behind this one, in byte order: the last of the page before. */
-  readonly after?: Bytes | undefined;
-}
-
-export interface WatchOptions {
-  /** How long the cluster may be out of reach before the watch ends with an error, milliseconds; a minute by default. */
-  readonly timeoutMs?: number | undefined;
-  /** Aborted, it ends the watch with the error `aborted`. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** When a call ends without an answer. */
-interface CallLimits {
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
-  /** What the caller gave, where `timeoutMs` is what is left of it. */
-  readonly toldTimeoutMs?: number;
-}
-
 /** A key with its value and the revision of its last change. */
 export interface KvListing extends KvValue {
   readonly key: OwnBytes;
+}
+
+type ListBody = RequestBody & { readonly type: 'list' };
+
+interface Page {
+  readonly pairs: KvListing[];
+  readonly more: boolean;
 }
 
 /**
@@ -225,9 +157,9 @@ export class KvClient {
    * kv node, or none that is believed), `noMajority` (no node could be reached within `timeoutMs`).
    */
   static async connect(options: KvClientOptions): Promise<KvClient> {
-    const client = new KvClient(checkedOptions(options, optionNames));
+    const client = new KvClient(checkedOptions(options, clientNames));
     try {
-      await client.#ask(undefined, traits.localRead, client.#usualLimits, (answer) => answer);
+      await client.#connect();
       return client;
     } catch (error) {
       await client.close();
@@ -235,29 +167,29 @@ export class KvClient {
     }
   }
 
+  #connect(): Promise<void> {
+    return new Promise((resolve, reject) => this.#requests.submit(new ConnectCall(this.#usualLimits, resolve, reject)));
+  }
+
   /** Sets a key. Key: 1 to 1,024 bytes; value: at most 1 MiB. The revision grows with every change of any key. */
   put(key: Bytes, value: Bytes, options?: PutOptions): Promise<PutResult> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options, putNames);
+      const limits = this.#limitsOf(options, putNames);
       const kind = 'put' as const;
       const ifRevision = ifRevisionIn(options);
       const ttlMs = checkedTtlMs(options?.ttlMs);
       const change = { kind, key: checkedKey(key), value: checkedValue(value), ifRevision, ttlMs };
-      const call = WriteCall.put(this.#writes, change, timeoutMs, { resolve, reject });
-      call.signal = signal;
-      this.#writes.submit(call);
+      this.#writes.submit(change, limits, { resolve, reject });
     });
   }
 
   /** Removes a key, which may not exist. */
   delete(key: Bytes, options?: WriteOptions): Promise<DeleteResult> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options, writeNames);
+      const limits = this.#limitsOf(options, writeNames);
       const kind = 'delete' as const;
       const change = { kind, key: checkedKey(key), ifRevision: ifRevisionIn(options) };
-      const call = WriteCall.delete(this.#writes, change, timeoutMs, { resolve, reject });
-      call.signal = signal;
-      this.#writes.submit(call);
+      this.#writes.submit(change, limits, { resolve, reject });
     });
   }
 
@@ -267,11 +199,9 @@ export class KvClient {
    */
   renew(key: Bytes, revision: number, options?: CallOptions): Promise<RenewResult> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options);
+      const limits = this.#limitsOf(options);
       const change = { kind: 'renew' as const, key: checkedKey(key), ifRevision: checkedPutRevision(revision) };
-      const call = WriteCall.renew(this.#writes, change, timeoutMs, { resolve, reject });
-      call.signal = signal;
-      this.#writes.submit(call);
+      this.#writes.submit(change, limits, { resolve, reject });
     });
   }
 
@@ -280,7 +210,7 @@ export class KvClient {
    * leads (with `{ ifRevision: 0 }`: error `conflict` while somebody else does).
    */
   async keep(key: Bytes, value: Bytes, options?: KeepOptions): Promise<KeptKey> {
-    if (options !== undefined && options !== null) checkCallOptions(options, putNames);
+    if (options !== undefined && options !== null) checkCallOptions(options, keepNames);
     const { ttlMs = keepTtlMsDefault, ...others } = options ?? {};
     const putMs = performance.now();
     // The caller's own may become another while this one is kept.
@@ -328,22 +258,19 @@ export class KvClient {
    */
   transact(transaction: KvTransaction, options?: CallOptions): Promise<TransactResult> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options);
+      const limits = this.#limitsOf(options);
       const change = { kind: 'transact' as const, transaction: checkedTransaction(transaction) };
-      const call = WriteCall.transact(this.#writes, change, timeoutMs, { resolve, reject });
-      call.signal = signal;
-      this.#writes.submit(call);
+      this.#writes.submit(change, limits, { resolve, reject });
     });
   }
 
   /** The value of a key, a copy of the caller's own; `undefined` if there is no such key. */
   get(key: Bytes, options?: ReadOptions): Promise<KvValue | undefined> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, signal } = this.#limitsOf(options, readNames);
+      const limits = this.#limitsOf(options, readNames);
       const consistency = checkedConsistency(options?.consistency);
       const request = outgoing({ type: 'get', consistency, key: checkedKey(key) });
-      const call = new GetCall(traitsOf(consistency), timeoutMs, request, resolve, reject);
-      call.signal = signal;
+      const call = new GetCall(traitsOf(consistency), limits, request, resolve, reject);
       this.#requests.submit(call);
     });
   }
@@ -360,9 +287,10 @@ export class KvClient {
     const found: KvListing[] = [];
     const gathered = new GatheredBytes(listRemedy);
     const after = options?.after === undefined ? undefined : checkedAfter(options.after);
-    let page = await this.#page(prefix, after, limit, options, limitsLeft());
+    const query = listQuery(prefix, options);
+    let page = await this.#page({ ...query, after, limit: Math.min(limit, pagePairs) }, limitsLeft());
     const isWhole = options?.limit === undefined && after === undefined;
-    if (page.more && isWhole && options?.consistency !== 'local') return this.#stateBelow(prefix, limitsLeft());
+    if (page.more && isWhole && query.consistency !== 'local') return this.#stateBelow(query.prefix, limitsLeft());
     for (;;) {
       for (const pair of page.pairs) {
         gathered.add(pair);
@@ -371,13 +299,14 @@ export class KvClient {
       const left = limit - found.length;
       if (!page.more || (left <= 0 && typeof options?.limit === 'number')) return found;
       if (left <= 0) throw new KvError('tooLarge', listTooLong, 'notApplied');
-      page = await this.#page(prefix, found.at(-1)?.key, left, options, limitsLeft());
+      const next = { ...query, after: found.at(-1)?.key, limit: Math.min(left, pagePairs) };
+      page = await this.#page(next, limitsLeft());
     }
   }
 
   /** As a watch begins, with what changed while it was read. */
-  async #stateBelow(prefix: Bytes, limits: CallLimits): Promise<KvListing[]> {
-    const watched = { key: checkedPrefix(prefix), isPrefix: true };
+  async #stateBelow(prefix: Uint8Array, limits: CallLimits): Promise<KvListing[]> {
+    const watched = { key: prefix, isPrefix: true };
     const state = await new Watch(this.#requests, watched, { ...limits, oneCall: { remedy: listRemedy } }).state();
     const pairs = state.flatMap((change) => (change.type === 'put' ? [copyOf(change)] : []));
     return pairs.sort((a, b) => Buffer.compare(a.key, b.key));
@@ -390,7 +319,8 @@ export class KvClient {
   async *scan(prefix: Bytes = '', options?: ReadOptions): AsyncGenerator<KvListing> {
     let after: Uint8Array | undefined;
     for (;;) {
-      const { pairs, more } = await this.#page(prefix, after, pagePairs, options, this.#limitsOf(options, readNames));
+      const limits = this.#limitsOf(options, readNames);
+      const { pairs, more } = await this.#page({ ...listQuery(prefix, options), after, limit: pagePairs }, limits);
       for (const pair of pairs) {
         yield pair;
         // Between pages the next call would say so.
@@ -583,29 +513,15 @@ export class KvClient {
     return new Endpoints([checkedEndpoint(endpoint)], this.#endpoints.secureContext);
   }
 
-  async #page(
-    prefix: Bytes,
-    after: Uint8Array | undefined,
-    limit: number,
-    options: ReadOptions | undefined,
-    limits: CallLimits,
-  ): Promise<{ readonly pairs: KvListing[]; readonly more: boolean }> {
-    const consistency = checkedConsistency(options?.consistency);
-    const body: RequestBody = {
-      type: 'list',
-      consistency,
-      prefix: checkedPrefix(prefix),
-      after,
-      limit: Math.min(limit, pagePairs),
-    };
-    const page = await this.#ask(body, traitsOf(consistency), limits, (answer) =>
+  async #page(body: ListBody, limits: CallLimits): Promise<Page> {
+    const page = await this.#ask(body, traitsOf(body.consistency), limits, (answer) =>
       answer.type === 'pairs' ? answer : undefined,
     );
     return { pairs: page.pairs.map(copyOf), more: page.more && page.pairs.length > 0 };
   }
 
   #ask<Result>(
-    body: RequestBody | undefined,
+    body: RequestBody,
     callTraits: CallTraits,
     limits: CallLimits,
     read: (answer: Answer, endpoint: string) => Result | undefined,
@@ -614,7 +530,7 @@ export class KvClient {
   }
 
   /** Throws if the options are wrong, or the signal is aborted already. */
-  #limitsOf(options: CallOptions | undefined, names: readonly string[] = callNames): CallLimits {
+  #limitsOf(options: CallOptions | undefined, names: OptionNames = callNames): CallLimits {
     if (options === undefined || options === null) return this.#usualLimits;
     checkCallOptions(options, names);
     const timeoutMs = options.timeoutMs === undefined ? this.#timeoutMs : checkedTimeoutMs(options.timeoutMs);
@@ -622,7 +538,7 @@ export class KvClient {
   }
 
   /** What is left of a call's limits, at least 1 ms: for calls that take several requests. */
-  #limitsLeft(options: CallOptions | undefined, names?: readonly string[]): () => CallLimits {
+  #limitsLeft(options: CallOptions | undefined, names?: OptionNames): () => CallLimits {
     const { timeoutMs, signal } = this.#limitsOf(options, names);
     const deadlineMs = performance.now() + timeoutMs;
     return () => ({ timeoutMs: Math.max(1, deadlineMs - performance.now()), signal, toldTimeoutMs: timeoutMs });
@@ -630,41 +546,33 @@ export class KvClient {
 }
 
 const madeWithoutTls = 'this client was made without tls';
-const callNames: readonly (keyof CallOptions)[] = ['timeoutMs', 'signal'];
-const writeNames: readonly (keyof WriteOptions)[] = [...callNames, 'ifRevision'];
-const lockNames: readonly (keyof LockOptions)[] = ['ttlMs', 'waitMs', 'value', 'signal'];
-const putNames: readonly (keyof PutOptions)[] = [...writeNames, 'ttlMs'];
-const readNames: readonly (keyof ReadOptions)[] = [...callNames, 'consistency'];
-const listNames: readonly (keyof ListOptions)[] = [...readNames, 'limit', 'after'];
-const fillNames: readonly (keyof FillOptions)[] = [...callNames, 'ifConfigurationId'];
-const reconfigureNames: readonly (keyof ReconfigureOptions)[] = [...fillNames, 'fillTimeoutMs'];
-const optionNames = [
-  ...(['endpoints', 'clusterName', 'tls'] as const),
-  ...(['timeoutMs', 'outstandingWritesMax', 'queuedWritesMax'] as const),
-] as const;
 const listRemedy = 'give a limit, a longer prefix, or read page by page, with scan';
 const listTooLong = `there are over ${listPairsMax} pairs: ${listRemedy}`;
 
 function watchLimitsOf(options: WatchOptions | undefined): WatchLimits {
   if (options === undefined) return { timeoutMs: watchTimeoutMsDefault, signal: undefined };
-  checkCallOptions(options, callNames);
+  checkCallOptions(options, watchNames);
   return { timeoutMs: checkedTimeoutMs(options.timeoutMs ?? watchTimeoutMsDefault), signal: signalIn(options) };
 }
 
 function ask<Result>(
   requests: Requests,
-  body: RequestBody | undefined,
+  body: RequestBody,
   callTraits: CallTraits,
-  { timeoutMs, signal, toldTimeoutMs }: CallLimits,
+  limits: CallLimits,
   read: (answer: Answer, endpoint: string) => Result | undefined,
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const request = body === undefined ? undefined : outgoing(body);
-    const call = new PromiseCall(callTraits, timeoutMs, performance.now(), request, { read, resolve, reject });
-    call.signal = signal;
-    call.told = toldTimeoutMs;
+    const settlement = { read, resolve, reject };
+    const call = new PromiseCall(callTraits, limits, performance.now(), outgoing(body), settlement);
     requests.submit(call);
   });
+}
+
+/** What is the same for all pages of a list. */
+function listQuery(prefix: Bytes, options: ReadOptions | undefined): Omit<ListBody, 'after' | 'limit'> {
+  const consistency = checkedConsistency(options?.consistency);
+  return { type: 'list', consistency, prefix: checkedPrefix(prefix) };
 }
 
 function conditionOf(options: FillOptions | undefined): { readonly ifConfigurationId?: number } {

@@ -24,23 +24,22 @@ export type { KvBackup } from './backup.ts';
 export { KvError, type KvErrorCode } from './call/errors.ts';
 export type { KvValue, OwnBytes } from './call/get-call.ts';
 export type { DeleteResult, PutResult, RenewResult, TransactResult } from './call/write-call.ts';
-export {
-  type CallOptions,
-  type FillOptions,
-  type KeepOptions,
-  KvClient,
-  type KvClientOptions,
-  type KvListing,
-  type ListOptions,
-  type LockOptions,
-  type PutOptions,
-  type ReadOptions,
-  type ReconfigureOptions,
-  type WatchOptions,
-  type WriteOptions,
-} from './client.ts';
+export { KvClient, type KvListing } from './client.ts';
 export type { Bytes } from './input.ts';
 export type { KeptKey } from './keys/kept-key.ts';
 export type { KvCondition, KvTransaction, KvTransactionChange } from './keys/transaction.ts';
 export type { KvChange } from './keys/watch-batch.ts';
 export type { ClusterStatus, MemberStatus, Stranger } from './members/cluster-status.ts';
+export type {
+  CallOptions,
+  FillOptions,
+  KeepOptions,
+  KvClientOptions,
+  ListOptions,
+  LockOptions,
+  PutOptions,
+  ReadOptions,
+  ReconfigureOptions,
+  WatchOptions,
+  WriteOptions,
+} from './options.ts';

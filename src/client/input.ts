@@ -24,27 +24,34 @@ export type Bytes = string | Uint8Array;
 const encoder = new TextEncoder();
 const consistencies: readonly unknown[] = ['linearizable', 'local'];
 
+/** The names that options may have. */
+export type OptionNames = Readonly<Record<string, true>>;
+
 /** Those of a client: a name that is none of `known` is misspelt. */
-export function checkedOptions<Options>(options: Options, known: readonly (keyof Options & string)[]): Options {
+export function checkedOptions<Options>(options: Options, known: OptionNames): Options {
   if (typeof options !== 'object' || options === null) {
     throw notApplied('invalid', `the options are ${shown(options)}: give { endpoints: ['127.0.0.1:7001'] }`);
   }
-  const unknown = Object.keys(options).find((name) => !(known as readonly string[]).includes(name));
+  const unknown = Object.keys(options).find((name) => known[name] !== true);
   if (unknown === undefined) return options;
-  throw notApplied('invalid', `the options have ${unknown}: there are ${known.join(', ')}`);
+  throw unknownOption(unknown, known);
 }
 
 /**
  * Those of a call. A name that is none of `known` is refused: who writes it means something by it, such as a condition on a write.
  * A bare number would be passed over in silence, too.
  */
-export function checkCallOptions(options: object, known: readonly string[]): void {
+export function checkCallOptions(options: object, known: OptionNames): void {
   if (typeof options !== 'object' || options === null) {
     throw notApplied('invalid', `the options are ${shown(options)}: give an object, such as { timeoutMs: 500 }`);
   }
   for (const name in options) {
-    if (!known.includes(name)) throw notApplied('invalid', `the options have ${name}: there are ${known.join(', ')}`);
+    if (known[name] !== true) throw unknownOption(name, known);
   }
+}
+
+function unknownOption(name: string, known: OptionNames): KvError {
+  return notApplied('invalid', `the options have ${name}: there are ${Object.keys(known).join(', ')}`);
 }
 
 /** Undefined: linearizable. */

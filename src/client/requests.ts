@@ -15,7 +15,7 @@ const callsMax = 131_072;
 /** A frame is sent when it holds so much, even if more waits. */
 const frameBytesTarget = 1024 * 1024;
 /** So that the question makes nobody take a node for silent sooner than most calls do. */
-const clusterTimeoutMs = 3000;
+const clusterLimits = { timeoutMs: 3000, signal: undefined };
 /** How often a node in use is asked who leads, where that is of use, ... */
 const leaderAgeMsMax = 2000;
 /** ... and where the members are: all may have been replaced before the node in use is. */
@@ -215,7 +215,7 @@ export class Requests implements Sweepable {
       const { request } = call;
       if (request === undefined) {
         this.#finish(call);
-        call.onAnswer({ type: 'record', record: undefined });
+        call.onConnected();
         continue;
       }
       markSent(call, request, connection, nowMs);
@@ -284,11 +284,12 @@ export class Requests implements Sweepable {
     const nowMs = performance.now();
     const mayProve = !this.#router.isProven;
     for (const response of responses) {
-      const call = connection.sent.get(response.id);
-      if (call === undefined || response.type === 'members') {
-        if (response.type === 'members') this.#onMembers(connection, response);
+      if (response.type === 'members') {
+        this.#onMembers(connection, response);
         continue;
       }
+      const call = connection.sent.get(response.id);
+      if (call === undefined) continue;
       connection.sent.delete(response.id);
       call.openAttempts--;
       if (response.type === 'failed') {
@@ -386,7 +387,7 @@ export class Requests implements Sweepable {
     const ageMsMax = this.#mayGoToLeader ? leaderAgeMsMax : membersAgeMsMax;
     if (!hasFormed && nowMs - connection.askedClusterMs < ageMsMax) return;
     connection.askedClusterMs = nowMs;
-    const call = new PromiseCall(traits.localRead, clusterTimeoutMs, nowMs, outgoing({ type: 'status' }), {
+    const call = new PromiseCall(traits.localRead, clusterLimits, nowMs, outgoing({ type: 'status' }), {
       read: (answer) => (answer.type === 'status' ? answer.status : undefined),
       resolve: (status) => this.#onCluster(status, connection),
       // Not to know it is no worse than before.

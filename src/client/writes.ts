@@ -1,12 +1,19 @@
 import { encodeCommand } from '../kv/command.ts';
 import { expiringKeysMax } from '../kv/expiry-table.ts';
 import type { RefusalReason } from '../kv/outcome.ts';
-import { type Answer, outgoing, PromiseCall, traits, unexpectedAnswer } from './call/call.ts';
+import { type Answer, type CallLimits, outgoing, PromiseCall, traits, unexpectedAnswer } from './call/call.ts';
 import { abortedError } from './call/call-errors.ts';
 import { CallQueue } from './call/call-queue.ts';
 import { KvError, type KvErrorCode } from './call/errors.ts';
 import { SessionWindow } from './call/session-window.ts';
-import type { WriteCall, WriteOwner } from './call/write-call.ts';
+import {
+  type Change,
+  type ChangeOf,
+  type Promised,
+  type Results,
+  WriteCall,
+  type WriteOwner,
+} from './call/write-call.ts';
 import type { Requests } from './requests.ts';
 import type { Sweepable } from './sweeper.ts';
 
@@ -52,7 +59,12 @@ export class Writes implements WriteOwner, Sweepable {
   }
 
   /** Takes a write over until it has its result. The caller sees that sweeps go on. */
-  submit(call: WriteCall): void {
+  submit<Kind extends Change['kind']>(
+    change: ChangeOf<Kind>,
+    limits: CallLimits,
+    promised: Promised<Results[Kind]>,
+  ): void {
+    const call = new WriteCall(this, change, limits, promised);
     const problem = this.#refusal(call);
     if (problem !== undefined) {
       call.reject(problem);
@@ -183,7 +195,8 @@ export class Writes implements WriteOwner, Sweepable {
       acknowledgedBelow: 0,
     });
     const request = outgoing({ type: 'write', command });
-    this.#opening = new PromiseCall(traits.command, Math.ceil(deadlineMs - nowMs), nowMs, request, {
+    const limits = { timeoutMs: Math.ceil(deadlineMs - nowMs), signal: undefined };
+    this.#opening = new PromiseCall(traits.command, limits, nowMs, request, {
       read: sessionOf,
       resolve: (session: number) => this.#onOpened(session),
       reject: (error) => this.#onNotOpened(error, deadlineMs),

@@ -41,7 +41,7 @@ export function metricsText(figures: NodeFigures): string {
 }
 
 function roleMetrics({ clusterName, status, clientCount }: NodeFigures): Metric[] {
-  const { nodeId, address, state, leader, configurationId, members, connected = [] } = status;
+  const { nodeId, address, state, leader, configurationId, members, connected } = status;
   const clusterId = status.clusterId ?? '';
   const isMember = state === 'member';
   return [
@@ -79,9 +79,9 @@ function logMetrics({ status: { decidedIndex, appliedIndex, trimmedIndex, disk, 
       ...{ name: 'kv_flush_seconds', type: 'summary' },
       help: 'How long the last 1,024 flushes of the log took, at most.',
       samples: [
-        [{ quantile: 0.5 }, seconds(disk?.flushP50Ms)],
-        [{ quantile: 0.99 }, seconds(disk?.flushP99Ms)],
-        [{}, disk?.flushes, '_count'],
+        [{ quantile: 0.5 }, seconds(disk.flushP50Ms)],
+        [{ quantile: 0.99 }, seconds(disk.flushP99Ms)],
+        [{}, disk.flushes, '_count'],
       ],
     },
     gauge('kv_catch_up_received_bytes', 'What has come, while the node catches up.', catchUp?.bytesReceived),
@@ -89,7 +89,7 @@ function logMetrics({ status: { decidedIndex, appliedIndex, trimmedIndex, disk, 
   ];
 }
 
-function roomMetrics({ status: { space, fullNodes = [] } }: NodeFigures): Metric[] {
+function roomMetrics({ status: { space, fullNodes } }: NodeFigures): Metric[] {
   return [
     gauge('kv_space_used_bytes', 'What the data takes.', space?.usedBytes),
     gauge('kv_space_capacity_bytes', 'What it may take.', space?.capacityBytes),

@@ -1,6 +1,6 @@
 import { historyOf } from '../cluster/configuration.ts';
 import type { NodeId } from '../omnipaxos/ballot.ts';
-import type { LogHeld, NodeStatus } from '../wire/client-message.ts';
+import type { DiskStatus, LogHeld, NodeStatus } from '../wire/client-message.ts';
 import type { LogStore } from './log-store.ts';
 import { catchUpOf, type Mode } from './membership/mode.ts';
 import type { Space } from './state/space.ts';
@@ -17,14 +17,14 @@ export interface StatusParts {
   readonly leader: NodeId | undefined;
   readonly members: NodeStatus['members'];
   readonly connected: readonly NodeId[];
-  readonly disk: NonNullable<NodeStatus['disk']>;
+  readonly disk: DiskStatus;
   readonly logHeld: LogHeld | undefined;
   readonly space: Space;
 }
 
 /** What a node tells of itself to whoever asks. */
 export function nodeStatus(parts: StatusParts): NodeStatus {
-  const { store, mode, appliedIndex, address, leader, disk, members, connected } = parts;
+  const { store, mode, appliedIndex, address, leader, disk, members, connected, space } = parts;
   const { clusterId, nodeId, storageId } = store.identity;
   return {
     clusterId,
@@ -40,6 +40,7 @@ export function nodeStatus(parts: StatusParts): NodeStatus {
     storageId,
     trimmedIndex: store.sequence.trimmedIndex,
     connected: connected.slice(0, connectedToldMax),
+    fullNodes: space.fullNodes.map((node) => node.nodeId),
     ...whatIsThereAtTimes(parts),
   };
 }
@@ -56,7 +57,6 @@ function whatIsThereAtTimes({ store, mode, logHeld, space }: StatusParts): Parti
     ...(catchUp && !catchUp.isComplete && { catchUp: catchUp.status() }),
     ...(logHeld && { logHeld }),
     ...(own && { space: own }),
-    fullNodes: space.fullNodes.map((node) => node.nodeId),
   };
 }
 

@@ -257,14 +257,14 @@ export interface NodeStatus {
     readonly storageId?: string;
   }[];
   /** The id of this node's own data directory. */
-  readonly storageId?: string;
+  readonly storageId: string;
   /** Below this the log is gone: only state is left of it. */
-  readonly trimmedIndex?: number;
+  readonly trimmedIndex: number;
   /** Nodes that this one has a link with. */
-  readonly connected?: readonly number[];
-  /** The last configurations, the oldest first and the present one last. */
+  readonly connected: readonly number[];
+  /** The last configurations, the oldest first and the present one last. Set once there is one. */
   readonly history?: readonly ConfigurationSummary[];
-  readonly disk?: DiskStatus;
+  readonly disk: DiskStatus;
   /** Set while this node catches up. */
   readonly catchUp?: CatchUpStatus;
   /** Set while readers of snapshots keep this node from trimming its log. */
@@ -272,7 +272,7 @@ export interface NodeStatus {
   /** Set once it was measured. */
   readonly space?: NodeSpace;
   /** Members without space, by which the cluster refuses puts, as applied here. Ascending. */
-  readonly fullNodes?: readonly number[];
+  readonly fullNodes: readonly number[];
 }
 
 /** One configuration of a cluster's history. */

@@ -33,22 +33,22 @@ export function decodeNodeStatus(reader: ByteReader): NodeStatus {
     leader: fields.optionalInteger('leader', 1),
     decidedIndex: fields.integer('decidedIndex'),
     appliedIndex: fields.integer('appliedIndex'),
-    ...optional('disk', decodeDiskStatus(fields.optionalObject('disk'))),
+    disk: decodeDiskStatus(fields.object('disk')),
     members: fields.objects('members', membersMax).map((member) => ({
       id: member.integer('id', 1),
       address: member.text('address', addressBytesMax),
       ...optional('storageId', member.optionalText('storageId', storageIdBytesMax)),
     })),
-    ...optional('storageId', fields.optionalText('storageId', storageIdBytesMax)),
-    ...optional('trimmedIndex', fields.optionalInteger('trimmedIndex')),
-    ...(fields.has('connected') && { connected: fields.nodeIds('connected', nodesMax) }),
+    storageId: fields.text('storageId', storageIdBytesMax),
+    trimmedIndex: fields.integer('trimmedIndex'),
+    connected: fields.nodeIds('connected', nodesMax),
     ...(fields.has('history') && {
       history: fields.objects('history', pastConfigurationsMax + 1).map(decodeSummary),
     }),
     ...optional('catchUp', decodeCatchUp(fields.optionalObject('catchUp'))),
     ...optional('logHeld', decodeLogHeld(fields.optionalObject('logHeld'))),
     ...optional('space', decodeSpace(fields.optionalObject('space'))),
-    ...(fields.has('fullNodes') && { fullNodes: fields.nodeIds('fullNodes', membersMax) }),
+    fullNodes: fields.nodeIds('fullNodes', membersMax),
   };
 }
 
@@ -100,12 +100,10 @@ function optional<Name extends string, Value>(name: Name, value: Value | undefin
   return value === undefined ? {} : ({ [name]: value } as { [Key in Name]?: Value });
 }
 
-function decodeDiskStatus(fields: JsonFields | undefined): DiskStatus | undefined {
-  return (
-    fields && {
-      flushP50Ms: fields.optionalDuration('flushP50Ms'),
-      flushP99Ms: fields.optionalDuration('flushP99Ms'),
-      flushes: fields.integer('flushes'),
-    }
-  );
+function decodeDiskStatus(fields: JsonFields): DiskStatus {
+  return {
+    flushP50Ms: fields.optionalDuration('flushP50Ms'),
+    flushP99Ms: fields.optionalDuration('flushP99Ms'),
+    flushes: fields.integer('flushes'),
+  };
 }

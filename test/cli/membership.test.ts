@@ -43,7 +43,8 @@ function answer(id: number, changes: Partial<NodeStatus> = {}): Answer {
       configurationId: 0,
       leader: undefined,
     },
-    ...{ decidedIndex: 0, appliedIndex: 0, members: [] },
+    ...{ decidedIndex: 0, appliedIndex: 0, members: [], storageId: `d${id}`, trimmedIndex: 0, connected: [1] },
+    ...{ disk: { flushP50Ms: undefined, flushP99Ms: undefined, flushes: 0 }, fullNodes: [] },
     ...changes,
   };
   return { id, address: `h:${id}`, status: told, reason: undefined, isNoNode: false };

@@ -9,7 +9,9 @@ function said(id: number, address = `h:${id}`): NodeStatus {
   return {
     ...{ clusterId: 'c0ffee', nodeId: id, address, state: 'member', configurationId: 1, leader: 1 },
     ...{ decidedIndex: 9, appliedIndex: 9, members: addresses.map((at, index) => ({ id: index + 1, address: at })) },
-  } as NodeStatus;
+    ...{ storageId: `d${id}`, trimmedIndex: 0, connected: [], fullNodes: [] },
+    disk: { flushP50Ms: 0.5, flushP99Ms: 2, flushes: 3 },
+  };
 }
 
 /** Where members are met that are not where the others look for them, if `answers` is who answers where. */

@@ -291,6 +291,7 @@ export class FakeNode {
     return {
       ...{ clusterId: this.clusterId, nodeId: this.id, address: this.address, state: 'member', leader: 1, members },
       ...{ configurationId: this.#cluster.configurationId, decidedIndex: appliedIndex, appliedIndex },
+      ...{ storageId: `d${this.id}`, trimmedIndex: 0, connected: [], fullNodes: [] },
       disk: { flushP50Ms: 0.5, flushP99Ms: 2, flushes: 3 },
       ...this.status,
     };

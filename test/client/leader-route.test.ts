@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { KvClient, type KvClientOptions } from '../../src/client/client.ts';
+import { KvClient } from '../../src/client/client.ts';
+import type { KvClientOptions } from '../../src/client/options.ts';
 import { decodeCommand } from '../../src/kv/command.ts';
 import type { ClientRequest } from '../../src/wire/client-message.ts';
 import { FakeCluster, type FakeNode, type Reaction } from './fake-cluster.ts';

@@ -1,7 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import { WriteCall } from '../../src/client/call/write-call.ts';
 import type { Requests } from '../../src/client/requests.ts';
 import { Writes } from '../../src/client/writes.ts';
 
@@ -28,11 +27,11 @@ it('a write whose time is over is let go of, though one before it still waits', 
       ifRevision: undefined,
       ttlMs: undefined,
     } as const;
-    const call = WriteCall.put(writes, change, timeoutMs, {
+    const limits = { timeoutMs, signal: undefined };
+    writes.submit(change, limits, {
       resolve: () => {},
       reject: ({ code }) => failed.push(code),
     });
-    writes.submit(call);
     return new WeakRef(change.value);
   };
   const waiting = put(600_000);

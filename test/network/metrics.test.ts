@@ -6,6 +6,7 @@ const address = '127.0.0.1:7002';
 const status: NodeStatus = {
   ...{ clusterId: 'abcd', nodeId: 2, address, state: 'member', configurationId: 3, leader: 2 },
   ...{ decidedIndex: 70, appliedIndex: 69, trimmedIndex: 5, members: [{ id: 2, address }], connected: [1, 3] },
+  storageId: 'd2',
   disk: { flushP50Ms: 0.5, flushP99Ms: 2, flushes: 12 },
   space: { level: 'ok', usedBytes: 1000, capacityBytes: 9000 },
   fullNodes: [1],
@@ -43,12 +44,13 @@ it('tells what the status says, in base units', () => {
 });
 
 it('leaves out what is not known, and says who is no member', () => {
-  const { disk: _, space: __, trimmedIndex: ___, ...little } = status;
-  const forming: NodeStatus = { ...little, clusterId: undefined, state: 'forming', leader: undefined };
+  const { space: _, ...little } = status;
+  const disk = { flushP50Ms: undefined, flushP99Ms: undefined, flushes: 0 };
+  const forming: NodeStatus = { ...little, disk, clusterId: undefined, state: 'forming', leader: undefined };
   const samples = read(metricsText({ ...figures, status: forming }));
   expect(Object.fromEntries(samples)).toMatchObject({ kv_member: 0, kv_leader: 0, kv_leader_known: 0 });
   const names = [...samples.keys()];
-  expect(names.filter((name) => /flush|space|trimmed|catch_up|tls/.test(name))).toEqual([]);
+  expect(names.filter((name) => /quantile|space|catch_up|tls/.test(name))).toEqual([]);
 });
 
 it('tells when the certificate of a node with TLS ends', () => {

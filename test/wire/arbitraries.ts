@@ -316,7 +316,8 @@ const status: fc.Arbitrary<NodeStatus> = fc.record(
   {
     requiredKeys: [
       ...(['clusterId', 'nodeId', 'address', 'state', 'configurationId', 'leader'] as const),
-      ...(['decidedIndex', 'appliedIndex', 'members'] as const),
+      ...(['decidedIndex', 'appliedIndex', 'members', 'storageId', 'trimmedIndex'] as const),
+      ...(['connected', 'disk', 'fullNodes'] as const),
     ],
   },
 );

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KvError, type KvErrorCode } from '../../client/call/errors.ts';
-import type { KeepOptions, KvClient } from '../../client/client.ts';
+import type { KvClient } from '../../client/client.ts';
 import type { KeptKey } from '../../client/keys/kept-key.ts';
+import type { KeepOptions } from '../../client/options.ts';
 import type { Session } from '../client-command.ts';
 import { escapeBytes, printMessage } from '../output.ts';
 import { ChildCommand, type CommandWords, codeOfSignal, passedSignals } from './child-command.ts';

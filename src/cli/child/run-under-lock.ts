@@ -1,6 +1,7 @@
 import { KvError } from '../../client/call/errors.ts';
-import type { KvClient, LockOptions } from '../../client/client.ts';
+import type { KvClient } from '../../client/client.ts';
 import type { KeptKey } from '../../client/keys/kept-key.ts';
+import type { LockOptions } from '../../client/options.ts';
 import { CommandError } from '../exit-codes.ts';
 import { printMessage } from '../output.ts';
 import { ChildCommand, type CommandWords, codeOfSignal, passedSignals } from './child-command.ts';

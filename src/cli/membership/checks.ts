@@ -205,10 +205,7 @@ function namesakeProblems(plan: ReconfigurationPlan, status: ClusterStatus, answ
   if (leader === undefined) return [];
   const others = answers.filter(
     ({ id, status: told }) =>
-      isAdded(plan, id) &&
-      leader.connected?.includes(id) &&
-      told?.nodeId === id &&
-      told.connected?.includes(leader.id) === false,
+      isAdded(plan, id) && leader.connected?.includes(id) && told?.nodeId === id && !told.connected.includes(leader.id),
   );
   return others.map(({ id, address }) => {
     const message = `another node ${id} than the one at ${address} is linked with node ${leader.id}: stop that one`;
@@ -223,7 +220,7 @@ function linkProblems(plan: ReconfigurationPlan, status: ClusterStatus, answers:
   const apart = answers.filter(
     (one) =>
       isAdded(plan, one.id) &&
-      one.status?.connected?.includes(leader.id) === false &&
+      one.status?.connected.includes(leader.id) === false &&
       leader.connected?.includes(one.id) !== true,
   );
   return apart.map(({ id, address }) => {
@@ -245,7 +242,7 @@ function otherNodeProblem({ id, address, status }: Answer, cluster: ClusterStatu
     return [unsafe('conditionFailed', 'otherCluster', message)];
   }
   const votesWith = cluster.members.find((member) => member.isMember && member.id === id)?.storageId;
-  const isItsOwn = status.storageId === undefined || votesWith === undefined || status.storageId === votesWith;
+  const isItsOwn = votesWith === undefined || status.storageId === votesWith;
   if (isItsOwn && status.clusterId !== undefined) return undefined;
   const message =
     `node ${id} at ${address} runs with another data directory than it votes with, and would take no part: ` +

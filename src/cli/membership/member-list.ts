@@ -32,7 +32,7 @@ function membersOf(status: ClusterStatus): MemberStatus[] {
 export function isApart({ id, state, connected, configurationId = 0 }: MemberStatus, cluster: ClusterStatus): boolean {
   if (state === undefined) return false;
   const { leader } = cluster;
-  const isLinked = leader === undefined || leader === id || connected?.includes(leader) !== false;
+  const isLinked = leader === undefined || leader === id || connected?.includes(leader);
   return !isLinked || configurationId < cluster.configurationId;
 }
 

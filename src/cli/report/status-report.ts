@@ -112,11 +112,11 @@ function describeNoMajority({ clusterId, leader, members: all }: StatusReport): 
 const allCutOff =
   'no majority: no member has links with enough of the others, and nothing can be read or written: see to the network between them';
 
-/** How many other members one that votes has a link with, as far as it tells. */
+/** How many other members one that votes has a link with. */
 function linksOf(member: StatusOfNode, members: readonly StatusOfNode[]): number {
   const { id: own, connected } = member;
   if (!takesPart(member)) return 0;
-  return members.filter(({ id }) => id !== own && connected?.includes(id) !== false).length;
+  return members.filter(({ id }) => id !== own && connected?.includes(id)).length;
 }
 
 function describeStranger({ id, address, clusterId }: Stranger): string {

@@ -32,18 +32,29 @@ export const traits = {
   localRead: { isChange: false, isRepeatable: true, needsMajority: false },
 } as const satisfies Record<string, CallTraits>;
 
+/** When a call ends without an answer. */
+export interface CallLimits {
+  /** How long it may take, milliseconds. */
+  readonly timeoutMs: number;
+  /** The caller's: once it is aborted the call ends as if its time were over. */
+  readonly signal: AbortSignal | undefined;
+  /** What the caller gave, where `timeoutMs` is only a part of it, as of one request of several: its error tells this. */
+  readonly toldTimeoutMs?: number;
+}
+
 /** A call of the API from its start to its one result, over however many attempts on however many nodes. */
-export abstract class Call {
+export abstract class Call implements CallLimits {
   /** Given when it is first handed over for sending. */
   id = 0;
   /** `undefined`: nothing is sent, it only waits for a connection. */
   request: OutgoingRequest | undefined;
   readonly traits: CallTraits;
   readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** How long there was no answer if it is over now, as its error tells it. */
+  readonly toldTimeoutMs: number;
   /** On the clock of `performance.now()`. */
   readonly deadlineMs: number;
-  /** The caller's: once it is aborted the call ends as if its time were over. */
-  signal: AbortSignal | undefined;
   isDone = false;
   /** True while it waits to be sent. */
   isQueued = false;
@@ -56,9 +67,12 @@ export abstract class Call {
   /** Where the answer came from. */
   answeredBy: string | undefined;
 
-  constructor(callTraits: CallTraits, timeoutMs: number, nowMs: number) {
+  /** Its time begins at `nowMs`. */
+  constructor(callTraits: CallTraits, { timeoutMs, signal, toldTimeoutMs = timeoutMs }: CallLimits, nowMs: number) {
     this.traits = callTraits;
     this.timeoutMs = timeoutMs;
+    this.signal = signal;
+    this.toldTimeoutMs = toldTimeoutMs;
     this.deadlineMs = nowMs + timeoutMs;
   }
 
@@ -95,9 +109,9 @@ export abstract class Call {
     return Math.min(this.timeoutMs / 3, 1000);
   }
 
-  /** How long there was no answer if it is over now, as its error tells it. */
-  get toldTimeoutMs(): number {
-    return this.timeoutMs;
+  /** Called once, where there is nothing to send: there is a connection. */
+  onConnected(): void {
+    this.onError(new KvError('internal', 'the call has no request', this.outcome));
   }
 
   /** Called once, with what the node answered. */
@@ -122,23 +136,17 @@ export interface Settlement<Result> {
 /** A call whose answer is its result. */
 export class PromiseCall<Result> extends Call {
   readonly #settlement: Settlement<Result>;
-  /** See {@link toldTimeoutMs}: another than its own, where it is one of several that are one call of the caller's. */
-  told: number | undefined;
 
   constructor(
     callTraits: CallTraits,
-    timeoutMs: number,
+    limits: CallLimits,
     nowMs: number,
-    request: OutgoingRequest | undefined,
+    request: OutgoingRequest,
     settlement: Settlement<Result>,
   ) {
-    super(callTraits, timeoutMs, nowMs);
+    super(callTraits, limits, nowMs);
     this.request = request;
     this.#settlement = settlement;
-  }
-
-  override get toldTimeoutMs(): number {
-    return this.told ?? this.timeoutMs;
   }
 
   override onAnswer(answer: Answer): void {

@@ -1,4 +1,4 @@
-import { type Answer, Call, type CallTraits, type OutgoingRequest, unexpectedAnswer } from './call.ts';
+import { type Answer, Call, type CallLimits, type CallTraits, type OutgoingRequest, unexpectedAnswer } from './call.ts';
 import type { KvError } from './errors.ts';
 
 /** Bytes in memory of their own, which web interfaces ask for: from TypeScript 5.7 on `Uint8Array<ArrayBuffer>`. */
@@ -17,12 +17,12 @@ export class GetCall extends Call {
 
   constructor(
     callTraits: CallTraits,
-    timeoutMs: number,
+    limits: CallLimits,
     request: OutgoingRequest,
     resolve: (found: KvValue | undefined) => void,
     reject: (error: KvError) => void,
   ) {
-    super(callTraits, timeoutMs, performance.now());
+    super(callTraits, limits, performance.now());
     this.request = request;
     this.#resolve = resolve;
     this.#reject = reject;

@@ -1,7 +1,7 @@
 import { type Command, encodeCommand } from '../../kv/command.ts';
 import type { Outcome } from '../../kv/outcome.ts';
 import { bytesOfTransaction, type Transaction } from '../../kv/transaction.ts';
-import { type Answer, Call, outgoing, traits } from './call.ts';
+import { type Answer, Call, type CallLimits, outgoing, traits } from './call.ts';
 import { conflictError, unmetError } from './call-errors.ts';
 import type { KvError } from './errors.ts';
 import type { SessionWindow } from './session-window.ts';
@@ -31,6 +31,14 @@ export interface TransactResult {
   readonly revision: number;
 }
 
+/** What each kind of change gives. */
+export interface Results {
+  readonly put: PutResult;
+  readonly delete: DeleteResult;
+  readonly renew: RenewResult;
+  readonly transact: TransactResult;
+}
+
 /** Who is told when a write is answered, before its caller is. */
 export interface WriteOwner {
   onWriteAnswer(call: WriteCall, answer: Answer): void;
@@ -45,6 +53,9 @@ export interface Promised<Result> {
 
 /** What is to be written, and where. */
 export type Change = PutChange | DeleteChange | RenewChange | TransactionChanges;
+
+/** One of this kind. */
+export type ChangeOf<Kind extends Change['kind']> = Change & { readonly kind: Kind };
 
 interface PutChange {
   readonly kind: 'put';
@@ -84,51 +95,25 @@ export class WriteCall extends Call {
   readonly #promised: Promised<never>;
   #number = 0;
 
-  private constructor(
+  /** The promise is of what this kind of change gives: see {@link Results}. */
+  constructor(
     owner: WriteOwner,
     change: Change,
-    timeoutMs: number,
+    limits: CallLimits,
     promised: Promised<never>,
     startedMs = performance.now(),
   ) {
-    super(traits.command, timeoutMs, startedMs);
+    super(traits.command, limits, startedMs);
     this.#owner = owner;
     this.change = change;
     this.#promised = promised;
   }
 
-  static put(owner: WriteOwner, change: PutChange, timeoutMs: number, promised: Promised<PutResult>): WriteCall {
-    return new WriteCall(owner, change, timeoutMs, promised);
-  }
-
-  static delete(
-    owner: WriteOwner,
-    change: DeleteChange,
-    timeoutMs: number,
-    promised: Promised<DeleteResult>,
-  ): WriteCall {
-    return new WriteCall(owner, change, timeoutMs, promised);
-  }
-
-  static renew(owner: WriteOwner, change: RenewChange, timeoutMs: number, promised: Promised<RenewResult>): WriteCall {
-    return new WriteCall(owner, change, timeoutMs, promised);
-  }
-
-  static transact(
-    owner: WriteOwner,
-    change: TransactionChanges,
-    timeoutMs: number,
-    promised: Promised<TransactResult>,
-  ): WriteCall {
-    return new WriteCall(owner, change, timeoutMs, promised);
-  }
-
   /** The same write once more, for another session. Not the same object: that one may still wait to be sent, and is passed over as done. */
   afresh(): WriteCall {
     const startedMs = this.deadlineMs - this.timeoutMs;
-    const again = new WriteCall(this.#owner, this.change, this.timeoutMs, this.#promised, startedMs);
+    const again = new WriteCall(this.#owner, this.change, this, this.#promised, startedMs);
     again.order = this.order;
-    again.signal = this.signal;
     return again;
   }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ByteString, fromByteString, toByteString } from '../../base/bytes.ts';
 import type { WireChange, WirePair } from '../../wire/client-message.ts';
-import { type Answer, outgoing, PromiseCall, traits } from '../call/call.ts';
+import { type Answer, type CallLimits, outgoing, PromiseCall, traits } from '../call/call.ts';
 import { KvError } from '../call/errors.ts';
 import type { OwnBytes } from '../call/get-call.ts';
 import { GatheredBytes } from '../gathered-bytes.ts';
@@ -24,12 +24,8 @@ const answersPerBatchMax = 16;
 /** The same of snapshots: there is another where more changed while one was read than a node remembers. */
 const snapshotsPerBatchMax = 2;
 
-export interface WatchLimits {
-  /** How long there may be no answer from the cluster. */
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
-  /** What the caller gave, where `timeoutMs` is what is left of it. */
-  readonly toldTimeoutMs?: number;
+/** `timeoutMs`: how long there may be no answer from the cluster. */
+export interface WatchLimits extends CallLimits {
   /** Only the state is wanted, all of it within `timeoutMs`. `remedy`: what to do where that is too much. */
   readonly oneCall?: { readonly remedy: string };
 }
@@ -215,16 +211,18 @@ export class Watch {
     const timeLeftMs = Math.max(1, this.#timeLeftMs);
     // What has a large answer takes as long as what waits for a small one.
     const windowMs = since === undefined ? 0 : Math.min(windowMsMax, timeLeftMs / 3);
-    const timeoutMs = Math.min(windowMs + answerMs, timeLeftMs);
+    const limits = {
+      timeoutMs: Math.min(windowMs + answerMs, timeLeftMs),
+      signal: this.#limits.signal,
+      // The last one of a watch that ends has little time, but none before it had an answer.
+      toldTimeoutMs: this.#limits.toldTimeoutMs ?? this.#limits.timeoutMs,
+    };
     const waitMs = waits ? Math.floor(windowMs) : 0;
     const request = outgoing({ type: 'watch', ...this.#watched, since, after, waitMs });
     return new Promise((resolve, reject) => {
       const settlement = { read: watchAnswer, resolve, reject };
-      const call = new WatchCall(traits.linearizableRead, timeoutMs, performance.now(), request, settlement);
-      // The last one of a watch that ends has little time, but none before it had an answer.
-      call.told = this.#limits.toldTimeoutMs ?? this.#limits.timeoutMs;
+      const call = new WatchCall(traits.linearizableRead, limits, performance.now(), request, settlement);
       call.windowMs = windowMs;
-      call.signal = this.#limits.signal;
       this.#requests.submit(call);
     });
   }

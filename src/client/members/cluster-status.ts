@@ -144,14 +144,14 @@ function summary({ statuses, addresses }: Found): ClusterStatus {
         isMember: true,
         answersAt: addresses.get(address) === id ? undefined : otherAddressOf(status, address),
         storageId,
-        hasOtherDirectory: storageId !== undefined && status?.storageId !== undefined && storageId !== status.storageId,
+        hasOtherDirectory: storageId !== undefined && status !== undefined && storageId !== status.storageId,
       };
     });
   const others = [...statuses.values()]
     .filter((status) => !memberIds.has(status.nodeId))
     .sort((a, b) => a.nodeId - b.nodeId)
     .map((status) => memberStatus(status.nodeId, status.address, status, 'standby', decidedIndex));
-  const { clusterId, configurationId, fullNodes = [], history = [] } = view;
+  const { clusterId, configurationId, fullNodes, history = [] } = view;
   return { clusterId, configurationId, leader, fullNodes, members: [...members, ...others], history };
 }
 

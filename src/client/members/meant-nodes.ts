@@ -33,7 +33,7 @@ async function meantNode(client: StatusClient, node: TargetNode, limits: Limits)
   if (address === undefined || isRebuilt === true || stated !== undefined) return node;
   try {
     const { nodeId, storageId } = await client.statusOf(address, limits);
-    return nodeId === id && storageId !== undefined ? { ...node, storageId } : node;
+    return nodeId === id ? { ...node, storageId } : node;
   } catch (error) {
     if (error instanceof KvError) return node;
     throw error;
