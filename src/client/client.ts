@@ -485,8 +485,8 @@ export class KvClient {
         return await this.statusOf(address, signal === undefined ? timeout : { ...timeout, signal });
       } catch (error) {
         // A node that does not answer is part of the picture.
-        if (error instanceof KvError && error.code !== 'aborted' && error.code !== 'closed') return undefined;
-        throw error;
+        if (!(error instanceof KvError) || error.code === 'aborted' || error.code === 'closed') throw error;
+        return { problem: error.message, answersOtherwise: error.code === 'notKvNode' || error.code === 'untrusted' };
       }
     });
   }

@@ -87,6 +87,7 @@ describe('a status', () => {
   const space = { level: 'low', usedBytes: 54 * 2 ** 20, capacityBytes: 64 * 2 ** 20 } as const;
   const quiet = {
     answersAt: undefined,
+    problem: undefined,
     hasOtherDirectory: false,
     trimmedIndex: 0,
     catchUp: undefined,
@@ -256,6 +257,17 @@ describe('a status', () => {
         'if they are to stay there, tell them: `kv reconfigure 1=h:4,4=h:1`',
     );
     expect(statusJson({ ...report, members: [moved] }).members[0]).toMatchObject({ address: 'h:1', answersAt: 'h:11' });
+  });
+
+  test('does not take those for lost that answer, and not as they should', () => {
+    const other = { ...silent, problem: 'h:4 speaks another version' };
+    const members = [{ ...leader, role: 'follower' as const, connected: [] }, other];
+    const lines = describeStatus({ ...report, leader: undefined, members, history: [] });
+    expect(lines.slice(4)).toEqual([
+      'whether there is a majority is not known: node 4 cannot be asked from here',
+      'node 4 cannot be asked: h:4 speaks another version',
+    ]);
+    expect(statusJson({ ...report, members: [other] }).members[0]).toMatchObject({ problem: other.problem });
   });
 });
 

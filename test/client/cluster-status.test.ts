@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { gatherClusterStatus } from '../../src/client/members/cluster-status.ts';
+import { type AskNode, gatherClusterStatus } from '../../src/client/members/cluster-status.ts';
 import type { NodeStatus } from '../../src/wire/client-message.ts';
 
 const addresses = ['h:1', 'h:2', 'h:3'];
@@ -14,10 +14,16 @@ function said(id: number, address = `h:${id}`): NodeStatus {
   };
 }
 
+const nobody = { problem: 'no answer', answersOtherwise: false };
+
 /** Where members are met that are not where the others look for them, if `answers` is who answers where. */
 async function moved(answers: Record<string, NodeStatus>): Promise<(readonly [number, string])[]> {
   const [first] = Object.values(answers) as [NodeStatus];
-  const { members } = await gatherClusterStatus(first, Object.keys(answers), async (address) => answers[address]);
+  const { members } = await gatherClusterStatus(
+    first,
+    Object.keys(answers),
+    async (address) => answers[address] ?? nobody,
+  );
   return members.flatMap(({ id, answersAt }) => (answersAt === undefined ? [] : [[id, answersAt] as const]));
 }
 
@@ -32,4 +38,17 @@ test('one that answers where it is looked for is not, whatever it calls that, no
   // Members know it by an address of their own network, and this client by another.
   expect(await moved({ 'h:1': said(1), 'outside:2': said(2) })).toEqual([]);
   expect(await moved({ 'h:1': said(1), 'outside:2': said(2, '0.0.0.0:2') })).toEqual([]);
+});
+
+test('a member whose address answers otherwise is told of with the reason, and one that nobody answers for is not', async () => {
+  const answers: Record<string, Awaited<ReturnType<AskNode>>> = {
+    'h:2': { problem: 'h:2 speaks another version', answersOtherwise: true },
+    'h:3': nobody,
+  };
+  const { members } = await gatherClusterStatus(said(1), [], async (address) => answers[address] ?? nobody);
+  expect(members.map(({ role, problem }) => [role, problem])).toEqual([
+    ['leader', undefined],
+    ['unreachable', 'h:2 speaks another version'],
+    ['unreachable', undefined],
+  ]);
 });

@@ -29,7 +29,7 @@ const historyShown = 5;
 
 /**
  * The report as JSON has it: what is not known is `null`, so that every field is always there, but for what is there only if something
- * is wrong: `strangers`, and `answersAt` of a member that is not where the others look for it.
+ * is wrong: `strangers`, `answersAt` of a member that is not where the others look for it, and `problem` of one that cannot be asked.
  */
 export function statusJson(report: StatusReport) {
   return {
@@ -41,6 +41,7 @@ export function statusJson(report: StatusReport) {
       id: node.id,
       address: node.address,
       ...(node.answersAt !== undefined && { answersAt: node.answersAt }),
+      ...(node.problem !== undefined && { problem: node.problem }),
       role: node.role,
       decidedIndex: node.decidedIndex ?? null,
       appliedIndex: node.appliedIndex ?? null,
@@ -102,6 +103,10 @@ function describeNoMajority({ clusterId, leader, members: all }: StatusReport): 
   const needed = majority - (members.length - away.length);
   if (clusterId === undefined || leader !== undefined) return [];
   if (needed <= 0) return members.some((member) => linksOf(member, members) + 1 >= majority) ? [] : [allCutOff];
+  const unasked = members.filter(({ problem }) => problem !== undefined).map(({ id }) => id);
+  // They may well be at work, with each other.
+  if (unasked.length >= needed)
+    return [`whether there is a majority is not known: ${nodes(unasked)} cannot be asked from here`];
   const isOne = away.length === 1;
   const [who, them] = isOne ? ['it', 'it'] : [`${needed} of them`, 'them'];
   const none = `no majority: ${nodes(away)} take${isOne ? 's' : ''} no part, and nothing can be read or written without ${who}`;
@@ -140,6 +145,7 @@ function remarksOn(node: StatusOfNode, report: StatusReport): string[] {
   const leader = report.members.find((one) => one.id === report.leader);
   const isUnlinked = node.isMember && id !== leader?.id && leader?.connected?.includes(id) === false;
   const remarks: string[] = [];
+  if (node.problem !== undefined) remarks.push(`node ${id} cannot be asked: ${node.problem}`);
   if (node.hasOtherDirectory) remarks.push(`node ${id} ${otherDirectory(id, report.leader !== undefined)}`);
   if (catchUp !== undefined) remarks.push(`node ${id} is catching up: ${describeCatchUp(node, catchUp)}`);
   else if (node.isMember && lag >= lagToTell) remarks.push(`node ${id} is ${lag} entries behind`);

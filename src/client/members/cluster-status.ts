@@ -15,6 +15,8 @@ export interface MemberStatus {
   readonly address: string;
   /** Where a member says it is, if it does not answer at `address`, where the others look for it. */
   readonly answersAt: string | undefined;
+  /** Why a member cannot be asked whose address answers something: as with another version of the protocol, or a certificate that is not believed. */
+  readonly problem: string | undefined;
   readonly role: NodeRole;
   /** Undefined where the node does not answer. */
   readonly decidedIndex: number | undefined;
@@ -65,8 +67,14 @@ export interface ClusterStatus {
   readonly strangers?: readonly Stranger[];
 }
 
-/** Asks one node; `undefined` if it does not answer in time. */
-export type AskNode = (address: string) => Promise<NodeStatus | undefined>;
+/** Why a node could not be asked; `answersOtherwise`: something is there, but not as it should be. */
+export interface NotAsked {
+  readonly problem: string;
+  readonly answersOtherwise: boolean;
+}
+
+/** Asks one node. */
+export type AskNode = (address: string) => Promise<NodeStatus | NotAsked>;
 
 /**
  * Puts together what the nodes say: asks those at `addresses` and the members that they tell of, all in parallel.
@@ -84,10 +92,11 @@ export async function gatherClusterStatus(
   return (await gatherFrom(leading, addresses, ask)).status;
 }
 
-/** What was found, and which node answered where. */
+/** What was found, which node answered where, and what is wrong where something else did. */
 interface Found {
   readonly statuses: Map<number, NodeStatus>;
   readonly addresses: Map<string, number>;
+  readonly problems: Map<string, string>;
 }
 
 interface Gathered {
@@ -100,20 +109,22 @@ async function gatherFrom(first: NodeStatus, addresses: readonly string[], ask: 
   const found: Found = {
     statuses: new Map([[first.nodeId, first]]),
     addresses: new Map([[first.address, first.nodeId]]),
+    problems: new Map(),
   };
   const asked = new Set<string>([first.address]);
   let toAsk = [...addresses, ...addressesIn(first)].filter((address) => !asked.has(address));
   while (toAsk.length > 0) {
     for (const address of toAsk) asked.add(address);
     const answers = await Promise.all(
-      [...new Set(toAsk)].map(async (address) => ({ address, status: await ask(address) })),
+      [...new Set(toAsk)].map(async (address) => ({ address, answer: await ask(address) })),
     );
-    for (const { address, status } of answers) {
-      if (status === undefined) continue;
-      if (!isOfSameCluster(status, first)) strangers.set(address, status);
+    for (const { address, answer } of answers) {
+      if ('problem' in answer) {
+        if (answer.answersOtherwise) found.problems.set(address, answer.problem);
+      } else if (!isOfSameCluster(answer, first)) strangers.set(address, answer);
       else {
-        found.statuses.set(status.nodeId, status);
-        found.addresses.set(address, status.nodeId);
+        found.statuses.set(answer.nodeId, answer);
+        found.addresses.set(address, answer.nodeId);
       }
     }
     // A node may know of a newer configuration, with members that are not asked yet.
@@ -128,7 +139,7 @@ function strangerAt(address: string, { nodeId, clusterId = '' }: NodeStatus): St
   return { id: nodeId, address, clusterId };
 }
 
-function summary({ statuses, addresses }: Found): ClusterStatus {
+function summary({ statuses, addresses, problems }: Found): ClusterStatus {
   const view = newest(statuses);
   const leader = leaderOf(statuses, view);
   const memberIds = new Set(view.members.map((member) => member.id));
@@ -142,6 +153,7 @@ function summary({ statuses, addresses }: Found): ClusterStatus {
       return {
         ...memberStatus(id, address, status, roleOf(id, leader, status), decidedIndex),
         isMember: true,
+        problem: status === undefined ? problems.get(address) : undefined,
         answersAt: addresses.get(address) === id ? undefined : otherAddressOf(status, address),
         storageId,
         hasOtherDirectory: storageId !== undefined && status !== undefined && storageId !== status.storageId,
@@ -178,6 +190,7 @@ function memberStatus(
     id,
     address,
     answersAt: undefined,
+    problem: undefined,
     role: status === undefined ? 'unreachable' : role,
     decidedIndex: status?.decidedIndex,
     appliedIndex: status?.appliedIndex,
