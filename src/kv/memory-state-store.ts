@@ -28,6 +28,7 @@ import type {
   SessionRow,
   SnapshotCursor,
   SnapshotRow,
+  StagedSizes,
   StateSnapshot,
   StateStore,
 } from './state-store.ts';
@@ -62,24 +63,8 @@ export class MemoryStateStore implements StateStore {
     return this.#disk.appliedIndex;
   }
 
-  get stagedBytes(): number {
-    return this.#staged.bytes;
-  }
-
-  get stagedMemoryBytes(): number {
-    return this.#staged.memoryBytes;
-  }
-
-  get stagedChanges(): number {
-    return this.#staged.count;
-  }
-
-  get sealedLayers(): number {
-    return this.#staged.sealedCount;
-  }
-
-  get sealedMemoryBytes(): number {
-    return this.#staged.sealedMemoryBytes;
+  get staged(): StagedSizes {
+    return this.#staged;
   }
 
   get(key: ByteString): KvRecord | undefined {

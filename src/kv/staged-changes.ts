@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
 import type { ChangeLayer, KeyedChange, StagedChange } from './overlay.ts';
-import type { SessionChange } from './state-store.ts';
+import type { SessionChange, StagedSizes } from './state-store.ts';
 
 /** Changes that one checkpoint makes durable, up to an applied index. */
 export interface SealedChanges<Layer extends ChangeLayer> {
@@ -14,7 +14,7 @@ export interface SealedChanges<Layer extends ChangeLayer> {
  * Changes above a durable table, in layers: those staged since the last was sealed; the sealed ones that wait for a checkpoint of
  * their own; and the one that a checkpoint is making durable right now. The newer hides the older, and all hide the table.
  */
-export class StagedChanges<Layer extends ChangeLayer> {
+export class StagedChanges<Layer extends ChangeLayer> implements StagedSizes {
   readonly #makeLayer: () => Layer;
   #active: Layer;
   /** The oldest first; that of the checkpoint under way, if there is one, before all. */
@@ -26,27 +26,22 @@ export class StagedChanges<Layer extends ChangeLayer> {
     this.#active = makeLayer();
   }
 
-  /** About how many bytes are staged and not sealed yet. */
   get bytes(): number {
     return this.#active.bytes;
   }
 
-  /** About how many bytes of memory that takes. */
   get memoryBytes(): number {
     return this.#active.memoryBytes;
   }
 
-  /** Of how many keys a change is staged and not sealed yet. */
-  get count(): number {
+  get changes(): number {
     return this.#active.size;
   }
 
-  /** Layers that are sealed and in no checkpoint yet. */
-  get sealedCount(): number {
+  get sealedLayers(): number {
     return this.#sealed.length - (this.#isWriting ? 1 : 0);
   }
 
-  /** About how many bytes of memory the layers take that are in no checkpoint yet. */
   get sealedMemoryBytes(): number {
     let bytes = 0;
     for (let at = this.#isWriting ? 1 : 0; at < this.#sealed.length; at++) {

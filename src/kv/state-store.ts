@@ -116,6 +116,19 @@ export interface InstallProgress {
   readonly frontier: SnapshotCursor | undefined;
 }
 
+/** How much is staged above the last checkpoint. */
+export interface StagedSizes {
+  /** About how many bytes are not sealed yet: when to do so. */
+  readonly bytes: number;
+  /** About how many bytes of memory they take: more, where changes that were overwritten since still take some. */
+  readonly memoryBytes: number;
+  /** Keys with a change that is not sealed yet. */
+  readonly changes: number;
+  /** Layers that are sealed and not yet handed to a checkpoint, and about how many bytes of memory they take. */
+  readonly sealedLayers: number;
+  readonly sealedMemoryBytes: number;
+}
+
 export interface StateStore {
   /** Applied index of the last durable checkpoint; 0 in a new directory. */
   readonly durableIndex: number;
@@ -125,17 +138,9 @@ export interface StateStore {
   delete(key: ByteString): void;
   /** All sessions of the last durable checkpoint (or install). */
   sessions(): Iterable<SessionRow>;
-  /** Bytes staged and not sealed yet: when to do so. */
-  readonly stagedBytes: number;
-  /** Bytes of memory that they take: more, where changes that were overwritten since still take some. */
-  readonly stagedMemoryBytes: number;
-  /** Keys with a change that is staged and not sealed yet. */
-  readonly stagedChanges: number;
+  readonly staged: StagedSizes;
   /** About how many pages of a disk a checkpoint of what is staged and not sealed yet writes; 0 where there are none. */
   readonly stagedPages: number;
-  /** Layers that are sealed and not yet handed to a checkpoint, and the bytes of memory that they take. */
-  readonly sealedLayers: number;
-  readonly sealedMemoryBytes: number;
   /** Pages that hold rows of the last checkpoint, each of which is written anew as a whole when a row of it changes. */
   readonly rowPages: number;
   /**

@@ -55,15 +55,15 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       expect(store.get('a')).toBeUndefined();
       expect(store.range(everything)).toMatchObject({ pairs: [], more: false });
       expect([...store.sessions()]).toEqual([]);
-      expect(store.stagedBytes).toBe(0);
+      expect(store.staged.bytes).toBe(0);
     });
 
     it('shows what is staged at once, and measures it', () => {
       store.put('a', bytes('one'), 1);
-      const before = store.stagedBytes;
+      const before = store.staged.bytes;
       expect(before).toBeGreaterThanOrEqual(4);
       store.put('a', bytes('eleven'), 2);
-      expect(store.stagedBytes).toBe(before + 3);
+      expect(store.staged.bytes).toBe(before + 3);
       expect(store.get('a')).toEqual({ value: bytes('eleven'), revision: 2 });
       store.delete('a');
       expect(store.get('a')).toBeUndefined();
@@ -100,7 +100,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       for (const recover of [() => subject.crash(), () => subject.reopen()]) {
         store = await recover();
         expect(store.durableIndex).toBe(6);
-        expect(store.stagedBytes).toBe(0);
+        expect(store.staged.bytes).toBe(0);
         expect(store.range(everything).pairs).toEqual([pair('kept', '1', 1), pair('replaced', '33', 5)]);
         expect([...store.sessions()]).toEqual([row(5, 'FIVE'), row(7, 'seven')]);
       }
@@ -114,7 +114,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       expect(store.get('a')).toEqual({ value: bytes('2'), revision: 2 });
       await checkpoint;
       expect(store.get('a')).toEqual({ value: bytes('2'), revision: 2 });
-      expect(store.stagedBytes).toBeGreaterThan(0);
+      expect(store.staged.bytes).toBeGreaterThan(0);
       store = await subject.crash();
       expect(store.durableIndex).toBe(1);
       expect(store.range(everything).pairs).toEqual([pair('a', '1', 1)]);
@@ -141,8 +141,8 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       store.put('c', bytes('3'), 6);
       store.seal(7, [{ id: 6, bytes: undefined }]);
       store.put('c', bytes('4'), 8);
-      expect(store.sealedLayers).toBe(3);
-      expect(store.sealedMemoryBytes).toBeGreaterThan(4);
+      expect(store.staged.sealedLayers).toBe(3);
+      expect(store.staged.sealedMemoryBytes).toBeGreaterThan(4);
       expect(store.durableIndex).toBe(0);
       const all = [pair('a', '2', 3), pair('c', '4', 8)];
       expect(store.range(everything).pairs).toEqual(all);
@@ -162,10 +162,10 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
         { type: 'session', ...row(7, 'seven') },
       ]);
       snapshot.close();
-      expect(store.sealedLayers).toBe(1);
+      expect(store.staged.sealedLayers).toBe(1);
       store = await subject.crash();
       expect(store.durableIndex).toBe(4);
-      expect(store.sealedLayers).toBe(0);
+      expect(store.staged.sealedLayers).toBe(0);
       expect(store.range(everything).pairs).toEqual([pair('a', '2', 3), pair('b', '1', 1)]);
       expect([...store.sessions()]).toEqual([row(5, 'FIVE'), row(6, 'six')]);
     });
@@ -176,7 +176,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       store.beginInstall();
       store.installRows([{ type: 'pair', ...pair('new', '2', 5) }]);
       await store.finishInstall(6);
-      expect(store.sealedLayers).toBe(0);
+      expect(store.staged.sealedLayers).toBe(0);
       expect(store.durableIndex).toBe(6);
       expect(store.range(everything).pairs).toEqual([pair('new', '2', 5)]);
       store.put('next', bytes('3'), 7);
@@ -310,7 +310,7 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
         expect(store.durableIndex).toBe(90);
         expect(store.range(everything).pairs).toEqual([pair('both', 'new', 70), pair('new', 'new', 71)]);
         expect([...store.sessions()]).toEqual([row(2, 'new')]);
-        expect(store.stagedBytes).toBe(0);
+        expect(store.staged.bytes).toBe(0);
         store = await (round === 0 ? subject.crash() : subject.reopen());
       }
     });

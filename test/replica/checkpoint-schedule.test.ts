@@ -11,7 +11,7 @@ const settings = { ...defaultReplicaSettings, checkpointBytesMax: 128 * kibibyte
 /** A node that stands by, of whose store each change is of a page of its own: the most layers and bytes that ever waited. */
 function standBy(valueBytes: number, ticks: number): { layers: number; bytes: number; durableIndex: number } {
   const state = new MemoryStateStore();
-  Object.defineProperty(state, 'stagedPages', { get: () => state.stagedChanges });
+  Object.defineProperty(state, 'stagedPages', { get: () => state.staged.changes });
   Object.defineProperty(state, 'rowPages', { get: () => 1_000_000 });
   const machine = new KvStateMachine(state);
   const schedule = new CheckpointSchedule(machine, state, new Donor(machine, settings), settings);
@@ -27,8 +27,8 @@ function standBy(valueBytes: number, ticks: number): { layers: number; bytes: nu
       state.seal(appliedIndex, sessions);
       schedule.onSealed(tick, appliedIndex);
     }
-    layers = Math.max(layers, state.sealedLayers);
-    bytes = Math.max(bytes, state.sealedMemoryBytes + state.stagedMemoryBytes);
+    layers = Math.max(layers, state.staged.sealedLayers);
+    bytes = Math.max(bytes, state.staged.sealedMemoryBytes + state.staged.memoryBytes);
     if (schedule.isCheckpointDue(tick, true)) {
       schedule.onCheckpointBegun(tick);
       void state.checkpoint();
@@ -54,7 +54,7 @@ it('and no more memory than three quarters of that of the largest usual checkpoi
 /** A member with 64 pages in a usual checkpoint: the sizes of its first ones, in pages, by which key each entry changes. */
 function sizes(rank: number, ticks: number, keyOf: (index: number) => number = (index) => index): number[] {
   const state = new MemoryStateStore();
-  Object.defineProperty(state, 'stagedPages', { get: () => state.stagedChanges });
+  Object.defineProperty(state, 'stagedPages', { get: () => state.staged.changes });
   Object.defineProperty(state, 'rowPages', { get: () => 1_000_000 });
   const machine = new KvStateMachine(state);
   const size = { checkpointBytesMax: 64 * 1024 * kibibyte, checkpointPagesMax: 64 };
@@ -67,7 +67,7 @@ function sizes(rank: number, ticks: number, keyOf: (index: number) => number = (
     state.put(`key ${keyOf(index)}`, new Uint8Array(8), index);
     machine.beginConfiguration(machine.appliedIndex, ++index);
     if (!schedule.isSealDue(tick, false, false)) continue;
-    found.push(state.stagedChanges);
+    found.push(state.staged.changes);
     const { appliedIndex, sessions } = machine.takeCheckpoint();
     state.seal(appliedIndex, sessions);
     schedule.onSealed(tick, appliedIndex);

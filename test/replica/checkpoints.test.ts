@@ -4,7 +4,7 @@ import { Client, Cluster } from './cluster.ts';
 /** Makes each staged change a page of its own, as many rows of a page's size are. */
 function onePageAChange(cluster: Cluster, id: number, rowPages: number): void {
   const state = cluster.state(id);
-  Object.defineProperty(state, 'stagedPages', { get: () => state.stagedChanges });
+  Object.defineProperty(state, 'stagedPages', { get: () => state.staged.changes });
   Object.defineProperty(state, 'rowPages', { get: () => rowPages });
 }
 
@@ -19,7 +19,7 @@ function durableChanges(rowPages: number, ticksBetweenPuts = 5): number {
     client.putAcknowledged(leader, `k${at}`, 'v');
     cluster.tick(ticksBetweenPuts);
   }
-  return 40 - state.stagedChanges;
+  return 40 - state.staged.changes;
 }
 
 describe('a checkpoint', () => {
@@ -85,7 +85,7 @@ describe('a checkpoint', () => {
     cluster.tick(30);
     expect(writes).toBe(40);
     expect(durableIndexes()).toEqual(durableBefore);
-    const layers = [1, 2, 3].map((id) => cluster.state(id).sealedLayers);
+    const layers = [1, 2, 3].map((id) => cluster.state(id).staged.sealedLayers);
     expect(Math.min(...layers), 'layers').toBeGreaterThan(1);
     const madeAt = new Map<number, number[]>([1, 2, 3].map((id) => [id, []]));
     let before = durableBefore;

@@ -128,7 +128,7 @@ describe('the space of a node', () => {
     cluster.heal();
     let most = 0;
     cluster.until('it has them all', () => {
-      most = Math.max(most, cluster.state(follower).stagedChanges);
+      most = Math.max(most, cluster.state(follower).staged.changes);
       return cluster.replica(follower).appliedIndex === cluster.replica(leader).appliedIndex;
     });
     expect(most).toBeLessThanOrEqual(4);

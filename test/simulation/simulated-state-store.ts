@@ -13,6 +13,7 @@ import type {
   SessionRow,
   SnapshotCursor,
   SnapshotRow,
+  StagedSizes,
   StateSnapshot,
   StateStore,
 } from '../../src/kv/state-store.ts';
@@ -42,29 +43,13 @@ export class SimulatedStateStore implements StateStore {
     return this.#inner.durableIndex;
   }
 
-  get stagedBytes(): number {
-    return this.#staged.bytes;
-  }
-
-  get stagedMemoryBytes(): number {
-    return this.#staged.memoryBytes;
-  }
-
-  get stagedChanges(): number {
-    return this.#staged.count;
-  }
-
-  get sealedLayers(): number {
-    return this.#staged.sealedCount;
-  }
-
-  get sealedMemoryBytes(): number {
-    return this.#staged.sealedMemoryBytes;
+  get staged(): StagedSizes {
+    return this.#staged;
   }
 
   /** Each change is of a page of its own. */
   get stagedPages(): number {
-    return this.#staged.count;
+    return this.#staged.changes;
   }
 
   readonly rowPages = manyPages;

@@ -122,14 +122,15 @@ export class CheckpointSchedule {
    * room, the log has to: applying goes on, in a number of layers that fit, so that reads and answers do.
    */
   get isBehind(): boolean {
-    const memoryBytes = this.#stateStore.stagedMemoryBytes + this.#stateStore.sealedMemoryBytes;
+    const { staged } = this.#stateStore;
+    const memoryBytes = staged.memoryBytes + staged.sealedMemoryBytes;
     const { checkpointBytesMax } = this.#settings;
     return this.#isLarge || memoryBytes >= (this.#isDiskFull ? 4 : 2) * checkpointBytesMax;
   }
 
   /** How many changes may be staged before it is; at least 1. */
   get roomForChanges(): number {
-    return Math.max(1, this.#roomChanges - this.#stateStore.stagedChanges);
+    return Math.max(1, this.#roomChanges - this.#stateStore.staged.changes);
   }
 
   /** Of the members of the present configuration, which this node is: from 0 on. */
@@ -219,9 +220,9 @@ export class CheckpointSchedule {
 
   /** As much waits as may. */
   get #isBacklogFull(): boolean {
-    const { sealedLayers, sealedMemoryBytes, stagedMemoryBytes } = this.#stateStore;
+    const { sealedLayers, sealedMemoryBytes, memoryBytes } = this.#stateStore.staged;
     const memoryMax = this.#settings.checkpointBytesMax * memoryPartMax;
-    return sealedLayers >= layersMax || sealedMemoryBytes + stagedMemoryBytes >= memoryMax;
+    return sealedLayers >= layersMax || sealedMemoryBytes + memoryBytes >= memoryMax;
   }
 
   #isPutOff(isUnhurried: boolean): boolean {
@@ -233,7 +234,7 @@ export class CheckpointSchedule {
   }
 
   get #isLarge(): boolean {
-    return this.#stateStore.stagedBytes >= this.#roomBytes || this.#stateStore.stagedChanges >= this.#roomChanges;
+    return this.#stateStore.staged.bytes >= this.#roomBytes || this.#stateStore.staged.changes >= this.#roomChanges;
   }
 
   /** So much is staged as a checkpoint usually holds, or less and it is this node's turn. */
@@ -271,16 +272,16 @@ export class CheckpointSchedule {
    */
   #partOfPages(tick: number): number {
     if (tick - this.#sealTick < manyPagesPauseTicks) return 0;
-    const { stagedPages, rowPages, stagedChanges, stagedMemoryBytes } = this.#stateStore;
-    const changesInUsual = (stagedChanges * this.#settings.checkpointBytesMax) / stagedMemoryBytes;
+    const { stagedPages, rowPages, staged } = this.#stateStore;
+    const changesInUsual = (staged.changes * this.#settings.checkpointBytesMax) / staged.memoryBytes;
     if (changesInUsual >= changesPerPageMin * rowPages) return 0;
     return stagedPages / this.#settings.checkpointPagesMax;
   }
 
   get #partOfBulk(): number {
-    const { stagedBytes, stagedChanges } = this.#stateStore;
-    if (stagedBytes < stagedChanges * bulkyRowBytes) return 0;
-    return stagedBytes / (this.#settings.checkpointBytesMax * bulkyPart);
+    const { bytes, changes } = this.#stateStore.staged;
+    if (bytes < changes * bulkyRowBytes) return 0;
+    return bytes / (this.#settings.checkpointBytesMax * bulkyPart);
   }
 
   /**
@@ -288,12 +289,12 @@ export class CheckpointSchedule {
    * the same size costs nothing but log.
    */
   #partOfMemory(isUnhurried: boolean): number {
-    const { stagedBytes, stagedMemoryBytes } = this.#stateStore;
+    const { bytes, memoryBytes } = this.#stateStore.staged;
     const { checkpointBytesMax, checkpointOvertakenBytesMax } = this.#settings;
-    const overtakenBytes = stagedMemoryBytes - stagedBytes;
+    const overtakenBytes = memoryBytes - bytes;
     return Math.max(
-      stagedMemoryBytes / checkpointBytesMax / (this.#isPutOff(isUnhurried) ? memoryPartWhilePutOff : 1),
-      overtakenBytes / Math.max(checkpointOvertakenBytesMax, 3 * stagedBytes) / this.#patience(isUnhurried),
+      memoryBytes / checkpointBytesMax / (this.#isPutOff(isUnhurried) ? memoryPartWhilePutOff : 1),
+      overtakenBytes / Math.max(checkpointOvertakenBytesMax, 3 * bytes) / this.#patience(isUnhurried),
     );
   }
 }

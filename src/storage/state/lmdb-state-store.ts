@@ -16,6 +16,7 @@ import type {
   SessionRow,
   SnapshotCursor,
   SnapshotRow,
+  StagedSizes,
   StateSnapshot,
   StateStore,
 } from '../../kv/state-store.ts';
@@ -136,28 +137,12 @@ export class LmdbStateStore implements StateStore {
     return this.#head.appliedIndex;
   }
 
-  get stagedBytes(): number {
-    return this.#staged.bytes;
-  }
-
-  get stagedMemoryBytes(): number {
-    return this.#staged.memoryBytes;
-  }
-
-  get stagedChanges(): number {
-    return this.#staged.count;
-  }
-
-  get sealedLayers(): number {
-    return this.#staged.sealedCount;
-  }
-
-  get sealedMemoryBytes(): number {
-    return this.#staged.sealedMemoryBytes;
+  get staged(): StagedSizes {
+    return this.#staged;
   }
 
   get stagedPages(): number {
-    return pagesTouched(this.#rowPages, this.#staged.count, this.#staged.bytes);
+    return pagesTouched(this.#rowPages, this.#staged.changes, this.#staged.bytes);
   }
 
   get rowPages(): number {
