@@ -7,7 +7,8 @@ import { deletePrefix } from '../src/cli/delete-prefix.ts';
 import { CommandError } from '../src/cli/exit-codes.ts';
 import { escapeBytes, jsonBytes, printJson, printLine } from '../src/cli/output.ts';
 import { keyNotFound } from '../src/cli/report/key-not-found.ts';
-import { checkedKey } from '../src/client/input.ts';
+import { checkedKey, checkedPrefix } from '../src/client/input.ts';
+import { InputError } from '../src/cluster/input-error.ts';
 
 export default class Delete extends ClientCommand {
   static override summary = 'Delete a key, or all with a prefix.';
@@ -35,8 +36,8 @@ export default class Delete extends ClientCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Delete);
+    if (flags.prefix) return this.#deletePrefix(prefixIn(args.key), flags);
     const key = checkedKey(argumentBytes(args.key, 'KEY'));
-    if (flags.prefix) return this.#deletePrefix(key, flags);
     const ifRevision = parseRevision(flags['if-revision']);
     const { existed, revision } = await this.withClient(flags, ({ client, timeLeftMs }) =>
       client.delete(key, { timeoutMs: timeLeftMs(), ...(ifRevision !== undefined && { ifRevision }) }),
@@ -53,4 +54,9 @@ export default class Delete extends ClientCommand {
     const json = { ...jsonBytes('prefix', prefix), deleted };
     await (flags.json ? printJson(json) : printLine(`${deleted} ${deleted === 1 ? 'key' : 'keys'} deleted`));
   }
+}
+
+function prefixIn(text: string): Uint8Array {
+  if (text === '') throw new InputError('the PREFIX is empty, and all keys begin with that: name what is to go');
+  return checkedPrefix(argumentBytes(text, 'PREFIX'));
 }

@@ -9,7 +9,7 @@ import {
 } from '../../kv/command.ts';
 import type { Outcome } from '../../kv/outcome.ts';
 import type { KvStateMachine } from '../../kv/state-machine.ts';
-import type { ClientRequest, Failure, FailureCode } from '../../wire/client-message.ts';
+import type { ClientRequest, Failure } from '../../wire/client-message.ts';
 import type { ConnectionId } from '../events.ts';
 import { failure, lateAnswer, type Output } from '../output.ts';
 import type { ReplicaSettings } from '../settings.ts';
@@ -264,6 +264,5 @@ const tooMany = failure(
 /** A write that never went to a leader has no effect and never will. */
 function writeTimeout(proposals: number, isLed: boolean, whyNoLeader: string): Failure {
   if (proposals === 0) return isLed ? lateAnswer : failure('noMajority', 'notApplied', whyNoLeader);
-  const code: FailureCode = 'timeout';
-  return failure(code, 'unknown', 'the command was proposed but not decided in time: it may yet be applied');
+  return failure('timeout', 'unknown', 'the command was proposed but not decided in time: it may yet be applied');
 }
