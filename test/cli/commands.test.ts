@@ -208,7 +208,10 @@ describe('delete --prefix', () => {
     expect(await deletePrefix('none/')).toMatchObject({
       ...{ exitCode: 3, stderr: 'kv delete: no key begins with none/\n' },
     });
-    expect(await deletePrefix('')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('the PREFIX is empty, and all keys begin with that') });
+    expect(await deletePrefix('')).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('the PREFIX is empty, and all keys begin with that'),
+    });
     expect(await deletePrefix('k', '--if-revision', '7')).toMatchObject({ exitCode: 2 });
     expect(fake.writes).toEqual([]);
   });
