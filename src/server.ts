@@ -223,7 +223,7 @@ class Node implements RunningNode {
       settings: settingsOf(options.settings, directory.capacityBytes, memoryLimit()),
       tickMs,
       standsBy: options.standsBy === true,
-      isCongested: (connection) => (this.#clients.get(connection)?.bufferedBytes ?? 0) > congestedBytes,
+      isCongested: (connection) => this.#isCongested(connection),
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
     });
     this.#secureContext = options.tls && clientContext(options.tls);
@@ -363,6 +363,12 @@ class Node implements RunningNode {
       tls: this.#options.tls,
       log: this.#log,
     });
+  }
+
+  /** True while a client had better get no more answers. */
+  #isCongested(connection: number): boolean {
+    const { bufferedBytes = 0 } = this.#clients.get(connection) ?? {};
+    return bufferedBytes > congestedBytes || this.#gateway.isTight(bufferedBytes);
   }
 
   #onConnected(hello: PeerHello, link: PeerHandle): void {

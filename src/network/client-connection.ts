@@ -8,6 +8,9 @@ import { type ClientHello, encodeClientHello } from '../wire/handshake.ts';
 import type { HeldBytes, Holder } from './held-bytes.ts';
 import { bytesOf, closeCodes, closeWithReason, reasonOf, sendOptions } from './sockets.ts';
 
+/** What a ping or a pong of a client takes beside what is in it: its head and its mask. */
+const controlFrameBytes = 6;
+
 /** What a connection tells its owner. */
 export interface ClientConnectionEvents {
   onRequests(connection: ClientConnection, requests: ClientRequest[]): void;
@@ -34,8 +37,9 @@ export class ClientConnection implements Holder {
   readonly #bufferedBytesMax: number;
   readonly #held: HeldBytes;
   readonly #events: ClientConnectionEvents;
-  /** Came since the last whole frame; the beginning of the next one in what that ended with is not counted. */
+  /** Came since the last whole message, without pings and pongs; the beginning of the next one in what that ended with is not counted. */
   #unfinishedBytes = 0;
+  #messages = 0;
   #closed = false;
   #lastError: string | undefined;
 
@@ -47,6 +51,8 @@ export class ClientConnection implements Holder {
     this.#events = events;
     // In front of ws, so that what completes a frame is counted before the frame is.
     tcp.prependListener('data', (chunk: Buffer) => this.#countUnfinished(chunk.length));
+    socket.on('ping', (data) => this.#discountControl(data.length));
+    socket.on('pong', (data) => this.#discountControl(data.length));
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     socket.on('error', (error) => {
       this.#lastError = reasonOf(error);
@@ -58,6 +64,11 @@ export class ClientConnection implements Holder {
   /** Bytes handed to the socket that the kernel has not taken. */
   get bufferedBytes(): number {
     return this.#socket.bufferedAmount;
+  }
+
+  /** Count of messages that came. */
+  get messages(): number {
+    return this.#messages;
   }
 
   /** Beside what waits to be read, what came of a frame that is not complete. */
@@ -80,6 +91,8 @@ export class ClientConnection implements Holder {
       const { length } = frame;
       this.#socket.send(behindQueued(this.#socket.bufferedAmount, frame), sendOptions, whenSent(frame));
       this.#held.add(length);
+      // That may have cut this very connection.
+      if (this.#closed) return;
     }
   }
 
@@ -103,8 +116,14 @@ export class ClientConnection implements Holder {
     this.#held.add(bytes);
   }
 
+  /** A ping or a pong with `bytes` in it has come whole, maybe in the middle of a message. */
+  #discountControl(bytes: number): void {
+    this.#unfinishedBytes = Math.max(0, this.#unfinishedBytes - controlFrameBytes - bytes);
+  }
+
   #receive(data: RawData, isBinary: boolean): void {
     this.#unfinishedBytes = 0;
+    this.#messages++;
     if (this.#closed) return;
     const requests = this.#decode(data, isBinary);
     if (requests !== undefined && requests.length > 0) this.#events.onRequests(this, requests);

@@ -28,7 +28,7 @@ export interface GatewayLimits {
   readonly frameBytesMax: number;
   readonly peerFrameBytesMax: number;
   readonly pingIntervalMs: number;
-  /** A client from which no byte comes for so long is gone. */
+  /** A client from which nothing comes for so long is gone, see {@link SilenceWatch}. */
   readonly silenceMsMax: number;
   /** How long whoever connects may take to say what is wanted, or to take an answer over HTTP. */
   readonly requestMsMax: number;
@@ -51,8 +51,9 @@ const defaultGatewayLimits: GatewayLimits = {
 
 /** Files and sockets that are not the gateway's: of the log and the state, and links that this node dials. */
 const ownFiles = 128;
-/** Part of the connections that clients may not have, and the least number of those: other nodes must get through, and questions over HTTP. */
+/** Part of the connections that clients may not have: other nodes must get through, and questions over HTTP. */
 const reservedShare = 1 / 11;
+/** The least number of those. */
 const reservedMin = 48;
 /** With less a node would refuse other nodes, or nearly all clients. */
 export const openFilesMin = 256;
@@ -111,6 +112,11 @@ export class Gateway {
     this.#peerUpgrades = upgradesOf(this.#limits.peerFrameBytesMax);
     this.#silence = new SilenceWatch(this.#limits.pingIntervalMs, this.#limits.silenceMsMax);
     this.#server = this.#makeServer();
+  }
+
+  /** True while so much is held for all clients together that one for which `bytes` are had better get no more. */
+  isTight(bytes: number): boolean {
+    return this.#held.isTight(bytes, performance.now());
   }
 
   /** Count of clients connected. */
@@ -263,7 +269,12 @@ export class Gateway {
       events: { onRequests, onClosed: onClosedHere },
     });
     this.#connections.add(connection);
-    this.#silence.watch(socket, request.socket, () => connection.cut('silent for too long'));
+    this.#silence.watch({
+      socket,
+      tcp: request.socket,
+      heard: () => connection.messages,
+      onSilent: () => connection.cut('silent for too long'),
+    });
   }
 }
 

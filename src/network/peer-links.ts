@@ -18,7 +18,7 @@ export interface PeerLimits {
   readonly handshakeTimeoutMs: number;
   readonly pingIntervalMs: number;
   /**
-   * A link from which no byte comes for so long is dead. Not much longer than elections wait: where a network was cut, TCP tries again after
+   * A link from which nothing comes for so long is dead, see {@link SilenceWatch}. Not much longer than elections wait: where a network was cut, TCP tries again after
    * ever longer pauses, and a new link is up sooner.
    */
   readonly silenceMsMax: number;
@@ -285,7 +285,7 @@ export class PeerLinks {
     return `node ${nodeId} is known at ${target.address}, not ${hello.address}: it is looked for there first, for ${this.#limits.movedMsMin / 1000} s`;
   }
 
-  /** Whoever says so is a node; those that are to be dialled always find room. */
+  /** Anybody can say that it is a node, so these are limited; those that are to be dialled always find room. */
   #isOneTooMany(nodeId: number): boolean {
     if (this.#targets.has(nodeId)) return false;
     const undialled = this.connected.filter((id) => !this.#targets.has(id));
@@ -300,7 +300,7 @@ export class PeerLinks {
     }
     this.#strangers.delete(link);
     this.#links.set(hello.nodeId, link);
-    if (link.tcp !== undefined) this.#silence.watch(link.socket, link.tcp, () => link.cut('silent for too long'));
+    this.#watch(link);
     this.#log('info', 'peer connected', { node: hello.nodeId, address: hello.address });
     const target = this.#targets.get(hello.nodeId);
     if (target !== undefined) {
@@ -313,6 +313,12 @@ export class PeerLinks {
     this.#options.onConnected(hello, {
       refuse: (reason, kind) => this.#refuse(link, hello.nodeId, reason, kind),
     });
+  }
+
+  #watch(link: PeerLink): void {
+    const { socket, tcp } = link;
+    if (tcp === undefined) return;
+    this.#silence.watch({ socket, tcp, heard: () => link.heardAtMs, onSilent: () => link.cut('silent for too long') });
   }
 
   #onOlderCopy({ peer }: PeerLink, reason: string): void {

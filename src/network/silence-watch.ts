@@ -1,24 +1,34 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 
-interface Watched {
+/** A connection that is watched. */
+export interface Watchable {
+  readonly socket: WebSocket;
   readonly tcp: Socket;
+  /** Another number with each message that comes. */
+  readonly heard: () => number;
+  /** Called once. */
   readonly onSilent: () => void;
+}
+
+interface Watched extends Watchable {
   /** A ping or a pong came since the last look. */
   hasSign: boolean;
-  bytesRead: number;
+  lastHeard: number;
+  /** Bytes read when there was a sign last. */
+  bytesAtSign: number;
   silentIntervals: number;
 }
 
-/** So many bytes in an interval are a large frame under way. */
+/** So many bytes since the last sign are a large frame under way: by 64 kbit/s, where four intervals are two seconds. */
 const bytesUnderWay = 16 * 1024;
 
 /**
  * Notices connections whose other end is gone without a word (a host that lost power, a cut network), or is not understood any more.
  *
- * Each interval it pings every connection; one from which for several intervals no ping or pong came is silent, unless many bytes did: a
- * large frame under way is no silence. A few bytes are no life: behind a length that came damaged, all that follows is taken for
- * a part of that frame, pings as well. Intervals are counted, not time, so that a pause of this process makes nobody silent.
+ * Each interval it pings every connection; one from which for several intervals nothing whole came, message, ping or pong, is silent, unless many
+ * bytes did: a large frame under way is no silence. A few bytes are no life: behind a length that came damaged, all that follows is taken
+ * for a part of that frame, pings as well. Intervals are counted, not time, so that a pause of this process makes nobody silent.
  */
 export class SilenceWatch {
   readonly #watched = new Map<WebSocket, Watched>();
@@ -32,9 +42,10 @@ export class SilenceWatch {
     this.#timer = setInterval(() => this.#check(), intervalMs).unref();
   }
 
-  /** Watches `socket` until it closes. `onSilent` is called once. */
-  watch(socket: WebSocket, tcp: Socket, onSilent: () => void): void {
-    const watched = { tcp, onSilent, hasSign: true, bytesRead: tcp.bytesRead, silentIntervals: 0 };
+  /** Watches a connection until it closes. */
+  watch(watchable: Watchable): void {
+    const { socket, tcp, heard } = watchable;
+    const watched = { ...watchable, hasSign: true, lastHeard: heard(), bytesAtSign: tcp.bytesRead, silentIntervals: 0 };
     const onSign = () => {
       watched.hasSign = true;
     };
@@ -51,11 +62,8 @@ export class SilenceWatch {
 
   #check(): void {
     for (const [socket, watched] of this.#watched) {
-      const { bytesRead } = watched.tcp;
-      const isAlive = watched.hasSign || bytesRead - watched.bytesRead >= bytesUnderWay;
-      watched.silentIntervals = isAlive ? 0 : watched.silentIntervals + 1;
-      watched.hasSign = false;
-      watched.bytesRead = bytesRead;
+      if (takeSign(watched)) watched.silentIntervals = 0;
+      else watched.silentIntervals++;
       if (watched.silentIntervals >= this.#silentIntervalsMax) {
         this.#watched.delete(socket);
         watched.onSilent();
@@ -64,4 +72,15 @@ export class SilenceWatch {
       }
     }
   }
+}
+
+/** True if there was one since the last look. */
+function takeSign(watched: Watched): boolean {
+  const { bytesRead } = watched.tcp;
+  const heard = watched.heard();
+  const isSign = watched.hasSign || heard !== watched.lastHeard || bytesRead - watched.bytesAtSign >= bytesUnderWay;
+  if (isSign) watched.bytesAtSign = bytesRead;
+  watched.hasSign = false;
+  watched.lastHeard = heard;
+  return isSign;
 }

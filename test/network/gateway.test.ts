@@ -169,6 +169,16 @@ describe('a client connection', () => {
     expect(node.gateway.connectionCount).toBe(1);
   });
 
+  it('that says no more than that it is there holds nothing', async () => {
+    const node = await TestNode.start(1, {
+      gatewayLimits: { pingIntervalMs: 2, silenceMsMax: 10_000, heldBytesMax: 2_000 },
+    });
+    const clients = await Promise.all([1, 2, 3].map(() => rawSocket(node.address, clientPath)));
+    // Each answer has six bytes.
+    await until(() => expect(Math.min(...clients.map(({ pings }) => pings))).toBeGreaterThan(500));
+    expect(node.closedClients).toEqual([]);
+  });
+
   it('that is gone without a word is noticed', async () => {
     const node = await TestNode.start(1, { gatewayLimits: { pingIntervalMs: 10, silenceMsMax: 50 } });
     await rawSocket(node.address, clientPath, false);

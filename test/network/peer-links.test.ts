@@ -591,6 +591,18 @@ describe('trouble on one link', () => {
     expect(two.logged.map(({ reason }) => reason)).toContain('silent for too long');
   });
 
+  it('is not seen in a peer whose messages come, though its pongs do not', async () => {
+    const two = await TestNode.start(2, { limits: { pingIntervalMs: 10, silenceMsMax: 50 } });
+    const busy = await rawPeer(two, helloOf(1), false);
+    await until(() => expect(two.events).toEqual(['+1']));
+    for (let round = 1; round <= 40; round++) {
+      busy.sendMessages([heartbeat(round)]);
+      await delay(10);
+    }
+    expect(two.rounds(1)).toContain(39);
+    expect(two.events).toEqual(['+1']);
+  });
+
   it('is not seen in a peer that is idle', async () => {
     const two = await TestNode.start(2, { limits: { pingIntervalMs: 10, silenceMsMax: 200 } });
     const idle = await rawPeer(two, helloOf(1));

@@ -106,6 +106,11 @@ describe('answers that take much room', () => {
     const { answers } = gets.turn(() => gets.ask(one, numbers(10_000), new TextEncoder().encode('small')));
     expect(ids(answers, one)).toHaveLength(7_000);
     expect(ids(gets.turn().answers, one)).toHaveLength(3_000);
+    // Of one who takes what it is given none is refused.
+    const most = begin(10_000);
+    most.turn(() => most.ask(one, numbers(10_000), new TextEncoder().encode('small')));
+    const rest = most.turn().answers.get(one) ?? [];
+    expect(rest.filter(({ type }) => type === 'failed')).toEqual([]);
   });
 
   it('of two clients take turns', () => {

@@ -104,14 +104,17 @@ function describeNoMajority({ clusterId, leader, members: all }: StatusReport): 
   if (clusterId === undefined || leader !== undefined) return [];
   if (needed <= 0) return members.some((member) => linksOf(member, members) + 1 >= majority) ? [] : [allCutOff];
   const unasked = members.filter(({ problem }) => problem !== undefined).map(({ id }) => id);
+  const lost = away.filter((id) => !unasked.includes(id));
   // They may well be at work, with each other.
-  if (unasked.length >= needed)
-    return [`whether there is a majority is not known: ${nodes(unasked)} cannot be asked from here`];
+  if (unasked.length >= needed) {
+    const without = lost.length === 0 ? '' : `, and ${nodes(lost)} take${lost.length === 1 ? 's' : ''} no part`;
+    return [`whether there is a majority is not known: ${nodes(unasked)} cannot be asked from here${without}`];
+  }
   const isOne = away.length === 1;
   const [who, them] = isOne ? ['it', 'it'] : [`${needed} of them`, 'them'];
   const none = `no majority: ${nodes(away)} take${isOne ? 's' : ''} no part, and nothing can be read or written without ${who}`;
-  const lost = `if ${isOne ? 'it is' : 'they are'} lost, kv recover makes a new cluster of what is left`;
-  return [`${none}: start ${them}; ${lost}`];
+  const whatElse = `if ${isOne ? 'it is' : 'they are'} lost, kv recover makes a new cluster of what is left`;
+  return [`${none}: start ${them}; ${whatElse}`];
 }
 
 const allCutOff =

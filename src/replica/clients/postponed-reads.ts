@@ -1,6 +1,9 @@
 import type { ConnectionId } from '../events.ts';
 import type { PendingRead } from './pending-reads.ts';
 
+/** What one connection gets before the next one gets something. */
+const bytesAtATime = 1024 * 1024;
+
 /** Reads that could be answered, but for the room that their answers take, by the connection that is to take them. */
 export class PostponedReads {
   readonly #queues = new Map<ConnectionId, PendingRead[]>();
@@ -23,21 +26,24 @@ export class PostponedReads {
   }
 
   /**
-   * Hands reads of connections that `mayTake` to `serve`, of each in order, while `hasRoom`. True if only for want of room some are left.
+   * Hands reads of connections that `mayTake` to `serve`, which returns how many bytes it gave: of each in order, a mebibyte at a time and then
+   * those of the next, while `hasRoom`. True if only for want of room some are left.
    */
   serve(
     hasRoom: () => boolean,
     mayTake: (connection: ConnectionId) => boolean,
-    serve: (read: PendingRead) => void,
+    serve: (read: PendingRead) => number,
   ): boolean {
     for (const [connection, queue] of this.#queues) {
       if (!hasRoom()) return true;
       if (!mayTake(connection)) continue;
       let served = 0;
-      for (; served < queue.length && hasRoom(); served++) serve(queue[served] as PendingRead);
+      for (let bytes = 0; served < queue.length && bytes < bytesAtATime && hasRoom(); served++) {
+        bytes += serve(queue[served] as PendingRead);
+      }
       this.#count -= served;
       this.#queues.delete(connection);
-      // As the last one: others come first the next time.
+      // As the last one: the others come first, in this turn, too.
       if (served < queue.length) this.#queues.set(connection, queue.slice(served));
     }
     return false;

@@ -148,7 +148,8 @@ export class Reads {
   /** Answers reads whose index is applied. True if there is more to answer, which only the end of this turn keeps waiting. */
   serve(): boolean {
     const isLeft =
-      this.#postponed.count > 0 && this.#postponed.serve(this.#hasRoom, this.#mayTake, (read) => this.#serve(read));
+      this.#postponed.count > 0 &&
+      this.#postponed.serve(this.#hasRoom, this.#mayTake, (read) => this.#serveForBytes(read));
     for (const read of this.#watches.takeDue()) this.#serveOrPostpone(read);
     for (const read of this.#pending.takeServable(this.#machine.appliedIndex)) this.#serveOrPostpone(read);
     return isLeft || (this.#postponed.count > 0 && !this.#hasRoom());
@@ -200,13 +201,20 @@ export class Reads {
     const { connection, requestId } = read;
     const waiting = this.#postponed.count > 0 ? this.#postponed.countOf(connection) : 0;
     if (waiting === 0 && this.#mayAnswer(connection)) this.#serve(read);
-    else if (waiting < this.#countMax * postponedPart) this.#postponed.add(read);
+    else if (waiting < this.#countMax * postponedPart || this.#mayTake(connection)) this.#postponed.add(read);
     else this.#output.respond(connection, requestId, notTaken);
   }
 
   #mayAnswer(connection: ConnectionId): boolean {
     if (!this.#hasRoom()) return false;
     return this.#answeredBytes < uncheckedBytesPerTurn || this.#mayTake(connection);
+  }
+
+  /** Returns how many bytes of this turn that took. */
+  #serveForBytes(read: PendingRead): number {
+    const before = this.#answeredBytes;
+    this.#serve(read);
+    return this.#answeredBytes - before;
   }
 
   #serve(read: PendingRead): void {

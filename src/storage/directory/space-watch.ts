@@ -99,6 +99,8 @@ export class SpaceWatch {
   #level: SpaceLevel = 'ok';
   /** When it was last found to be full, on the clock of `performance.now()`. */
   #fullAtMs = Number.NEGATIVE_INFINITY;
+  /** True if then not all was used: what was free was not where it was needed. */
+  #wasFullEarly = false;
 
   constructor(path: string, plan: SpacePlan, room: DiskRoom, log: FileLogStore, state: LmdbStateStore) {
     this.#path = path;
@@ -124,8 +126,8 @@ export class SpaceWatch {
     if (stateLeftBytes > capacityBytes * (1 - notFullBelow)) reserve?.forget();
     const isLogFull = levelAfter(this.#level, neededBytes / logRoomBytes) === 'full';
     const isFull = isLogFull || reserve?.isSpent === true;
-    const usedPart = usedBytes / capacityBytes;
-    this.#level = this.#held(isFull ? 'full' : levelAfter(this.#level, usedPart), performance.now());
+    const levelOfAll = levelAfter(this.#level, usedBytes / capacityBytes);
+    this.#level = this.#held(isFull ? 'full' : levelOfAll, isFull, performance.now());
     const isAmple = capacityBytes >= ampleBytes;
     await this.#prepare(freeBytes, isAmple);
     const stateLeaves = capacityBytes * wantedPart - state.usedBytes;
@@ -138,8 +140,7 @@ export class SpaceWatch {
     return {
       level: this.#level,
       usedBytes,
-      // Full before all is used: what is free is not where it is needed.
-      capacityBytes: this.#level === 'full' && usedPart < notFullBelow ? usedBytes : capacityBytes,
+      capacityBytes: this.#level === 'full' && this.#wasFullEarly ? Math.min(capacityBytes, usedBytes) : capacityBytes,
       logSurplusIndex: this.#log.surplusIndex(surplusBytes),
       logAmpleIndex: this.#log.surplusIndex(surplusBytes * amplePart),
       isWaiting,
@@ -152,8 +153,11 @@ export class SpaceWatch {
   }
 
   /** The level, if it is not full still. */
-  #held(level: SpaceLevel, nowMs: number): SpaceLevel {
-    if (level === 'full') this.#fullAtMs = nowMs;
+  #held(level: SpaceLevel, isEarly: boolean, nowMs: number): SpaceLevel {
+    if (level === 'full') {
+      this.#fullAtMs = nowMs;
+      this.#wasFullEarly = isEarly;
+    }
     return nowMs - this.#fullAtMs < fullMsMin ? 'full' : level;
   }
 

@@ -3,7 +3,7 @@
  * source, from the compiled files and from a bundle, which may be of one file.
  *
  * The functions are given as their own text. So nothing that they name may be from outside of them, but types and what is in reach
- * everywhere.
+ * everywhere: JavaScript's and Node's globals.
  */
 export function programText<Parts extends Readonly<Record<string, (...given: never[]) => unknown>>>(
   main: (require: NodeJS.Require, parts: Parts) => void,
