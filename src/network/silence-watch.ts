@@ -12,23 +12,28 @@ export interface Watchable {
 }
 
 interface Watched extends Watchable {
+  bytesRead: number;
+  /** Without a byte. */
+  silentIntervals: number;
   /** A ping or a pong came since the last look. */
   hasSign: boolean;
   lastHeard: number;
-  /** Bytes read when there was a sign last. */
+  /** Since the last thing that came whole. */
+  intervalsSinceSign: number;
   bytesAtSign: number;
-  silentIntervals: number;
 }
 
-/** So many bytes since the last sign are a large frame under way: by 64 kbit/s, where four intervals are two seconds. */
-const bytesUnderWay = 16 * 1024;
+/** So many times as long as for a byte it waits for something whole. */
+const patienceForWhole = 5;
+/** So many bytes an interval are a large frame under way, on a slow link; heartbeats alone are less. */
+const bytesUnderWay = 2048;
 
 /**
  * Notices connections whose other end is gone without a word (a host that lost power, a cut network), or is not understood any more.
  *
- * Each interval it pings every connection; one from which for several intervals nothing whole came, message, ping or pong, is silent, unless many
- * bytes did: a large frame under way is no silence. A few bytes are no life: behind a length that came damaged, all that follows is taken
- * for a part of that frame, pings as well. Intervals are counted, not time, so that a pause of this process makes nobody silent.
+ * Each interval it pings every connection. One is silent if for several intervals no byte came: bytes are counted, so that a large frame under
+ * way is no silence. Or if for many nothing whole did, message, ping or pong, and few bytes: behind a length that came damaged, all that follows
+ * is taken for a part of that frame. Intervals are counted, not time, so that a pause of this process makes nobody silent.
  */
 export class SilenceWatch {
   readonly #watched = new Map<WebSocket, Watched>();
@@ -45,7 +50,12 @@ export class SilenceWatch {
   /** Watches a connection until it closes. */
   watch(watchable: Watchable): void {
     const { socket, tcp, heard } = watchable;
-    const watched = { ...watchable, hasSign: true, lastHeard: heard(), bytesAtSign: tcp.bytesRead, silentIntervals: 0 };
+    const { bytesRead } = tcp;
+    const watched: Watched = {
+      ...watchable,
+      ...{ bytesRead, silentIntervals: 0 },
+      ...{ hasSign: false, lastHeard: heard(), intervalsSinceSign: 0, bytesAtSign: bytesRead },
+    };
     const onSign = () => {
       watched.hasSign = true;
     };
@@ -62,9 +72,8 @@ export class SilenceWatch {
 
   #check(): void {
     for (const [socket, watched] of this.#watched) {
-      if (takeSign(watched)) watched.silentIntervals = 0;
-      else watched.silentIntervals++;
-      if (watched.silentIntervals >= this.#silentIntervalsMax) {
+      look(watched);
+      if (watched.silentIntervals >= this.#silentIntervalsMax || this.#isDeaf(watched)) {
         this.#watched.delete(socket);
         watched.onSilent();
       } else if (socket.readyState === socket.OPEN) {
@@ -72,15 +81,24 @@ export class SilenceWatch {
       }
     }
   }
+
+  /** Bytes come, and nothing is made of them. */
+  #isDeaf({ intervalsSinceSign, bytesRead, bytesAtSign }: Watched): boolean {
+    if (intervalsSinceSign < this.#silentIntervalsMax * patienceForWhole) return false;
+    return bytesRead - bytesAtSign < intervalsSinceSign * bytesUnderWay;
+  }
 }
 
-/** True if there was one since the last look. */
-function takeSign(watched: Watched): boolean {
+/** Takes in what came in an interval. */
+function look(watched: Watched): void {
   const { bytesRead } = watched.tcp;
   const heard = watched.heard();
-  const isSign = watched.hasSign || heard !== watched.lastHeard || bytesRead - watched.bytesAtSign >= bytesUnderWay;
-  if (isSign) watched.bytesAtSign = bytesRead;
+  watched.silentIntervals = bytesRead === watched.bytesRead ? watched.silentIntervals + 1 : 0;
+  watched.bytesRead = bytesRead;
+  if (watched.hasSign || heard !== watched.lastHeard) {
+    watched.intervalsSinceSign = 0;
+    watched.bytesAtSign = bytesRead;
+  } else watched.intervalsSinceSign++;
   watched.hasSign = false;
   watched.lastHeard = heard;
-  return isSign;
 }

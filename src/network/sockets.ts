@@ -8,6 +8,8 @@ export function socketOptions(frameBytesMax: number) {
     maxPayload: frameBytesMax,
     // Nobody here fragments; a few are allowed for clients whose library does.
     maxFragments: 16,
+    // Behind a large frame on a slow link pongs wait for as long as that takes: at the usual 60, and two pings a second, ws ends it after half a minute.
+    maxPendingAutoPongs: 1024,
   } as const;
 }
 
