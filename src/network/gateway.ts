@@ -255,7 +255,7 @@ export class Gateway {
     const { hello, onRequests, onClosed, log } = this.#options;
     const from = `${request.socket.remoteAddress}:${request.socket.remotePort}`;
     const id = ++this.#lastConnectionId;
-    const onClosedHere = (closed: ClientConnection, problem: string | undefined) => {
+    const forget = (closed: ClientConnection, problem: string | undefined) => {
       this.#connections.delete(closed);
       if (problem === undefined) log('debug', 'client disconnected', { connection: id, from });
       else log('warn', 'client connection dropped', { connection: id, from, reason: problem });
@@ -266,7 +266,7 @@ export class Gateway {
       hello: hello(),
       bufferedBytesMax: this.#limits.bufferedBytesMax,
       held: this.#held,
-      events: { onRequests, onClosed: onClosedHere },
+      events: { onRequests, onClosed: forget },
     });
     this.#connections.add(connection);
     this.#silence.watch({
