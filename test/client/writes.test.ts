@@ -1,19 +1,10 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import type { Requests } from '../../src/client/requests.ts';
 import { Writes } from '../../src/client/writes.ts';
+import { collectGarbage } from '../collect-garbage.ts';
 
 /** Of a cluster that gives no answer: not even a session is opened. */
 const deaf = { submit: () => {}, problemWith: () => undefined } as unknown as Requests;
-
-/** What is not held by anything is gone then. */
-async function collectGarbage(): Promise<void> {
-  setFlagsFromString('--expose-gc');
-  // A WeakRef keeps what it was asked for until the end of the turn.
-  await new Promise((resolve) => setTimeout(resolve, 10));
-  (runInNewContext('gc') as () => void)();
-}
 
 it('a write whose time is over is let go of, though one before it still waits', async () => {
   const writes = new Writes(deaf, { outstandingMax: 1, queuedMax: 100 });
