@@ -158,23 +158,23 @@ export function writeBatches(require: NodeJS.Require, parts: WriterParts): void 
     if (Atomics.load(signals, endsAt) === 1) throw new Error('the process ends');
   }
 
-  function write({ chunks, spreadMs }: WriterTask): void {
+  function write(task: WriterTask): void {
     const beganMs = performance.now();
-    const { clears, pairs, others, pairBytes, largePairs } = gather(chunks);
-    const ordered = inOrder(pairs);
-    const hasChildren = mostPages(pairs.length / 2, pairBytes, largePairs) <= childrenPagesMax;
+    const { chunks, clears, pairs, others, pairBytes, largePairs } = gather(task.chunks);
+    const ordered = inOrder(chunks, pairs);
+    const hasChildren = mostPages(pairs.count, pairBytes, largePairs) <= childrenPagesMax;
     // What clears a table comes first, and what makes all of it count last. An error aborts the whole of it.
     const transact = (runPairs: () => void) =>
       root.transactionSync(() => {
-        run(clears);
+        run(chunks, clears);
         runPairs();
-        run(others);
+        run(chunks, others);
       });
     try {
-      transact(() => (hasChildren ? runInChildren(ordered, beganMs, spreadMs) : run(ordered)));
+      transact(() => (hasChildren ? runInChildren(chunks, ordered, beganMs, task.spreadMs) : run(chunks, ordered)));
     } catch (error) {
       if (!hasChildren || !childFailures.includes((error as { readonly code?: unknown }).code)) throw error;
-      transact(() => run(ordered));
+      transact(() => run(chunks, ordered));
     }
   }
 
@@ -192,11 +192,11 @@ export function writeBatches(require: NodeJS.Require, parts: WriterParts): void 
     return pages;
   }
 
-  function runInChildren(operations: Operations, beganMs: number, spreadMs: number): void {
-    for (let from = 0; from < operations.length; from += 2 * operationsPerChild) {
-      sleepUntil(beganMs + (spreadMs * from) / operations.length);
-      const part = operations.slice(from, from + 2 * operationsPerChild);
-      root.childTransaction(() => run(part));
+  function runInChildren(chunks: readonly Buffer[], operations: Operations, beganMs: number, spreadMs: number): void {
+    const { count } = operations;
+    for (let from = 0; from < count; from += operationsPerChild) {
+      sleepUntil(beganMs + (spreadMs * from) / count);
+      root.childTransaction(() => run(chunks, operations, from, Math.min(from + operationsPerChild, count)));
     }
   }
 
@@ -206,10 +206,10 @@ export function writeBatches(require: NodeJS.Require, parts: WriterParts): void 
     if (earlyMs >= 1) Atomics.wait(signals, hurryAt, 0, earlyMs);
   }
 
-  function run(operations: Operations): void {
-    for (let i = 0; i < operations.length; i += 2) {
-      if (i % (2 * rowsPerCheck) === 0) checkEnd();
-      runOne(operations[i] as Buffer, operations[i + 1] as number);
+  function run(chunks: readonly Buffer[], { places, count }: Operations, from = 0, to = count): void {
+    for (let i = from; i < to; i++) {
+      if ((i - from) % rowsPerCheck === 0) checkEnd();
+      runOne(chunks[places[2 * i] as number] as Buffer, places[2 * i + 1] as number);
     }
   }
 
