@@ -26,9 +26,8 @@ export function isValidAt(certificate: X509Certificate, nowMs: number): boolean 
 }
 
 /**
- * `own`, then who signed each, up to an authority that signed itself or whose signer is not known; all of them are `usable`. As OpenSSL has it: an
- * authority that is believed goes before one in between, even if it is not usable, and is itself not enough where who signed it is known.
- * Undefined if there is no such chain.
+ * `own`, then who signed each, up to an authority that signed itself; all of them are usable. As OpenSSL has it: an authority that is believed
+ * goes before one in between, even if it is not usable, and is itself not enough unless it signed itself. Undefined if there is no such chain.
  */
 export function chainOf(
   own: X509Certificate,
@@ -40,9 +39,8 @@ export function chainOf(
     // One that was seen on another way led nowhere; on this one it would lead in a circle.
     if (seen.has(at) || !isUsable(at)) return undefined;
     seen.add(at);
-    const above = signersOf(at, signers);
-    if (above.length === 0 || isSignedBy(at, at)) return isAmong(signers.authorities, at) ? [at] : undefined;
-    for (const one of above) {
+    if (isSignedBy(at, at)) return isAmong(signers.authorities, at) ? [at] : undefined;
+    for (const one of signersOf(at, signers)) {
       const rest = chainFrom(one);
       if (rest !== undefined) return [at, ...rest];
     }
@@ -68,7 +66,7 @@ export function lastingChainOf(own: X509Certificate, signers: Signers): readonly
   return undefined;
 }
 
-function isSignedBy(certificate: X509Certificate, signer: X509Certificate): boolean {
+export function isSignedBy(certificate: X509Certificate, signer: X509Certificate): boolean {
   return certificate.checkIssued(signer) && certificate.verify(signer.publicKey);
 }
 

@@ -107,6 +107,14 @@ describe('an authority that has ended', () => {
   });
 });
 
+test('an authority that another has signed is of no use without that one', () => {
+  const check = (tls: TlsIdentity) => () => checkTlsIdentity(tls, 'node', (part) => `the ${part}`);
+  expect(check(tlsBelow(['between'], 'below'))).toThrow(
+    'the certificate in the cert is signed by one in the ca that "CN=omnikv test ended-ca" has signed: add that one there',
+  );
+  expect(check(tlsBelow(['between', 'ended-ca-anew'], 'below'))).not.toThrow();
+});
+
 test('a client may have a certificate of an authority that it does not believe itself, but none for servers alone', () => {
   const name = (part: string) => part;
   expect(() => checkTlsIdentity({ ...node, ca: tlsOf('stranger').ca }, 'client', name)).not.toThrow();
