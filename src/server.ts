@@ -347,9 +347,8 @@ class Node implements RunningNode {
   }
 
   #makeGateway(): Gateway {
-    const openFiles = openFilesMax();
     return new Gateway({
-      ...(openFiles !== undefined && { limits: limitsFor(openFiles) }),
+      limits: limitsFor({ openFiles: openFilesMax(), memoryBytes: memoryLimit() }),
       hello: () => {
         const { nodeId, clusterName, clusterId } = this.#replica.hello();
         return { protocolVersion, kv: true, nodeId, clusterName, clusterId };

@@ -58,11 +58,29 @@ const reservedMin = 48;
 /** With less a node would refuse other nodes, or nearly all clients. */
 export const openFilesMin = 256;
 
-/** The limits where a process may have no more than so many files and sockets open, {@link openFilesMin} at the least: some are for its own files. */
-export function limitsFor(openFilesMax: number): Pick<GatewayLimits, 'connectionsMax' | 'socketsMax'> {
-  const sockets = Math.min(defaultGatewayLimits.socketsMax, openFilesMax - ownFiles);
+/** Part of the memory that may be held for clients. */
+const heldShare = 1 / 4;
+
+/** What a process may have, where that is known. */
+export interface Allowance {
+  /** Open files and sockets, {@link openFilesMin} at the least: some are for its own files. */
+  readonly openFiles: number | undefined;
+  readonly memoryBytes: number | undefined;
+}
+
+/** The limits where a process may have no more than that. */
+export function limitsFor({
+  openFiles = Number.POSITIVE_INFINITY,
+  memoryBytes = Number.POSITIVE_INFINITY,
+}: Allowance): Pick<GatewayLimits, 'connectionsMax' | 'socketsMax' | 'heldBytesMax'> {
+  const { socketsMax, heldBytesMax } = defaultGatewayLimits;
+  const sockets = Math.min(socketsMax, openFiles - ownFiles);
   const reserved = Math.max(reservedMin, Math.ceil(sockets * reservedShare));
-  return { connectionsMax: sockets - reserved, socketsMax: sockets };
+  return {
+    connectionsMax: sockets - reserved,
+    socketsMax: sockets,
+    heldBytesMax: Math.min(heldBytesMax, Math.floor(memoryBytes * heldShare)),
+  };
 }
 
 export interface GatewayOptions {
