@@ -38,6 +38,10 @@ export default class Start extends BaseCommand {
     rebuild: Flags.boolean({
       description: 'set a damaged data directory aside and stand by with an empty one for kv member rebuild',
     }),
+    existing: Flags.boolean({
+      exclusive: ['rebuild'],
+      description: 'refuse a directory without data instead of making a new one: its disk may not be mounted',
+    }),
     'log-level': Flags.option({
       options: logLevels,
       default: 'info' as const,
@@ -78,9 +82,10 @@ export default class Start extends BaseCommand {
     this.#mayHoldOpen = true;
     const former = this.#isAlone ? setAsideBeside(plan.dataDirectory) : undefined;
     const standsBy = flags.rebuild || former !== undefined;
+    const { existing } = flags;
     if (former !== undefined && !flags.rebuild) log('warn', standsByFor(former));
     if (flags.rebuild) describeSetAside(plan, await setAsideIfDamaged(plan.dataDirectory, plan), log);
-    const node = await startNodeIn(ownProcess, { ...plan, tls, standsBy, log });
+    const node = await startNodeIn(ownProcess, { ...plan, tls, standsBy, existing, log });
     if (tlsFiles !== undefined && tls !== undefined) renewTls({ files: tlsFiles, role: 'node', shown: tls }, node, log);
     await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
     const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];

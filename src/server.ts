@@ -24,7 +24,7 @@ import { Replica } from './replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
 import { type DataDirectory, openDataDirectory } from './storage/directory/data-directory.ts';
 import { hasData } from './storage/directory/identity-file.ts';
-import { olderCopyError } from './storage/disk/data-directory-error.ts';
+import { absentError, olderCopyError } from './storage/disk/data-directory-error.ts';
 import { FlushTimer } from './storage/disk/flush-timer.ts';
 import { isFullDisk } from './storage/disk/storage-error.ts';
 import { endingOf } from './tls/ending.ts';
@@ -60,6 +60,8 @@ export interface NodeOptions {
   readonly settings?: ClusterSettings | undefined;
   /** A new directory stands by until `kv member rebuild` gives it the node's vote, instead of forming a cluster. */
   readonly standsBy?: boolean | undefined;
+  /** Refuses a directory without data, code `absent`, instead of making a new one: its disk may not be mounted. */
+  readonly existing?: boolean | undefined;
   /** Takes what an operator would want to know. It must not throw: that ends the node, or the process. */
   readonly log?: Log | undefined;
 }
@@ -121,8 +123,11 @@ export async function startNodeIn(ownProcess: OwnProcess | undefined, given: Nod
   checkOpenFiles();
   const options = settledOptions(given);
   if (options.tls !== undefined) checkTlsIdentity(options.tls, 'node', (part) => `tls.${part}`);
-  // No directory is made for a node that cannot run.
-  if (!hasData(options.dataDirectory)) await tryListening(parseAddress(options.address));
+  if (!hasData(options.dataDirectory)) {
+    if (options.existing === true) throw absentError(options.dataDirectory);
+    // No directory is made for a node that cannot run.
+    await tryListening(parseAddress(options.address));
+  }
   const directory = await openDataDirectory({
     path: options.dataDirectory,
     nodeId: options.nodeId,

@@ -52,6 +52,7 @@ const exitOfDataDirectory: Readonly<Record<string, ExitName>> = {
   newerFormat: 'usage',
   notWritable: 'usage',
   notEmpty: 'usage',
+  absent: 'usage',
   damaged: 'internal',
   unfinished: 'internal',
 };

@@ -17,12 +17,13 @@ export interface CheckedNodeOptions {
   readonly tls?: unknown;
   readonly settings?: ClusterSettings | undefined;
   readonly standsBy?: boolean | undefined;
+  readonly existing?: boolean | undefined;
   readonly log?: unknown;
 }
 
 const optionNames: readonly (keyof CheckedNodeOptions)[] = [
   ...(['nodeId', 'dataDirectory', 'clusterName', 'nodes', 'address', 'insecure'] as const),
-  ...(['tls', 'settings', 'standsBy', 'log'] as const),
+  ...(['tls', 'settings', 'standsBy', 'existing', 'log'] as const),
 ];
 
 /** Throws an {@link InputError} that names the first option that is wrong, and what would be right. */
@@ -59,6 +60,7 @@ function checkKinds(options: CheckedNodeOptions): void {
   if (unknown !== undefined) throw new InputError(`the options have ${unknown}: there are ${optionNames.join(', ')}`);
   checkFlag(options.insecure, 'insecure');
   checkFlag(options.standsBy, 'standsBy');
+  checkFlag(options.existing, 'existing');
   if (options.log === undefined || typeof options.log === 'function') return;
   throw new InputError(`log is ${shown(options.log)}: give a function, or leave it out`);
 }
@@ -84,7 +86,7 @@ function checkNodes(nodes: ReadonlyMap<number, string>): void {
   refuseTwice(listed);
 }
 
-/** Anything but true would be taken for false, and a node that was to stand by would form a cluster. */
+/** Anything but true would be taken for false, and a node that was to stand by, or to have data, would form a cluster. */
 function checkFlag(flag: unknown, what: string): void {
   if (flag === undefined || typeof flag === 'boolean') return;
   throw new InputError(`${what} is ${shown(flag)}: give true or false`);

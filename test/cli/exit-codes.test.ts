@@ -55,6 +55,8 @@ test.each<[DataDirectoryErrorCode, number]>([
   ['otherCluster', 2],
   ['newerFormat', 2],
   ['notWritable', 2],
+  ['notEmpty', 2],
+  ['absent', 2],
   ['damaged', 1],
   ['unfinished', 1],
 ])('a data directory that is %s exits with %i', (code, exit) => {

@@ -26,6 +26,7 @@ it.each([
   ['the options have quota: there are nodeId', { quota: 5 } as never],
   ['standsBy is "true", a text: give true or false', { standsBy: 'true' as never }],
   ['insecure is 1: give true or false', { insecure: 1 as never }],
+  ['existing is 0: give true or false', { existing: 0 as never }],
   ['log is 5: give a function', { log: 5 }],
   ['dataDirectory is empty', { dataDirectory: '' }],
   ['nodes is no Map', { nodes: { 1: '127.0.0.1:7001' } as never }],

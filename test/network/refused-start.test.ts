@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { startNode } from '../../src/server.ts';
@@ -38,4 +38,27 @@ it('a node that cannot listen leaves no directory behind', async () => {
   await expect(started).rejects.toMatchObject({ name: 'AddressInUseError' });
   expect(existsSync(dataDirectory)).toBe(false);
   await taken.stop();
+});
+
+it('a node that is to have data makes no new directory, and starts on one that it has made', async () => {
+  const scratch = new Scratch();
+  onTestFinished(() => scratch.remove());
+  const vacant = await TestNode.start(1);
+  const { address } = vacant;
+  await vacant.stop();
+  // As a mount point is without its disk, or with an empty one.
+  const dataDirectory = scratch.fresh();
+  mkdirSync(join(dataDirectory, 'lost+found'), { recursive: true });
+  const options = { nodeId: 1, dataDirectory, clusterName: 'test', nodes: new Map([[1, address]]), address };
+  await expect(startNode({ ...options, existing: true })).rejects.toMatchObject({
+    name: 'DataDirectoryError',
+    code: 'absent',
+    message: expect.stringContaining(`${dataDirectory} has no data`),
+  });
+  expect(readdirSync(dataDirectory)).toEqual(['lost+found']);
+  for (const existing of [false, true]) {
+    const node = await startNode({ ...options, existing });
+    await node.stop();
+    await node.closed;
+  }
 });

@@ -8,6 +8,7 @@
  * - `unfinished`: data was being put into it, and that was cut off.
  * - `notWritable`: it cannot be made, read or written.
  * - `notEmpty`: a new one is to be made, and something is there.
+ * - `absent`: one with data was asked for, and there is none.
  */
 export type DataDirectoryErrorCode =
   | 'inUse'
@@ -17,7 +18,8 @@ export type DataDirectoryErrorCode =
   | 'damaged'
   | 'unfinished'
   | 'notWritable'
-  | 'notEmpty';
+  | 'notEmpty'
+  | 'absent';
 
 /** A data directory that was refused, as it is. The message is one line that says what is wrong and what would be right. */
 export class DataDirectoryError extends Error {
@@ -35,6 +37,14 @@ export function otherClusterError(bound: string, wanted: string): DataDirectoryE
   return new DataDirectoryError(
     'otherCluster',
     `the data directory belongs to cluster ${bound}, not ${wanted}: use another directory, or this one's own cluster`,
+  );
+}
+
+/** The error where there is none with data. */
+export function absentError(path: string): DataDirectoryError {
+  return new DataDirectoryError(
+    'absent',
+    `data directory ${path} has no data, and was to be an existing one: mount its disk, or start this node without that condition`,
   );
 }
 
