@@ -153,13 +153,14 @@ export class KvClient {
   }
 
   /**
-   * Connects to the first node that answers. Errors: `invalid` (options), `notKvNode` or `untrusted` (what answers at every endpoint is no
-   * kv node, or none that is believed), `noMajority` (no node could be reached within `timeoutMs`).
+   * Connects to the first node that answers; `call`: how long that may take, if not as long as other calls, and what ends it sooner. Errors:
+   * `invalid` (options), `notKvNode` or `untrusted` (what answers at every endpoint is no kv node, or none that is believed), `noMajority` (no
+   * node could be reached within `timeoutMs`), `aborted`.
    */
-  static async connect(options: KvClientOptions): Promise<KvClient> {
+  static async connect(options: KvClientOptions, call?: CallOptions): Promise<KvClient> {
     const client = new KvClient(checkedOptions(options, clientNames));
     try {
-      await client.#connect();
+      await client.#connect(client.#limitsOf(call));
       return client;
     } catch (error) {
       await client.close();
@@ -167,8 +168,8 @@ export class KvClient {
     }
   }
 
-  #connect(): Promise<void> {
-    return new Promise((resolve, reject) => this.#requests.submit(new ConnectCall(this.#usualLimits, resolve, reject)));
+  #connect(limits: CallLimits): Promise<void> {
+    return new Promise((resolve, reject) => this.#requests.submit(new ConnectCall(limits, resolve, reject)));
   }
 
   /** Sets a key. Key: 1 to 1,024 bytes; value: at most 1 MiB. The revision grows with every change of any key. */

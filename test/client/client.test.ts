@@ -834,6 +834,22 @@ describe('a signal', () => {
     expect(first.requests).toEqual([]);
   });
 
+  it('ends a connecting, too, which may have a time of its own', async () => {
+    const cluster = await startCluster(1);
+    cluster.node(1).saysHello = false;
+    const options = { endpoints: cluster.addresses };
+    expect(await errorOf(KvClient.connect(options, { signal: AbortSignal.abort('enough') }))).toMatchObject(
+      aborted('notApplied'),
+    );
+    const controller = new AbortController();
+    const connecting = errorOf(KvClient.connect(options, { signal: controller.signal }));
+    setTimeout(() => controller.abort('enough'), 20);
+    expect(await connecting).toMatchObject(aborted('notApplied'));
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);
+    const late = await errorOf(KvClient.connect(options, { timeoutMs: 100 }));
+    expect(late).toMatchObject({ code: 'noMajority', message: expect.stringContaining('100 ms') });
+  });
+
   it('that is aborted before anything was sent keeps it from being sent', async () => {
     const { client, first } = await start(1);
     await client.put('k', 'v');
