@@ -89,6 +89,8 @@ const tickMsMin = tickMs / 2;
 const ticksDueMax = 2;
 /** Timers between two looks at the files: one takes a third as long as all else that a tick does. */
 const timersPerFileCheck = 5;
+/** Who stood still for so long, milliseconds, looks at them before anything else: another process may have taken the directory. */
+const standstillMs = 1000;
 /** A client to which so many bytes wait to be sent gets no more answers to what it asks for, until it has read some. */
 const congestedBytes = 8 * 1024 * 1024;
 /** When space is measured again that could not be, milliseconds. */
@@ -424,7 +426,7 @@ class Node implements RunningNode {
    * the last one still waits, since nothing else goes on, there is a turn for it.
    */
   #onTimer(): void {
-    if (!this.#filesAreWhole()) return;
+    if (!this.#filesAreWholeNowAndThen()) return;
     this.#updateDials();
     this.#tellMembers();
     this.#ownProcess?.tick(this.#replica.isUnhurried, performance.now());
@@ -445,10 +447,14 @@ class Node implements RunningNode {
   }
 
   /** Not in every turn, where it would cost too much; a read that comes before it may end the process by a signal. */
-  #filesAreWhole(): boolean {
+  #filesAreWholeNowAndThen(): boolean {
     this.#timersToFileCheck--;
     if (this.#timersToFileCheck > 0) return true;
     this.#timersToFileCheck = timersPerFileCheck;
+    return this.#filesAreWhole();
+  }
+
+  #filesAreWhole(): boolean {
     try {
       this.#directory.checkFiles();
       return true;
@@ -468,6 +474,7 @@ class Node implements RunningNode {
     if (this.#state === 'closed') return;
     // The stores take nothing any more.
     if (this.#isDiskFull) return this.#noticeIdle();
+    if (performance.now() - this.#tickedAt > standstillMs && !this.#filesAreWhole()) return;
     try {
       this.#tick();
       const output = this.#replica.turn();

@@ -277,7 +277,7 @@ describe('the lock', () => {
     expect(readdirSync(path).filter((name) => name.startsWith('lock-'))).toEqual([]);
   });
 
-  it('is kept by a thread as long as it runs', async () => {
+  it('is kept by a thread as long as it is there, though it stands still', async () => {
     const threads = await BundledChild.of('lock-thread');
     try {
       mkdirSync(path);
@@ -317,6 +317,27 @@ describe('the lock', () => {
   );
 
   it.runIf(noNamespaces === undefined)(
+    'is kept by a process in a container that stands still, and by one where there are no sockets',
+    async () => {
+      const inContainer = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
+      const holder = writer.start([path, 'hold'], inContainer);
+      await holder.line('open');
+      const inner = Number(readFileSync(`/proc/${holder.pid}/task/${holder.pid}/children`, 'latin1'));
+      process.kill(inner, 'SIGSTOP');
+      expect((await refusalOf({ path, nodeId: 1 })).code).toBe('inUse');
+      process.kill(inner, 'SIGCONT');
+      const [socket = ''] = readdirSync(path).filter((name) => name.endsWith('.alive'));
+      rmSync(join(path, socket));
+      expect((await refusalOf({ path, nodeId: 1 })).code).toBe('inUse');
+      holder.kill();
+      await holder.ended;
+      await make();
+      expect(readdirSync(path).filter((name) => name.startsWith('lock-'))).toEqual([]);
+    },
+    30_000,
+  );
+
+  it.runIf(noNamespaces === undefined)(
     'goes to one of several that start together in containers',
     async () => {
       const inContainer = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
@@ -331,7 +352,7 @@ describe('the lock', () => {
 
   it('is lost by who stood still, and who is told so writes nothing more', async () => {
     const directory = await openDataDirectory({ path, nodeId: 1 });
-    const [own] = readdirSync(path).filter((name) => name.startsWith('lock-'));
+    const [own] = readdirSync(path).filter((name) => name.startsWith('lock-') && !name.endsWith('.alive'));
     // As another does that asked in vain.
     rmSync(join(path, own as string));
     await vi.waitFor(() => expect(() => directory.checkFiles()).toThrow('was taken by another process'));

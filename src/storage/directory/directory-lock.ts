@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataDirectoryError } from '../disk/data-directory-error.ts';
 import { syncDirectory } from '../disk/durable-file.ts';
+import { type LifeSign, lifeOf, showLife } from './life-sign.ts';
 import { isAlive, isSameProcess, type ProcessIdentity, seesProcessOf, thisProcess } from './process-identity.ts';
 
 /*
@@ -10,8 +11,9 @@ import { isAlive, isSameProcess, type ProcessIdentity, seesProcessOf, thisProces
  * then sees no file of another that lives. Two that start together cannot both get it: whoever makes its file later
  * sees the other's. Files of the dead are removed by whoever finds them, which can hit nobody else's.
  *
- * Whether another process lives is seen in /proc; but not if that is in a container of its own, and not of a thread. Such a one is asked:
- * who holds the lock looks now and then for files of others, and touches its own where it finds any.
+ * Whether another process lives is seen in /proc; but not if that is in a container of its own, and not of a thread. Such a one shows itself by a
+ * socket that the system serves even while it stands still (life-sign.ts), from before its file is there. Where there are no sockets it is asked:
+ * who holds the lock looks now and then for files of others, and touches its own where it finds any. Both must say that it is dead.
  */
 
 const lockName = /^lock-(\d+)-(\d+)-([0-9a-f]+)(?:-(\d+)-(\d+))?$/;
@@ -28,11 +30,23 @@ const lookMs = 250;
 export interface DirectoryLock {
   /** Who had it last did not give it back: it was killed, or the machine stopped. */
   readonly wasAbandoned: boolean;
+  /** Who had it last did not answer, and may stand still: there is no sign that it has ended. */
+  readonly isDoubtful: boolean;
   /** True once another has taken it: this process, or thread, stood still for so long that it seemed dead. */
   readonly isTaken: boolean;
   /** Gives it back; `movedTo`: the directory has that name now. */
   release(movedTo?: string): void;
 }
+
+/** What became of those that cannot be seen. */
+interface Asked {
+  readonly living?: ProcessIdentity;
+  readonly silent: readonly string[];
+  /** Of one of these there is no sign that it is dead. */
+  readonly isDoubtful: boolean;
+}
+
+const nobodySilent: Asked = { silent: [], isDoubtful: false };
 
 /** Those whose files are there. */
 interface Others {
@@ -47,18 +61,33 @@ interface Others {
  * asked: after a crash in a container of its own, or of a thread, it takes three.
  * `deadNames`: whether files that the dead left are removed; who only looks keeps them, and may do so on a file system that
  * is mounted for reading only.
- * It holds between all processes of a machine: not across machines that share the directory. One in a container of its own that stands still
- * for three seconds loses it to another that asks meanwhile, see `isTaken`.
+ * It holds between all processes of a machine: not across machines that share the directory. On a file system without sockets, one in a container
+ * of its own that stands still for three seconds loses it to another that asks meanwhile, see `isTaken`.
  */
 export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' = 'remove'): Promise<DirectoryLock> {
   const self = thisProcess();
+  const sign = await showLife(path, signOf(nameOf(self)));
+  try {
+    return await take(path, self, sign, deadNames);
+  } catch (error) {
+    sign?.end(path);
+    throw error;
+  }
+}
+
+async function take(
+  path: string,
+  self: ProcessIdentity,
+  sign: LifeSign | undefined,
+  deadNames: 'remove' | 'keep',
+): Promise<DirectoryLock> {
   const own = join(path, nameOf(self));
   const deadline = performance.now() + patienceMs;
   for (;;) {
     const isMade = createNew(own, deadNames === 'keep');
     if (isMade === false) throw inUse(path, self, self);
     if (isMade === undefined) return lookedAt(path, self);
-    const found = await tryToHold(path, self, deadNames);
+    const found = await tryToHold(path, self, sign, deadNames);
     if (found === undefined) continue;
     if ('release' in found) return found;
     if (performance.now() > deadline) throw inUse(path, found, self);
@@ -71,20 +100,21 @@ export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' =
 async function tryToHold(
   path: string,
   self: ProcessIdentity,
+  sign: LifeSign | undefined,
   deadNames: 'remove' | 'keep',
 ): Promise<DirectoryLock | ProcessIdentity | undefined> {
   const own = join(path, nameOf(self));
   try {
     const { living: seen, dead } = others(path, self);
-    const { living = seen, silent } = seen ? { silent: [] } : await askUnseen(path, self);
+    const { living = seen, silent, isDoubtful } = seen ? nobodySilent : await askUnseen(path, self);
     // Without it this process stood still for so long that another took it for dead.
     if (living === undefined && existsSync(own)) {
       const gone = [...dead, ...silent];
       if (deadNames === 'remove') {
-        for (const name of gone) rmSync(join(path, name), { force: true });
+        for (const name of gone.flatMap((one) => [one, signOf(one)])) rmSync(join(path, name), { force: true });
         syncDirectory(path);
       }
-      return held(path, self, gone.length > 0);
+      return held(path, self, sign, { wasAbandoned: gone.length > 0, isDoubtful });
     }
     rmSync(own, { force: true });
     return living;
@@ -99,7 +129,8 @@ function lookedAt(path: string, self: ProcessIdentity): DirectoryLock {
   const { living, unseen, dead } = others(path, self);
   if (living !== undefined) throw inUse(path, living, self);
   const [name] = unseen;
-  if (name === undefined) return { wasAbandoned: dead.length > 0, isTaken: false, release: () => {} };
+  if (name === undefined)
+    return { wasAbandoned: dead.length > 0, isDoubtful: false, isTaken: false, release: () => {} };
   const { pid } = parseName(name) as ProcessIdentity;
   throw new DataDirectoryError(
     'inUse',
@@ -108,10 +139,17 @@ function lookedAt(path: string, self: ProcessIdentity): DirectoryLock {
   );
 }
 
-function held(path: string, self: ProcessIdentity, wasAbandoned: boolean): DirectoryLock {
+function held(
+  path: string,
+  self: ProcessIdentity,
+  sign: LifeSign | undefined,
+  found: Pick<DirectoryLock, 'wasAbandoned' | 'isDoubtful'>,
+): DirectoryLock {
   const name = nameOf(self);
   let isTaken = false;
-  const looking = setInterval(() => {
+  let lookedAtMs = performance.now();
+  const look = () => {
+    lookedAtMs = performance.now();
     try {
       const names = lockNamesIn(path);
       isTaken ||= !names.includes(name) && !existsSync(join(path, name));
@@ -119,16 +157,20 @@ function held(path: string, self: ProcessIdentity, wasAbandoned: boolean): Direc
     } catch {
       // The directory was renamed, too many files are open, or the disk takes nothing: it is tried again soon, and a node that cannot write there ends by that.
     }
-  }, lookMs);
+  };
+  const looking = setInterval(look, lookMs);
   looking.unref();
   return {
-    wasAbandoned,
+    ...found,
     get isTaken() {
+      // Who stood still goes on before its timers do.
+      if (performance.now() - lookedAtMs > 2 * lookMs) look();
       return isTaken;
     },
     release: (movedTo = path) => {
       clearInterval(looking);
       rmSync(join(movedTo, name), { force: true });
+      sign?.end(movedTo);
       syncDirectory(movedTo);
     },
   };
@@ -138,12 +180,10 @@ function held(path: string, self: ProcessIdentity, wasAbandoned: boolean): Direc
  * Asks those that cannot be seen, and those who come meanwhile: one that answers, or who was silent for all of its time. Of two that ask each other the
  * older one answers.
  */
-async function askUnseen(
-  path: string,
-  self: ProcessIdentity,
-): Promise<{ readonly living?: ProcessIdentity; readonly silent: readonly string[] }> {
+async function askUnseen(path: string, self: ProcessIdentity): Promise<Asked> {
   const own = join(path, nameOf(self));
   const asked = new Map<string, { readonly touchedMs: number; readonly untilMs: number }>();
+  let isDoubtful = false;
   for (;;) {
     const { unseen } = others(path, self);
     const nowMs = performance.now();
@@ -151,13 +191,18 @@ async function askUnseen(
       const touchedMs = touchedAt(join(path, name));
       // It has just gone by itself.
       if (touchedMs === undefined) continue;
+      const other = parseName(name) as ProcessIdentity;
+      if (!asked.has(name)) {
+        const life = await lifeOf(path, signOf(name));
+        if (life === 'lives') return { ...nobodySilent, living: other };
+        isDoubtful ||= life === 'unknown';
+      }
       const first = asked.get(name) ?? { touchedMs, untilMs: nowMs + answerMs };
       asked.set(name, first);
-      const other = parseName(name) as ProcessIdentity;
-      if (touchedMs !== first.touchedMs) return { living: other, silent: [] };
+      if (touchedMs !== first.touchedMs) return { ...nobodySilent, living: other };
       if (isOlder(self, other)) touch(own);
     }
-    if (unseen.every((name) => nowMs >= (asked.get(name)?.untilMs ?? 0))) return { silent: unseen };
+    if (unseen.every((name) => nowMs >= (asked.get(name)?.untilMs ?? 0))) return { silent: unseen, isDoubtful };
     await delay(pollMs);
   }
 }
@@ -191,6 +236,11 @@ function touchedAt(path: string): number | undefined {
 
 function nameOf({ pid, startTicks, boot, namespace, thread }: ProcessIdentity): string {
   return `lock-${pid}-${startTicks}-${boot}-${namespace}-${thread}`;
+}
+
+/** The socket by which that one shows that it lives. */
+function signOf(name: string): string {
+  return `${name}.alive`;
 }
 
 function parseName(name: string): ProcessIdentity | undefined {

@@ -23,6 +23,6 @@ if (isMainThread) {
   process.exit();
 } else {
   parentPort?.postMessage(await ask(workerData as string));
-  // As a node does, it goes on.
-  setInterval(() => {}, 1000);
+  // Longer than anybody waits for an answer.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }
