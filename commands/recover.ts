@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { resolve, sep } from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { aboveFlag } from '../src/cli/arguments/above-flag.ts';
@@ -50,7 +50,8 @@ export default class Recover extends BaseCommand {
     const cluster = this.findCluster(flags);
     const { planSalvage, readSurvivors } = await import('../src/backup/survivors.ts');
     const { recoverInto } = await import('../src/backup/recover.ts');
-    const survivors = await readSurvivors([...new Set(argv.map((path) => resolve(String(path))))]);
+    const given = [...new Set(argv.map((path) => resolve(String(path))))];
+    const survivors = await readSurvivors(given);
     try {
       const { readings, lost } = survivors;
       for (const line of describeSurvivors(readings, lost)) printMessage(line);
@@ -65,6 +66,7 @@ export default class Recover extends BaseCommand {
       if (problem !== undefined) throw new CommandError('usage', 'badSurvivors', problem);
       const nodeId = flags.id === undefined ? salvage.base.identity.nodeId : parseNodeId(flags.id, '--id');
       const member = planFirstMember(nodeId, flags.out, cluster, process.cwd());
+      refuseWithin(member.directory, given);
       for (const line of describeSalvage(salvage)) printMessage(line);
       if (!flags.yes) await this.#confirm(salvage.base.identity.clusterName);
       const { origin, pairs, openReconfiguration } = await recoverInto(salvage, {
@@ -102,4 +104,13 @@ export default class Recover extends BaseCommand {
     };
     await askLine(`Type the name of the cluster (${clusterName}) to make a new one of what is left`, '', check);
   }
+}
+
+/** What is given is to be set aside, with all that is in it. */
+function refuseWithin(made: string, given: readonly string[]): void {
+  const outer = given.find((directory) => `${made}${sep}`.startsWith(`${directory}${sep}`));
+  if (outer === undefined) return;
+  throw new InputError(
+    `${made}, which is to be made, is within ${outer}, of which it is made: give another one as --out`,
+  );
 }

@@ -363,6 +363,8 @@ describe('recovery of a lost majority', () => {
     expect(enough).toMatchObject({ code: 2, stderr: expect.stringContaining('nothing is lost then') });
     const recovered = join(cluster.directory, 'recovered');
     const survivor = cluster.dataDirectory(3);
+    const within = await cluster.kv('recover', survivor, '--out', join(survivor, 'new'), '--yes');
+    expect(within).toMatchObject({ code: 2, stderr: expect.stringContaining(`is within ${survivor}, of which it is`) });
     const unasked = await cluster.kv('recover', survivor, '--out', recovered);
     expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
     expect(existsSync(recovered)).toBe(false);

@@ -3,10 +3,11 @@ import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openDataDirectory } from '../../src/storage/directory/data-directory.ts';
-import { levelAfter } from '../../src/storage/directory/space-watch.ts';
+import { levelAfter, planSpace, SpaceWatch } from '../../src/storage/directory/space-watch.ts';
 import { DiskReserve } from '../../src/storage/disk/disk-reserve.ts';
 import { DiskRoom } from '../../src/storage/disk/disk-room.ts';
 import { FileLogStore } from '../../src/storage/log/file-log-store.ts';
+import { LmdbStateStore } from '../../src/storage/state/lmdb-state-store.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
 import { mount, smallDisksProblem } from '../process/small-disks.ts';
 import { BundledChild } from './bundled-child.ts';
@@ -43,9 +44,10 @@ describe('room on a disk', () => {
     let runs = 0;
     const written = room.write(() => (++runs === 1 ? Promise.reject(noSpace()) : Promise.resolve()));
     await expect.poll(() => room.isWaiting).toBe(true);
+    expect(room.waiter?.problem).toContain('no space');
     // It looks whether more is free than before; here, after a while, whether or not.
     await written;
-    expect({ runs, isWaiting: room.isWaiting }).toEqual({ runs: 2, isWaiting: false });
+    expect({ runs, isWaiting: room.isWaiting, waiter: room.waiter }).toEqual({ runs: 2, isWaiting: false });
   });
 
   it('is not waited for before the directory is open, nor once it is to be closed', async () => {
@@ -226,6 +228,29 @@ describe('a data directory', () => {
     expect(emptied.usedBytes - before.usedBytes).toBeLessThan(4 * 2 ** 20);
     expect(statSync(join(path, 'state', 'data.mdb')).size).toBeGreaterThan(400 * 100_000);
     await close();
+  });
+});
+
+describe('a disk on which a write waits for long', () => {
+  it('is full, however much is free', async () => {
+    const path = scratch.fresh();
+    mkdirSync(path);
+    let waitedMs = 14_000;
+    const room = new (class extends DiskRoom {
+      override get waiter() {
+        return { sinceMs: performance.now() - waitedMs, problem: "ENOSPC: no space left on device, open 'log/2.wal'" };
+      }
+    })(path);
+    const log = await FileLogStore.open({ path: join(path, 'log'), nodeId: 1, storageId: '0123456789abcdef', room });
+    const state = await LmdbStateStore.open(join(path, 'state'), room);
+    const watch = new SpaceWatch(path, await planSpace(path, undefined), room, log, state);
+    expect((await watch.measure()).level).toBe('ok');
+    waitedMs = 16_000;
+    const stuck = await watch.measure();
+    expect(stuck).toMatchObject({ level: 'full', waitsFor: expect.stringContaining('open') });
+    expect(stuck.usedBytes).toBe(stuck.capacityBytes);
+    await log.close();
+    await state.close();
   });
 });
 

@@ -73,7 +73,7 @@ function everything(): unknown {
   return (readdirSync(path, { recursive: true }) as string[]).toSorted().map((name) => {
     const file = join(path, name);
     const { size, mtimeNs, mode } = statSync(file, { bigint: true });
-    if (statSync(file).isDirectory()) return { name, mode };
+    if (!statSync(file).isFile()) return { name, mode };
     return { name, size, mtimeNs, mode, text: readFileSync(file, 'latin1') };
   });
 }

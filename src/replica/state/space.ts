@@ -57,7 +57,8 @@ export class Space {
     this.#measured = measured;
     if (measured.level !== (before?.level ?? 'ok')) this.#noticeLevel(measured);
     if (measured.isWaiting && before?.isWaiting !== true) {
-      this.#output.notice('warn', `the disk is full: writes wait until there is room (${use(measured)})`);
+      const why = measured.waitsFor === undefined ? '' : `; ${measured.waitsFor}`;
+      this.#output.notice('warn', `the disk is full: writes wait until there is room (${use(measured)}${why})`);
     }
     if (!measured.isWaiting && before?.isWaiting === true) this.#output.notice('info', 'the disk has room again');
   }

@@ -362,9 +362,13 @@ export function refusal(path: string, error: unknown): unknown {
   const isRead = 'syscall' in error && readingCalls.has(String(error.syscall));
   const failure = diskFailure(pathOf(error) ?? path, isRead ? 'read' : 'write', error);
   if (failure !== error) return failure;
+  const remedy =
+    (error as NodeJS.ErrnoException).code === 'EROFS'
+      ? 'see why its disk takes no writes, as many do after an error, or give another directory'
+      : 'give a directory that this user may write to';
   return new DataDirectoryError(
     'notWritable',
-    `data directory ${path} cannot be used (${messageOf(error)}): give a directory that this user may write to`,
+    `data directory ${path} cannot be used (${messageOf(error)}): ${remedy}`,
     error,
   );
 }

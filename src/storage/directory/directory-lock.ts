@@ -2,9 +2,17 @@ import { closeSync, existsSync, openSync, readdirSync, rmSync, statSync, utimesS
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataDirectoryError } from '../disk/data-directory-error.ts';
+import { isNoSpace } from '../disk/disk-room.ts';
 import { syncDirectory } from '../disk/durable-file.ts';
 import { type LifeSign, lifeOf, showLife } from './life-sign.ts';
-import { isAlive, isSameProcess, type ProcessIdentity, seesProcessOf, thisProcess } from './process-identity.ts';
+import {
+  isAlive,
+  isInTheOpen,
+  isSameProcess,
+  type ProcessIdentity,
+  seesProcessOf,
+  thisProcess,
+} from './process-identity.ts';
 
 /*
  * The lock of a directory. Each thread that wants it makes a file of its own, named after itself and its process, and has the lock if it
@@ -12,8 +20,8 @@ import { isAlive, isSameProcess, type ProcessIdentity, seesProcessOf, thisProces
  * sees the other's. Files of the dead are removed by whoever finds them, which can hit nobody else's.
  *
  * Whether another process lives is seen in /proc; but not if that is in a container of its own, and not of a thread. Such a one shows itself by a
- * socket that the system serves even while it stands still (life-sign.ts), from before its file is there. Where there are no sockets it is asked:
- * who holds the lock looks now and then for files of others, and touches its own where it finds any. Both must say that it is dead.
+ * socket that the system serves even while it stands still (life-sign.ts), from before its file is there. Besides it is asked: who holds
+ * the lock looks now and then for files of others, and touches its own where it finds any. Both must say that it is dead.
  */
 
 const lockName = /^lock-(\d+)-(\d+)-([0-9a-f]+)(?:-(\d+)-(\d+))?$/;
@@ -61,12 +69,13 @@ interface Others {
  * asked: after a crash in a container of its own, or of a thread, it takes three.
  * `deadNames`: whether files that the dead left are removed; who only looks keeps them, and may do so on a file system that
  * is mounted for reading only.
- * It holds between all processes of a machine: not across machines that share the directory. On a file system without sockets, one in a container
- * of its own that stands still for three seconds loses it to another that asks meanwhile, see `isTaken`.
+ * It holds between all processes of a machine: not across machines that share the directory. One that stands still for three seconds loses it, where no
+ * socket shows that it lives, to another in a container that asks meanwhile, see `isTaken`.
  */
 export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' = 'remove'): Promise<DirectoryLock> {
   const self = thisProcess();
-  const sign = await showLife(path, signOf(nameOf(self)));
+  // No socket without need: many programs that copy a directory stumble over one, and it stays where a process is killed.
+  const sign = isInTheOpen(self) ? undefined : await showLife(path, signOf(nameOf(self)));
   try {
     return await take(path, self, sign, deadNames);
   } catch (error) {
@@ -134,7 +143,7 @@ function lookedAt(path: string, self: ProcessIdentity): DirectoryLock {
   const { pid } = parseName(name) as ProcessIdentity;
   throw new DataDirectoryError(
     'inUse',
-    `data directory ${path} may be in use by process ${pid} of another container, which cannot be asked through a file system that is mounted for reading only: ` +
+    `data directory ${path} may be in use by process ${pid} of another container, which cannot be asked, since nothing can be written there from here: ` +
       `give one that can be written to, or, if no such process runs, remove ${name} there`,
   );
 }
@@ -256,7 +265,7 @@ function isOlder(a: ProcessIdentity, b: ProcessIdentity): boolean {
   return nameOf(a) < nameOf(b);
 }
 
-/** Makes an empty file; false if it is there. Undefined, if `isReader`, where the file system is mounted for reading only. */
+/** Makes an empty file; false if it is there. Undefined, if `isReader`, where the file system is mounted for reading only, or full. */
 function createNew(path: string, isReader: boolean): boolean | undefined {
   try {
     closeSync(openSync(path, 'wx', 0o600));
@@ -264,7 +273,7 @@ function createNew(path: string, isReader: boolean): boolean | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') return false;
-    if (code === 'EROFS' && isReader) return undefined;
+    if (isReader && (code === 'EROFS' || isNoSpace(error))) return undefined;
     throw error;
   }
 }

@@ -2,8 +2,9 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SpaceMeasured } from '../../replica/events.ts';
 import type { SpaceLevel } from '../../wire/client-message.ts';
+import { DataDirectoryError } from '../disk/data-directory-error.ts';
 import { availableBytes, type DiskRoom, isNoSpace } from '../disk/disk-room.ts';
-import { DamagedError } from '../disk/storage-error.ts';
+import { DamagedError, diskFailure } from '../disk/storage-error.ts';
 import type { FileLogStore } from '../log/file-log-store.ts';
 import type { LmdbStateStore } from '../state/lmdb-state-store.ts';
 import { logThatFits } from './log-backlog.ts';
@@ -48,6 +49,11 @@ const readySegmentsWhereAmple = { min: 2, max: 6 };
 const readySegmentsWhenLow = { min: 3, max: 4 };
 /** What waits for room may be the state, and once it has some the log lets segments go. */
 const readySegmentsWhileWaiting = { min: 1, max: 1 };
+/**
+ * A write that has waited for so long, milliseconds, finds the disk full, however much it seems to have: it may have no inodes left, its user
+ * no quota, or what it is made of no room. Longer than the log is held up for the state's sake.
+ */
+const stuckMsMin = 15_000;
 
 /** Space is measured at least this often, milliseconds. */
 const measureMsMax = 1_000;
@@ -111,11 +117,9 @@ export class SpaceWatch {
   }
 
   async measure(): Promise<SpaceMeasurement> {
-    const { reserve, isWaiting } = this.#room;
-    const freeBytes = await availableBytes(this.#path).catch((error: unknown) => {
-      throw goneOr(this.#path, error);
-    });
-    const heldHere = await heldBytes(this.#path);
+    const { reserve, isWaiting, waiter } = this.#room;
+    const isStuck = waiter !== undefined && performance.now() - waiter.sinceMs >= stuckMsMin;
+    const [freeBytes, heldHere] = await this.#lookAtDisk();
     const state = this.#state.measure();
     const { neededBytes, fileBytes } = this.#log;
     const usedBytes = fileBytes + state.usedBytes;
@@ -125,7 +129,7 @@ export class SpaceWatch {
     const stateLeftBytes = freeBytes + state.freeBytes;
     if (stateLeftBytes > capacityBytes * (1 - notFullBelow)) reserve?.forget();
     const isLogFull = levelAfter(this.#level, neededBytes / logRoomBytes) === 'full';
-    const isFull = isLogFull || reserve?.isSpent === true;
+    const isFull = isLogFull || reserve?.isSpent === true || isStuck;
     const levelOfAll = levelAfter(this.#level, usedBytes / capacityBytes);
     this.#level = this.#held(isFull ? 'full' : levelOfAll, isFull, performance.now());
     const isAmple = capacityBytes >= ampleBytes;
@@ -144,12 +148,22 @@ export class SpaceWatch {
       logSurplusIndex: this.#log.surplusIndex(surplusBytes),
       logAmpleIndex: this.#log.surplusIndex(surplusBytes * amplePart),
       isWaiting,
+      waitsFor: waiter?.problem,
       stateFreeBytes: state.freeBytes,
       stateRoomBytes: Math.min(stateLeftBytes - this.#plan.reserveBytes, capacityBytes - usedBytes),
       againMs: isWaiting
         ? measureMsMin
         : clamp((capacityBytes - usedBytes) / writtenPerMsMax, measureMsMin, measureMsMax),
     };
+  }
+
+  /** What is free there, and what the directory takes, bytes. */
+  async #lookAtDisk(): Promise<[number, number]> {
+    try {
+      return [await availableBytes(this.#path), await heldBytes(this.#path)];
+    } catch (error) {
+      throw lookFailure(this.#path, error);
+    }
   }
 
   /** The level, if it is not full still. */
@@ -177,10 +191,13 @@ export class SpaceWatch {
   }
 }
 
-/** The directory itself may be gone. */
-function goneOr(path: string, error: unknown): unknown {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return error;
-  return new DamagedError(path, 'its folder', 'it was removed or renamed while it is in use');
+/** The directory itself may be gone, or another user's. */
+function lookFailure(path: string, error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return new DamagedError(path, 'its folder', 'it was removed or renamed while it is in use');
+  if (code !== 'EACCES' && code !== 'EPERM') return diskFailure(path, 'read', error);
+  const problem = `data directory ${path} cannot be used any more (${message}): give it back to this user`;
+  return new DataDirectoryError('notWritable', problem, error);
 }
 
 /** Bytes that the files below a directory take on the disk, two levels deep. */

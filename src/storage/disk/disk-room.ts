@@ -28,6 +28,14 @@ class TooLittleRoomError extends NoRoomError {
   override readonly name = 'TooLittleRoomError';
 }
 
+/** A write that waits. */
+export interface Waiter {
+  /** Since when, on the clock of `performance.now()`. */
+  readonly sinceMs: number;
+  /** What the system, or the look at what is free, said first. */
+  readonly problem: string;
+}
+
 /** The log that is not in the durable state yet. Only once it is can the log be shorter: there has to be room for it in the state. */
 export interface Backlog {
   /** There is none but in the segment that is written to: no checkpoint makes it much less. */
@@ -58,6 +66,7 @@ export class DiskRoom {
   readonly #path: string;
   #mayWait = false;
   #waiting = 0;
+  #waiter: Waiter | undefined;
   /** Until then the log is not held up. */
   #holdsUpAgainMs = 0;
   #stop = new AbortController();
@@ -74,6 +83,11 @@ export class DiskRoom {
   /** True while a write waits. */
   get isWaiting(): boolean {
     return this.#waiting > 0;
+  }
+
+  /** Who has waited for the longest of those that wait now, or did beside them. */
+  get waiter(): Waiter | undefined {
+    return this.#waiter;
   }
 
   allowWaiting(): void {
@@ -190,11 +204,13 @@ export class DiskRoom {
           if (!this.#mayWait) throw full;
           if (!isWaiting) this.#waiting++;
           isWaiting = true;
+          this.#waiter ??= { sinceMs: performance.now(), problem: (full as Error).message };
           await this.#wait(full, full instanceof TooLittleRoomError ? pollMs : retryMs);
         }
       }
     } finally {
       if (isWaiting) this.#waiting--;
+      if (this.#waiting === 0) this.#waiter = undefined;
     }
   }
 

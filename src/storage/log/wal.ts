@@ -279,14 +279,11 @@ export class Wal {
   /** Throws a {@link DamagedError} if the present segment's file was removed or cut while it is in use. Takes some microseconds. */
   checkPresent(): void {
     const { segment, bytes } = this.#present;
-    const { nlink, size } = fstatSync(this.#file);
-    if (nlink === 0) throw new DamagedError(this.fileOf(segment), 'its folder', 'it was removed while it is in use');
+    const file = this.fileOf(segment);
+    const { nlink, size } = onDisk(file, 'read', () => fstatSync(this.#file));
+    if (nlink === 0) throw new DamagedError(file, 'its folder', 'it was removed while it is in use');
     if (size >= bytes) return;
-    throw new DamagedError(
-      this.fileOf(segment),
-      `offset ${size}`,
-      `it was cut there, while in use, from ${bytes} bytes`,
-    );
+    throw new DamagedError(file, `offset ${size}`, `it was cut there, while in use, from ${bytes} bytes`);
   }
 
   /** Waits for what is under way beside writes, then closes. */

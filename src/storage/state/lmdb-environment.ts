@@ -137,7 +137,8 @@ export class LmdbEnvironment {
   /** Throws a {@link DamagedError} if the file was removed, or was cut: a read of what is gone would end the process by a signal. */
   checkFile(): void {
     if (this.#descriptor === undefined) return;
-    const { nlink, size } = fstatSync(this.#descriptor);
+    const descriptor = this.#descriptor;
+    const { nlink, size } = onDisk(this.file, 'read', () => fstatSync(descriptor));
     if (nlink === 0) throw new DamagedError(this.file, 'its folder', 'it was removed while it is in use');
     if (size < this.#fileBytes) {
       this.#isCut = true;
