@@ -1,4 +1,5 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { encodeMembers } from '../../src/cluster/stop-sign.ts';
@@ -7,6 +8,7 @@ import { KvStateMachine } from '../../src/kv/state-machine.ts';
 import { openDataDirectory } from '../../src/storage/directory/data-directory.ts';
 import { readDataDirectory } from '../../src/storage/directory/read-directory.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
+import { mount, smallDisksProblem } from '../process/small-disks.ts';
 import { Scratch } from './scratch.ts';
 
 let scratch: Scratch;
@@ -78,3 +80,24 @@ it('one that was left right after a state from behind that came, with the one of
   });
   await reading.close();
 });
+
+const mountProblem = smallDisksProblem();
+
+it.skipIf(mountProblem)(
+  `one on a disk that is mounted for reading only is read all the same${mountProblem ? ` (${mountProblem})` : ''}`,
+  async () => {
+    const disk = scratch.fresh();
+    mkdirSync(disk);
+    mount(disk, 64);
+    try {
+      cpSync(await make(2), join(disk, 'data'), { recursive: true });
+      execFileSync('mount', ['-o', 'remount,ro', disk]);
+      const reading = await readDataDirectory(join(disk, 'data'));
+      expect(reading.readLog(0, 3)).toHaveLength(3);
+      expect(reading.state.durableIndex).toBe(2);
+      await reading.close();
+    } finally {
+      execFileSync('umount', ['-l', disk]);
+    }
+  },
+);

@@ -40,9 +40,15 @@ export function listUnfinished(directory: string): string[] {
     .map((name) => join(directory, name));
 }
 
-/** Opens a segment's file for {@link writeDurably} and reads. */
+/** Opens a segment's file for {@link writeDurably} and reads; for reads alone where the file system is mounted for those. */
 export function openSegment(directory: string, segment: number): number {
-  return openSync(segmentFile(directory, segment), openFlags);
+  const file = segmentFile(directory, segment);
+  try {
+    return openSync(file, openFlags);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EROFS') throw error;
+    return openSync(file, constants.O_RDONLY);
+  }
 }
 
 /** Makes a segment's file of `bytes` bytes, `first` and then zeros, durably; takes the place of one that is there. */

@@ -118,7 +118,12 @@ export class LmdbStateStore implements StateStore {
 
   /** As {@link open} for an environment that must not change: what is staged stays in memory, and nothing can be written. */
   static openReadOnly(path: string): LmdbStateStore {
-    clearReaders(path);
+    try {
+      clearReaders(path);
+    } catch (error) {
+      // There LMDB does without.
+      if ((error as NodeJS.ErrnoException).code !== 'EROFS') throw error;
+    }
     return new LmdbStateStore(new LmdbEnvironment(path, new DiskRoom(path), true));
   }
 
