@@ -100,7 +100,7 @@ export default class Start extends BaseCommand {
   protected override async catch(error: Error): Promise<void> {
     const remedy = rebuildRemedy(
       this.#nodeId,
-      this.argv.filter((word) => word !== '--rebuild' && word !== '--stop-with-stdin'),
+      this.argv.filter((word) => !['--rebuild', '--existing', '--stop-with-stdin'].includes(word)),
       this.#isAlone,
     );
     await super.catch(isDamage(error) ? new DamagedNodeError(error, remedy) : error);

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SecureContext } from 'node:tls';
@@ -89,7 +90,7 @@ const tickMsMin = tickMs / 2;
 const ticksDueMax = 2;
 /** Timers between two looks at the files: one takes a third as long as all else that a tick does. */
 const timersPerFileCheck = 5;
-/** Who stood still for so long, milliseconds, looks at them before anything else: another process may have taken the directory. */
+/** Who stood still for so long, milliseconds, looks at them before the next turn: another process may have taken the directory. */
 const standstillMs = 1000;
 /** A client to which so many bytes wait to be sent gets no more answers to what it asks for, until it has read some. */
 const congestedBytes = 8 * 1024 * 1024;
@@ -126,7 +127,9 @@ export async function startNodeIn(ownProcess: OwnProcess | undefined, given: Nod
   const options = settledOptions(given);
   if (options.tls !== undefined) checkTlsIdentity(options.tls, 'node', (part) => `tls.${part}`);
   if (!hasData(options.dataDirectory)) {
-    if (options.existing === true) throw absentError(options.dataDirectory);
+    // What is no directory is told by the opening.
+    const isFile = statSync(options.dataDirectory, { throwIfNoEntry: false })?.isFile() === true;
+    if (options.existing === true && !isFile) throw absentError(options.dataDirectory);
     // No directory is made for a node that cannot run.
     await tryListening(parseAddress(options.address));
   }
@@ -449,9 +452,13 @@ class Node implements RunningNode {
   /** Not in every turn, where it would cost too much; a read that comes before it may end the process by a signal. */
   #filesAreWholeNowAndThen(): boolean {
     this.#timersToFileCheck--;
-    if (this.#timersToFileCheck > 0) return true;
+    if (this.#timersToFileCheck > 0 && !this.#stoodStill()) return true;
     this.#timersToFileCheck = timersPerFileCheck;
     return this.#filesAreWhole();
+  }
+
+  #stoodStill(): boolean {
+    return performance.now() - this.#tickedAt > standstillMs;
   }
 
   #filesAreWhole(): boolean {
@@ -474,7 +481,7 @@ class Node implements RunningNode {
     if (this.#state === 'closed') return;
     // The stores take nothing any more.
     if (this.#isDiskFull) return this.#noticeIdle();
-    if (performance.now() - this.#tickedAt > standstillMs && !this.#filesAreWhole()) return;
+    if (this.#stoodStill() && !this.#filesAreWhole()) return;
     try {
       this.#tick();
       const output = this.#replica.turn();

@@ -39,8 +39,8 @@ export function chainOf(
     // One that was seen on another way led nowhere; on this one it would lead in a circle.
     if (seen.has(at) || !isUsable(at)) return undefined;
     seen.add(at);
-    if (isSignedBy(at, at)) return isAmong(signers.authorities, at) ? [at] : undefined;
-    for (const one of signersOf(at, signers)) {
+    if (isSelfSigned(at)) return isAmong(signers.authorities, at) ? [at] : undefined;
+    for (const one of signersOf(at, signers, at === own)) {
       const rest = chainFrom(one);
       if (rest !== undefined) return [at, ...rest];
     }
@@ -49,9 +49,10 @@ export function chainOf(
   return chainFrom(own);
 }
 
-function signersOf(certificate: X509Certificate, { authorities, between }: Signers): X509Certificate[] {
+/** `isOwn`: it counts as shown, and not as believed, even if it is among these. */
+function signersOf(certificate: X509Certificate, { authorities, between }: Signers, isOwn: boolean): X509Certificate[] {
   const believed = authorities.filter((one) => isSignedBy(certificate, one));
-  if (believed.length > 0 || isAmong(authorities, certificate)) return believed;
+  if (believed.length > 0 || (!isOwn && isAmong(authorities, certificate))) return believed;
   return between.filter((one) => isSignedBy(certificate, one));
 }
 
@@ -64,6 +65,11 @@ export function lastingChainOf(own: X509Certificate, signers: Signers): readonly
     if (chain !== undefined) return chain;
   }
   return undefined;
+}
+
+/** As OpenSSL has it: whether its key may sign certificates is not asked then. */
+export function isSelfSigned(certificate: X509Certificate): boolean {
+  return certificate.subject === certificate.issuer && certificate.verify(certificate.publicKey);
 }
 
 export function isSignedBy(certificate: X509Certificate, signer: X509Certificate): boolean {

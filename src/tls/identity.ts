@@ -2,7 +2,7 @@ import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'no
 import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { InputError } from '../cluster/input-error.ts';
-import { chainOf, isSignedBy, isValidAt, lastingChainOf, type Signers, validityOf } from './chain.ts';
+import { chainOf, isSelfSigned, isSignedBy, isValidAt, lastingChainOf, type Signers, validityOf } from './chain.ts';
 
 /** What a node or a client shows of itself, and whom it believes: PEM. Both ends of a connection show theirs. */
 export interface TlsIdentity {
@@ -79,7 +79,7 @@ function checkChain(own: X509Certificate, signers: Signers, nowMs: number, nameO
   const signed = `the certificate in ${nameOf('cert')} is`;
   const invalid = lastingChainOf(own, signers)?.find((certificate) => !isValid(certificate));
   if (invalid === undefined) {
-    const rootless = signers.authorities.find((one) => isSignedBy(own, one) && !isSignedBy(one, one));
+    const rootless = signers.authorities.find((one) => isSignedBy(own, one) && !isSelfSigned(one));
     if (rootless === undefined)
       throw new InputError(
         `${signed} not signed by an authority in ${nameOf('ca')}: other nodes would reject this one`,

@@ -9,8 +9,9 @@ import type { TlsIdentity } from '../../src/tls/identity.ts';
  * - `stranger`: of another authority, which it believes alone.
  * - `expired`: ran out in 2020.
  * - `server-only`: for those who are asked, and not for those who ask.
+ * - `self-signed`: its own authority, with a key that may not sign others.
  */
-export type Whose = 'node' | 'renewed' | 'elsewhere' | 'stranger' | 'expired' | 'server-only';
+export type Whose = 'node' | 'renewed' | 'elsewhere' | 'stranger' | 'expired' | 'server-only' | 'self-signed';
 
 /**
  * - `ended-ca`: an authority that ran out in 2020; `ended-ca-anew`: the same anew.
@@ -31,7 +32,8 @@ export function tlsBelow(ca: OfEndedCa[], own: 'outlasting' | 'below', ...betwee
 }
 
 export function tlsFilesOf(whose: Whose): TlsFiles {
-  return { ca: path(whose === 'stranger' ? 'other-ca' : 'ca'), cert: path(whose), key: path(`${whose}-key`) };
+  const ca = whose === 'self-signed' ? whose : whose === 'stranger' ? 'other-ca' : 'ca';
+  return { ca: path(ca), cert: path(whose), key: path(`${whose}-key`) };
 }
 
 export function tlsOf(whose: Whose): TlsIdentity {

@@ -113,6 +113,14 @@ test('an authority that another has signed is of no use without that one', () =>
     'the certificate in the cert is signed by one in the ca that "CN=omnikv test ended-ca" has signed: add that one there',
   );
   expect(check(tlsBelow(['between', 'ended-ca-anew'], 'below'))).not.toThrow();
+  // The own certificate may be among those that are believed, and is then no authority by that.
+  const own = tlsBelow(['ended-ca-anew'], 'below', 'between');
+  expect(check({ ...own, ca: own.ca + tlsBelow(['ended-ca-anew'], 'below').cert })).not.toThrow();
+});
+
+test('a certificate that signed itself is its own authority, though its key may not sign others', () => {
+  const tls = tlsOf('self-signed');
+  expect(() => checkTlsIdentity(tls, 'node', (part) => part)).not.toThrow();
 });
 
 test('a client may have a certificate of an authority that it does not believe itself, but none for servers alone', () => {

@@ -20,6 +20,8 @@ certificate elsewhere DNS:elsewhere.example ca 73000
 certificate stranger IP:127.0.0.1 other-ca 73000
 certificate expired IP:127.0.0.1 ca 1
 certificate server-only 'IP:127.0.0.1\nextendedKeyUsage=serverAuth' ca 73000
+at req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout self-signed-key.pem -out self-signed.pem -days 73000 -subj /CN=self-signed \
+  -addext subjectAltName=IP:127.0.0.1 -addext keyUsage=digitalSignature
 # An authority that has ended, and the same anew; what it has signed, itself or by one in between, of which there are two as well.
 at req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ended-ca-key.pem -out ended-ca.pem -days 1 -subj "/CN=omnikv test ended-ca"
 at req -x509 -key ended-ca-key.pem -out ended-ca-anew.pem -days 73000 -subj "/CN=omnikv test ended-ca"

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Identity } from '../../cluster/configuration.ts';
 import type { Origin } from '../../cluster/origin.ts';
@@ -11,7 +11,7 @@ import { DamagedError, DiskFailedError, diskFailure, isFullDisk, messageOf, onDi
 import { FileLogStore } from '../log/file-log-store.ts';
 import type { TailLimits } from '../log/log-tail.ts';
 import { listSegments, readAt } from '../log/wal-files.ts';
-import { dataFileName, readersFileName } from '../state/lmdb-environment.ts';
+import { dataFileName } from '../state/lmdb-environment.ts';
 import { LmdbStateStore } from '../state/lmdb-state-store.ts';
 import { checkState, StateCheckError, type StateProblem } from '../state/state-check.ts';
 import { assertReadable } from './access.ts';
@@ -85,7 +85,7 @@ export interface DataDirectory {
 /**
  * Opens a data directory: takes its lock, checks whose it is, and recovers what is in it.
  *
- *   identity   whose it is            lock-…   who has it open
+ *   identity   whose it is            lock-…   who has it open, and a socket that shows that it lives
  *   log/       segments of the log    closed   was the state closed in good order
  *   state/     LMDB: the state       reserve  room for when the disk is full
  *   origin     what it was made with, if it was not made empty
@@ -124,8 +124,6 @@ async function openLocked(path: string, lock: DirectoryLock, options: DataDirect
   // Read again: another process may have made the directory while this one waited for the lock.
   const known = readIdentity(path, userOf(options));
   refuseOlderCopy(path);
-  // A former node that stands still may have it open: made anew in its place it would be wrong for both, and end this process by a signal.
-  if (lock.isDoubtful) rmSync(join(paths.state, readersFileName), { force: true });
   if (known !== undefined) await checkFiles(path, paths.log, stateFile, lock);
   const identity = known ?? beginCreation(path, userOf(options));
   const plan = await planSpace(path, options.quotaBytes);

@@ -5,14 +5,7 @@ import { DataDirectoryError } from '../disk/data-directory-error.ts';
 import { isNoSpace } from '../disk/disk-room.ts';
 import { syncDirectory } from '../disk/durable-file.ts';
 import { type LifeSign, lifeOf, showLife } from './life-sign.ts';
-import {
-  isAlive,
-  isInTheOpen,
-  isSameProcess,
-  type ProcessIdentity,
-  seesProcessOf,
-  thisProcess,
-} from './process-identity.ts';
+import { isAlive, isSameProcess, type ProcessIdentity, seesProcessOf, thisProcess } from './process-identity.ts';
 
 /*
  * The lock of a directory. Each thread that wants it makes a file of its own, named after itself and its process, and has the lock if it
@@ -38,8 +31,6 @@ const lookMs = 250;
 export interface DirectoryLock {
   /** Who had it last did not give it back: it was killed, or the machine stopped. */
   readonly wasAbandoned: boolean;
-  /** Who had it last did not answer, and may stand still: there is no sign that it has ended. */
-  readonly isDoubtful: boolean;
   /** True once another has taken it: this process, or thread, stood still for so long that it seemed dead. */
   readonly isTaken: boolean;
   /** Gives it back; `movedTo`: the directory has that name now. */
@@ -50,11 +41,9 @@ export interface DirectoryLock {
 interface Asked {
   readonly living?: ProcessIdentity;
   readonly silent: readonly string[];
-  /** Of one of these there is no sign that it is dead. */
-  readonly isDoubtful: boolean;
 }
 
-const nobodySilent: Asked = { silent: [], isDoubtful: false };
+const nobodySilent: Asked = { silent: [] };
 
 /** Those whose files are there. */
 interface Others {
@@ -74,8 +63,7 @@ interface Others {
  */
 export async function lockDirectory(path: string, deadNames: 'remove' | 'keep' = 'remove'): Promise<DirectoryLock> {
   const self = thisProcess();
-  // No socket without need: many programs that copy a directory stumble over one, and it stays where a process is killed.
-  const sign = isInTheOpen(self) ? undefined : await showLife(path, signOf(nameOf(self)));
+  const sign = await showLife(path, signOf(nameOf(self)));
   try {
     return await take(path, self, sign, deadNames);
   } catch (error) {
@@ -95,7 +83,10 @@ async function take(
   for (;;) {
     const isMade = createNew(own, deadNames === 'keep');
     if (isMade === false) throw inUse(path, self, self);
-    if (isMade === undefined) return lookedAt(path, self);
+    if (isMade === undefined) {
+      sign?.end(path);
+      return await lookedAt(path, self);
+    }
     const found = await tryToHold(path, self, sign, deadNames);
     if (found === undefined) continue;
     if ('release' in found) return found;
@@ -115,15 +106,16 @@ async function tryToHold(
   const own = join(path, nameOf(self));
   try {
     const { living: seen, dead } = others(path, self);
-    const { living = seen, silent, isDoubtful } = seen ? nobodySilent : await askUnseen(path, self);
+    const { living = seen, silent } = seen ? nobodySilent : await askUnseen(path, self);
     // Without it this process stood still for so long that another took it for dead.
     if (living === undefined && existsSync(own)) {
       const gone = [...dead, ...silent];
       if (deadNames === 'remove') {
         for (const name of gone.flatMap((one) => [one, signOf(one)])) rmSync(join(path, name), { force: true });
+        await removeStraySigns(path);
         syncDirectory(path);
       }
-      return held(path, self, sign, { wasAbandoned: gone.length > 0, isDoubtful });
+      return held(path, self, sign, gone.length > 0);
     }
     rmSync(own, { force: true });
     return living;
@@ -134,12 +126,14 @@ async function tryToHold(
 }
 
 /** Where nothing can be written from here, nobody can be asked: another may write there all the same, through a mount of its own. */
-function lookedAt(path: string, self: ProcessIdentity): DirectoryLock {
+async function lookedAt(path: string, self: ProcessIdentity): Promise<DirectoryLock> {
   const { living, unseen, dead } = others(path, self);
   if (living !== undefined) throw inUse(path, living, self);
-  const [name] = unseen;
-  if (name === undefined)
-    return { wasAbandoned: dead.length > 0, isDoubtful: false, isTaken: false, release: () => {} };
+  const lives = await Promise.all(unseen.map(async (name) => ({ name, life: await lifeOf(path, signOf(name)) })));
+  const open = lives.find(({ life }) => life === 'lives');
+  if (open !== undefined) throw inUse(path, parseName(open.name) as ProcessIdentity, self);
+  const name = lives.find(({ life }) => life === 'unknown')?.name;
+  if (name === undefined) return { wasAbandoned: dead.length + lives.length > 0, isTaken: false, release: () => {} };
   const { pid } = parseName(name) as ProcessIdentity;
   throw new DataDirectoryError(
     'inUse',
@@ -148,12 +142,7 @@ function lookedAt(path: string, self: ProcessIdentity): DirectoryLock {
   );
 }
 
-function held(
-  path: string,
-  self: ProcessIdentity,
-  sign: LifeSign | undefined,
-  found: Pick<DirectoryLock, 'wasAbandoned' | 'isDoubtful'>,
-): DirectoryLock {
+function held(path: string, self: ProcessIdentity, sign: LifeSign | undefined, wasAbandoned: boolean): DirectoryLock {
   const name = nameOf(self);
   let isTaken = false;
   let lookedAtMs = performance.now();
@@ -170,7 +159,7 @@ function held(
   const looking = setInterval(look, lookMs);
   looking.unref();
   return {
-    ...found,
+    wasAbandoned,
     get isTaken() {
       // Who stood still goes on before its timers do.
       if (performance.now() - lookedAtMs > 2 * lookMs) look();
@@ -178,8 +167,11 @@ function held(
     },
     release: (movedTo = path) => {
       clearInterval(looking);
-      rmSync(join(movedTo, name), { force: true });
-      sign?.end(movedTo);
+      try {
+        rmSync(join(movedTo, name), { force: true });
+      } finally {
+        sign?.end(movedTo);
+      }
       syncDirectory(movedTo);
     },
   };
@@ -192,7 +184,6 @@ function held(
 async function askUnseen(path: string, self: ProcessIdentity): Promise<Asked> {
   const own = join(path, nameOf(self));
   const asked = new Map<string, { readonly touchedMs: number; readonly untilMs: number }>();
-  let isDoubtful = false;
   for (;;) {
     const { unseen } = others(path, self);
     const nowMs = performance.now();
@@ -204,14 +195,13 @@ async function askUnseen(path: string, self: ProcessIdentity): Promise<Asked> {
       if (!asked.has(name)) {
         const life = await lifeOf(path, signOf(name));
         if (life === 'lives') return { ...nobodySilent, living: other };
-        isDoubtful ||= life === 'unknown';
       }
       const first = asked.get(name) ?? { touchedMs, untilMs: nowMs + answerMs };
       asked.set(name, first);
       if (touchedMs !== first.touchedMs) return { ...nobodySilent, living: other };
       if (isOlder(self, other)) touch(own);
     }
-    if (unseen.every((name) => nowMs >= (asked.get(name)?.untilMs ?? 0))) return { silent: unseen, isDoubtful };
+    if (unseen.every((name) => nowMs >= (asked.get(name)?.untilMs ?? 0))) return { silent: unseen };
     await delay(pollMs);
   }
 }
@@ -247,9 +237,20 @@ function nameOf({ pid, startTicks, boot, namespace, thread }: ProcessIdentity): 
   return `lock-${pid}-${startTicks}-${boot}-${namespace}-${thread}`;
 }
 
+const signEnding = '.alive';
+
 /** The socket by which that one shows that it lives. */
 function signOf(name: string): string {
-  return `${name}.alive`;
+  return name + signEnding;
+}
+
+/** Those of processes that were killed before they made their lock's file, or whose file somebody else removed. */
+async function removeStraySigns(path: string): Promise<void> {
+  for (const sign of readdirSync(path)) {
+    const name = sign.slice(0, -signEnding.length);
+    if (!sign.endsWith(signEnding) || parseName(name) === undefined || existsSync(join(path, name))) continue;
+    if ((await lifeOf(path, sign)) === 'dead') rmSync(join(path, sign), { force: true });
+  }
 }
 
 function parseName(name: string): ProcessIdentity | undefined {

@@ -35,8 +35,11 @@ export async function showLife(directory: string, name: string): Promise<LifeSig
   }
   // As where too many files are open: the system has taken the connection before, and that counts.
   server.on('error', () => {});
+  let hasEnded = false;
   return {
     end: (directory) => {
+      if (hasEnded) return;
+      hasEnded = true;
       server.close();
       rmSync(join(directory, name), { force: true });
       way.close();

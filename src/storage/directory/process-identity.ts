@@ -34,14 +34,6 @@ export function seesProcessOf(self: ProcessIdentity, other: ProcessIdentity): bo
   return self.namespace === other.namespace;
 }
 
-/** The number of the namespace that all others are within (PROC_PID_INIT_INO of the kernel). */
-const firstNamespace = '4026531836';
-
-/** True if it is of no container, and its process's first thread: most that may ask whether it lives see that by themselves. */
-export function isInTheOpen({ namespace, thread }: ProcessIdentity): boolean {
-  return thread === 0 && (namespace === '0' || namespace === firstNamespace);
-}
-
 /** True if `identity` is a process that can still write: also one that was killed and has not ended entirely. */
 export function isAlive(identity: ProcessIdentity): boolean {
   if (identity.boot !== readBoot()) return false;

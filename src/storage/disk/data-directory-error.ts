@@ -44,7 +44,7 @@ export function otherClusterError(bound: string, wanted: string): DataDirectoryE
 export function absentError(path: string): DataDirectoryError {
   return new DataDirectoryError(
     'absent',
-    `data directory ${path} has no data, and was to be an existing one: mount its disk, or start this node without that condition`,
+    `data directory ${path} has no data, and was to be an existing one (--existing): mount its disk, or begin a new one without that`,
   );
 }
 

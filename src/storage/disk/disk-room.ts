@@ -65,8 +65,8 @@ export async function availableBytes(path: string): Promise<number> {
 export class DiskRoom {
   readonly #path: string;
   #mayWait = false;
-  #waiting = 0;
-  #waiter: Waiter | undefined;
+  /** The oldest first. */
+  readonly #waiters = new Set<Waiter>();
   /** Until then the log is not held up. */
   #holdsUpAgainMs = 0;
   #stop = new AbortController();
@@ -82,12 +82,13 @@ export class DiskRoom {
 
   /** True while a write waits. */
   get isWaiting(): boolean {
-    return this.#waiting > 0;
+    return this.#waiters.size > 0;
   }
 
-  /** Who has waited for the longest of those that wait now, or did beside them. */
+  /** Who has waited for the longest. */
   get waiter(): Waiter | undefined {
-    return this.#waiter;
+    const [oldest] = this.#waiters;
+    return oldest;
   }
 
   allowWaiting(): void {
@@ -193,7 +194,7 @@ export class DiskRoom {
   }
 
   async #retry<Result>(write: () => Promise<Result>): Promise<Result> {
-    let isWaiting = false;
+    let waiter: Waiter | undefined;
     try {
       for (;;) {
         try {
@@ -202,15 +203,13 @@ export class DiskRoom {
           if (!(await this.#isFull(error))) throw error;
           const full = isNoSpace(error) ? error : new NoRoomError('no space left on device', { cause: error });
           if (!this.#mayWait) throw full;
-          if (!isWaiting) this.#waiting++;
-          isWaiting = true;
-          this.#waiter ??= { sinceMs: performance.now(), problem: (full as Error).message };
+          waiter ??= { sinceMs: performance.now(), problem: (full as Error).message };
+          this.#waiters.add(waiter);
           await this.#wait(full, full instanceof TooLittleRoomError ? pollMs : retryMs);
         }
       }
     } finally {
-      if (isWaiting) this.#waiting--;
-      if (this.#waiting === 0) this.#waiter = undefined;
+      if (waiter !== undefined) this.#waiters.delete(waiter);
     }
   }
 

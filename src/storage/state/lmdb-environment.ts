@@ -48,8 +48,7 @@ const passingValues: ValueEncoder = {
 export const dataFileName = 'data.mdb';
 
 /** Name of the file in which LMDB notes who reads, and its size: whole pages, and more than LMDB would make it. */
-/** LMDB's table of those who read. */
-export const readersFileName = 'lock.mdb';
+const readersFileName = 'lock.mdb';
 const readersBytes = 16_384;
 
 /** More than a new data file has, bytes. */
