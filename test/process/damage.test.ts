@@ -1,6 +1,5 @@
 import {
   closeSync,
-  cpSync,
   existsSync,
   openSync,
   readdirSync,
@@ -16,6 +15,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { KvClient } from '../../src/client/client.ts';
+import { copyFiles } from '../storage/scratch.ts';
 import { type CommandResult, ProcessCluster } from './cluster.ts';
 
 /** Long enough that no block of the log or page of the state holds two. */
@@ -239,7 +239,7 @@ describe('a data directory that was rolled back to an older copy', () => {
 
   function putBack(id: number, copy: string): void {
     renameSync(cluster.dataDirectory(id), join(cluster.directory, 'latest'));
-    cpSync(copy, cluster.dataDirectory(id), { recursive: true });
+    copyFiles(copy, cluster.dataDirectory(id));
   }
 
   test('of a node that was started since: it is refused, stops, never votes, and is rebuilt', async () => {
@@ -248,7 +248,7 @@ describe('a data directory that was rolled back to an older copy', () => {
     await cluster.kv('put', 'k', '1');
     await cluster.stop(3);
     const copy = join(cluster.directory, 'copy');
-    cpSync(cluster.dataDirectory(3), copy, { recursive: true });
+    copyFiles(cluster.dataDirectory(3), copy);
     await cluster.start(3);
     await cluster.kv('put', 'k', '2');
     await whole(1, 2, 3);
@@ -275,7 +275,7 @@ describe('a data directory that was rolled back to an older copy', () => {
     const follower = (await cluster.status()).members.find(({ role }) => role === 'follower')?.id as number;
     const copy = join(cluster.directory, 'copy');
     cluster.signal(follower, 'SIGSTOP');
-    cpSync(cluster.dataDirectory(follower), copy, { recursive: true });
+    copyFiles(cluster.dataDirectory(follower), copy);
     cluster.signal(follower, 'SIGCONT');
     for (const value of ['2', '3', '4']) expect(await cluster.kv('put', 'k', value)).toMatchObject({ code: 0 });
     await whole(1, 2, 3);

@@ -1,6 +1,11 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, lstatSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+/** Copies a directory, but for the socket that shows that somebody has it: Node's own copy stumbles over one. */
+export function copyFiles(directory: string, copy: string): void {
+  cpSync(directory, copy, { recursive: true, filter: (path) => !lstatSync(path).isSocket() });
+}
 
 /** Directories of one test, removed together. */
 export class Scratch {
@@ -16,7 +21,7 @@ export class Scratch {
   copyOf(directory: string): string {
     const copy = this.fresh();
     try {
-      cpSync(directory, copy, { recursive: true });
+      copyFiles(directory, copy);
       return copy;
     } catch (error) {
       // A file that its store renamed meanwhile: the next attempt sees it under its new name.
