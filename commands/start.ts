@@ -82,10 +82,9 @@ export default class Start extends BaseCommand {
     this.#mayHoldOpen = true;
     const former = this.#isAlone ? setAsideBeside(plan.dataDirectory) : undefined;
     const standsBy = flags.rebuild || former !== undefined;
-    const { existing } = flags;
     if (former !== undefined && !flags.rebuild) log('warn', standsByFor(former));
     if (flags.rebuild) describeSetAside(plan, await setAsideIfDamaged(plan.dataDirectory, plan), log);
-    const node = await startNodeIn(ownProcess, { ...plan, tls, standsBy, existing, log });
+    const node = await startNodeIn(ownProcess, { ...plan, tls, standsBy, existing: flags.existing, log });
     if (tlsFiles !== undefined && tls !== undefined) renewTls({ files: tlsFiles, role: 'node', shown: tls }, node, log);
     await printLine(`node ${plan.nodeId} listens on ${node.address}, data in ${plan.dataDirectory}`);
     const stops = flags['stop-with-stdin'] ? [stop, standardInputEnded()] : [stop];
