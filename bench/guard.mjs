@@ -27,9 +27,10 @@ const workloadsDefault = 'put-1,put-64,put-256,get-1,get-64,get-256';
 const usage = `npm run bench:guard -- [options]
   --base REV        the commit to compare with (HEAD~1)
   --workloads LIST  of ${workloads.map(({ name }) => name).join(',')}; else ${workloadsDefault}
-  --rounds N        pairs of clusters, one of each tree in turn (6)
-  --seconds N       length of one measurement (3)
-  --warm-up N       seconds of load before it (1); four times as long where one operation is in flight
+  --rounds N        pairs of clusters, one of each tree (3)
+  --turns N         measurements of each cluster and workload, in turn with the other's (12)
+  --seconds N       length of one measurement (1.5)
+  --warm-up N       seconds of load before it (0.3); four times as long where one operation is in flight
   --burn-in N       seconds of load on each new cluster before anything is measured (10): code is compiled as it runs
   --data DIR        where the servers' data goes, on a disk; else the system's temporary directory
   --json            print everything measured as JSON on standard output, the table on standard error`;
@@ -45,7 +46,7 @@ await runToEnd('bench:guard', async (signal) => {
     build(base);
     signal.throwIfAborted();
     const before = surroundings();
-    const pairs = await measurePairs(base, options, signal);
+    const pairs = await measureRounds(base, options, signal);
     const report = options.workloads.map(({ name }) => summarize(name, pairs));
     if (options.isJson)
       process.stdout.write(`${JSON.stringify({ surroundings: before, base: commit, report, pairs })}\n`);
@@ -59,7 +60,16 @@ function readOptions() {
   const text = { type: 'string' };
   const { values } = parseArgs({
     options: {
-      ...{ base: text, workloads: text, rounds: text, seconds: text, 'warm-up': text, 'burn-in': text, data: text },
+      ...{
+        base: text,
+        workloads: text,
+        rounds: text,
+        turns: text,
+        seconds: text,
+        'warm-up': text,
+        'burn-in': text,
+        data: text,
+      },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -71,9 +81,10 @@ function readOptions() {
   return {
     base: values.base ?? 'HEAD~1',
     workloads: workloadsNamed(values.workloads ?? workloadsDefault),
-    rounds: Math.ceil(positiveNumber(values.rounds ?? '6', '--rounds')),
-    seconds: positiveNumber(values.seconds ?? '3', '--seconds'),
-    warmUpSeconds: positiveNumber(values['warm-up'] ?? '1', '--warm-up'),
+    rounds: Math.ceil(positiveNumber(values.rounds ?? '3', '--rounds')),
+    turns: Math.ceil(positiveNumber(values.turns ?? '12', '--turns')),
+    seconds: positiveNumber(values.seconds ?? '1.5', '--seconds'),
+    warmUpSeconds: positiveNumber(values['warm-up'] ?? '0.3', '--warm-up'),
     burnInSeconds: positiveNumber(values['burn-in'] ?? '10', '--burn-in'),
     data: values.data,
     isJson: values.json,
@@ -115,76 +126,92 @@ function run(directory, program, ...parameters) {
 }
 
 /**
- * A B, B A, A B …: a new cluster of each tree each time, so that neither has the older data or the warmer disk, and each is
- * first as often as second, so that whatever the first leaves behind meets both.
+ * In each round a new cluster of either tree, both up at once: they are measured in turn, A B, B A, A B …, for a short time each. A machine that is
+ * slower for a minute is so for both, and what one cluster has by chance (which code was compiled how, where its data lies) the next round has not.
  */
-async function measurePairs(base, options, signal) {
+async function measureRounds(base, options, signal) {
   const directory = dataDirectory(options.data);
   const pairs = [];
   for (let round = 0; round < options.rounds; round++) {
-    const isBaseFirst = round % 2 === 0;
-    const of = {};
-    for (const side of isBaseFirst ? ['base', 'tree'] : ['tree', 'base']) {
-      of[side] = await measureTree(side === 'base' ? base : root, join(directory, `${side}-${round}`), options, signal);
+    const roots = round % 2 === 0 ? { base, tree: root } : { tree: root, base };
+    const clusters = {};
+    for (const [side, tree] of Object.entries(roots)) {
+      clusters[side] = await startWarm(tree, join(directory, `${side}-${round}`), options, signal);
     }
-    for (const { name } of options.workloads) {
-      pairs.push({ round, workload: name, isBaseFirst, base: of.base[name], tree: of.tree[name] });
-      const { base: a, tree: b } = pairs.at(-1);
-      const change = `${count(a.operationsPerSecond)}/s → ${count(b.operationsPerSecond)}/s`;
-      say(`round ${round + 1} of ${options.rounds}  ${name}  ${change}${errorsOf(a, b)}`);
+    for (const workload of options.workloads) {
+      const own = await measureInTurn(clusters, workload, options, signal);
+      pairs.push(...own.map((pair) => ({ round, workload: workload.name, ...pair })));
+      const [{ mean }, errors] = [ratiosOf(own, 'operationsPerSecond'), errorsOf(own)];
+      say(
+        `round ${round + 1} of ${options.rounds}  ${workload.name}  × ${mean.toFixed(2)}${errors === 0 ? '' : `, ${errors} ERRORS`}`,
+      );
     }
+    for (const { servers } of Object.values(clusters)) await stopServers(servers);
+    for (const side of Object.keys(clusters)) removeNow(join(directory, `${side}-${round}`));
   }
   return pairs;
 }
 
 /** The client library is that of the tree as well; the loop around it is this tree's for both. */
-async function measureTree(tree, directory, options, signal) {
+async function startWarm(tree, directory, options, signal) {
   mkdirSync(directory);
   const cluster = await startOmnikv(directory, tree);
   signal.throwIfAborted();
   await fillKeys(cluster, clients, signal);
   await burnIn(cluster, clients, options.burnInSeconds, signal);
-  const figures = {};
-  for (const workload of options.workloads) {
-    figures[workload.name] = await measure(cluster, workload, { ...options, clients }, signal);
+  return cluster;
+}
+
+async function measureInTurn(clusters, workload, options, signal) {
+  const pairs = [];
+  for (let turn = 0; turn < options.turns; turn++) {
+    const pair = {};
+    for (const side of turn % 2 === 0 ? ['base', 'tree'] : ['tree', 'base']) {
+      pair[side] = await measure(clusters[side], workload, { ...options, clients }, signal);
+    }
+    pairs.push(pair);
   }
-  await stopServers(cluster.servers);
-  removeNow(directory);
-  return figures;
+  return pairs;
 }
 
-function errorsOf(a, b) {
-  return a.errors + b.errors === 0 ? '' : `, ERRORS ${count(a.errors)} → ${count(b.errors)}`;
+function errorsOf(pairs) {
+  return pairs.reduce((sum, { base, tree }) => sum + base.errors + tree.errors, 0);
 }
 
-/** Ratios of each pair, tree to base: minimum, median, maximum. */
+/** Tree to base: the geometric mean over pairs, and twice its standard error as a part of it. */
+function ratiosOf(pairs, figure) {
+  const logs = pairs.map(({ base, tree }) => Math.log(tree[figure] / base[figure]));
+  const mean = logs.reduce((sum, value) => sum + value, 0) / logs.length;
+  const squares = logs.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean: Math.exp(mean), error: 2 * Math.sqrt(squares / Math.max(1, logs.length - 1) / logs.length) };
+}
+
 function summarize(workload, pairs) {
   const own = pairs.filter((pair) => pair.workload === workload);
-  const of = (figure) => {
-    const ratios = own.map(({ base, tree }) => tree[figure] / base[figure]);
-    return { min: Math.min(...ratios), median: median(ratios), max: Math.max(...ratios) };
-  };
+  const rounds = [...new Set(own.map(({ round }) => round))].map((round) => own.filter((pair) => pair.round === round));
   const rate = (side) => median(own.map((pair) => pair[side].operationsPerSecond));
   return {
     workload,
     base: rate('base'),
     tree: rate('tree'),
-    throughput: of('operationsPerSecond'),
-    p99: of('p99Ms'),
-    cpu: of('cpuPer10k'),
-    errors: own.reduce((sum, { base, tree }) => sum + base.errors + tree.errors, 0),
+    throughput: ratiosOf(own, 'operationsPerSecond'),
+    throughputOfRounds: rounds.map((pairsOfRound) => ratiosOf(pairsOfRound, 'operationsPerSecond').mean),
+    p99: ratiosOf(own, 'p99Ms'),
+    cpu: ratiosOf(own, 'cpuPer10k'),
+    errors: errorsOf(own),
   };
 }
 
-function describe(before, commit, { rounds, seconds }, report) {
-  const head = ['workload', `${commit} ops/s`, 'tree ops/s', 'ops ×', 'p99 ×', 'CPU ×'];
-  const spread = ({ min, median: middle, max }) => [min, middle, max].map((ratio) => ratio.toFixed(2)).join(' ');
-  const rows = report.map(({ workload, base, tree, throughput, p99, cpu }) => {
-    return [workload, count(base), count(tree), spread(throughput), spread(p99), spread(cpu)];
+function describe(before, commit, { rounds, turns, seconds }, report) {
+  const head = ['workload', `${commit} ops/s`, 'tree ops/s', 'ops ×', 'each round', 'p99 ×', 'CPU ×'];
+  const ratio = ({ mean, error }) => `${mean.toFixed(2)} ±${error.toFixed(2)}`;
+  const rows = report.map(({ workload, base, tree, throughput, throughputOfRounds, p99, cpu }) => {
+    const eachRound = throughputOfRounds.map((mean) => mean.toFixed(2)).join(' ');
+    return [workload, count(base), count(tree), ratio(throughput), eachRound, ratio(p99), ratio(cpu)];
   });
   const failed = report.filter(({ errors }) => errors > 0);
   const notes = [
-    `${rounds} pairs of ${seconds} s. ×: working tree to ${commit}, minimum median maximum (ops: more is better; p99, CPU: less).`,
+    `${rounds} rounds of ${turns} pairs of ${seconds} s. ×: working tree to ${commit}, geometric mean ± two standard errors (ops: more is better; p99, CPU: less).`,
     ...failed.map(({ workload, errors }) => `${workload}: ${count(errors)} operations failed`),
   ];
   return `${before}\n\n${markdownTable([head, ...rows])}\n\n${notes.join('\n')}\n`;
