@@ -757,6 +757,9 @@ export class Replica {
       get putRefusal(): Failure | undefined {
         return replica.#space.putRefusal;
       },
+      get writeWait(): string | undefined {
+        return replica.#space.writeWait;
+      },
       resendTicks: this.#settings.resendTicks,
       electionTimeoutTicks: this.#settings.electionTimeoutTicks,
       handoverPauseTicks: this.#settings.handoverPauseTicks,

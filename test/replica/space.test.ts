@@ -101,6 +101,23 @@ describe('the space of a node', () => {
     client.putAcknowledged(leader, 'k', 'b');
   });
 
+  it('is why a put was not decided in time where the disk takes none', () => {
+    const cluster = new Cluster([1]);
+    cluster.elect();
+    cluster.measureSpace(1, { ...ok, isWaiting: true, waitsFor: 'ENOSPC: no space left on device, open' });
+    cluster.stallDisk(1);
+    const ask = cluster.ask(1, put(1, 99));
+    cluster.until('the time is over', () => ask.answer !== undefined);
+    expect(ask.answer).toEqual({
+      type: 'failed',
+      code: 'timeout',
+      outcome: 'unknown',
+      message:
+        'the command was proposed but not decided in time: it may yet be applied; on node 1 the disk is full: ' +
+        'writes wait until there is room (0 B of 1.0 GiB used, 0 %; ENOSPC: no space left on device, open)',
+    });
+  });
+
   it('is no matter of clients', () => {
     const { cluster, leader } = start();
     const report = { nodeId: 2, configurationId: 1, isFull: true, usedBytes: 1, capacityBytes: 1 };

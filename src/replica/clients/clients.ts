@@ -32,6 +32,8 @@ export interface ClientsView extends ReadsView {
   readonly tick: number;
   /** Why no put is worth a proposal, if none is. */
   readonly putRefusal: Failure | undefined;
+  /** Why this node writes nothing now, if it does not. */
+  readonly writeWait: string | undefined;
 }
 
 /** This node's own clients: their requests in, their answers out. */
@@ -174,11 +176,11 @@ export class Clients {
 
   /** Answers requests whose time is over, and proposes again what may have been lost on the way. */
   sweep(): void {
-    const { nowMs, tick, voter, whyNoLeader, isLed } = this.#view;
+    const { nowMs, tick, voter } = this.#view;
     const leads = voter?.paxos.isLeader ?? false;
     // A leader's own log loses nothing while it leads: no second proposal there.
     for (const write of this.#writes.sweep(nowMs, tick, !leads)) {
-      this.#output.respond(write.connection, write.requestId, writeTimeout(write.proposals, isLed, whyNoLeader));
+      this.#output.respond(write.connection, write.requestId, writeTimeout(write.proposals, this.#view));
     }
     this.#reads.sweep();
   }
@@ -262,7 +264,8 @@ const tooMany = failure(
 );
 
 /** A write that never went to a leader has no effect and never will. */
-function writeTimeout(proposals: number, isLed: boolean, whyNoLeader: string): Failure {
+function writeTimeout(proposals: number, { isLed, whyNoLeader, writeWait }: ClientsView): Failure {
   if (proposals === 0) return isLed ? lateAnswer : failure('noMajority', 'notApplied', whyNoLeader);
-  return failure('timeout', 'unknown', 'the command was proposed but not decided in time: it may yet be applied');
+  const because = writeWait === undefined ? '' : `; ${writeWait}`;
+  return failure('timeout', 'unknown', `the command was proposed but not decided in time: it may yet be applied${because}`);
 }

@@ -57,8 +57,7 @@ export class Space {
     this.#measured = measured;
     if (measured.level !== (before?.level ?? 'ok')) this.#noticeLevel(measured);
     if (measured.isWaiting && before?.isWaiting !== true) {
-      const why = measured.waitsFor === undefined ? '' : `; ${measured.waitsFor}`;
-      this.#output.notice('warn', `the disk is full: writes wait until there is room (${use(measured)}${why})`);
+      this.#output.notice('warn', waiting(measured));
     }
     if (!measured.isWaiting && before?.isWaiting === true) this.#output.notice('info', 'the disk has room again');
   }
@@ -89,6 +88,12 @@ export class Space {
     return failure('noSpace', 'notApplied', refusalMessage(fullNodes));
   }
 
+  /** Why this node writes nothing now: what it proposes may be decided by others, but not with it. */
+  get writeWait(): string | undefined {
+    if (this.#measured?.isWaiting !== true) return undefined;
+    return `on node ${this.#view.nodeId} ${waiting(this.#measured)}`;
+  }
+
   #noticeLevel(measured: SpaceMeasured): void {
     const { level } = measured;
     if (level === 'ok') this.#output.notice('info', `space: ${use(measured)}`);
@@ -105,6 +110,11 @@ export class Space {
 function refusalMessage(nodes: readonly FullNode[]): string {
   const names = nodes.map((node) => `node ${node.nodeId} has no space (${use(node)})`).join(', ');
   return `${names}: delete keys, give it a larger disk or quota, or replace it with kv member replace`;
+}
+
+function waiting(measured: SpaceMeasured): string {
+  const why = measured.waitsFor === undefined ? '' : `; ${measured.waitsFor}`;
+  return `the disk is full: writes wait until there is room (${use(measured)}${why})`;
 }
 
 /** "61.2 MiB of 64.0 MiB used, 95 %" */
