@@ -272,9 +272,22 @@ describe('the lock', () => {
     expect(performance.now() - began).toBeLessThan(1000);
     expect(refused.code).toBe('inUse');
     expect(refused.message).toContain(`process ${holder.pid}`);
+    expect(refused.message).not.toContain('a copy');
     holder.kill();
     await make();
     expect(readdirSync(path).filter((name) => name.startsWith('lock-'))).toEqual([]);
+  });
+
+  it('comes along with a copy that is made while it is held: the refusal says what to remove there', async () => {
+    const holder = writer.start([path, 'hold']);
+    await holder.line('open');
+    const copy = scratch.copyOf(path);
+    const refused = await refusalOf({ path: copy, nodeId: 1 });
+    expect(refused.code).toBe('inUse');
+    const name = /remove (lock-\S+) from the copy$/.exec(refused.message)?.[1] ?? 'nothing';
+    rmSync(join(copy, name));
+    await (await openDataDirectory({ path: copy, nodeId: 1 })).close();
+    holder.kill();
   });
 
   it('is kept by a thread as long as it is there, though it stands still', async () => {

@@ -90,7 +90,7 @@ async function take(
     const found = await tryToHold(path, self, sign, deadNames);
     if (found === undefined) continue;
     if ('release' in found) return found;
-    if (performance.now() > deadline) throw inUse(path, found, self);
+    if (performance.now() > deadline) throw await inUseOrCopied(path, found, self);
     // Of several that start together the oldest comes back first, so that one of them gets it.
     await delay(isOlder(self, found) ? pollMs / 5 : pollMs);
   }
@@ -128,7 +128,7 @@ async function tryToHold(
 /** Where nothing can be written from here, nobody can be asked: another may write there all the same, through a mount of its own. */
 async function lookedAt(path: string, self: ProcessIdentity): Promise<DirectoryLock> {
   const { living, unseen, dead } = others(path, self);
-  if (living !== undefined) throw inUse(path, living, self);
+  if (living !== undefined) throw await inUseOrCopied(path, living, self);
   const lives = await Promise.all(unseen.map(async (name) => ({ name, life: await lifeOf(path, signOf(name)) })));
   const open = lives.find(({ life }) => life === 'lives');
   if (open !== undefined) throw inUse(path, parseName(open.name) as ProcessIdentity, self);
@@ -279,13 +279,24 @@ function createNew(path: string, isReader: boolean): boolean | undefined {
   }
 }
 
-function inUse(path: string, holder: ProcessIdentity, self: ProcessIdentity): DataDirectoryError {
+/** Of whom no socket is there, or only a file that was one: a copy has the lock of who has the original. */
+async function inUseOrCopied(
+  path: string,
+  holder: ProcessIdentity,
+  self: ProcessIdentity,
+): Promise<DataDirectoryError> {
+  const name = nameOf(holder);
+  if ((await lifeOf(path, signOf(name))) === 'lives') return inUse(path, holder, self);
+  return inUse(path, holder, self, `; if this is a copy, made while that process ran, remove ${name} from the copy`);
+}
+
+function inUse(path: string, holder: ProcessIdentity, self: ProcessIdentity, hint = ''): DataDirectoryError {
   const isSeen = seesProcessOf(self, holder);
   const [where, remedy] = isSameProcess(self, holder)
     ? [', which is this one', 'stop the node that has it']
     : [isSeen ? '' : ' of another container', 'stop that process'];
   return new DataDirectoryError(
     'inUse',
-    `data directory ${path} is in use by process ${holder.pid}${where}: ${remedy} or use another directory`,
+    `data directory ${path} is in use by process ${holder.pid}${where}: ${remedy} or use another directory${hint}`,
   );
 }
