@@ -1,4 +1,5 @@
-import { resolve, sep } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { aboveFlag } from '../src/cli/arguments/above-flag.ts';
@@ -108,9 +109,20 @@ export default class Recover extends BaseCommand {
 
 /** What is given is to be set aside, with all that is in it. */
 function refuseWithin(made: string, given: readonly string[]): void {
-  const outer = given.find((directory) => `${made}${sep}`.startsWith(`${directory}${sep}`));
+  const outer = given.find((directory) => isWithin(realOf(made), realOf(directory)));
   if (outer === undefined) return;
   throw new InputError(
     `${made}, which is to be made, is within ${outer}, of which it is made: give another one as --out`,
   );
+}
+
+/** With no link in it, as far as it is there. */
+function realOf(path: string): string {
+  if (existsSync(path)) return realpathSync(path);
+  return join(realOf(dirname(path)), basename(path));
+}
+
+function isWithin(path: string, directory: string): boolean {
+  const way = relative(directory, path);
+  return !isAbsolute(way) && way !== '..' && !way.startsWith(`..${sep}`);
 }

@@ -1,7 +1,10 @@
 import type { BackupOpened, RequestBody, WirePair } from '../wire/client-message.ts';
-import { type Answer, outgoing, PromiseCall, traits } from './call/call.ts';
+import { type Answer, type CallLimits, outgoing, PromiseCall, traits } from './call/call.ts';
+import { abortedError } from './call/call-errors.ts';
 import { KvError } from './call/errors.ts';
 import type { Endpoints } from './connection/endpoints.ts';
+import { checkCallOptions, checkedTimeoutMs, signalIn } from './input.ts';
+import { type CallOptions, callNames } from './options.ts';
 import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -47,10 +50,13 @@ export class KvBackup {
 
   /**
    * All pairs in byte order of their keys, about a mebibyte at a time. While one page is dealt with the next is asked for, and no
-   * more. The bytes are views that keep their whole page alive. Errors are a KvError, and end the backup.
+   * more. The bytes are views that keep their whole page alive. `options`: of each page. Errors are a KvError, and end the reading.
    */
-  async *pages(): AsyncGenerator<readonly WirePair[]> {
-    let next = this.#page(undefined);
+  async *pages(options: CallOptions = {}): AsyncGenerator<readonly WirePair[]> {
+    checkCallOptions(options, callNames);
+    const signal = signalIn(options);
+    const limits = { timeoutMs: checkedTimeoutMs(options.timeoutMs ?? this.#timeoutMs), signal };
+    let next = this.#page(undefined, limits);
     let before: Uint8Array | undefined;
     for (;;) {
       const { pairs, last: after, done } = await next;
@@ -58,11 +64,12 @@ export class KvBackup {
       before = pairs.at(-1)?.key ?? before;
       const isLast = done || after === undefined;
       if (!isLast) {
-        next = this.#page(after);
+        next = this.#page(after, limits);
         // It is looked at when the caller comes back, who may not.
         next.catch(() => {});
       }
       yield pairs;
+      if (signal?.aborted) throw abortedError(signal, 'notApplied');
       if (isLast) return;
     }
   }
@@ -74,7 +81,7 @@ export class KvBackup {
       await this.#ask(
         { type: 'backupClose', backup: this.#name },
         (answer) => answer.type === 'backupClosed' || undefined,
-        Math.min(this.#timeoutMs, closeTimeoutMsMax),
+        { timeoutMs: Math.min(this.#timeoutMs, closeTimeoutMsMax), signal: undefined },
       );
     } catch (error) {
       // It lets go by itself in a while.
@@ -101,20 +108,14 @@ export class KvBackup {
     }
   }
 
-  #page(after: Uint8Array | undefined): Promise<Answer & { readonly type: 'backupPairs' }> {
-    return this.#ask({ type: 'backupRead', backup: this.#name, after }, (answer) =>
-      answer.type === 'backupPairs' ? answer : undefined,
-    );
+  #page(after: Uint8Array | undefined, limits: CallLimits) {
+    const pairsOf = (answer: Answer) => (answer.type === 'backupPairs' ? answer : undefined);
+    return this.#ask({ type: 'backupRead', backup: this.#name, after }, pairsOf, limits);
   }
 
-  #ask<Result>(
-    body: RequestBody,
-    read: (answer: Answer) => Result | undefined,
-    timeoutMs = this.#timeoutMs,
-  ): Promise<Result> {
+  #ask<Result>(body: RequestBody, read: (answer: Answer) => Result | undefined, limits: CallLimits): Promise<Result> {
     return new Promise((resolve, reject) => {
       const settlement = { read, resolve, reject };
-      const limits = { timeoutMs, signal: undefined };
       this.#requests.submit(new PromiseCall(traits.localRead, limits, performance.now(), outgoing(body), settlement));
     });
   }

@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -288,6 +289,12 @@ test('a save that ends early leaves no file: its node is lost, or it is told to 
   await withClient(cluster, async (client) => {
     for (const key of ['a', 'b', 'c', 'd']) await client.put(key, Buffer.alloc(900_000, key));
     const backup = await client.openBackup();
+    const controller = new AbortController();
+    const ended = backup.pages({ signal: controller.signal });
+    await ended.next();
+    controller.abort();
+    await expect(ended.next()).rejects.toMatchObject({ name: 'KvError', code: 'aborted' });
+    await expect(backup.pages({ timeoutMs: 0 }).next()).rejects.toMatchObject({ code: 'invalid' });
     const pages = backup.pages();
     expect((await pages.next()).value).toHaveLength(1);
     await cluster.kill(backup.nodeId);
@@ -365,6 +372,9 @@ describe('recovery of a lost majority', () => {
     const survivor = cluster.dataDirectory(3);
     const within = await cluster.kv('recover', survivor, '--out', join(survivor, 'new'), '--yes');
     expect(within).toMatchObject({ code: 2, stderr: expect.stringContaining(`is within ${survivor}, of which it is`) });
+    symlinkSync(survivor, `${survivor}-link`);
+    const linked = await cluster.kv('recover', survivor, '--out', join(`${survivor}-link`, 'deep', 'in'), '--yes');
+    expect(linked).toMatchObject({ code: 2, stderr: expect.stringContaining(`is within ${survivor}, of which it is`) });
     const unasked = await cluster.kv('recover', survivor, '--out', recovered);
     expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
     expect(existsSync(recovered)).toBe(false);

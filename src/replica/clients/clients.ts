@@ -267,5 +267,9 @@ const tooMany = failure(
 function writeTimeout(proposals: number, { isLed, whyNoLeader, writeWait }: ClientsView): Failure {
   if (proposals === 0) return isLed ? lateAnswer : failure('noMajority', 'notApplied', whyNoLeader);
   const because = writeWait === undefined ? '' : `; ${writeWait}`;
-  return failure('timeout', 'unknown', `the command was proposed but not decided in time: it may yet be applied${because}`);
+  return failure(
+    'timeout',
+    'unknown',
+    `the command was proposed but not decided in time: it may yet be applied${because}`,
+  );
 }
