@@ -21,7 +21,10 @@ export class Candidacy {
   /** The ballot that this node stands with, and who yielded to it. */
   #standing: { readonly ballot: Ballot; readonly yielded: Set<NodeId> } | undefined;
   #yieldedTo: Asker | undefined;
-  /** A higher one that came too late: it is first when the yield has run out, or two with half of the yields each would never end. */
+  /**
+   * The highest of those that came too late: it is first when the yield has run out, or two with half of the yields each would never end. Not the
+   * last of them: where delays are always the same that one has withdrawn again when its turn comes, in each round anew.
+   */
   #contender: Asker | undefined;
 
   /** `timeoutTicks`: ticks of an election timeout, for which a yield holds. */
@@ -63,7 +66,8 @@ export class Candidacy {
   yields(pid: NodeId, ballot: Ballot): boolean {
     const first = this.#present(this.#yieldedTo);
     if (first !== undefined && first.pid !== pid) {
-      if (compareBallots(ballot, first.ballot) > 0) this.#contender = this.#asker(pid, ballot, 2);
+      const isHighest = !isAbove(this.#present(this.#contender)?.ballot, ballot);
+      if (isHighest && isAbove(ballot, first.ballot)) this.#contender = this.#asker(pid, ballot, 2);
       return false;
     }
     if (isAbove(this.#standing?.ballot, ballot) || isAbove(this.#present(this.#contender)?.ballot, ballot))

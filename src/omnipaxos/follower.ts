@@ -102,12 +102,13 @@ export class Follower<T> {
   }
 
   onBehind(from: NodeId, message: Behind): void {
-    const isBehind = message.decidedIndex > this.#context.log.decidedIndex;
-    if (this.#phase.name === 'accept') {
-      // A session that the leader has given up, or an old duplicate of this message: the leader is asked which.
-      if (isBehind) this.recover();
-    } else if (!isBehind) this.recover();
-    else this.#phase = { name: 'behind', target: { index: message.decidedIndex, from } };
+    // A session that the leader has given up, or an old duplicate of this message: the leader is asked which. It says this as long as it waits,
+    // and of a session that began with an AcceptSync that came late it knows nothing, however much is decided here.
+    if (this.#phase.name === 'accept') return this.recover();
+    // The first goal stays: one that moved on with each repetition would be out of reach as long as much is decided meanwhile.
+    if (this.#phase.name === 'behind') return this.onCaughtUp();
+    if (message.decidedIndex <= this.#context.log.decidedIndex) return this.recover();
+    this.#phase = { name: 'behind', target: { index: message.decidedIndex, from } };
   }
 
   /** Decided entries or state came in from catch-up. */

@@ -15,7 +15,7 @@ import { Undecided } from './undecided.ts';
  * - `promised`: only in the prepare phase.
  * - `synced`: in an accept session.
  * - `behind`: was told to catch up on decided entries first.
- * - `outranked`: promised a higher ballot; not prepared again by this leader unless it asks.
+ * - `outranked`: promised a higher ballot; prepared again by this leader if it asks, or after a while.
  */
 interface Progress<T> {
   readonly pid: NodeId;
@@ -52,8 +52,8 @@ interface AcceptPhase {
 const refreshesMax = 3;
 
 /**
- * Every so many resends also those are asked that have answered all: an Accepted does not name its session, so a late one may pass for the
- * answer to an AcceptSync that was lost.
+ * Every so many resends also those are asked that have answered all, or refused: an Accepted does not name its session, so a late one may pass for the
+ * answer to an AcceptSync that was lost, and a late refusal for one of now.
  */
 const resendsPerInquiry = 10;
 
@@ -193,7 +193,8 @@ export class Leader<T> {
     const isInquiry = this.#resends % resendsPerInquiry === 0;
     for (const follower of this.#followers) {
       if (this.#phase.name === 'accept') this.#tellOwnVote(follower.pid);
-      if (follower.status === 'unprepared') this.#prepare(follower);
+      // That of one which is outranked may be over: a NotAccepted that comes late tells of a promise that a crash undid.
+      if (follower.status === 'unprepared' || (follower.status === 'outranked' && isInquiry)) this.#prepare(follower);
       else if (follower.status === 'behind') this.#sendBehind(follower);
       else if (
         follower.status === 'synced' &&
