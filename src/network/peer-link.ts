@@ -6,6 +6,7 @@ import { tlsProblemOf } from '../tls/problem.ts';
 import { decodePeerHello, encodePeerHello } from '../wire/handshake.ts';
 import { decodePeerFrame, type PeerFrame } from '../wire/peer-frame.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
+import { PromiseUnderWay } from './promise-under-way.ts';
 import { bytesOf, closeCodes, closeWithReason, olderCopyMark, reasonOf, sendOptions } from './sockets.ts';
 
 /** How the reason begins with which a link ends that brought what nobody can make sense of, or something damaged. */
@@ -49,6 +50,7 @@ export class PeerLink {
   readonly madeAtMs = performance.now();
   readonly #socket: WebSocket;
   readonly #events: PeerLinkEvents;
+  readonly promise = new PromiseUnderWay();
   #peer: PeerHello | undefined;
   #tcp: Socket | undefined;
   #ended = false;
@@ -101,9 +103,11 @@ export class PeerLink {
     return !this.#ended && this.#socket.readyState === this.#socket.OPEN;
   }
 
-  /** `frame` must have its buffer for itself, and is the link's from now on. */
-  send(frame: Uint8Array): void {
-    this.#socket.send(behindQueued(this.bufferedBytes, frame), sendOptions, whenSent(frame));
+  /** `frame` must have its buffer for itself, and is the link's from now on. `onLeft`: called once the system has taken it. */
+  send(frame: Uint8Array, onLeft?: () => void): void {
+    const onSent = whenSent(frame);
+    const onTaken = onLeft === undefined ? onSent : both(onLeft, onSent);
+    this.#socket.send(behindQueued(this.bufferedBytes, frame), sendOptions, onTaken);
   }
 
   /** Ends the link and tells the other node why. */
@@ -192,4 +196,11 @@ export class PeerLink {
     this.#ended = true;
     this.#events.onEnded(this, reason);
   }
+}
+
+function both(first: () => void, second: (() => void) | undefined): () => void {
+  return () => {
+    first();
+    second?.();
+  };
 }

@@ -183,7 +183,12 @@ export class PeerLinks {
     }
     try {
       const clusterId = this.#options.clusterId();
-      for (const frame of encodePeerFrames(clusterId, messages, this.#limits.frameBytesMax)) link.send(frame);
+      const nowMs = performance.now();
+      const given = link.promise.worthSending(messages, nowMs);
+      const frames = encodePeerFrames(clusterId, given, this.#limits.frameBytesMax);
+      const onLeft = link.promise.onGiven(given, nowMs);
+      const last = frames.at(-1);
+      for (const frame of frames) link.send(frame, frame === last ? onLeft : undefined);
       releaseState(messages);
       return true;
     } catch (error) {

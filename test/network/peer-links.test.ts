@@ -7,7 +7,7 @@ import { encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
 import { protocolVersion } from '../../src/wire/limits.ts';
 import type { PeerHello } from '../../src/wire/peer-message.ts';
 import { sealed } from '../wire/sealed.ts';
-import { bulk, heartbeat, helloOf, RawSocket, rawPeer, rawSocket, TestNode, until } from './test-node.ts';
+import { bulk, heartbeat, helloOf, promise, RawSocket, rawPeer, rawSocket, TestNode, until } from './test-node.ts';
 
 async function linkedPair(): Promise<[TestNode, TestNode]> {
   const one = await TestNode.start(1);
@@ -547,6 +547,33 @@ describe('trouble on one link', () => {
     expect(two.events).toEqual(['+1', '-1']);
     expect(two.links.send(1, [heartbeat(1)])).toBe(false);
     expect(two.logged.at(-1)?.reason).toMatch(/bytes wait to be sent, at most 1048576 are allowed/);
+  });
+
+  it('is not made of promises that are asked for again while one is under way', async () => {
+    const two = await TestNode.start(2);
+    const slow = await rawPeer(two, helloOf(1));
+    await until(() => expect(two.events).toEqual(['+1']));
+    slow.socket.pause();
+    // More than the system takes by itself.
+    two.links.send(1, [bulk(8 * 1024 * 1024)]);
+    const promised = (n: number) => promise({ n, priority: 0, pid: 1 }, 4 * 1024 * 1024);
+    for (let asked = 0; asked < 20; asked++) {
+      expect(two.links.send(1, [promised(1), heartbeat(asked), promised(1)])).toBe(true);
+      await delay(1);
+    }
+    two.links.send(1, [promised(2), heartbeat(20)]);
+    slow.socket.resume();
+    const rounds = () =>
+      slow.messages.flatMap(({ payload }) => (payload.type === 'HeartbeatRequest' ? [payload.round] : []));
+    const promises = () =>
+      slow.messages.flatMap(({ payload }) => (payload.type === 'Promise' ? [payload.ballot.n] : []));
+    await until(() => expect(rounds()).toEqual([...Array(21).keys()]));
+    expect(promises()).toEqual([1, 2]);
+    // It has left, and is asked for after a while: it may be lost otherwise.
+    await until(() => {
+      two.links.send(1, [promised(2)]);
+      expect(promises().slice(0, 3)).toEqual([1, 2, 2]);
+    });
   });
 
   it('(a message over the limits of a frame) ends it with a line in the log', async () => {

@@ -5,12 +5,12 @@ import { WebSocket } from 'ws';
 import type { ClientConnection } from '../../src/network/client-connection.ts';
 import { Gateway, type GatewayLimits } from '../../src/network/gateway.ts';
 import { type PeerHandle, type PeerLimits, PeerLinks } from '../../src/network/peer-links.ts';
-import { bottomBallot } from '../../src/omnipaxos/ballot.ts';
+import { type Ballot, bottomBallot } from '../../src/omnipaxos/ballot.ts';
 import { clientContext, type TlsIdentity } from '../../src/tls/identity.ts';
 import type { ClientRequest } from '../../src/wire/client-message.ts';
 import { decodePeerHello, encodePeerHello, peerPath } from '../../src/wire/handshake.ts';
 import { protocolVersion } from '../../src/wire/limits.ts';
-import { encodePeerFrame } from '../../src/wire/peer-frame.ts';
+import { decodePeerFrame, encodePeerFrame } from '../../src/wire/peer-frame.ts';
 import type { PeerHello, PeerMessage } from '../../src/wire/peer-message.ts';
 
 export const clusterId = '00112233445566ff';
@@ -48,6 +48,13 @@ export function heartbeat(round: number): PeerMessage {
 export function bulk(bytes: number): PeerMessage {
   const entries = [{ type: 'Normal' as const, entry: new Uint8Array(bytes) }];
   return { configurationId: 1, payload: { type: 'ForwardProposals', entries } };
+}
+
+/** With `bytes` of log. */
+export function promise(ballot: Ballot, bytes: number): PeerMessage {
+  const suffix = [{ type: 'Normal' as const, entry: new Uint8Array(bytes) }];
+  const log = { decidedIndex: 0, acceptedRound: bottomBallot, acceptedIndex: 1, suffixFrom: 0, suffix };
+  return { configurationId: 1, payload: { type: 'Promise', ballot, ...log } };
 }
 
 /** Waits until `check` passes. */
@@ -206,6 +213,11 @@ export class RawSocket {
       this.closed = { code, reason: reason.toString() };
     });
     onTestFinished(() => socket.terminate());
+  }
+
+  /** What came behind the hello. */
+  get messages(): PeerMessage[] {
+    return this.frames.flatMap((frame) => decodePeerFrame(frame).messages);
   }
 
   sendMessages(messages: readonly PeerMessage[], id: string | undefined = clusterId): void {
