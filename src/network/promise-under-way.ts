@@ -1,5 +1,7 @@
-import { type Ballot, compareBallots } from '../omnipaxos/ballot.ts';
-import type { PeerMessage } from '../wire/peer-message.ts';
+import type { PeerMessage, PeerPayload } from '../wire/peer-message.ts';
+
+type PromisePayload = Extract<PeerPayload, { readonly type: 'Promise' }>;
+type Ballot = PromisePayload['ballot'];
 
 /** A Promise that was given to a link, and until when it is not given again. */
 interface Given {
@@ -23,7 +25,7 @@ export class PromiseUnderWay {
     return messages.filter((message) => {
       if (!carriesLog(message)) return true;
       const { ballot } = message.payload;
-      if (skipped.some((other) => compareBallots(other, ballot) === 0)) return false;
+      if (skipped.some((other) => areSame(other, ballot))) return false;
       skipped.push(ballot);
       return true;
     });
@@ -42,9 +44,11 @@ export class PromiseUnderWay {
   }
 }
 
-type LogPromise = PeerMessage & { readonly payload: { readonly type: 'Promise'; readonly ballot: Ballot } };
-
-function carriesLog(message: PeerMessage): message is LogPromise {
+function carriesLog(message: PeerMessage): message is PeerMessage & { readonly payload: PromisePayload } {
   const { payload } = message;
   return payload.type === 'Promise' && payload.suffix !== undefined && payload.suffix.length > 0;
+}
+
+function areSame(a: Ballot, b: Ballot): boolean {
+  return a.n === b.n && a.priority === b.priority && a.pid === b.pid;
 }

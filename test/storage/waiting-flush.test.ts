@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/omnipaxos/entry.ts';
 import { DiskRoom } from '../../src/storage/disk/disk-room.ts';
@@ -42,8 +44,11 @@ class LimitedRoom extends DiskRoom {
   }
 }
 
+/** As Node says it, which has no name for it. */
 function quotaError(): Error {
-  return Object.assign(new Error('disk quota exceeded'), { code: 'EDQUOT' });
+  const errno = -constants.errno.EDQUOT;
+  const code = getSystemErrorName(errno);
+  return Object.assign(new Error(`${code}: ${code}, write`), { errno, code, syscall: 'write' });
 }
 
 async function open(directory = path): Promise<{ store: FileLogStore; room: LimitedRoom }> {

@@ -1,7 +1,7 @@
 import { accessSync, constants, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataDirectoryError } from '../disk/data-directory-error.ts';
-import { messageOf } from '../disk/storage-error.ts';
+import { messageOf } from '../disk/system-error.ts';
 
 const refusals: readonly unknown[] = ['EACCES', 'EPERM'];
 

@@ -7,7 +7,8 @@ import { DataDirectoryError, olderCopyError } from '../disk/data-directory-error
 import { DiskReserve } from '../disk/disk-reserve.ts';
 import { DiskRoom } from '../disk/disk-room.ts';
 import { syncDirectory } from '../disk/durable-file.ts';
-import { DamagedError, DiskFailedError, diskFailure, isFullDisk, messageOf, onDisk } from '../disk/storage-error.ts';
+import { DamagedError, DiskFailedError, diskFailure, isFullDisk, onDisk } from '../disk/storage-error.ts';
+import { messageOf } from '../disk/system-error.ts';
 import { FileLogStore } from '../log/file-log-store.ts';
 import type { TailLimits } from '../log/log-tail.ts';
 import { listSegments, readAt } from '../log/wal-files.ts';

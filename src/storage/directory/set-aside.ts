@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { VerifyReport } from '../../cluster/verify-report.ts';
 import { DataDirectoryError } from '../disk/data-directory-error.ts';
 import { syncDirectory } from '../disk/durable-file.ts';
-import { messageOf } from '../disk/storage-error.ts';
+import { messageOf } from '../disk/system-error.ts';
 import { assertReadable } from './access.ts';
 import { makeDirectory } from './data-directory.ts';
 import { lockDirectory } from './directory-lock.ts';

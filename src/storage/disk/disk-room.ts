@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DiskReserve } from './disk-reserve.ts';
+import { isQuotaExceeded, messageOf, quotaErrno } from './system-error.ts';
 
 /** How often to look whether there is room again, milliseconds. */
 const pollMs = 50;
@@ -14,7 +15,7 @@ const admitPauseMs = 60_000;
 const scarceBytes = 16 * 1024 * 1024;
 
 /** Codes of system calls, as Node names them and as LMDB does. */
-const noSpaceCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 28, 122];
+const noSpaceCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 28, quotaErrno];
 const cutShortCodes: readonly unknown[] = ['EIO', 5];
 
 /** The disk has no room for a write, of which nothing counts. */
@@ -48,7 +49,7 @@ const noBacklog: Backlog = { isLeast: true, growthBytes: () => 0 };
 
 /** True if the disk, or the quota of its user on it, is full. */
 export function isNoSpace(error: unknown): boolean {
-  return noSpaceCodes.includes((error as { readonly code?: unknown } | undefined)?.code);
+  return noSpaceCodes.includes((error as { readonly code?: unknown } | undefined)?.code) || isQuotaExceeded(error);
 }
 
 /** Bytes that are free on the file system of `path` for those who are not root. */
@@ -203,7 +204,7 @@ export class DiskRoom {
           if (!(await this.#isFull(error))) throw error;
           const full = isNoSpace(error) ? error : new NoRoomError('no space left on device', { cause: error });
           if (!this.#mayWait) throw full;
-          waiter ??= { sinceMs: performance.now(), problem: (full as Error).message };
+          waiter ??= { sinceMs: performance.now(), problem: messageOf(full) };
           this.#waiters.add(waiter);
           await this.#wait(full, full instanceof TooLittleRoomError ? pollMs : retryMs);
         }

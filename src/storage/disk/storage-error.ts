@@ -1,5 +1,6 @@
 import { getSystemErrorName } from 'node:util';
 import { isNoSpace } from './disk-room.ts';
+import { messageOf } from './system-error.ts';
 
 /** Bytes on disk that are not what was written there. Fatal to the node: its data cannot be trusted, and it is rebuilt from its peers. */
 export class DamagedError extends Error {
@@ -30,9 +31,20 @@ export class DiskFailedError extends Error {
 
   constructor(file: string, cause: unknown, access: DiskAccess = 'write') {
     const what = access === 'write' ? `a write to ${file}` : `a read of ${file}`;
-    super(`${what} failed (${messageOf(cause)}): check the disk and its free space, then start again`, { cause });
+    super(`${what} failed (${messageOf(cause)}): ${remedyFor(cause)}, then start again`, { cause });
     this.isFull = isNoSpace(cause);
   }
+}
+
+/** What lacks where it is not the disk. */
+const remedies: ReadonlyMap<unknown, string> = new Map([
+  ['EMFILE', 'let it have more open files (ulimit -n)'],
+  ['ENFILE', 'let the machine have more open files (sysctl fs.file-max)'],
+  ['ENOMEM', 'give it, or the machine, more memory'],
+]);
+
+function remedyFor(cause: unknown): string {
+  return remedies.get(systemCodeOf(cause)) ?? 'check the disk and its free space';
 }
 
 /** Codes of the system that blame the device, not the caller, its rights or the space that is left. */
@@ -62,9 +74,4 @@ function systemCodeOf(error: unknown): string | undefined {
 /** True for a write that found no room, as {@link DiskFailedError} or as the system said it. */
 export function isFullDisk(error: unknown): boolean {
   return isNoSpace(error) || (error instanceof DiskFailedError && error.isFull);
-}
-
-/** The text of whatever was thrown. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

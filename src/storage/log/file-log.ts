@@ -1,6 +1,7 @@
 import type { Entry } from '../../omnipaxos/entry.ts';
 import type { Sequence } from '../../omnipaxos/storage.ts';
-import { DamagedError, DiskFailedError, messageOf } from '../disk/storage-error.ts';
+import { DamagedError, DiskFailedError } from '../disk/storage-error.ts';
+import { messageOf } from '../disk/system-error.ts';
 import type { BlockIndex } from './block-index.ts';
 import { BlockDamage, decodeBlock } from './log-block-codec.ts';
 import { entryMemoryBytes, LogTail, type TailLimits } from './log-tail.ts';

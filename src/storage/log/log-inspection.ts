@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
-import { DamagedError, messageOf } from '../disk/storage-error.ts';
+import { DamagedError } from '../disk/storage-error.ts';
+import { messageOf } from '../disk/system-error.ts';
 import { BlockDamage, decodeBlock } from './log-block-codec.ts';
 import type { LogHead } from './log-head.ts';
 import { readAt, segmentFile } from './wal-files.ts';

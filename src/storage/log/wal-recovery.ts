@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { DamagedError, messageOf } from '../disk/storage-error.ts';
+import { DamagedError } from '../disk/storage-error.ts';
+import { messageOf } from '../disk/system-error.ts';
 import { BlockIndex } from './block-index.ts';
 import type { LogHead } from './log-head.ts';
 import { listSegments, readAt, segmentFile } from './wal-files.ts';

@@ -4,7 +4,8 @@ import type { ByteString } from '../../base/bytes.ts';
 import type { KeyedChange } from '../../kv/overlay.ts';
 import type { SnapshotSource } from '../../kv/snapshot-rows.ts';
 import type { KvPair, KvRecord, SessionRow } from '../../kv/state-store.ts';
-import { DamagedError, messageOf } from '../disk/storage-error.ts';
+import { DamagedError } from '../disk/storage-error.ts';
+import { messageOf } from '../disk/system-error.ts';
 import { firstByteString, type LmdbEnvironment, type PageCounts, pagesOf } from './lmdb-environment.ts';
 import { decodePair, decodeSession } from './state-codec.ts';
 
