@@ -78,7 +78,10 @@ describe('a list of the members', () => {
       [member(1), member(2), member(3), member(4), member(5, { hasOtherDirectory: true })],
       '2 nodes of 5 may fail, and 1 takes no part: 1 more may',
     ],
-    [[member(1), member(2, down), member(3, down)], '1 node of 3 may fail, but 2 take no part: there is no majority'],
+    [
+      [member(1), member(2, down), member(3, down)],
+      '1 node of 3 may fail, but 2 take no part: no majority is in reach',
+    ],
     [[member(1), member(2), member(3, { connected: [2] })], '1 node of 3 may fail, and 1 takes no part: no more may'],
     [
       [member(1), member(2), member(3, { configurationId: 0 })],

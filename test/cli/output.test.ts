@@ -130,14 +130,20 @@ describe('a status', () => {
       ' 4  h:4      unreachable        -        -          -  -',
     ]);
     expect(describeStatus({ ...report, leader: undefined }).at(-1)).toBe(
-      'no majority: node 4 takes no part, and nothing can be read or written without it: ' +
-        'start it; if it is lost, kv recover makes a new cluster of what is left',
+      'no majority in reach: node 4 does not answer, and from here nothing can be read or written without it: ' +
+        'start it, or see to the network, behind which a majority may be at work; ' +
+        'only if it is lost, kv recover makes a new cluster of what is left',
     );
     const emptied = { ...leader, id: 4, hasOtherDirectory: true };
     const remark = (hasLeader: boolean) =>
       describeStatus({ ...report, leader: hasLeader ? 1 : undefined, members: [leader, emptied] }).at(-1);
     expect(remark(true)).toContain('if it is lost, `kv member rebuild 4` moves its vote');
     expect(remark(false)).not.toContain('rebuild');
+    const lines = describeStatus({ ...report, leader: undefined, members: [leader, emptied] });
+    expect(lines.find((line) => line.startsWith('no majority'))).toBe(
+      'no majority: node 4 takes no part, and nothing can be read or written without it: ' +
+        'start it; if it is lost, kv recover makes a new cluster of what is left',
+    );
     const apart = (links: readonly (readonly number[])[]) => {
       const members = links.map((connected, at) => ({ ...leader, id: at + 1, role: 'follower' as const, connected }));
       return describeStatus({ ...report, leader: undefined, members, history: [] }).slice(5);

@@ -41,7 +41,7 @@ function describeAway(members: readonly MemberStatus[], status: ClusterStatus): 
   const away = members.filter((member) => !takesPart(member) || isApart(member, status)).length;
   if (away === 0) return '';
   const left = faultTolerance(members.length) - away;
-  if (left < 0) return `, but ${away} take${away > 1 ? '' : 's'} no part: there is no majority`;
+  if (left < 0) return `, but ${away} take${away > 1 ? '' : 's'} no part: no majority is in reach`;
   return `, and ${away} take${away > 1 ? '' : 's'} no part: ${left === 0 ? 'no' : left} more may`;
 }
 

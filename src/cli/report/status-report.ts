@@ -1,7 +1,7 @@
 import { formatBytes } from '../../base/byte-size.ts';
 import type { MemberStatus, Stranger } from '../../client/members/cluster-status.ts';
 import { describeLackOfRoom } from '../../client/members/lack-of-room.ts';
-import type { CatchUpStatus, ConfigurationSummary, DiskStatus, LogHeld, NodeSpace } from '../../wire/client-message.ts';
+import type { CatchUpStatus, ConfigurationSummary, DiskStatus, NodeSpace } from '../../wire/client-message.ts';
 import { formatTable } from '../output.ts';
 import { otherDirectory } from './damage-remedy.ts';
 
@@ -107,14 +107,24 @@ function describeNoMajority({ clusterId, leader, members: all }: StatusReport): 
   const lost = away.filter((id) => !unasked.includes(id));
   // They may well be at work, with each other.
   if (unasked.length >= needed) {
-    const without = lost.length === 0 ? '' : `, and ${nodes(lost)} take${lost.length === 1 ? 's' : ''} no part`;
-    return [`whether there is a majority is not known: ${nodes(unasked)} cannot be asked from here${without}`];
+    const lacking = lost.length === 0 ? '' : `, and ${takeNoPart(lost)}`;
+    return [`whether there is a majority is not known: ${nodes(unasked)} cannot be asked from here${lacking}`];
   }
-  const isOne = away.length === 1;
-  const [who, them] = isOne ? ['it', 'it'] : [`${needed} of them`, 'them'];
-  const none = `no majority: ${nodes(away)} take${isOne ? 's' : ''} no part, and nothing can be read or written without ${who}`;
-  const whatElse = `if ${isOne ? 'it is' : 'they are'} lost, kv recover makes a new cluster of what is left`;
-  return [`${none}: start ${them}; ${whatElse}`];
+  const them = away.length === 1 ? 'it' : 'them';
+  const without = away.length === 1 ? 'it' : `${needed} of them`;
+  const what = `nothing can be read or written without ${without}`;
+  const salvage = `${away.length === 1 ? 'it is' : 'they are'} lost, kv recover makes a new cluster of what is left`;
+  const silent = members.filter(({ state }) => state === undefined).map(({ id }) => id);
+  if (silent.length === 0) return [`no majority: ${takeNoPart(away)}, and ${what}: start ${them}; if ${salvage}`];
+  const strange = away.filter((id) => !silent.includes(id));
+  const why = `${nodes(silent)} ${silent.length === 1 ? 'does' : 'do'} not answer${strange.length === 0 ? '' : `, ${takeNoPart(strange)}`}`;
+  const network = 'see to the network, behind which a majority may be at work';
+  return [`no majority in reach: ${why}, and from here ${what}: start ${them}, or ${network}; only if ${salvage}`];
+}
+
+/** "nodes 1, 2 take no part" */
+function takeNoPart(ids: readonly number[]): string {
+  return `${nodes(ids)} take${ids.length === 1 ? 's' : ''} no part`;
 }
 
 const allCutOff =
@@ -153,8 +163,9 @@ function remarksOn(node: StatusOfNode, report: StatusReport): string[] {
   if (catchUp !== undefined) remarks.push(`node ${id} is catching up: ${describeCatchUp(node, catchUp)}`);
   else if (node.isMember && lag >= lagToTell) remarks.push(`node ${id} is ${lag} entries behind`);
   if (isUnlinked) remarks.push(`node ${id} has no link with leader ${leader?.id}`);
-  if (logHeld !== undefined)
-    remarks.push(`node ${id} keeps its log from ${logHeld.fromIndex} on for ${readersOf(logHeld)}`);
+  // Without readers it is over in half a minute, and holds nobody up.
+  if (logHeld !== undefined && logHeld.readers.length > 0)
+    remarks.push(`node ${id} keeps its log from ${logHeld.fromIndex} on for ${nodes(logHeld.readers)}`);
   return remarks;
 }
 
@@ -186,10 +197,6 @@ function describeCatchUp({ decidedIndex }: StatusOfNode, catchUp: CatchUpStatus)
   const from = donors.length === 0 ? '' : `, from ${nodes(donors.map(({ id }) => id))}`;
   const far = `${stage}, at ${decidedIndex ?? '-'} of ${targetIndex}, received ${formatBytes(bytesReceived)}${total}${from}`;
   return lackOfRoom === undefined ? far : `${far}; it waits, for it has ${describeLackOfRoom(lackOfRoom)}`;
-}
-
-function readersOf({ readers }: LogHeld): string {
-  return readers.length === 0 ? 'readers of a snapshot' : nodes(readers);
 }
 
 function nodes(ids: readonly number[]): string {
