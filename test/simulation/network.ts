@@ -26,6 +26,9 @@ interface Link {
   /** When the last frame arrives, each way: frames keep their order unless the plan says otherwise. */
   lastToB: number;
   lastToA: number;
+  /** How long frames take, each way, where that never changes. */
+  readonly steadyToAUs: number;
+  readonly steadyToBUs: number;
 }
 
 const redialUs = 60_000;
@@ -63,8 +66,10 @@ export class SimulatedNetwork {
     for (const a of options.nodes) {
       for (const b of options.nodes) {
         if (a.id >= b.id) continue;
-        const link = { a, b, cutToA: false, cutToB: false, session: undefined, nextDialUs: 0, lastToA: 0, lastToB: 0 };
-        this.#links.set(keyOf(a, b), link);
+        this.#links.set(keyOf(a, b), {
+          ...{ a, b, cutToA: false, cutToB: false, session: undefined, nextDialUs: 0, lastToA: 0, lastToB: 0 },
+          ...{ steadyToAUs: this.#steadyDelayUs(), steadyToBUs: this.#steadyDelayUs() },
+        });
       }
     }
   }
@@ -128,7 +133,8 @@ export class SimulatedNetwork {
   makeHealthy(a: SimulatedNode, b: SimulatedNode, lossPercent: number): void {
     this.#coreLossPercent = lossPercent;
     const link = this.#link(a, b);
-    if (link.session) this.#end(link);
+    const isKept = this.#plan.keepsLinks && !link.cutToA && !link.cutToB;
+    if (link.session && !isKept) this.#end(link);
     link.cutToA = false;
     link.cutToB = false;
     link.nextDialUs = 0;
@@ -162,7 +168,7 @@ export class SimulatedNetwork {
     session.isOpen = false;
     link.session = undefined;
     link.nextDialUs = this.#queue.nowUs + refusedRedialUs;
-    this.#queue.after(this.#delayUs(false), () => other.disconnected(by.id, session));
+    this.#queue.after(this.#delayUs(other, link, false), () => other.disconnected(by.id, session));
   }
 
   storm(durationUs: number): void {
@@ -186,7 +192,7 @@ export class SimulatedNetwork {
   #greet(link: Link, from: SimulatedNode, to: SimulatedNode, hello: PeerHello): void {
     const { session } = link;
     if (!session) return;
-    this.#inOrder(link, to, this.#delayUs(this.#healed.has(link)), () => {
+    this.#inOrder(link, to, this.#delayUs(to, link), () => {
       if (session.isOpen && link.session === session) to.connected(hello, session);
     });
     this.#trace.note(
@@ -233,7 +239,7 @@ export class SimulatedNetwork {
     frame: readonly PeerMessage[],
     isHealthy: boolean,
   ): void {
-    const delayUs = this.#delayUs(isHealthy);
+    const delayUs = this.#delayUs(to, link, isHealthy);
     const clusterId = from.replica?.clusterId;
     const arrive = (): void => {
       if (!this.#isOfOtherCluster(to, clusterId)) return this.#arrive(link, from, to, session, frame);
@@ -269,11 +275,18 @@ export class SimulatedNetwork {
     this.#queue.after(arrivalUs - nowUs, run);
   }
 
-  #delayUs(isHealthy: boolean): number {
-    const { delayUsMin, delayUsMax } = this.#plan;
+  #delayUs(to: SimulatedNode, link: Link, isHealthy = this.#healed.has(link)): number {
+    const { delayUsMin, delayUsMax, steadyDelayUsMax } = this.#plan;
+    if (steadyDelayUsMax > 0) return to === link.a ? link.steadyToAUs : link.steadyToBUs;
     if (isHealthy) return this.#random.between(100, 2000);
     const isStormy = this.#queue.nowUs < this.#stormUntilUs;
     return this.#random.between(delayUsMin, isStormy ? 4 * delayUsMax : delayUsMax);
+  }
+
+  /** None is drawn where none is needed, so that all else of such a seed stays as it was. */
+  #steadyDelayUs(): number {
+    const { steadyDelayUsMax } = this.#plan;
+    return steadyDelayUsMax === 0 ? 0 : this.#random.between(100, steadyDelayUsMax);
   }
 
   #link(a: SimulatedNode, b: SimulatedNode): Link {

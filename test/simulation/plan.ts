@@ -18,6 +18,10 @@ export interface NetworkPlan {
   readonly staleFrames: boolean;
   /** Frames are encoded and decoded on their way. */
   readonly codec: boolean;
+  /** Over 0: each direction of a link has a delay of its own, at most this, that never changes, and clocks run alike: nothing is left to chance. */
+  readonly steadyDelayUsMax: number;
+  /** The healing ends no links but those that are cut: what was lost before is not mended by a new link. */
+  readonly keepsLinks: boolean;
 }
 
 /** How often what goes wrong, as weights; 0: never. */
@@ -119,7 +123,10 @@ export function planOf(seed: number): Plan {
     settingsOf: new Map(ids.map((id) => [id, { ...common, priority: hasPriorities ? random.below(3) : 0 }])),
     tickUs,
     electionTimeoutUs: electionTimeoutTicks * tickUs,
-    network: calm ? calmNetwork(random, seed) : faultyNetwork(random, seed, electionTimeoutTicks * tickUs),
+    network: {
+      ...(calm ? calmNetwork(random, seed) : faultyNetwork(random, seed, electionTimeoutTicks * tickUs)),
+      ...steadiness(seed, electionTimeoutTicks * tickUs),
+    },
     flushUsMin: random.pick([50, 500, 2000]),
     flushUsMax: random.pick([2000, 5000, 20_000, 60_000]),
     checkpointUsMax: random.pick([2000, 20_000, 300_000]),
@@ -180,7 +187,9 @@ function settingsOf(random: Random, electionTimeoutTicks: number): ReplicaSettin
   };
 }
 
-function calmNetwork(random: Random, seed: number): NetworkPlan {
+type Steadiness = Pick<NetworkPlan, 'steadyDelayUsMax' | 'keepsLinks'>;
+
+function calmNetwork(random: Random, seed: number): Omit<NetworkPlan, keyof Steadiness> {
   return {
     delayUsMin: 200,
     delayUsMax: random.pick([1000, 10_000]),
@@ -194,7 +203,7 @@ function calmNetwork(random: Random, seed: number): NetworkPlan {
   };
 }
 
-function faultyNetwork(random: Random, seed: number, electionTimeoutUs: number): NetworkPlan {
+function faultyNetwork(random: Random, seed: number, electionTimeoutUs: number): Omit<NetworkPlan, keyof Steadiness> {
   const isLossy = random.chance(50);
   return {
     delayUsMin: random.pick([100, 1000]),
@@ -236,4 +245,13 @@ function faultsOf(random: Random): Omit<FaultWeights, 'rollBack'> {
 function rollBackWeight(seed: number): number {
   const random = new Random(seed, 6);
   return random.chance(25) ? random.between(2, 6) : 0;
+}
+
+/** Drawn apart, as {@link rollBackWeight}. */
+function steadiness(seed: number, electionTimeoutUs: number): Steadiness {
+  const random = new Random(seed, 7);
+  return {
+    steadyDelayUsMax: random.chance(20) ? Math.floor(electionTimeoutUs / 10) : 0,
+    keepsLinks: random.chance(25),
+  };
 }

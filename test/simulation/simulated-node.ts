@@ -166,7 +166,8 @@ export class SimulatedNode {
           standsBy: this.#isAloneAndEmptied,
         }),
     );
-    const tickUs = plan.tickUs + random.between(-plan.tickUs / 20, plan.tickUs / 20);
+    const driftUs = random.between(-plan.tickUs / 20, plan.tickUs / 20);
+    const tickUs = plan.tickUs + (plan.network.steadyDelayUsMax > 0 ? 0 : driftUs);
     const process: Process = {
       life: this.#life,
       replica,
