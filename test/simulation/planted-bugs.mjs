@@ -296,7 +296,7 @@ export const plantedBugs = [
       },
       {
         file: leader,
-        find: "if (follower.status === 'unprepared') this.#prepare(follower);\n      else if (follower.status === 'behind')",
+        find: "if (follower.status === 'unprepared' || (follower.status === 'outranked' && isInquiry)) this.#prepare(follower);\n      else if (follower.status === 'behind')",
         replace: "if (follower.status === 'behind')",
       },
     ],
