@@ -139,7 +139,7 @@ async function measureRounds(base, options, signal) {
       clusters[side] = await startWarm(tree, join(directory, `${side}-${round}`), options, signal);
     }
     for (const workload of options.workloads) {
-      const own = await measureInTurn(clusters, workload, options, signal);
+      const own = await measureInTurn(clusters, workload, round, options, signal);
       pairs.push(...own.map((pair) => ({ round, workload: workload.name, ...pair })));
       const [{ mean }, errors] = [ratiosOf(own, 'operationsPerSecond'), errorsOf(own)];
       say(
@@ -162,11 +162,11 @@ async function startWarm(tree, directory, options, signal) {
   return cluster;
 }
 
-async function measureInTurn(clusters, workload, options, signal) {
+async function measureInTurn(clusters, workload, round, options, signal) {
   const pairs = [];
   for (let turn = 0; turn < options.turns; turn++) {
     const pair = {};
-    for (const side of turn % 2 === 0 ? ['base', 'tree'] : ['tree', 'base']) {
+    for (const side of (round + turn) % 2 === 0 ? ['base', 'tree'] : ['tree', 'base']) {
       pair[side] = await measure(clusters[side], workload, { ...options, clients }, signal);
     }
     pairs.push(pair);
@@ -178,12 +178,13 @@ function errorsOf(pairs) {
   return pairs.reduce((sum, { base, tree }) => sum + base.errors + tree.errors, 0);
 }
 
-/** Tree to base: the geometric mean over pairs, and twice its standard error as a part of it. */
+/** Tree to base: the geometric mean over pairs, and twice its standard error; of one pair none is known. */
 function ratiosOf(pairs, figure) {
   const logs = pairs.map(({ base, tree }) => Math.log(tree[figure] / base[figure]));
   const mean = logs.reduce((sum, value) => sum + value, 0) / logs.length;
   const squares = logs.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean: Math.exp(mean), error: 2 * Math.sqrt(squares / Math.max(1, logs.length - 1) / logs.length) };
+  const error = logs.length < 2 ? undefined : 2 * Math.sqrt(squares / (logs.length - 1) / logs.length) * Math.exp(mean);
+  return { mean: Math.exp(mean), error };
 }
 
 function summarize(workload, pairs) {
@@ -204,14 +205,14 @@ function summarize(workload, pairs) {
 
 function describe(before, commit, { rounds, turns, seconds }, report) {
   const head = ['workload', `${commit} ops/s`, 'tree ops/s', 'ops ×', 'each round', 'p99 ×', 'CPU ×'];
-  const ratio = ({ mean, error }) => `${mean.toFixed(2)} ±${error.toFixed(2)}`;
+  const ratio = ({ mean, error }) => `${mean.toFixed(2)} ±${error?.toFixed(2) ?? '?'}`;
   const rows = report.map(({ workload, base, tree, throughput, throughputOfRounds, p99, cpu }) => {
     const eachRound = throughputOfRounds.map((mean) => mean.toFixed(2)).join(' ');
     return [workload, count(base), count(tree), ratio(throughput), eachRound, ratio(p99), ratio(cpu)];
   });
   const failed = report.filter(({ errors }) => errors > 0);
   const notes = [
-    `${rounds} rounds of ${turns} pairs of ${seconds} s. ×: working tree to ${commit}, geometric mean ± two standard errors (ops: more is better; p99, CPU: less).`,
+    `Rounds: ${rounds}, pairs in each: ${turns}, of ${seconds} s. ×: working tree to ${commit}, geometric mean ± two standard errors (ops: more is better; p99, CPU: less).`,
     ...failed.map(({ workload, errors }) => `${workload}: ${count(errors)} operations failed`),
   ];
   return `${before}\n\n${markdownTable([head, ...rows])}\n\n${notes.join('\n')}\n`;

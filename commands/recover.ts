@@ -109,7 +109,7 @@ export default class Recover extends BaseCommand {
 
 /** What is given is to be set aside, with all that is in it. */
 function refuseWithin(made: string, given: readonly string[]): void {
-  const outer = given.find((directory) => isWithin(realOf(made), realOf(directory)));
+  const outer = given.find((directory) => isWithin(made, directory) || isWithin(realOf(made), realOf(directory)));
   if (outer === undefined) return;
   throw new InputError(
     `${made}, which is to be made, is within ${outer}, of which it is made: give another one as --out`,

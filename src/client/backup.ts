@@ -69,8 +69,8 @@ export class KvBackup {
         next.catch(() => {});
       }
       yield pairs;
-      if (signal?.aborted) throw abortedError(signal, 'notApplied');
       if (isLast) return;
+      if (signal?.aborted) throw abortedError(signal, 'notApplied');
     }
   }
 

@@ -1,11 +1,10 @@
 import type { PeerMessage, PeerPayload } from '../wire/peer-message.ts';
 
-type PromisePayload = Extract<PeerPayload, { readonly type: 'Promise' }>;
-type Ballot = PromisePayload['ballot'];
+type PromiseMessage = PeerMessage & { readonly payload: Extract<PeerPayload, { readonly type: 'Promise' }> };
 
 /** A Promise that was given to a link, and until when it is not given again. */
 interface Given {
-  readonly ballot: Ballot;
+  readonly message: PromiseMessage;
   untilMs: number;
 }
 
@@ -21,21 +20,20 @@ export class PromiseUnderWay {
   worthSending(messages: readonly PeerMessage[], nowMs: number): readonly PeerMessage[] {
     if (!messages.some(carriesLog)) return messages;
     const given = this.#given;
-    const skipped = given !== undefined && nowMs < given.untilMs ? [given.ballot] : [];
+    const seen = given !== undefined && nowMs < given.untilMs ? [given.message] : [];
     return messages.filter((message) => {
       if (!carriesLog(message)) return true;
-      const { ballot } = message.payload;
-      if (skipped.some((other) => areSame(other, ballot))) return false;
-      skipped.push(ballot);
+      if (seen.some((other) => sayTheSame(other, message))) return false;
+      seen.push(message);
       return true;
     });
   }
 
   /** Those are given to the link. What is to be called once they have left, if that is of interest. */
   onGiven(messages: readonly PeerMessage[], nowMs: number): (() => void) | undefined {
-    const last = messages.findLast(carriesLog);
-    if (last === undefined) return undefined;
-    const given = { ballot: last.payload.ballot, untilMs: Number.POSITIVE_INFINITY };
+    const message = messages.findLast(carriesLog);
+    if (message === undefined) return undefined;
+    const given = { message: withoutLog(message), untilMs: Number.POSITIVE_INFINITY };
     this.#given = given;
     return () => {
       const leftMs = performance.now();
@@ -44,11 +42,23 @@ export class PromiseUnderWay {
   }
 }
 
-function carriesLog(message: PeerMessage): message is PeerMessage & { readonly payload: PromisePayload } {
+function carriesLog(message: PeerMessage): message is PromiseMessage {
   const { payload } = message;
   return payload.type === 'Promise' && payload.suffix !== undefined && payload.suffix.length > 0;
 }
 
-function areSame(a: Ballot, b: Ballot): boolean {
-  return a.n === b.n && a.priority === b.priority && a.pid === b.pid;
+/** The log itself may be large, and goes with its frame. */
+function withoutLog({ configurationId, payload }: PromiseMessage): PromiseMessage {
+  return { configurationId, payload: { ...payload, suffix: undefined } };
+}
+
+/** Ballots begin anew in each configuration; and a leader that has caught up asks for less of the log. */
+function sayTheSame(a: PromiseMessage, b: PromiseMessage): boolean {
+  const [one, other] = [a.payload, b.payload];
+  const isOneBallot =
+    a.configurationId === b.configurationId &&
+    one.ballot.n === other.ballot.n &&
+    one.ballot.priority === other.ballot.priority &&
+    one.ballot.pid === other.ballot.pid;
+  return isOneBallot && one.suffixFrom === other.suffixFrom && one.acceptedIndex === other.acceptedIndex;
 }

@@ -561,18 +561,20 @@ describe('trouble on one link', () => {
       expect(two.links.send(1, [promised(1), heartbeat(asked), promised(1)])).toBe(true);
       await delay(1);
     }
-    two.links.send(1, [promised(2), heartbeat(20)]);
+    // Others are not that one: of another ballot, of another configuration, or an answer to one who lacks less.
+    const [ballot, bytes] = [{ n: 2, priority: 0, pid: 1 }, 1024];
+    two.links.send(1, [promised(2), promise(ballot, bytes, 0, 2), promise(ballot, bytes, 9, 2), heartbeat(20)]);
     slow.socket.resume();
     const rounds = () =>
       slow.messages.flatMap(({ payload }) => (payload.type === 'HeartbeatRequest' ? [payload.round] : []));
     const promises = () =>
       slow.messages.flatMap(({ payload }) => (payload.type === 'Promise' ? [payload.ballot.n] : []));
     await until(() => expect(rounds()).toEqual([...Array(21).keys()]));
-    expect(promises()).toEqual([1, 2]);
+    expect(promises()).toEqual([1, 2, 2, 2]);
     // It has left, and is asked for after a while: it may be lost otherwise.
     await until(() => {
       two.links.send(1, [promised(2)]);
-      expect(promises().slice(0, 3)).toEqual([1, 2, 2]);
+      expect(promises().length).toBeGreaterThan(4);
     });
   });
 

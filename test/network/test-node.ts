@@ -50,11 +50,11 @@ export function bulk(bytes: number): PeerMessage {
   return { configurationId: 1, payload: { type: 'ForwardProposals', entries } };
 }
 
-/** With `bytes` of log. */
-export function promise(ballot: Ballot, bytes: number): PeerMessage {
+/** With `bytes` of log, from index `suffixFrom` on. */
+export function promise(ballot: Ballot, bytes: number, suffixFrom = 0, configurationId = 1): PeerMessage {
   const suffix = [{ type: 'Normal' as const, entry: new Uint8Array(bytes) }];
-  const log = { decidedIndex: 0, acceptedRound: bottomBallot, acceptedIndex: 1, suffixFrom: 0, suffix };
-  return { configurationId: 1, payload: { type: 'Promise', ballot, ...log } };
+  const log = { decidedIndex: 0, acceptedRound: bottomBallot, acceptedIndex: suffixFrom + 1, suffixFrom, suffix };
+  return { configurationId, payload: { type: 'Promise', ballot, ...log } };
 }
 
 /** Waits until `check` passes. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { encodeCommand } from '../../src/kv/command.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
 import type { ReplicaSettings } from '../../src/replica/settings.ts';
 import type { StateChunk } from '../../src/wire/peer-message.ts';
@@ -374,3 +375,47 @@ function countSnapshots(cluster: Cluster, id: NodeId, open: Map<NodeId, number>)
     return snapshot;
   };
 }
+
+/*
+ * A follower that lacks more than a sync may carry has a goal, and asks to go on with the leader once it is there. Meanwhile more is decided, on a
+ * long way as much as a sync may carry: the goal must neither move on with it, nor may nothing be pulled while it asks.
+ */
+it.each([
+  { latencyTicks: 2, putsPerTick: 8, catchUpBytesMax: 1000, syncEntriesMax: 200, lacks: 3000, within: 400 },
+  { latencyTicks: 2, putsPerTick: 30, catchUpBytesMax: 2000, syncEntriesMax: 1000, lacks: 5000, within: 400 },
+  { latencyTicks: 9, putsPerTick: 10, catchUpBytesMax: 3000, syncEntriesMax: 2000, lacks: 5000, within: 1000 },
+])('a straggler comes back while more is decided: %o', (way) => {
+  const { latencyTicks, putsPerTick, catchUpBytesMax, syncEntriesMax, lacks, within } = way;
+  const quick = { electionTimeoutTicks: 20, resendTicks: 20, donorTimeoutTicks: 50, voteLagEntries: 20 };
+  const kept = { checkpointTicks: 1_000_000, logTailEntries: 1_000_000 };
+  const cluster = new Cluster([1, 2, 3], { ...quick, ...kept, catchUpBytesMax, syncEntriesMax });
+  cluster.latencyTicks = latencyTicks;
+  cluster.until('somebody leads', () => cluster.leaders.length === 1);
+  cluster.tick(100);
+  const leader = cluster.leaders[0] as NodeId;
+  const straggler = [1, 2, 3].find((id) => id !== leader) as NodeId;
+  let number = 0;
+  const put = (count: number) => {
+    for (let at = 0; at < count; at++) {
+      number++;
+      const [key, value] = [new TextEncoder().encode(`k${number % 1000}`), new Uint8Array(100)];
+      const command = { kind: 'put', session: 1, number, acknowledgedBelow: number, key, value } as const;
+      cluster.replica(leader).voter?.paxos.proposeNormal(encodeCommand(command));
+    }
+  };
+  cluster.isolate(straggler);
+  cluster.tick(5);
+  for (let put500 = 0; put500 < lacks; put500 += 500) {
+    put(500);
+    cluster.tick(2);
+  }
+  cluster.tick(20);
+  cluster.heal();
+  const phase = () => cluster.replica(straggler).voter?.paxos.phase;
+  let ticks = 0;
+  for (; ticks < within && (ticks < 20 || phase() !== 'accept'); ticks++) {
+    put(putsPerTick);
+    cluster.tick();
+  }
+  expect(phase(), `after ${ticks} ticks`).toBe('accept');
+});

@@ -81,6 +81,9 @@ const clusterSettings: ReplicaSettings = {
 export class Cluster {
   /** Everything that left any node, in order. */
   readonly sent: Sent[] = [];
+  /** Ticks that each message takes. */
+  latencyTicks = 0;
+  #nowTick = 0;
   /** Links that were refused, in order. */
   readonly refusals: Refusal[] = [];
   /** Told of each message just before it arrives. */
@@ -99,7 +102,7 @@ export class Cluster {
   readonly #answers = new Map<number, ResponseBody>();
   readonly #hasRule: boolean;
   readonly #prepare: (disk: SimulatedDisk) => void;
-  #network: Sent[] = [];
+  #network: (Sent & { readonly dueTick: number })[] = [];
   #requests = 0;
 
   /** `members` are the nodes of the first configuration. All are started, each on a disk that `prepare` may put something on. */
@@ -233,6 +236,7 @@ export class Cluster {
 
   /** A tick, of which the nodes make nothing before `settle` runs, or goes on. */
   beginTick(): void {
+    this.#nowTick++;
     this.#dial();
     for (const { id, process } of this.#nodes.values()) if (process && !this.holdsJob.has(id)) this.#endJob(process);
     for (const { id, process } of this.#nodes.values()) {
@@ -429,7 +433,7 @@ export class Cluster {
       for (const message of messages) {
         const sent = { from: node.id, to, message };
         this.sent.push(sent);
-        this.#network.push(sent);
+        this.#network.push({ ...sent, dueTick: this.#nowTick + this.latencyTicks });
       }
     }
     for (const responses of output.responses.values()) for (const response of responses) this.#answer(response);
@@ -469,8 +473,8 @@ export class Cluster {
   }
 
   #deliver(): boolean {
-    const next = this.#network.shift();
-    if (!next) return false;
+    if (this.#network[0] === undefined || this.#network[0].dueTick > this.#nowTick) return false;
+    const next = this.#network.shift() as Sent;
     if (this.loses(next)) return true;
     this.onArrival(next);
     const { from, to, message } = next;

@@ -42,12 +42,21 @@ export class CatchUpControl {
     const announced = mode.voter.paxos.isLeaderInAcceptPhase ? undefined : mode.leaving.announced;
     const targetIndex = Math.max(mode.voter.paxos.catchUpTarget?.index ?? 0, announced?.startIndex ?? 0);
     if (targetIndex <= this.#logStore.state.decidedIndex) {
-      if (!this.#keeper.isInstalling) mode.catchUp = undefined;
+      if (!this.#keeper.isInstalling && !this.#goesOnWhileItAsks(mode)) mode.catchUp = undefined;
     } else if (mode.catchUp) mode.catchUp.retarget(targetIndex);
     else mode.catchUp = new CatchUp(mode.voter.paxos, this.#stateStore, this.#settings, targetIndex);
     if (!announced || !mode.catchUp?.needsState || this.#keeper.isInstalling) return undefined;
     // The vote is kept until the state from there has come, unless nobody needs it any more.
     return mode.leaving.toEnterWithoutState(mode.catchUp.decidedElsewhere);
+  }
+
+  /**
+   * At its goal a follower asks the leader to go on with it, which takes two round trips. Where much is decided meanwhile it would lack too much
+   * again by then, each time, if nothing were pulled.
+   */
+  #goesOnWhileItAsks({ voter, catchUp }: Mode & { name: 'member' }): boolean {
+    const { phase } = voter.paxos;
+    return (phase === 'recover' || phase === 'promised') && catchUp?.isComplete === false;
   }
 
   /** What to ask of those who are `linked` now; `roomBytes` are left for a state beside the present one. */

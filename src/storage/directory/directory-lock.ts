@@ -279,14 +279,16 @@ function createNew(path: string, isReader: boolean): boolean | undefined {
   }
 }
 
-/** Of whom no socket is there, or only a file that was one: a copy has the lock of who has the original. */
+/** One that is seen in /proc, and of whom no socket is there, or only a file that was one: a copy has the lock of who has the original. */
 async function inUseOrCopied(
   path: string,
   holder: ProcessIdentity,
   self: ProcessIdentity,
 ): Promise<DataDirectoryError> {
   const name = nameOf(holder);
-  if ((await lifeOf(path, signOf(name))) === 'lives') return inUse(path, holder, self);
+  // One that is not seen has answered here.
+  const isHere = !seesProcessOf(self, holder) || isSameProcess(self, holder);
+  if (isHere || (await lifeOf(path, signOf(name))) === 'lives') return inUse(path, holder, self);
   return inUse(path, holder, self, `; if this is a copy, made while that process ran, remove ${name} from the copy`);
 }
 
