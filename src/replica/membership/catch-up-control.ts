@@ -43,9 +43,11 @@ export class CatchUpControl {
     const targetIndex = Math.max(mode.voter.paxos.catchUpTarget?.index ?? 0, announced?.startIndex ?? 0);
     if (targetIndex <= this.#logStore.state.decidedIndex) {
       if (!this.#keeper.isInstalling && !this.#goesOnWhileItAsks(mode)) mode.catchUp = undefined;
-    } else if (mode.catchUp) mode.catchUp.retarget(targetIndex);
+      return undefined;
+    }
+    if (mode.catchUp) mode.catchUp.retarget(targetIndex);
     else mode.catchUp = new CatchUp(mode.voter.paxos, this.#stateStore, this.#settings, targetIndex);
-    if (!announced || !mode.catchUp?.needsState || this.#keeper.isInstalling) return undefined;
+    if (!announced || !mode.catchUp.needsState || this.#keeper.isInstalling) return undefined;
     // The vote is kept until the state from there has come, unless nobody needs it any more.
     return mode.leaving.toEnterWithoutState(mode.catchUp.decidedElsewhere);
   }
