@@ -8,7 +8,7 @@ import type { Leaving } from './leaving.ts';
  * What this node is to the cluster.
  *
  * - `forming`: belongs to no cluster yet and waits for the other initial members.
- * - `member`: votes. `catchUp` is set while it lacks more than its leader's log can give it; `leaving` knows of a later configuration
+ * - `member`: votes. `catchUp` is set while it lacks more than its leader's log can give it, or asks to go on with that; `leaving` knows of a later configuration
  *   that it was told of and has not reached in the log, and when to go there.
  * - `joining`: is a member of `configuration`, but lacks what was decided before it. It never votes in an older one again.
  * - `standby`: no member; waits to be taken in. `filling` is set while it gets all data beforehand.

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 
-/** What the system calls a write over the quota of its user: LMDB gives the number, and Node has no name for it. */
-export const quotaErrno = constants.errno.EDQUOT;
+/** What the system calls a write over the quota of its user: LMDB gives the number, and Node has no name for it. Not every system has one: Linux's stands in. */
+export const quotaErrno = (constants.errno as Partial<typeof constants.errno>).EDQUOT ?? 122;
 
 /** True for an error of Node's that says so. */
 export function isQuotaExceeded(error: unknown): boolean {
