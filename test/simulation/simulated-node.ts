@@ -474,10 +474,14 @@ export class SimulatedNode {
     for (const job of output.jobs) this.#run(process, job);
   }
 
-  /** Who knows of a later opening of a disk does not talk to a copy from before, but may have forgotten it as one itself (seed 26134). */
+  /**
+   * Who knows of a later opening of a disk does not talk to a copy from before, but may have forgotten it as one itself (seed 26134). All members know (see
+   * the nemesis); one that stands by may have met the copy first (seed 53210784).
+   */
   #checkKnown(process: Process, peer: SimulatedNode): void {
     const { disk } = peer;
     if (!disk.isRolledBack || this.#disk.isRolledBack) return;
+    if (!process.log.configuration?.members.some(({ storageId }) => storageId === this.#disk.storageId)) return;
     const known = process.log.openings.find(({ storageId }) => storageId === disk.storageId);
     require(known === undefined || known.incarnation < disk.incarnation - 1, 'a rolled-back disk does not vote', () => {
       return `node ${this.id} talks to node ${peer.id}, whose disk was rolled back to ${disk.incarnation - 1} openings; it had seen ${known?.incarnation}`;
