@@ -2,7 +2,7 @@ import type { NodeId } from './ballot.ts';
 import { bottomBallot, compareBallots } from './ballot.ts';
 import type { Context } from './context.ts';
 import type { AcceptDecide, AcceptSync, Behind, Decide, Prepare, Probe } from './messages.ts';
-import { type CatchUpTarget, promiseSuffixFrom, suffixFor } from './sync.ts';
+import { type CatchUpTarget, canSyncFrom, promiseSuffixFrom } from './sync.ts';
 
 /**
  * - `idle`: new, has promised nobody.
@@ -46,6 +46,7 @@ export class Follower<T> {
   answerPrepare(from: NodeId, prepare: Prepare): void {
     const { log, options, outbox } = this.#context;
     const suffixFrom = promiseSuffixFrom(log, prepare);
+    const isAtHand = canSyncFrom(log, options, suffixFrom, prepare.decidedIndex);
     outbox.sendAfter(log.lastWrite, from, {
       type: 'Promise',
       ballot: prepare.ballot,
@@ -53,7 +54,7 @@ export class Follower<T> {
       acceptedRound: log.acceptedRound,
       acceptedIndex: log.acceptedIndex,
       suffixFrom,
-      suffix: suffixFor(log, options, suffixFrom, prepare.decidedIndex),
+      suffix: isAtHand ? log.read(suffixFrom, log.acceptedIndex) : undefined,
     });
     // In an accept session the session goes on: the leader may have lost track of us, not we of it.
     if (this.#phase.name !== 'accept') this.#phase = { name: 'promised' };

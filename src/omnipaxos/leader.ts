@@ -5,7 +5,7 @@ import type { Context } from './context.ts';
 import type { Entry } from './entry.ts';
 import type { Accepted, Prepare, PromiseMessage } from './messages.ts';
 import { entriesSize, entrySize, type ProposalQueue } from './proposals.ts';
-import { acceptSyncIndex, type CatchUpTarget, comparePositions, type DecidedPosition, suffixFor } from './sync.ts';
+import { acceptSyncIndex, type CatchUpTarget, canSyncFrom, comparePositions, type DecidedPosition } from './sync.ts';
 import { Undecided } from './undecided.ts';
 
 /**
@@ -34,6 +34,11 @@ interface Progress<T> {
   knownDecided: number;
   /** False until the follower has answered in this session. */
   hasAnswered: boolean;
+  /**
+   * Where each message of log ended that is under way to one which is not in step yet, because its AcceptSync had more to carry than one
+   * message should; undefined once it has been sent all.
+   */
+  fill: number[] | undefined;
 }
 
 interface PreparePhase {
@@ -56,6 +61,12 @@ const refreshesMax = 3;
  * answer to an AcceptSync that was lost, and a late refusal for one of now.
  */
 const resendsPerInquiry = 10;
+
+/**
+ * Messages of log that are under way at once to a follower which lacks many. All of them in one turn would keep a leader busy for more than an
+ * election timeout, where a sync is long, and its heartbeats behind them.
+ */
+const fillMessagesMax = 4;
 
 /** Most entries of one AcceptDecide, whatever their sizes: bounds what is read at once from a long log. */
 const messageEntriesMax = 4096;
@@ -252,12 +263,33 @@ export class Leader<T> {
     let shared: SharedEntries<T> | undefined;
     for (const follower of this.#followers) {
       if (follower.status !== 'synced') continue;
+      if (follower.fill && !this.#goesOnFilling(follower, follower.fill)) continue;
       while (follower.sentIndex < acceptedIndex) {
         if (shared?.from !== follower.sentIndex) shared = this.#nextMessageEntries(follower.sentIndex, acceptedIndex);
         this.#sendAcceptDecide(follower, shared, decidedIndex);
       }
       if (follower.sentDecided < decidedIndex) this.#sendDecide(follower, decidedIndex);
     }
+  }
+
+  /** Sends one that is not in step what it is to have now. True once that is all. */
+  #goesOnFilling(follower: Progress<T>, fill: number[]): boolean {
+    const { log } = this.#context;
+    if (follower.sentIndex < log.trimmedIndex) {
+      // What it lacks is gone meanwhile: it has to say anew what that is, and will be told that it is behind.
+      follower.status = 'unprepared';
+      this.#prepare(follower);
+      return false;
+    }
+    while (fill.length > 0 && (fill[0] as number) <= follower.acceptedIndex) fill.shift();
+    while (follower.sentIndex < log.acceptedIndex) {
+      if (fill.length >= fillMessagesMax) return false;
+      const next = this.#nextMessageEntries(follower.sentIndex, log.acceptedIndex);
+      this.#sendAcceptDecide(follower, next, log.decidedIndex);
+      fill.push(follower.sentIndex);
+    }
+    follower.fill = undefined;
+    return true;
   }
 
   /**
@@ -349,21 +381,37 @@ export class Leader<T> {
       follower.status = 'outranked';
       return;
     }
-    const suffix = suffixFor(log, options, syncIndex, promise.decidedIndex);
-    if (suffix === undefined) {
+    if (!canSyncFrom(log, options, syncIndex, promise.decidedIndex)) {
       follower.status = 'behind';
       this.#sendBehind(follower);
       return;
     }
+    const suffix = this.#firstOfSync(syncIndex, adopted.acceptedIndex);
     follower.status = 'synced';
     follower.session++;
     follower.counter = 0;
-    follower.sentIndex = log.acceptedIndex;
-    follower.sentDecided = log.decidedIndex;
+    follower.sentIndex = syncIndex + suffix.length;
+    follower.sentDecided = Math.min(log.decidedIndex, follower.sentIndex);
     follower.hasAnswered = false;
-    const { session } = follower;
-    const { decidedIndex } = log;
-    outbox.send(follower.pid, { type: 'AcceptSync', ballot: this.ballot, session, decidedIndex, syncIndex, suffix });
+    follower.fill = follower.sentIndex < log.acceptedIndex ? [follower.sentIndex] : undefined;
+    outbox.send(follower.pid, {
+      type: 'AcceptSync',
+      ballot: this.ballot,
+      session: follower.session,
+      decidedIndex: follower.sentDecided,
+      syncIndex,
+      suffix,
+    });
+  }
+
+  /**
+   * The part of a sync that goes in its AcceptSync: as much as one message takes, but all of the log that this leader adopted, which ended at
+   * `adoptedEnd`. A follower that has accepted in this round is taken to have that, by whoever leads next.
+   */
+  #firstOfSync(syncIndex: number, adoptedEnd: number): readonly Entry<T>[] {
+    const { log } = this.#context;
+    const { entries } = this.#nextMessageEntries(syncIndex, log.acceptedIndex);
+    return syncIndex + entries.length >= adoptedEnd ? entries : log.read(syncIndex, adoptedEnd);
   }
 
   #sendBehind(follower: Progress<T>): void {
@@ -374,7 +422,7 @@ export class Leader<T> {
   #sendAcceptDecide(follower: Progress<T>, { from, entries }: SharedEntries<T>, decidedIndex: number): void {
     follower.counter++;
     follower.sentIndex += entries.length;
-    follower.sentDecided = decidedIndex;
+    follower.sentDecided = Math.min(decidedIndex, follower.sentIndex);
     const { session, counter } = follower;
     const { ballot } = this;
     this.#context.outbox.send(follower.pid, {
@@ -447,6 +495,7 @@ function newProgress<T>(pid: NodeId): Progress<T> {
     acceptedIndex: -1,
     knownDecided: 0,
     hasAnswered: false,
+    fill: undefined,
   };
 }
 

@@ -95,6 +95,11 @@ export class Log<T> {
     return this.#store.sequence.read(from, to, sizeMax);
   }
 
+  /** About how large the log is from `from` to its end, if the store can tell: see {@link Sequence.sizeFrom}. */
+  sizeFrom(from: number): number | undefined {
+    return this.#store.sequence.sizeFrom?.(from);
+  }
+
   /** Promises `ballot`. Returns the write that Prepare or Promise must wait for. */
   promiseTo(ballot: Ballot): number {
     assert(compareBallots(ballot, this.promise) > 0, 'a promise never goes back');

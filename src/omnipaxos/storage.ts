@@ -17,6 +17,11 @@ export interface Sequence<T> {
    * whose entries are on a disk should, since a few of many may be wanted; one that has them in memory need not look.
    */
   read(from: number, to: number, sizeMax?: number): Entry<T>[];
+  /**
+   * About how large the entries from `from`, within `trimmedIndex … endIndex`, to the end are, as `sizeOf` of the options measures. For a store whose entries
+   * are on a disk and that knows this without reading them; without it they are read.
+   */
+  sizeFrom?(from: number): number;
   /** Drops every entry below `index`, at most `endIndex`. */
   trim(index: number): void;
   /** Drops all entries; the log goes on, empty, at `index`: what lies below is known as state. */

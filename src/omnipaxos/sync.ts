@@ -1,7 +1,6 @@
 import type { Ballot, NodeId } from './ballot.ts';
 import { compareBallots } from './ballot.ts';
 import type { ResolvedOptions } from './configuration.ts';
-import type { Entry } from './entry.ts';
 import type { Log } from './log.ts';
 import { entriesSize } from './proposals.ts';
 
@@ -53,20 +52,19 @@ export function acceptSyncIndex(follower: DecidedPosition, leaderBallot: Ballot,
 }
 
 /**
- * The log from `from` to its end for a node that has decided `otherDecided`; `undefined` if that is trimmed here, or over
- * `syncSizeMax` or `syncEntriesMax` while the other can shorten it by catching up on decided entries.
+ * True if a node that has decided `otherDecided` can be given this log from `from` to its end; not if that is trimmed here, or over `syncSizeMax` or
+ * `syncEntriesMax` while the other can shorten it by catching up on decided entries.
  */
-export function suffixFor<T>(
-  log: Log<T>,
-  options: ResolvedOptions<T>,
-  from: number,
-  otherDecided: number,
-): Entry<T>[] | undefined {
-  if (from < log.trimmedIndex) return undefined;
-  const canCatchUp = otherDecided < log.decidedIndex;
-  if (canCatchUp && log.acceptedIndex - from > options.syncEntriesMax) return undefined;
-  if (!canCatchUp) return log.read(from, log.acceptedIndex);
-  const suffix = log.read(from, log.acceptedIndex, options.syncSizeMax);
-  const isWhole = suffix.length === log.acceptedIndex - from;
-  return isWhole && entriesSize(suffix, options.sizeOf) <= options.syncSizeMax ? suffix : undefined;
+export function canSyncFrom<T>(log: Log<T>, options: ResolvedOptions<T>, from: number, otherDecided: number): boolean {
+  if (from < log.trimmedIndex) return false;
+  if (otherDecided >= log.decidedIndex) return true;
+  return log.acceptedIndex - from <= options.syncEntriesMax && !isOver(log, options, from, options.syncSizeMax);
+}
+
+/** True if the log from `from` to its end is over `sizeMax`, as far as the store knows. */
+function isOver<T>(log: Log<T>, options: ResolvedOptions<T>, from: number, sizeMax: number): boolean {
+  const size = log.sizeFrom(from);
+  if (size !== undefined) return size > sizeMax;
+  const read = log.read(from, log.acceptedIndex, sizeMax);
+  return read.length < log.acceptedIndex - from || entriesSize(read, options.sizeOf) > sizeMax;
 }

@@ -28,15 +28,33 @@ class SparingSequence extends MemorySequence<Uint8Array> {
     for (const entry of super.read(from, to)) {
       if (bytes > sizeMax) break;
       entries.push(entry);
-      bytes += entry.type === 'Normal' ? entry.entry.length : 0;
+      bytes += bytesOf(entry);
     }
     this.bytesRead += bytes;
     return entries;
   }
 }
 
+/** One that knows how much it holds, too. */
+class KnowingSequence extends SparingSequence {
+  sizeFrom(from: number): number {
+    return MemorySequence.prototype.read
+      .call(this, from, this.endIndex)
+      .reduce((sum, entry) => sum + bytesOf(entry as Entry<Uint8Array>), 0);
+  }
+}
+
+function bytesOf(entry: Entry<Uint8Array>): number {
+  return entry.type === 'Normal' ? entry.entry.length : 0;
+}
+
 class SparingStore extends MemoryStore<Uint8Array> {
-  override readonly sequence = new SparingSequence();
+  override readonly sequence = new KnowingSequence();
+}
+
+function entriesOf({ payload }: PaxosMessage<Uint8Array>): readonly Entry<Uint8Array>[] {
+  if (payload.type === 'AcceptSync') return payload.suffix;
+  return payload.type === 'AcceptDecide' ? payload.entries : [];
 }
 
 /** Node 1 leads; links to nodes in `lost` are cut, to 3 first. */
@@ -44,6 +62,8 @@ class Trio {
   readonly log = new SparingStore();
   readonly nodes = [replicaOf(1, this.log), replicaOf(2), replicaOf(3)] as const;
   readonly sentTo3: PaxosMessage<Uint8Array>[] = [];
+  /** Most bytes of log that a node had to send in one turn. */
+  turnBytesMax = 0;
   lost: readonly number[] = [];
 
   constructor() {
@@ -53,15 +73,25 @@ class Trio {
   }
 
   settle(): void {
-    for (let isBusy = true; isBusy; ) {
-      isBusy = false;
-      for (const message of this.nodes.flatMap((node) => node.getOutgoingMsgs())) {
-        isBusy = true;
-        if (this.lost.includes(message.to) || this.lost.includes(message.from)) continue;
-        if (message.to === 3) this.sentTo3.push(message);
-        this.nodes[message.to - 1]?.handle(message);
-      }
+    while (this.step());
+  }
+
+  /** One turn of each; false if nobody had anything to send. */
+  step(): boolean {
+    const messages = this.nodes.flatMap((node) => this.#turn(node));
+    for (const message of messages) {
+      if (this.lost.includes(message.to) || this.lost.includes(message.from)) continue;
+      if (message.to === 3) this.sentTo3.push(message);
+      this.nodes[message.to - 1]?.handle(message);
     }
+    return messages.length > 0;
+  }
+
+  #turn(node: OmniPaxos<Uint8Array>): PaxosMessage<Uint8Array>[] {
+    const messages = node.getOutgoingMsgs();
+    const bytes = messages.flatMap(entriesOf).reduce((sum, entry) => sum + bytesOf(entry), 0);
+    this.turnBytesMax = Math.max(this.turnBytesMax, bytes);
+    return messages;
   }
 
   propose(count: number, valueBytes = 1): void {
@@ -79,6 +109,8 @@ class Trio {
   meet3(): void {
     this.lost = [];
     this.sentTo3.length = 0;
+    this.turnBytesMax = 0;
+    this.log.sequence.bytesRead = 0;
     this.nodes[0].reconnected(3);
     this.nodes[2].reconnected(1);
     this.settle();
@@ -113,9 +145,53 @@ it('one that lacks as many that are not decided gets them all', () => {
 it('one that lacks a hundred megabytes is told so, and sent what is not decided, without a look at all of it', () => {
   const trio = new Trio();
   trio.propose(500, 250_000);
-  const { sequence } = trio.log;
-  sequence.bytesRead = 0;
   trio.meet3();
   expect(trio.sentTo3.map(({ payload }) => payload.type)).toContain('Behind');
-  expect(sequence.bytesRead).toBeLessThan(2 * settings.syncBytesMax);
+  expect(trio.log.sequence.bytesRead).toBeLessThan(settings.messageBytesMax);
+});
+
+it('one that lacks what a sync may carry gets it a few messages at a time, and each entry once', () => {
+  const trio = new Trio();
+  trio.propose(110, 250_000);
+  trio.meet3();
+  expect(trio.nodes[2].decidedIndex).toBe(110);
+  expect(trio.turnBytesMax).toBeLessThan(5 * settings.messageBytesMax);
+  expect(trio.sentTo3.flatMap(entriesOf)).toHaveLength(110);
+});
+
+it('what is proposed meanwhile comes behind it', () => {
+  const trio = new Trio();
+  trio.propose(110, 250_000);
+  trio.lost = [];
+  trio.nodes[0].reconnected(3);
+  trio.nodes[2].reconnected(1);
+  trio.propose(30, 250_000);
+  expect(trio.nodes.map(({ decidedIndex }) => decidedIndex)).toEqual([140, 140, 140]);
+});
+
+it('one whose part of the log is trimmed while that is under way is told to catch up', () => {
+  const trio = new Trio();
+  trio.propose(110, 250_000);
+  trio.lost = [];
+  trio.nodes[0].reconnected(3);
+  trio.nodes[2].reconnected(1);
+  trio.sentTo3.length = 0;
+  while (!trio.sentTo3.some(({ payload }) => payload.type === 'AcceptSync')) trio.step();
+  trio.nodes[0].trim(100);
+  trio.settle();
+  expect(trio.nodes[2].catchUpTarget?.index).toBe(110);
+});
+
+it('a log that a leader has adopted goes in one message, however long it is', () => {
+  const trio = new Trio();
+  trio.lost = [2, 3];
+  trio.propose(30, 250_000);
+  expect(trio.nodes[0].decidedIndex).toBe(0);
+  trio.lost = [];
+  trio.sentTo3.length = 0;
+  trio.nodes[0].handleLeader({ n: 2, priority: 0, pid: 1 });
+  trio.settle();
+  expect(trio.nodes[2].decidedIndex).toBe(30);
+  const [sync] = trio.sentTo3.filter(({ payload }) => payload.type === 'AcceptSync');
+  expect(sync && entriesOf(sync)).toHaveLength(30);
 });

@@ -94,6 +94,18 @@ export const plantedBugs = [
     ],
   },
   {
+    name: 'a sync ends within the adopted log',
+    rule: 'who has accepted in a round has all that its leader adopted',
+    seeds: 4000,
+    edits: [
+      {
+        file: leader,
+        find: 'return syncIndex + entries.length >= adoptedEnd ? entries :',
+        replace: 'return entries.length > 0 ? entries :',
+      },
+    ],
+  },
+  {
     name: 'an old log keeps its tail',
     rule: 'an old leader with a longer divergent suffix does not keep it (mistake 3)',
     seeds: 1000,

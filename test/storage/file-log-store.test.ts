@@ -144,6 +144,25 @@ describe('a read from disk', () => {
   });
 });
 
+describe('the size of the log from an entry on', () => {
+  it('is known of what is on disk and of what is in memory, but for the block that begins before it', async () => {
+    const store = await open();
+    for (let block = 0; block < 5; block++) await append(store, 10);
+    store.sequence.append([entry(50), entry(51)]);
+    const sizeFrom = (index: number) => store.sequence.sizeFrom?.(index) ?? Number.NaN;
+    expect([52, 51, 50].map(sizeFrom)).toEqual([0, entryBytes, 2 * entryBytes]);
+    for (const index of [0, 10, 20]) {
+      const bytes = (52 - index) * entryBytes;
+      expect(sizeFrom(index)).toBeGreaterThanOrEqual(bytes);
+      expect(sizeFrom(index)).toBeLessThan(1.2 * bytes);
+    }
+    expect(sizeFrom(5)).toBe(sizeFrom(10));
+    await trim(store, 15);
+    expect(() => sizeFrom(14)).toThrow(RangeError);
+    expect(sizeFrom(15)).toBe(sizeFrom(20));
+  });
+});
+
 describe('segments', () => {
   it('are begun one after the other, and hold the log across openings', async () => {
     let store = await open();

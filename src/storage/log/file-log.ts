@@ -146,6 +146,18 @@ export class FileLog implements Sequence<Uint8Array> {
     return entries;
   }
 
+  /** By the lengths of the blocks that it is in whole, which are a little more than what their entries hold. */
+  sizeFrom(from: number): number {
+    this.#checkIndex(from);
+    let size = this.#tail.sizeFrom(from);
+    for (let at = this.#blocks.find(from); at < this.#blocks.count; at++) {
+      const first = this.#blocks.first(at) as number;
+      if (first >= this.#tail.from) break;
+      if (first >= from) size += this.#blocks.place(at).length;
+    }
+    return size;
+  }
+
   /**
    * What must be written for the disk to hold the log as it is now, up to `diskEnd`, read before. Its blocks must be put into `blocks`, as
    * {@link placed} is told, before the next change, which belongs to the next flush.

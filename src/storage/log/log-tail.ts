@@ -86,6 +86,16 @@ export class LogTail {
     return this.#entries.slice(from - this.#from, to - this.#from);
   }
 
+  /** Bytes of the entries at `from` and above. */
+  sizeFrom(from: number): number {
+    let size = 0;
+    for (let at = Math.max(from - this.#from, 0); at < this.#entries.length; at++) {
+      const entry = this.#entries[at] as Entry<Uint8Array>;
+      if (entry.type === 'Normal') size += entry.entry.length;
+    }
+    return size;
+  }
+
   #weightAt(at: number): number {
     return entryMemoryBytes(this.#entries[at] as Entry<Uint8Array>);
   }
