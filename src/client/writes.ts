@@ -212,11 +212,13 @@ export class Writes implements WriteOwner, Sweepable {
 
   /** None of the writes that waited has begun. Those with time left try again. */
   #onNotOpened(error: KvError, deadlineMs: number): void {
+    const said = this.#opening?.lastFailure;
     this.#opening = undefined;
     const isFinal = finalCodes.includes(error.code);
     const code = error.code === 'timeout' ? 'noMajority' : error.code;
-    // What became of the opening is not what became of the writes.
-    const why = error.outcome === 'unknown' ? 'no majority decided that in time' : error.message;
+    // What became of the opening is not what became of the writes. A node's own words on that may name the cause.
+    const late = said?.code === 'timeout' ? said.message : 'no majority decided that in time';
+    const why = error.outcome === 'unknown' ? late : error.message;
     for (const call of this.#queue) {
       if (call.isDone || (!isFinal && call.deadlineMs > deadlineMs)) continue;
       this.#rejectQueued(call, new KvError(code, `no session could be opened: ${why}`, 'notApplied'));

@@ -118,6 +118,23 @@ describe('the space of a node', () => {
     });
   });
 
+  it('is why no session was opened there', () => {
+    const cluster = new Cluster([1]);
+    cluster.elect();
+    cluster.measureSpace(1, { ...ok, isWaiting: true, waitsFor: 'ENOSPC: no space left on device, open' });
+    cluster.stallDisk(1);
+    const opening = encodeCommand({ kind: 'openSession', session: 0, number: 1, acknowledgedBelow: 0 });
+    const ask = cluster.ask(1, { type: 'write', command: opening });
+    cluster.until('the time is over', () => ask.answer !== undefined);
+    expect(ask.answer).toMatchObject({
+      code: 'timeout',
+      outcome: 'unknown',
+      message: expect.stringMatching(
+        /^no majority decided that in time; on node 1 the disk is full: writes wait .*ENOSPC/,
+      ),
+    });
+  });
+
   it('is no matter of clients', () => {
     const { cluster, leader } = start();
     const report = { nodeId: 2, configurationId: 1, isFull: true, usedBytes: 1, capacityBytes: 1 };

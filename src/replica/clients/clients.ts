@@ -180,7 +180,7 @@ export class Clients {
     const leads = voter?.paxos.isLeader ?? false;
     // A leader's own log loses nothing while it leads: no second proposal there.
     for (const write of this.#writes.sweep(nowMs, tick, !leads)) {
-      this.#output.respond(write.connection, write.requestId, writeTimeout(write.proposals, this.#view));
+      this.#output.respond(write.connection, write.requestId, writeTimeout(write, this.#view));
     }
     this.#reads.sweep();
   }
@@ -264,12 +264,12 @@ const tooMany = failure(
 );
 
 /** A write that never went to a leader has no effect and never will. */
-function writeTimeout(proposals: number, { isLed, whyNoLeader, writeWait }: ClientsView): Failure {
+function writeTimeout({ session, proposals }: PendingWrite, { isLed, whyNoLeader, writeWait }: ClientsView): Failure {
   if (proposals === 0) return isLed ? lateAnswer : failure('noMajority', 'notApplied', whyNoLeader);
-  const because = writeWait === undefined ? '' : `; ${writeWait}`;
-  return failure(
-    'timeout',
-    'unknown',
-    `the command was proposed but not decided in time: it may yet be applied${because}`,
-  );
+  // It opens one: whether it may yet be applied is of no interest to anybody.
+  const late =
+    session === 0
+      ? 'no majority decided that in time'
+      : 'the command was proposed but not decided in time: it may yet be applied';
+  return failure('timeout', 'unknown', writeWait === undefined ? late : `${late}; ${writeWait}`);
 }
