@@ -3,6 +3,7 @@ import type { Ballot, NodeId } from './ballot.ts';
 import { compareBallots } from './ballot.ts';
 import type { Context } from './context.ts';
 import type { Entry } from './entry.ts';
+import { Fill } from './fill.ts';
 import type { Accepted, Prepare, PromiseMessage } from './messages.ts';
 import { forgetPromise, isComplete, newProgress, type Progress } from './progress.ts';
 import { entriesSize, entrySize, type ProposalQueue } from './proposals.ts';
@@ -31,10 +32,10 @@ const refreshesMax = 3;
 const resendsPerInquiry = 10;
 
 /**
- * Messages of log that are under way at once to a follower which lacks many. All of them in one turn would keep a leader busy for more than an
- * election timeout, where a sync is long, and its heartbeats behind them.
+ * Messages of log in one turn to a follower which lacks many. All of them at once would keep a leader busy for more than an election timeout, where
+ * a sync is long.
  */
-const fillMessagesMax = 4;
+const fillMessagesPerTurn = 4;
 
 /** Most entries of one AcceptDecide, whatever their sizes: bounds what is read at once from a long log. */
 const messageEntriesMax = 4096;
@@ -51,6 +52,7 @@ export class Leader<T> {
   #catchUpTarget: CatchUpTarget | undefined;
   readonly #undecided = new Undecided();
   #resends = 0;
+  #hasMore = false;
   /** What was appended last, mostly what is to be sent next: it need not be read again. */
   #appended: (SharedEntries<T> & { readonly size: number }) | undefined;
 
@@ -73,6 +75,11 @@ export class Leader<T> {
     return this.#catchUpTarget;
   }
 
+  /** True if there was more to replicate than one turn should send: the next may go on at once. */
+  get hasMore(): boolean {
+    return this.#hasMore;
+  }
+
   /** From which index on a read that arrives now is linearizable; undefined before the accept phase or once stopped. */
   get readIndex(): number | undefined {
     const { log } = this.#context;
@@ -86,13 +93,9 @@ export class Leader<T> {
    */
   furthestFollower(except: ReadonlySet<NodeId>): NodeId | undefined {
     if (this.#phase.name === 'prepare') return this.#newestPromiser(except)?.pid;
-    let furthest: Progress<T> | undefined;
-    for (const follower of this.#followers) {
-      if (except.has(follower.pid) || follower.status !== 'synced') continue;
-      if (follower.acceptedIndex < (furthest?.acceptedIndex ?? 0)) continue;
-      furthest = follower;
-    }
-    return furthest?.pid;
+    const synced = this.#followers.filter(({ pid, status }) => status === 'synced' && !except.has(pid));
+    const inStep = synced.filter(({ fill }) => fill === undefined);
+    return furthestOf(inStep.length > 0 ? inStep : synced)?.pid;
   }
 
   #newestPromiser(except: ReadonlySet<NodeId>): Progress<T> | undefined {
@@ -172,6 +175,7 @@ export class Leader<T> {
     const isInquiry = this.#resends % resendsPerInquiry === 0;
     for (const follower of this.#followers) {
       if (this.#phase.name === 'accept') this.#tellOwnVote(follower.pid);
+      follower.fill?.look(follower.acceptedIndex, log.acceptedIndex - follower.acceptedIndex);
       // That of one which is outranked may be over: a NotAccepted that comes late tells of a promise that a crash undid.
       if (follower.status === 'unprepared' || (follower.status === 'outranked' && isInquiry)) this.#prepare(follower);
       else if (follower.status === 'behind') this.#sendBehind(follower);
@@ -229,6 +233,7 @@ export class Leader<T> {
     const { log } = this.#context;
     const { acceptedIndex, decidedIndex } = log;
     let shared: SharedEntries<T> | undefined;
+    this.#hasMore = false;
     for (const follower of this.#followers) {
       if (follower.status !== 'synced') continue;
       if (follower.fill && !this.#goesOnFilling(follower, follower.fill)) continue;
@@ -241,20 +246,26 @@ export class Leader<T> {
   }
 
   /** Sends one that is not in step what it is to have now. True once that is all. */
-  #goesOnFilling(follower: Progress<T>, fill: number[]): boolean {
+  #goesOnFilling(follower: Progress<T>, fill: Fill): boolean {
     const { log } = this.#context;
+    // It may have pulled more than it was sent.
+    follower.sentIndex = Math.max(follower.sentIndex, follower.acceptedIndex);
+    fill.accepted(follower.acceptedIndex);
     if (follower.sentIndex < log.trimmedIndex) {
       // What it lacks is gone meanwhile: it has to say anew what that is, and will be told that it is behind.
       follower.status = 'unprepared';
       this.#prepare(follower);
       return false;
     }
-    while (fill.length > 0 && (fill[0] as number) <= follower.acceptedIndex) fill.shift();
-    while (follower.sentIndex < log.acceptedIndex) {
-      if (fill.length >= fillMessagesMax) return false;
+    for (let count = 0; follower.sentIndex < log.acceptedIndex; count++) {
+      if (!fill.hasRoom) return false;
+      if (count === fillMessagesPerTurn) {
+        this.#hasMore = true;
+        return false;
+      }
       const next = this.#nextMessageEntries(follower.sentIndex, log.acceptedIndex);
       this.#sendAcceptDecide(follower, next, log.decidedIndex);
-      fill.push(follower.sentIndex);
+      fill.sent(follower.sentIndex);
     }
     follower.fill = undefined;
     return true;
@@ -361,7 +372,11 @@ export class Leader<T> {
     follower.sentIndex = syncIndex + suffix.length;
     follower.sentDecided = Math.min(log.decidedIndex, follower.sentIndex);
     follower.hasAnswered = false;
-    follower.fill = follower.sentIndex < log.acceptedIndex ? [follower.sentIndex] : undefined;
+    follower.fill = undefined;
+    if (follower.sentIndex < log.acceptedIndex) {
+      follower.fill = new Fill();
+      follower.fill.sent(follower.sentIndex);
+    }
     outbox.send(follower.pid, {
       type: 'AcceptSync',
       ballot: this.ballot,
@@ -448,4 +463,12 @@ export class Leader<T> {
 interface SharedEntries<T> {
   readonly from: number;
   readonly entries: readonly Entry<T>[];
+}
+
+function furthestOf<T>(followers: readonly Progress<T>[]): Progress<T> | undefined {
+  let furthest: Progress<T> | undefined;
+  for (const follower of followers) {
+    if (follower.acceptedIndex >= (furthest?.acceptedIndex ?? 0)) furthest = follower;
+  }
+  return furthest;
 }

@@ -244,7 +244,7 @@ export class OmniPaxos<T> {
     if (this.#reads.isRoundDue) this.#reads.pump(this.#readView());
     this.#checkInvariants();
     // What found no room may find it next time.
-    this.#hasNews = !this.#queue.isEmpty;
+    this.#hasNews = !this.#queue.isEmpty || (role.role === 'leader' && role.hasMore);
     this.#seenWrite = this.#log.durableWrite();
     return this.#outbox.take(this.#seenWrite);
   }

@@ -1,4 +1,5 @@
 import type { NodeId } from './ballot.ts';
+import type { Fill } from './fill.ts';
 import type { PromiseMessage } from './messages.ts';
 
 /**
@@ -27,11 +28,8 @@ export interface Progress<T> {
   knownDecided: number;
   /** False until the follower has answered in this session. */
   hasAnswered: boolean;
-  /**
-   * Where each message of log ended that is under way to one which is not in step yet, because its AcceptSync had more to carry than one
-   * message should; undefined once it has been sent all.
-   */
-  fill: number[] | undefined;
+  /** Set while it is not in step, because its AcceptSync had more to carry than one message should. */
+  fill: Fill | undefined;
 }
 
 /** Nothing is known of it yet. */

@@ -195,3 +195,33 @@ it('a log that a leader has adopted goes in one message, however long it is', ()
   const [sync] = trio.sentTo3.filter(({ payload }) => payload.type === 'AcceptSync');
   expect(sync && entriesOf(sync)).toHaveLength(30);
 });
+
+it('what it has pulled since it asked is not sent again', () => {
+  const trio = new Trio();
+  trio.propose(110, 250_000);
+  trio.lost = [];
+  trio.sentTo3.length = 0;
+  trio.nodes[0].reconnected(3);
+  trio.nodes[2].reconnected(1);
+  while (!trio.sentTo3.some(({ payload }) => payload.type === 'AcceptSync')) trio.step();
+  trio.nodes[2].installDecided(4, trio.nodes[1].getDecidedEntries(4).slice(0, 100));
+  trio.settle();
+  expect(trio.nodes[2].decidedIndex).toBe(110);
+  // A window's worth may have been under way.
+  expect(trio.sentTo3.flatMap(entriesOf).length).toBeLessThan(30);
+});
+
+it('who is not in step is asked to lead only where nobody is', () => {
+  const trio = new Trio();
+  trio.propose(110, 250_000);
+  trio.lost = [];
+  trio.sentTo3.length = 0;
+  trio.nodes[0].reconnected(3);
+  trio.nodes[2].reconnected(1);
+  while (!trio.sentTo3.some(({ payload }) => payload.type === 'AcceptSync')) trio.step();
+  expect(trio.nodes[0].furthestFollower()).toBe(2);
+  expect(trio.nodes[0].furthestFollower(new Set([2]))).toBe(3);
+  trio.settle();
+  trio.propose(1);
+  expect(trio.nodes[0].furthestFollower(new Set([2]))).toBe(3);
+});

@@ -101,7 +101,7 @@ export const plantedBugs = [
       {
         file: leader,
         find: 'return syncIndex + entries.length >= adoptedEnd ? entries :',
-        replace: 'return entries.length > 0 ? entries :',
+        replace: 'return syncIndex + entries.length >= 0 ? entries :',
       },
     ],
   },

@@ -1,0 +1,37 @@
+/**
+ * Messages of log under way at once to a follower that is not in step, at first and at most. Few, for its heartbeats wait behind them; more only
+ * as long as it does not come closer, on a long way or under much load. The most is as much as the replica has a sync carry.
+ */
+const windowMin = 4;
+const windowMax = 32;
+
+/** What is under way to one follower that lacks more of the log than one message carries. */
+export class Fill {
+  /** Where each message ended that it has not on disk yet. */
+  readonly #ends: number[] = [];
+  #window = windowMin;
+  #lag = Number.POSITIVE_INFINITY;
+  #acceptedIndex = -1;
+
+  /** A message that ends at `endIndex` was sent. */
+  sent(endIndex: number): void {
+    this.#ends.push(endIndex);
+  }
+
+  /** It has all below `acceptedIndex` on disk. */
+  accepted(acceptedIndex: number): void {
+    while (this.#ends.length > 0 && (this.#ends[0] as number) <= acceptedIndex) this.#ends.shift();
+  }
+
+  get hasRoom(): boolean {
+    return this.#ends.length < this.#window;
+  }
+
+  /** To be called now and then: one that gets on but comes no closer gets more at once. Else it would be out of step as long as so much is written. */
+  look(acceptedIndex: number, lag: number): void {
+    const getsOn = acceptedIndex > this.#acceptedIndex;
+    if (getsOn && lag >= this.#lag) this.#window = Math.min(2 * this.#window, windowMax);
+    this.#acceptedIndex = acceptedIndex;
+    this.#lag = lag;
+  }
+}
