@@ -37,6 +37,12 @@ type Stage =
  */
 const requestsPerDonorMax = 8;
 const requestsPerDonorLow = 4;
+/**
+ * Where values are large, each is an answer: fewer are asked for at once, by the size of the last, but always two. All that is under way is in front
+ * of a slow link's heartbeats.
+ */
+const bytesPerDonorMax = 2 * 1024 * 1024;
+const requestsPerDonorMin = 2;
 /** Ticks in which donors answer what they have, before those that have are enough. */
 const planTicks = 5;
 /** Ticks between questions to donors of what they have, while it is not known or may be old. */
@@ -422,6 +428,8 @@ export class CatchUp {
   #mayAsk(donor: NodeId, sharers: number, transfer: StateTransfer | LogTransfer): boolean {
     const outstanding = transfer.outstandingOf(donor);
     if (outstanding >= requestsPerDonorMax) return false;
+    const bytes = (outstanding + 1) * this.#donors.answerBytesOf(donor);
+    if (outstanding >= requestsPerDonorMin && bytes > bytesPerDonorMax) return false;
     // Whatever the share of a leader: what others do not give must come from it.
     if (!this.#donors.isLeader(donor) || sharers === 1 || transfer.outstanding === 0) return true;
     // With what it owes it must not come to more than an equal share.

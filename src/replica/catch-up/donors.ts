@@ -7,6 +7,8 @@ export type Standing = Omit<DonorStanding, 'type'>;
 interface DonorRecord {
   standing: Standing;
   bytes: number;
+  /** Bytes of the answers that came last: of the largest, and less with each smaller one since. */
+  answerBytes: number;
   /** How often in a row it did not answer. */
   strikes: number;
   /** How often it gave what did not fit its checksum. */
@@ -31,7 +33,7 @@ export class Donors {
   heard(id: NodeId, standing: Standing): void {
     const entry = this.#entries.get(id);
     if (entry) entry.standing = standing;
-    else this.#entries.set(id, { standing, bytes: 0, strikes: 0, damages: 0, suspendedTicks: 0 });
+    else this.#entries.set(id, { standing, bytes: 0, answerBytes: 0, strikes: 0, damages: 0, suspendedTicks: 0 });
   }
 
   standingOf(id: NodeId): Standing | undefined {
@@ -48,6 +50,7 @@ export class Donors {
     const entry = this.#entries.get(id);
     if (!entry) return;
     entry.bytes += bytes;
+    entry.answerBytes = Math.max(bytes, (entry.answerBytes * 3) / 4);
     entry.strikes = 0;
     if (entry.damages === 0) entry.suspendedTicks = 0;
   }
@@ -94,6 +97,11 @@ export class Donors {
 
   bytesOf(id: NodeId): number {
     return this.#entries.get(id)?.bytes ?? 0;
+  }
+
+  /** How large its next answer may be, as the last ones were; 0 before the first. */
+  answerBytesOf(id: NodeId): number {
+    return this.#entries.get(id)?.answerBytes ?? 0;
   }
 
   get bytes(): number {

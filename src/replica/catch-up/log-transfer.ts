@@ -73,6 +73,7 @@ export class LogTransfer {
 
   /** Takes a segment, if it was asked for and is what the donor sent. */
   onSegment(from: NodeId, segment: LogSegment): SegmentResult {
+    this.#requests.heard(from);
     const at = this.#pieces.findIndex((piece) => piece.from === segment.from && !piece.entries);
     const piece = this.#pieces[at];
     if (!piece) return 'notWanted';

@@ -6,13 +6,21 @@ interface Request {
   ticks: number;
 }
 
+/** Times the patience that a request may be old at a donor that answers others: then its answer is lost. */
+const patiencesMax = 8;
+
 /**
  * Who was asked for what, and has not answered. Mostly one donor for each thing; a second one is asked when the first takes
  * long, and the first answer counts.
+ *
+ * Patience is with a donor, from its last answer on: several are under way, and over a slow link the last of them takes as long as all. Asked for
+ * again by then, they would be sent again, behind those that are on their way.
  */
 export class OutstandingRequests<Thing> {
   readonly #requests = new Map<Thing, Request[]>();
   readonly #patienceTicks: number;
+  /** Ticks since each donor answered anything, for those that have. */
+  readonly #silentTicks = new Map<NodeId, number>();
 
   constructor(patienceTicks: number) {
     this.#patienceTicks = patienceTicks;
@@ -37,6 +45,11 @@ export class OutstandingRequests<Thing> {
     const requests = this.#requests.get(thing) ?? [];
     requests.push({ donor, ticks: 0 });
     this.#requests.set(thing, requests);
+  }
+
+  /** `donor` answered something, wanted or not. */
+  heard(donor: NodeId): void {
+    this.#silentTicks.set(donor, 0);
   }
 
   /** It is here, or not wanted any more. */
@@ -67,8 +80,14 @@ export class OutstandingRequests<Thing> {
   /** Time passes. Returns the donors whose time was over for something. */
   tick(): Set<NodeId> {
     const slow = new Set<NodeId>();
+    for (const [donor, ticks] of this.#silentTicks) this.#silentTicks.set(donor, ticks + 1);
     for (const requests of this.#requests.values()) {
-      for (const request of requests) if (++request.ticks >= this.#patienceTicks) slow.add(request.donor);
+      for (const request of requests) {
+        request.ticks++;
+        const silentTicks = Math.min(request.ticks, this.#silentTicks.get(request.donor) ?? request.ticks);
+        const isLost = request.ticks >= patiencesMax * this.#patienceTicks;
+        if (silentTicks >= this.#patienceTicks || isLost) slow.add(request.donor);
+      }
     }
     for (const donor of slow) this.forget(donor);
     return slow;

@@ -99,6 +99,7 @@ export class StateTransfer {
 
   /** Takes rows that were asked for, whoever gives them; `install` is to follow. What is wanted no more is dropped. */
   onChunk(from: NodeId, { index, after, upTo, chunk }: StateChunk): ChunkResult {
+    this.#requests.heard(from);
     if (index !== this.index) return 'notWanted';
     if (chunk === undefined) return 'gone';
     const at = this.#pieces.findIndex((piece) => isSameCursor(piece.after, after) && isSameCursor(piece.upTo, upTo));
