@@ -4,6 +4,8 @@
  */
 const windowMin = 4;
 const windowMax = 32;
+/** One burst of writes is no reason. */
+const looksToWiden = 2;
 
 /** What is under way to one follower that lacks more of the log than one message carries. */
 export class Fill {
@@ -12,6 +14,8 @@ export class Fill {
   #window = windowMin;
   #lag = Number.POSITIVE_INFINITY;
   #acceptedIndex = -1;
+  /** Looks in a row at which it had got on and come no closer. */
+  #looks = 0;
 
   /** A message that ends at `endIndex` was sent. */
   sent(endIndex: number): void {
@@ -27,10 +31,17 @@ export class Fill {
     return this.#ends.length < this.#window;
   }
 
-  /** To be called now and then: one that gets on but comes no closer gets more at once. Else it would be out of step as long as so much is written. */
+  /**
+   * To be called now and then: one that gets on but comes no closer, twice in a row, gets more at once. Else it would be out of step as long as so
+   * much is written.
+   */
   look(acceptedIndex: number, lag: number): void {
-    const getsOn = acceptedIndex > this.#acceptedIndex;
-    if (getsOn && lag >= this.#lag) this.#window = Math.min(2 * this.#window, windowMax);
+    const comesNoCloser = acceptedIndex > this.#acceptedIndex && lag >= this.#lag;
+    this.#looks = comesNoCloser ? this.#looks + 1 : 0;
+    if (this.#looks === looksToWiden) {
+      this.#window = Math.min(2 * this.#window, windowMax);
+      this.#looks = 0;
+    }
     this.#acceptedIndex = acceptedIndex;
     this.#lag = lag;
   }

@@ -75,7 +75,7 @@ export class Leader<T> {
     return this.#catchUpTarget;
   }
 
-  /** True if there was more to replicate than one turn should send: the next may go on at once. */
+  /** True if there was more to replicate than one turn should send: the next goes on, whatever it is for. */
   get hasMore(): boolean {
     return this.#hasMore;
   }

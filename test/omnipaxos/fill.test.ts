@@ -29,14 +29,20 @@ describe('what is under way to a follower that lacks much', () => {
     expect(sendAll(fill, 20)).toBe(4);
   });
 
-  it('is twice as much each time that it gets on and comes no closer, up to 32 messages', () => {
+  it('is twice as much each time that it gets on and comes no closer for a while, up to 32 messages', () => {
     const fill = new Fill();
     const counts: number[] = [];
-    for (let at = 0; at < 6; at++) {
+    for (let at = 0; at < 10; at++) {
       fill.look(100 * at, 500);
       fill.accepted(10_000);
       counts.push(sendAll(fill, 1000));
     }
-    expect(counts).toEqual([4, 8, 16, 32, 32, 32]);
+    expect(counts).toEqual([4, 4, 8, 8, 16, 16, 32, 32, 32, 32]);
+  });
+
+  it('stays few where one burst sets it back', () => {
+    const fill = new Fill();
+    for (let at = 0; at < 100; at++) fill.look(at, at % 10 === 0 ? 2000 - at : 1000 - at);
+    expect(sendAll(fill, 1000)).toBe(4);
   });
 });

@@ -52,7 +52,8 @@ describe('the rows of a snapshot from several donors', () => {
     expect(held, 'bounded by 16 MiB and what was under way').toBeLessThan(32);
     expect(held).toBeGreaterThanOrEqual(16);
     expect(installed()).toEqual([]);
-    for (let tick = 0; tick < defaultReplicaSettings.donorTimeoutTicks / 2; tick++) transfer.tick();
+    for (let tick = 0; tick < defaultReplicaSettings.donorTimeoutTicks / 2; tick++)
+      transfer.tick(() => defaultReplicaSettings.donorTimeoutTicks);
     const [again] = ask(transfer, [fast], 1);
     expect(again?.request).toEqual(first?.request);
     if (again) transfer.onChunk(fast, donor(again.request));

@@ -38,11 +38,14 @@ type Stage =
 const requestsPerDonorMax = 8;
 const requestsPerDonorLow = 4;
 /**
- * Where values are large, each is an answer: fewer are asked for at once, by the size of the last, but always two. All that is under way is in front
- * of a slow link's heartbeats.
+ * Where values are large, each is an answer: fewer are asked for at once of a donor whose answers take long, or are not known yet, by their size, but
+ * always two. All that is under way is in front of a slow link's heartbeats.
  */
-const bytesPerDonorMax = 2 * 1024 * 1024;
+const bytesPerSlowDonorMax = 2 * 1024 * 1024;
 const requestsPerDonorMin = 2;
+const quickTicks = 10;
+/** Answers that are so many times as large as a message should be may take so many times as long, and those of whom none is known yet. */
+const patienceFactorMax = 8;
 /** Ticks in which donors answer what they have, before those that have are enough. */
 const planTicks = 5;
 /** Ticks between questions to donors of what they have, while it is not known or may be old. */
@@ -163,7 +166,7 @@ export class CatchUp {
         return stage.alignment.tick();
       case 'state':
       case 'log':
-        for (const donor of stage.transfer.tick()) this.#donors.strike(donor);
+        for (const donor of stage.transfer.tick((id) => this.#patienceOf(id))) this.#donors.strike(donor);
         return;
       case 'install':
         return;
@@ -425,11 +428,22 @@ export class CatchUp {
     return requests;
   }
 
+  #patienceOf(donor: NodeId): number {
+    const answerBytes = this.#donors.answerBytesOf(donor);
+    const factor = answerBytes === 0 ? patienceFactorMax : answerBytes / this.#settings.catchUpBytesMax;
+    return this.#settings.donorTimeoutTicks * Math.min(Math.max(factor, 1), patienceFactorMax);
+  }
+
+  #mayHaveMore(donor: NodeId, outstanding: number, transfer: StateTransfer | LogTransfer): boolean {
+    const answerBytes = this.#donors.answerBytesOf(donor);
+    if (answerBytes === 0) return false;
+    return (outstanding + 1) * answerBytes <= bytesPerSlowDonorMax || transfer.answerTicksOf(donor) <= quickTicks;
+  }
+
   #mayAsk(donor: NodeId, sharers: number, transfer: StateTransfer | LogTransfer): boolean {
     const outstanding = transfer.outstandingOf(donor);
     if (outstanding >= requestsPerDonorMax) return false;
-    const bytes = (outstanding + 1) * this.#donors.answerBytesOf(donor);
-    if (outstanding >= requestsPerDonorMin && bytes > bytesPerDonorMax) return false;
+    if (outstanding >= requestsPerDonorMin && !this.#mayHaveMore(donor, outstanding, transfer)) return false;
     // Whatever the share of a leader: what others do not give must come from it.
     if (!this.#donors.isLeader(donor) || sharers === 1 || transfer.outstanding === 0) return true;
     // With what it owes it must not come to more than an equal share.

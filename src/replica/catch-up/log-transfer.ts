@@ -49,7 +49,7 @@ export class LogTransfer {
   constructor(sink: DecidedSink, settings: ReplicaSettings) {
     this.#sink = sink;
     this.#settings = settings;
-    this.#requests = new OutstandingRequests(settings.donorTimeoutTicks);
+    this.#requests = new OutstandingRequests();
   }
 
   outstandingOf(donor: NodeId): number {
@@ -77,6 +77,7 @@ export class LogTransfer {
     const at = this.#pieces.findIndex((piece) => piece.from === segment.from && !piece.entries);
     const piece = this.#pieces[at];
     if (!piece) return 'notWanted';
+    this.#requests.heard(from, piece);
     const result = this.#judge(piece, segment);
     if (result !== 'taken') {
       this.#requests.fail(piece, from);
@@ -113,8 +114,12 @@ export class LogTransfer {
   }
 
   /** Returns the donors whose time was over. */
-  tick(): Set<NodeId> {
-    return this.#requests.tick();
+  tick(patienceOf: (donor: NodeId) => number): Set<NodeId> {
+    return this.#requests.tick(patienceOf);
+  }
+
+  answerTicksOf(donor: NodeId): number {
+    return this.#requests.answerTicksOf(donor);
   }
 
   #judge(piece: Piece, { from, entries, checksum }: LogSegment): SegmentResult {

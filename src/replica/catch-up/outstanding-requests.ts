@@ -18,13 +18,10 @@ const patiencesMax = 8;
  */
 export class OutstandingRequests<Thing> {
   readonly #requests = new Map<Thing, Request[]>();
-  readonly #patienceTicks: number;
   /** Ticks since each donor answered anything, for those that have. */
   readonly #silentTicks = new Map<NodeId, number>();
-
-  constructor(patienceTicks: number) {
-    this.#patienceTicks = patienceTicks;
-  }
+  /** Ticks that each donor's last answer took. */
+  readonly #answerTicks = new Map<NodeId, number>();
 
   get size(): number {
     return this.#requests.size;
@@ -47,9 +44,17 @@ export class OutstandingRequests<Thing> {
     this.#requests.set(thing, requests);
   }
 
-  /** `donor` answered something, wanted or not. */
-  heard(donor: NodeId): void {
+  /** `donor` answered something: `thing`, if that is wanted yet. */
+  heard(donor: NodeId, thing?: Thing): void {
     this.#silentTicks.set(donor, 0);
+    const requests = thing === undefined ? undefined : this.#requests.get(thing);
+    const request = requests?.find((one) => one.donor === donor);
+    if (request) this.#answerTicks.set(donor, request.ticks);
+  }
+
+  /** Ticks that the last answer of `donor` took; infinite before the first. */
+  answerTicksOf(donor: NodeId): number {
+    return this.#answerTicks.get(donor) ?? Number.POSITIVE_INFINITY;
   }
 
   /** It is here, or not wanted any more. */
@@ -77,16 +82,17 @@ export class OutstandingRequests<Thing> {
     return found;
   }
 
-  /** Time passes. Returns the donors whose time was over for something. */
-  tick(): Set<NodeId> {
+  /** Time passes. Returns the donors whose time was over for something: `patienceOf` says how many ticks each has. */
+  tick(patienceOf: (donor: NodeId) => number): Set<NodeId> {
     const slow = new Set<NodeId>();
     for (const [donor, ticks] of this.#silentTicks) this.#silentTicks.set(donor, ticks + 1);
     for (const requests of this.#requests.values()) {
       for (const request of requests) {
         request.ticks++;
+        const patience = patienceOf(request.donor);
         const silentTicks = Math.min(request.ticks, this.#silentTicks.get(request.donor) ?? request.ticks);
-        const isLost = request.ticks >= patiencesMax * this.#patienceTicks;
-        if (silentTicks >= this.#patienceTicks || isLost) slow.add(request.donor);
+        const isLost = request.ticks >= patiencesMax * patience;
+        if (silentTicks >= patience || isLost) slow.add(request.donor);
       }
     }
     for (const donor of slow) this.forget(donor);

@@ -53,8 +53,8 @@ export class StateTransfer {
     this.#stateStore = state;
     this.#settings = settings;
     this.#rowsPerCut = rowsPerPiece(offer, settings.catchUpBytesMax);
-    this.#requests = new OutstandingRequests(settings.donorTimeoutTicks);
-    this.#cutOutstandingRequests = new OutstandingRequests(settings.donorTimeoutTicks);
+    this.#requests = new OutstandingRequests();
+    this.#cutOutstandingRequests = new OutstandingRequests();
     this.#cutTo = beginOrResume(state, offer.index)?.frontier;
   }
 
@@ -100,11 +100,13 @@ export class StateTransfer {
   /** Takes rows that were asked for, whoever gives them; `install` is to follow. What is wanted no more is dropped. */
   onChunk(from: NodeId, { index, after, upTo, chunk }: StateChunk): ChunkResult {
     this.#requests.heard(from);
+    this.#cutOutstandingRequests.heard(from);
     if (index !== this.index) return 'notWanted';
     if (chunk === undefined) return 'gone';
     const at = this.#pieces.findIndex((piece) => isSameCursor(piece.after, after) && isSameCursor(piece.upTo, upTo));
     const piece = this.#pieces[at];
     if (!piece || piece.received) return 'notWanted';
+    this.#requests.heard(from, piece);
     const isWhole = chunk.done || chunk.last === undefined;
     const here: Piece = { after, upTo: isWhole ? upTo : chunk.last, received: { from, rows: chunk.rows } };
     const rest: Piece[] = isWhole ? [] : [{ after: chunk.last, upTo }];
@@ -130,8 +132,12 @@ export class StateTransfer {
   }
 
   /** Returns the donors whose time was over. */
-  tick(): Set<NodeId> {
-    return new Set([...this.#requests.tick(), ...this.#cutOutstandingRequests.tick()]);
+  tick(patienceOf: (donor: NodeId) => number): Set<NodeId> {
+    return new Set([...this.#requests.tick(patienceOf), ...this.#cutOutstandingRequests.tick(patienceOf)]);
+  }
+
+  answerTicksOf(donor: NodeId): number {
+    return this.#requests.answerTicksOf(donor);
   }
 
   /** Nothing more is expected of `donor` now. */
