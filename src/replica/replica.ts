@@ -329,6 +329,7 @@ export class Replica {
         return this.#onPeerConnected(event.hello);
       case 'peerDisconnected':
         this.#donor.forget(event.nodeId);
+        this.#membership.catchUp?.onLinkLost(event.nodeId);
         return this.#peers.disconnect(event.nodeId);
       case 'peerUnreached':
         this.#membership.onUnreached(event.nodeId, event.isRefusal ? event.reason : undefined);
@@ -541,6 +542,7 @@ export class Replica {
     this.#openings.meet(hello, configuration);
     this.#logStore.commit();
     this.#peers.connect(hello);
+    this.#membership.catchUp?.onLinkLost(hello.nodeId);
     this.#unlinkOlderCopies();
     const wasVoter = this.voter;
     this.#membership.onPeerConnected(hello);

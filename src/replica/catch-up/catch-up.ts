@@ -150,6 +150,12 @@ export class CatchUp {
     this.#targetIndex = Math.max(this.#targetIndex, targetIndex);
   }
 
+  /** The link with `donor` is another one, or none: what it was asked for over it does not come any more, and is not waited for. */
+  onLinkLost(donor: NodeId): void {
+    const stage = this.#stage;
+    if (stage.name === 'state' || stage.name === 'log') stage.transfer.forget(donor);
+  }
+
   tick(): void {
     this.#donors.tick();
     if (this.#queryPatience > 0) this.#queryPatience--;

@@ -118,6 +118,11 @@ export class LogTransfer {
     return this.#requests.tick(patienceOf);
   }
 
+  /** Nothing more is expected of `donor` now. */
+  forget(donor: NodeId): void {
+    this.#requests.forget(donor);
+  }
+
   answerTicksOf(donor: NodeId): number {
     return this.#requests.answerTicksOf(donor);
   }
