@@ -22,10 +22,10 @@ export interface OmniPaxosOptions<T> {
   readonly resendTicks?: number;
   /** Size of an entry. Default: 1 each. */
   readonly sizeOf?: (entry: T) => number;
-  /** Most size of one AcceptDecide (one entry may exceed it). Default 4,096. */
+  /** Most size of one AcceptDecide, and of an AcceptSync beyond what the leader adopted (one entry may exceed it). Default 4,096. */
   readonly messageSizeMax?: number;
   /**
-   * Most size of a suffix in Promise or AcceptSync. A node that lacks more is told so and catches up on decided entries
+   * Most size of a suffix in Promise, or that AcceptSync begins to bring. A node that lacks more is told so and catches up on decided entries
    * first (`catchUpTarget`). Must exceed `undecidedSizeMax`. Default: no limit.
    */
   readonly syncSizeMax?: number;

@@ -106,14 +106,24 @@ class Trio {
     this.settle();
   }
 
-  meet3(): void {
+  link3(): void {
     this.lost = [];
     this.sentTo3.length = 0;
     this.turnBytesMax = 0;
     this.log.sequence.bytesRead = 0;
     this.nodes[0].reconnected(3);
     this.nodes[2].reconnected(1);
+  }
+
+  meet3(): void {
+    this.link3();
     this.settle();
+  }
+
+  /** Until node 3 has its AcceptSync, and no longer. */
+  beginSyncOf3(): void {
+    this.link3();
+    while (!this.sentTo3.some(({ payload }) => payload.type === 'AcceptSync')) this.step();
   }
 
   expectFrames(): void {
@@ -162,9 +172,7 @@ it('one that lacks what a sync may carry gets it a few messages at a time, and e
 it('what is proposed meanwhile comes behind it', () => {
   const trio = new Trio();
   trio.propose(110, 250_000);
-  trio.lost = [];
-  trio.nodes[0].reconnected(3);
-  trio.nodes[2].reconnected(1);
+  trio.link3();
   trio.propose(30, 250_000);
   expect(trio.nodes.map(({ decidedIndex }) => decidedIndex)).toEqual([140, 140, 140]);
 });
@@ -172,11 +180,7 @@ it('what is proposed meanwhile comes behind it', () => {
 it('one whose part of the log is trimmed while that is under way is told to catch up', () => {
   const trio = new Trio();
   trio.propose(110, 250_000);
-  trio.lost = [];
-  trio.nodes[0].reconnected(3);
-  trio.nodes[2].reconnected(1);
-  trio.sentTo3.length = 0;
-  while (!trio.sentTo3.some(({ payload }) => payload.type === 'AcceptSync')) trio.step();
+  trio.beginSyncOf3();
   trio.nodes[0].trim(100);
   trio.settle();
   expect(trio.nodes[2].catchUpTarget?.index).toBe(110);
@@ -199,11 +203,7 @@ it('a log that a leader has adopted goes in one message, however long it is', ()
 it('what it has pulled since it asked is not sent again', () => {
   const trio = new Trio();
   trio.propose(110, 250_000);
-  trio.lost = [];
-  trio.sentTo3.length = 0;
-  trio.nodes[0].reconnected(3);
-  trio.nodes[2].reconnected(1);
-  while (!trio.sentTo3.some(({ payload }) => payload.type === 'AcceptSync')) trio.step();
+  trio.beginSyncOf3();
   trio.nodes[2].installDecided(4, trio.nodes[1].getDecidedEntries(4).slice(0, 100));
   trio.settle();
   expect(trio.nodes[2].decidedIndex).toBe(110);
@@ -214,11 +214,7 @@ it('what it has pulled since it asked is not sent again', () => {
 it('who is not in step is asked to lead only where nobody is', () => {
   const trio = new Trio();
   trio.propose(110, 250_000);
-  trio.lost = [];
-  trio.sentTo3.length = 0;
-  trio.nodes[0].reconnected(3);
-  trio.nodes[2].reconnected(1);
-  while (!trio.sentTo3.some(({ payload }) => payload.type === 'AcceptSync')) trio.step();
+  trio.beginSyncOf3();
   expect(trio.nodes[0].furthestFollower()).toBe(2);
   expect(trio.nodes[0].furthestFollower(new Set([2]))).toBe(3);
   trio.settle();
