@@ -6,8 +6,8 @@ import type { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type TlsIdentity, tlsSettings } from '../tls/identity.ts';
 import type { ClientRequest } from '../wire/client-message.ts';
-import { type ClientHello, clientPath, peerPath } from '../wire/handshake.ts';
-import { clientFrameBytesMax, peerFrameBytesMax } from '../wire/limits.ts';
+import { type ClientHello, clientPath, heartbeatPath, peerPath } from '../wire/handshake.ts';
+import { clientFrameBytesMax, heartbeatFrameBytesMax, peerFrameBytesMax } from '../wire/limits.ts';
 import { ClientConnection } from './client-connection.ts';
 import { HeldBytes } from './held-bytes.ts';
 import { listenError } from './listening.ts';
@@ -106,7 +106,7 @@ const metricsPath = '/metrics';
 const handshakeMsMax = 3_000;
 
 /**
- * The one port of a node: clients at `/v1/client`, nodes at `/v1/peer`, and `GET /health` and `/metrics`.
+ * The one port of a node: clients at `/v1/client`, nodes at `/v1/peer` and `/v1/heartbeat`, and `GET /health` and `/metrics`.
  * A frame that is malformed or too large ends its own connection and nothing else.
  */
 export class Gateway {
@@ -114,7 +114,7 @@ export class Gateway {
   readonly #limits: GatewayLimits;
   readonly #server: Server | SecureServer;
   readonly #clientUpgrades: WebSocketServer;
-  readonly #peerUpgrades: WebSocketServer;
+  readonly #peerUpgrades: ReadonlyMap<string, WebSocketServer>;
   readonly #silence: SilenceWatch;
   readonly #tcp = new Set<Socket>();
   readonly #peerTcp = new Set<Duplex>();
@@ -127,7 +127,10 @@ export class Gateway {
     this.#limits = { ...defaultGatewayLimits, ...options.limits };
     this.#held = new HeldBytes(this.#connections, this.#limits.heldBytesMax);
     this.#clientUpgrades = upgradesOf(this.#limits.frameBytesMax);
-    this.#peerUpgrades = upgradesOf(this.#limits.peerFrameBytesMax);
+    this.#peerUpgrades = new Map([
+      [peerPath, upgradesOf(this.#limits.peerFrameBytesMax)],
+      [heartbeatPath, upgradesOf(heartbeatFrameBytesMax)],
+    ]);
     this.#silence = new SilenceWatch(this.#limits.pingIntervalMs, this.#limits.silenceMsMax);
     this.#server = this.#makeServer();
   }
@@ -240,6 +243,7 @@ export class Gateway {
         return;
       case clientPath:
       case peerPath:
+      case heartbeatPath:
         answerJson(response.setHeader('Upgrade', 'websocket'), 426, { error: 'this path speaks WebSocket' });
         return;
       default:
@@ -252,15 +256,16 @@ export class Gateway {
     const onError = (error: Error) => this.#options.log('debug', 'upgrade failed', { reason: error.message });
     tcp.on('error', onError);
     const path = pathOf(request);
-    if (path !== peerPath && path !== clientPath) {
+    const peerUpgrades = this.#peerUpgrades.get(path);
+    if (peerUpgrades === undefined && path !== clientPath) {
       refuseUpgrade(tcp, '404 Not Found', 'nothing here');
     } else if (request.headers.origin !== undefined) {
       // Browsers send an origin, clients and nodes do not: a page that somebody visits must not reach a store on their machine.
       refuseUpgrade(tcp, '403 Forbidden', 'not for browsers');
-    } else if (path === peerPath) {
+    } else if (peerUpgrades !== undefined) {
       this.#peerTcp.add(tcp);
       tcp.once('close', () => this.#peerTcp.delete(tcp));
-      this.#peerUpgrades.handleUpgrade(request, tcp, head, (socket) => this.#options.onPeer(socket, request));
+      peerUpgrades.handleUpgrade(request, tcp, head, (socket) => this.#options.onPeer(socket, request));
     } else if (this.#connections.size >= this.#limits.connectionsMax) {
       this.#options.log('warn', 'client refused', { reason: `${this.#connections.size} clients are connected` });
       refuseUpgrade(tcp, '503 Service Unavailable', 'too many clients are connected');

@@ -198,6 +198,11 @@ export class PeerLink {
   }
 }
 
+/** Names the process that holds a directory open. */
+export function openingOf({ storageId, opened }: PeerHello): string {
+  return `${storageId} ${opened.incarnation} ${opened.nonce}`;
+}
+
 function both(first: () => void, second: (() => void) | undefined): () => void {
   return () => {
     first();

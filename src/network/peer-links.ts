@@ -3,13 +3,14 @@ import type { SecureContext } from 'node:tls';
 import { WebSocket } from 'ws';
 import { formerClusterProblem } from '../cluster/origin.ts';
 import { OverLimitError } from '../wire/codec.ts';
-import { meantNodeId, peerPathTo } from '../wire/handshake.ts';
-import { peerFrameBytesMax } from '../wire/limits.ts';
+import { heartbeatPath, isHeartbeatPath, meantNodeId, pathTo, peerPath } from '../wire/handshake.ts';
+import { heartbeatFrameBytesMax, peerFrameBytesMax } from '../wire/limits.ts';
 import { encodePeerFrames, type PeerFrame } from '../wire/peer-frame.ts';
 import type { PeerHello, PeerMessage } from '../wire/peer-message.ts';
 import { Backoff } from './backoff.ts';
+import { HeartbeatLinks } from './heartbeat-links.ts';
 import type { Log } from './log.ts';
-import { malformed, PeerLink } from './peer-link.ts';
+import { malformed, openingOf, PeerLink } from './peer-link.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { closeCodes, olderCopyMark, socketOptions } from './sockets.ts';
 
@@ -29,6 +30,8 @@ export interface PeerLimits {
   readonly frameBytesMax: number;
   /** Accepted connections that have not said hello yet. */
   readonly strangersMax: number;
+  /** Longest pause between two attempts to open a connection for heartbeats, which an older release refuses. */
+  readonly heartbeatRedialMaxMs: number;
   /** Links to nodes that are not dialled: newcomers, and those that were members. */
   readonly undialledMax: number;
   /** A node that was heard within this time runs: nobody else is it. */
@@ -46,6 +49,7 @@ const defaultPeerLimits: PeerLimits = {
   bufferedBytesMax: 64 * 1024 * 1024,
   frameBytesMax: peerFrameBytesMax,
   strangersMax: 256,
+  heartbeatRedialMaxMs: 5000,
   undialledMax: 64,
   aliveMsMax: 1000,
   movedMsMin: 10_000,
@@ -94,7 +98,8 @@ interface Target {
 }
 
 /**
- * The links to the other nodes, at most one each. The owner says whom to dial; both ends of a pair may dial.
+ * The links to the other nodes, at most one each, and beside each a connection for heartbeats ({@link HeartbeatLinks}). The owner says whom to
+ * dial; both ends of a pair may dial.
  *
  * Two links to one node: the one dialled by the lower id stays; of two dialled by the same node, the newer. Both ends follow this
  * rule and so come to keep the same one, without a word. An attempt under way is therefore never given up because another link came
@@ -109,6 +114,7 @@ export class PeerLinks {
   readonly #limits: PeerLimits;
   readonly #log: Log;
   readonly #silence: SilenceWatch;
+  readonly #heartbeats: HeartbeatLinks;
   readonly #targets = new Map<number, Target>();
   /** Links whose other end has not said hello yet. */
   readonly #strangers = new Set<PeerLink>();
@@ -122,6 +128,15 @@ export class PeerLinks {
     this.#limits = { ...defaultPeerLimits, ...options.limits };
     this.#log = options.log;
     this.#silence = new SilenceWatch(this.#limits.pingIntervalMs, this.#limits.silenceMsMax);
+    this.#heartbeats = new HeartbeatLinks({
+      hello: options.hello,
+      dial: (nodeId, address) => this.#open(address, pathTo(nodeId, heartbeatPath), heartbeatFrameBytesMax),
+      isSecure: () => options.secureContext?.() !== undefined,
+      onUp: (link) => this.#watch(link),
+      onFrame: (link, frame) => this.#onFrame(link, frame),
+      log: options.log,
+      limits: this.#limits,
+    });
   }
 
   /** Ids of the nodes that a link is up to. */
@@ -159,19 +174,24 @@ export class PeerLinks {
 
   /** Takes over a connection that another node opened. */
   accept(socket: WebSocket, request: IncomingMessage): void {
-    if (this.#closed || this.#strangers.size >= this.#limits.strangersMax) {
+    if (this.#closed || this.#strangers.size + this.#heartbeats.strangerCount >= this.#limits.strangersMax) {
       // What came along with the request is read all the same, and may be no frame: without anybody to hear of that the process would end.
       socket.on('error', () => {});
       socket.terminate();
       this.#log('warn', 'peer connection dropped', { from: request.socket.remoteAddress, reason: 'too many at once' });
       return;
     }
-    const options = this.#linkOptions(undefined, meantNodeId(request.url ?? ''));
+    const { url = '' } = request;
+    if (isHeartbeatPath(url)) {
+      this.#heartbeats.accept(socket, request.socket, meantNodeId(url));
+      return;
+    }
+    const options = this.#linkOptions(undefined, meantNodeId(url));
     this.#strangers.add(new PeerLink(socket, request.socket, options));
   }
 
   /**
-   * Sends all in as few frames as possible, one mostly. False if there is no link, or if it had to be cut because the other node
+   * Sends all in as few frames as possible, one mostly; heartbeats apart from all else where there is a connection for them. False if there is no link, or if it had to be cut because the other node
    * does not keep up or a message is over the limits of a frame: the algorithm re-syncs on the next link.
    */
   send(nodeId: number, messages: readonly PeerMessage[]): boolean {
@@ -184,7 +204,9 @@ export class PeerLinks {
     try {
       const clusterId = this.#options.clusterId();
       const nowMs = performance.now();
-      const given = link.promise.worthSending(messages, nowMs);
+      const others = this.#heartbeats.sendOf(link, messages, clusterId, nowMs);
+      if (others.length === 0) return true;
+      const given = link.promise.worthSending(others, nowMs);
       const frames = encodePeerFrames(clusterId, given, this.#limits.frameBytesMax);
       const onLeft = link.promise.onGiven(given, nowMs);
       const last = frames.at(-1);
@@ -204,26 +226,30 @@ export class PeerLinks {
     this.#closed = true;
     for (const nodeId of [...this.#targets.keys()]) this.undial(nodeId);
     for (const link of [...this.#strangers, ...this.#links.values()]) link.cut('shutting down');
+    this.#heartbeats.close();
     this.#silence.close();
   }
 
   #attempt(target: Target): void {
-    const { handshakeTimeoutMs, frameBytesMax } = this.#limits;
+    const socket = this.#open(target.address, pathTo(target.nodeId, peerPath), this.#limits.frameBytesMax);
+    target.attempt = new PeerLink(socket, undefined, {
+      ...this.#linkOptions(target.nodeId, undefined),
+      isSecure: this.#options.secureContext?.() !== undefined,
+    });
+    this.#strangers.add(target.attempt);
+  }
+
+  #open(address: string, path: string, frameBytesMax: number): WebSocket {
     const secureContext = this.#options.secureContext?.();
     const scheme = secureContext === undefined ? 'ws' : 'wss';
-    const socket = new WebSocket(`${scheme}://${target.address}${peerPathTo(target.nodeId)}`, {
+    return new WebSocket(`${scheme}://${address}${path}`, {
       ...socketOptions(frameBytesMax),
       // Said here, since a variable of the environment would turn it off.
       ...(secureContext !== undefined && { secureContext, rejectUnauthorized: true }),
-      handshakeTimeout: handshakeTimeoutMs,
+      handshakeTimeout: this.#limits.handshakeTimeoutMs,
       // A mask of zeros: masking guards web proxies against browsers, and there are neither between nodes.
       generateMask: () => {},
     });
-    target.attempt = new PeerLink(socket, undefined, {
-      ...this.#linkOptions(target.nodeId, undefined),
-      isSecure: secureContext !== undefined,
-    });
-    this.#strangers.add(target.attempt);
   }
 
   #linkOptions(dialledNodeId: number | undefined, meantNodeId: number | undefined) {
@@ -275,7 +301,8 @@ export class PeerLinks {
     const { nodeId } = hello;
     const nowMs = performance.now();
     if (present?.peer !== undefined && openingOf(present.peer) !== openingOf(hello)) {
-      if (nowMs - present.heardAtMs > this.#limits.aliveMsMax) return undefined;
+      const heardAtMs = Math.max(present.heardAtMs, this.#heartbeats.heardAtMs(present));
+      if (nowMs - heardAtMs > this.#limits.aliveMsMax) return undefined;
       const isCopy = present.peer.storageId === hello.storageId;
       const why = isCopy ? 'are there two copies of its data directory?' : 'with another data directory than this one';
       return `node ${nodeId} runs at ${present.peer.address} already${isCopy ? ':' : ','} ${why}`;
@@ -306,6 +333,10 @@ export class PeerLinks {
     this.#strangers.delete(link);
     this.#links.set(hello.nodeId, link);
     this.#watch(link);
+    this.#heartbeats.begin(
+      link,
+      link.dialledNodeId === undefined ? undefined : this.#targets.get(hello.nodeId)?.address,
+    );
     this.#log('info', 'peer connected', { node: hello.nodeId, address: hello.address });
     const target = this.#targets.get(hello.nodeId);
     if (target !== undefined) {
@@ -337,6 +368,7 @@ export class PeerLinks {
     if (this.#links.get(nodeId) !== link) return;
     // Taken out first, so that its end is that of a stranger.
     this.#links.delete(nodeId);
+    this.#heartbeats.end(link);
     this.#strangers.add(link);
     this.#refused.add(link);
     if (kind === 'olderCopy') link.end(closeCodes.olderCopy, `${olderCopyMark}${reason}`);
@@ -355,7 +387,10 @@ export class PeerLinks {
     const wasStranger = this.#strangers.delete(link);
     const nodeId = link.peer?.nodeId ?? link.dialledNodeId;
     const wasUp = nodeId !== undefined && this.#links.get(nodeId) === link;
-    if (wasUp) this.#links.delete(nodeId);
+    if (wasUp) {
+      this.#links.delete(nodeId);
+      this.#heartbeats.end(link);
+    }
     this.#forgetAttempt(link);
     if (this.#closed) return;
     if (wasStranger) this.#noticeFailure(link, reason);
@@ -412,11 +447,6 @@ export class PeerLinks {
       this.#log('warn', 'peer not reached, trying again', { node: target.nodeId, address: target.address, reason });
     }
   }
-}
-
-/** Names the process that holds a directory open. */
-function openingOf({ storageId, opened }: PeerHello): string {
-  return `${storageId} ${opened.incarnation} ${opened.nonce}`;
 }
 
 /** Whether `link` takes the place of `present`, both to the same node. */

@@ -26,16 +26,23 @@ export interface ClientHello {
   readonly clusterId: string | undefined;
 }
 
-/** Path of the connections between nodes. */
+/** Path of the links between nodes. */
 export const peerPath = '/v1/peer';
+/** Path of the connections beside them that carry heartbeats alone. A path of its own, so that a release that knows none refuses them by that. */
+export const heartbeatPath = '/v1/heartbeat';
 const meantParameter = 'node';
 
-/** The path of a link to node `nodeId`: says who is meant, since another node may have taken over the address. */
-export function peerPathTo(nodeId: number): string {
-  return `${peerPath}?${meantParameter}=${nodeId}`;
+/** The path of a connection to node `nodeId`: says who is meant, since another node may have taken over the address. */
+export function pathTo(nodeId: number, path: typeof peerPath | typeof heartbeatPath): string {
+  return `${path}?${meantParameter}=${nodeId}`;
 }
 
-/** Who is meant by a link that was opened at `path`; undefined if that does not say. */
+/** True for a connection that was opened at `path`, whoever it means. */
+export function isHeartbeatPath(path: string): boolean {
+  return path.split('?')[0] === heartbeatPath;
+}
+
+/** Who is meant by a connection that was opened at `path`; undefined if that does not say. */
 export function meantNodeId(path: string): number | undefined {
   const [, query = ''] = path.split('?');
   const meant = new URLSearchParams(query).get(meantParameter);

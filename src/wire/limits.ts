@@ -8,6 +8,8 @@ export const protocolVersion = 6;
 
 /** Most bytes of one frame between nodes. */
 export const peerFrameBytesMax = 64 * 1024 * 1024;
+/** Most bytes of one frame of heartbeats, or of the hello before them. */
+export const heartbeatFrameBytesMax = 64 * 1024;
 /** Most bytes of one frame from or to a client. */
 export const clientFrameBytesMax = 16 * 1024 * 1024;
 /** Most requests in one client frame. */

@@ -20,6 +20,8 @@ import { Reads, type ReadsView } from './reads.ts';
 
 /** Election timeouts, doubled, until a write of which nothing is heard is proposed again for the first time. */
 const retryTimeouts = 2;
+/** Election timeouts without a write that came through, from which on any may be lost. */
+const quietTimeouts = 10;
 /** Election timeouts that it may take at the most until it is known which writes are in the log. */
 const doubtTimeouts = 5;
 /** A frame of so many bytes may be kept by any command in it: what comes in one is mostly decided together. */
@@ -131,7 +133,7 @@ export class Clients {
     if (outcome.type === 'spaceNoted' || outcome.type === 'expiryNoted') return;
     // What a node of another release lets through need not be a command here.
     if (outcome.type === 'refused' && outcome.reason === 'malformed' && originOf(command) === undefined) return;
-    const write = this.#writes.takeApplied(command);
+    const write = this.#writes.takeApplied(command, this.#view.tick);
     if (!write) return;
     // The first of several proposals may have been applied elsewhere, before its session went: this node had state in its place.
     const isFateUnknown = write.proposals > 1 && outcome.type === 'refused' && outcome.reason === 'sessionExpired';
@@ -179,7 +181,8 @@ export class Clients {
     const { nowMs, tick, voter } = this.#view;
     const leads = voter?.paxos.isLeader ?? false;
     // A leader's own log loses nothing while it leads: no second proposal there.
-    for (const write of this.#writes.sweep(nowMs, tick, !leads)) {
+    const quietTicks = quietTimeouts * this.#settings.electionTimeoutTicks;
+    for (const write of this.#writes.sweep(nowMs, tick, { mayRetry: !leads, quietTicks })) {
       this.#output.respond(write.connection, write.requestId, writeTimeout(write, this.#view));
     }
     this.#reads.sweep();
@@ -211,8 +214,7 @@ export class Clients {
       deadlineMs: nowMs + request.timeoutMs,
       place: 'here',
       proposals: 0,
-      retryTick: 0,
-      order: 0,
+      ...{ retryTick: 0, proposalNumber: 0, order: 0 },
     });
   }
 }

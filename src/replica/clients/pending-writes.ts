@@ -15,8 +15,10 @@ export interface PendingWrite {
   place: Place;
   /** How often it was proposed; 0 means that it cannot have been applied through this node. */
   proposals: number;
-  /** When to propose it again if nothing is heard of it, or, once it came back, at the soonest. */
+  /** When to propose it again, at the soonest, if nothing is heard of it, or once it came back. */
   retryTick: number;
+  /** Its place among this node's proposals, as of its last one; given by {@link PendingWrites.proposeHeld}. */
+  proposalNumber: number;
   /** Its place in the order of arrival; given by {@link PendingWrites.add}. */
   order: number;
 }
@@ -43,9 +45,20 @@ export interface ProposeLimits {
   readonly bytesMax: number;
 }
 
+/** When a write that was proposed is taken for lost. */
+export interface RetryRule {
+  /** False where nothing can be lost: the node leads itself. */
+  readonly mayRetry: boolean;
+  /** Ticks without a write that came through, from which on any may be. */
+  readonly quietTicks: number;
+}
+
 /**
  * Writes of own clients on their way. A write stays here until its command is applied or its time is over, and is
  * proposed again whenever it may have been lost: sessions make a second proposal harmless.
+ *
+ * Not harmless is a second proposal of what is only slow: where links are, it makes them slower, and the more is proposed again. What is
+ * proposed takes one way, in order. So as long as writes of this node come through, one is lost only if another that was proposed behind it was applied.
  */
 export class PendingWrites {
   readonly #countMax: number;
@@ -57,6 +70,10 @@ export class PendingWrites {
   /** They are not in that order. */
   #isUnordered = false;
   #lastOrder = 0;
+  #lastProposal = 0;
+  /** The latest proposal of which it is certain that it was applied, and the last tick in which any was. */
+  #appliedProposal = 0;
+  #appliedTick = 0;
   /** Since when some of them may be doubtful. */
   #doubtfulSinceTick: number | undefined;
   #count = 0;
@@ -96,11 +113,15 @@ export class PendingWrites {
   }
 
   /** Takes the write that `command`, now applied, answers: undefined if no client of this node waits for it. */
-  takeApplied(command: Uint8Array): PendingWrite | undefined {
+  takeApplied(command: Uint8Array, tick: number): PendingWrite | undefined {
     if (this.#count === 0) return undefined;
     const origin = decodeOrigin(command);
     const write = this.find(origin.session, origin.number);
-    if (write) this.remove(write);
+    if (write === undefined) return undefined;
+    this.#appliedTick = tick;
+    // Of several proposals nobody knows which one came through.
+    if (write.proposals === 1) this.#appliedProposal = Math.max(this.#appliedProposal, write.proposalNumber);
+    this.remove(write);
     return write;
   }
 
@@ -127,6 +148,7 @@ export class PendingWrites {
         if (write.place === 'doubtful' || write.retryTick > limits.tick || isOver || !propose(write.command)) break;
         this.#bytesAway += write.command.length;
         write.proposals++;
+        write.proposalNumber = ++this.#lastProposal;
         this.#onProposed(write, limits);
       }
       count++;
@@ -195,17 +217,22 @@ export class PendingWrites {
     this.#held.push(write);
   }
 
-  /** Holds what was proposed long ago, and takes out what is over its deadline. */
-  sweep(nowMs: number, tick: number, mayRetry: boolean): PendingWrite[] {
+  /** Holds what was proposed long ago and may be lost, and takes out what is over its deadline. `quietTicks`: without a write that came through. */
+  sweep(nowMs: number, tick: number, { mayRetry, quietTicks }: RetryRule): PendingWrite[] {
     const expired: PendingWrite[] = [];
+    const isQuiet = tick - this.#appliedTick >= quietTicks;
     for (const write of this.all()) {
       if (write.deadlineMs <= nowMs) expired.push(write);
-      else if (mayRetry && write.place === 'proposed' && write.retryTick <= tick) this.#hold(write, tick);
+      else if (mayRetry && (isQuiet || write.proposalNumber < this.#appliedProposal)) this.#holdLate(write, tick);
     }
     for (const write of expired) this.remove(write);
     this.#forgetRemoved();
     for (const [session, numbers] of this.#sessions) if (numbers.size === 0) this.#sessions.delete(session);
     return expired;
+  }
+
+  #holdLate(write: PendingWrite, tick: number): void {
+    if (write.place === 'proposed' && write.retryTick <= tick) this.#hold(write, tick);
   }
 
   /** Without a leader in reach nothing is proposed, and what is over its time would be held for ever. */
