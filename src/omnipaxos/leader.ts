@@ -71,6 +71,11 @@ export class Leader<T> {
     return this.#phase.name;
   }
 
+  /** Sum of the sizes of what was appended and is not decided. */
+  get undecidedSize(): number {
+    return this.#undecided.size;
+  }
+
   get catchUpTarget(): CatchUpTarget | undefined {
     return this.#catchUpTarget;
   }

@@ -118,6 +118,11 @@ export class OmniPaxos<T> {
     return this.#role.role === 'leader' && this.#role.phase === 'accept';
   }
 
+  /** Sum of the sizes (`entrySize`) of what this node leads and is not decided; 0 elsewhere. */
+  get undecidedSize(): number {
+    return this.#role.role === 'leader' ? this.#role.undecidedSize : 0;
+  }
+
   get phase(): Leader<T>['phase'] | Follower<T>['phase'] {
     return this.#role.phase;
   }

@@ -83,6 +83,8 @@ export class Cluster {
   readonly sent: Sent[] = [];
   /** Ticks that each message takes. */
   latencyTicks = 0;
+  /** And so many more: what takes less overtakes the others. */
+  delayOf: (sent: Sent) => number = () => 0;
   #nowTick = 0;
   /** Links that were refused, in order. */
   readonly refusals: Refusal[] = [];
@@ -433,7 +435,7 @@ export class Cluster {
       for (const message of messages) {
         const sent = { from: node.id, to, message };
         this.sent.push(sent);
-        this.#network.push({ ...sent, dueTick: this.#nowTick + this.latencyTicks });
+        this.#network.push({ ...sent, dueTick: this.#nowTick + this.latencyTicks + this.delayOf(sent) });
       }
     }
     for (const responses of output.responses.values()) for (const response of responses) this.#answer(response);
@@ -473,8 +475,9 @@ export class Cluster {
   }
 
   #deliver(): boolean {
-    if (this.#network[0] === undefined || this.#network[0].dueTick > this.#nowTick) return false;
-    const next = this.#network.shift() as Sent;
+    const at = this.#network.findIndex(({ dueTick }) => dueTick <= this.#nowTick);
+    const [next] = at < 0 ? [] : this.#network.splice(at, 1);
+    if (next === undefined) return false;
     if (this.loses(next)) return true;
     this.onArrival(next);
     const { from, to, message } = next;

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
-import { DiskWatch } from '../../src/replica/lead/disk-watch.ts';
 import { FlushTimes } from '../../src/replica/lead/flush-times.ts';
 import { LeadHandover } from '../../src/replica/lead/lead-handover.ts';
+import { SlownessWatch } from '../../src/replica/lead/slowness-watch.ts';
 import { FlushTimer } from '../../src/storage/disk/flush-timer.ts';
 import { Client, Cluster, type Sent } from './cluster.ts';
 
@@ -76,11 +76,11 @@ describe('a leader whose disk hangs', () => {
 });
 
 describe('a disk', () => {
-  let watch: DiskWatch;
+  let watch: SlownessWatch;
   let nowMs: number;
 
   beforeEach(() => {
-    watch = new DiskWatch(100);
+    watch = new SlownessWatch({ slowMs: 100, slowFromMs: 1500, quickBelowMs: 500 });
     nowMs = 0;
   });
 
@@ -88,7 +88,7 @@ describe('a disk', () => {
   function flush(durationMs: number, forMs: number, bytes = 0): void {
     for (const endMs = nowMs + forMs; nowMs < endMs; ) {
       nowMs += durationMs;
-      watch.flushed(durationMs, bytes);
+      watch.took(durationMs, bytes);
       watch.tick(nowMs, 0, 0);
     }
   }
@@ -140,7 +140,7 @@ describe('a disk', () => {
     watch.tick(1510, 1510, 100);
     expect(watch.isSlow).toBe(true);
     watch.tick(59_990, 59_990, 0);
-    watch.flushed(60_000, 0);
+    watch.took(60_000, 0);
     watch.tick(60_010, 0, 0);
     expect(watch.isSlow).toBe(true);
     watch.tick(71_000, 0, 0);

@@ -14,6 +14,12 @@ export interface Session {
   isOpen: boolean;
 }
 
+/** When the last frame arrives, each way: frames keep their order unless the plan says otherwise. */
+interface Lane {
+  lastToB: number;
+  lastToA: number;
+}
+
 /** The way between two nodes. */
 interface Link {
   readonly a: SimulatedNode;
@@ -23,9 +29,8 @@ interface Link {
   cutToA: boolean;
   session: Session | undefined;
   nextDialUs: number;
-  /** When the last frame arrives, each way: frames keep their order unless the plan says otherwise. */
-  lastToB: number;
-  lastToA: number;
+  readonly lane: Lane;
+  readonly heartbeatLane: Lane;
   /** How long frames take, each way, where that never changes. */
   readonly steadyToAUs: number;
   readonly steadyToBUs: number;
@@ -67,7 +72,8 @@ export class SimulatedNetwork {
       for (const b of options.nodes) {
         if (a.id >= b.id) continue;
         this.#links.set(keyOf(a, b), {
-          ...{ a, b, cutToA: false, cutToB: false, session: undefined, nextDialUs: 0, lastToA: 0, lastToB: 0 },
+          ...{ a, b, cutToA: false, cutToB: false, session: undefined, nextDialUs: 0 },
+          ...{ lane: { lastToA: 0, lastToB: 0 }, heartbeatLane: { lastToA: 0, lastToB: 0 } },
           ...{ steadyToAUs: this.#steadyDelayUs(), steadyToBUs: this.#steadyDelayUs() },
         });
       }
@@ -192,7 +198,7 @@ export class SimulatedNetwork {
   #greet(link: Link, from: SimulatedNode, to: SimulatedNode, hello: PeerHello): void {
     const { session } = link;
     if (!session) return;
-    this.#inOrder(link, to, this.#delayUs(to, link), () => {
+    this.#inOrder(link, link.lane, to, this.#delayUs(to, link), () => {
       if (session.isOpen && link.session === session) to.connected(hello, session);
     });
     this.#trace.note(
@@ -205,11 +211,19 @@ export class SimulatedNetwork {
   }
 
   #frames(from: SimulatedNode, messages: readonly PeerMessage[], isHealthy: boolean): (readonly PeerMessage[])[] {
-    const frames = this.#plan.splitFrames && !isHealthy ? messages.map((message) => [message]) : [messages];
+    const frames = this.#plan.splitFrames && !isHealthy ? messages.map((message) => [message]) : this.#apart(messages);
     if (!this.#plan.codec) return frames;
     return frames.flatMap((frame) =>
       encodePeerFrames(from.hello().clusterId, frame).map((bytes) => decodePeerFrame(bytes).messages),
     );
+  }
+
+  /** As in `network/heartbeat-links.ts`. */
+  #apart(messages: readonly PeerMessage[]): (readonly PeerMessage[])[] {
+    if (!this.#plan.heartbeatsApart) return [messages];
+    const heartbeats = messages.filter(isHeartbeat);
+    const others = messages.filter((message) => !isHeartbeat(message));
+    return [heartbeats, others].filter((frame) => frame.length > 0);
   }
 
   #perhapsCorrupted(message: PeerMessage): PeerMessage {
@@ -221,8 +235,7 @@ export class SimulatedNetwork {
 
   /** Heartbeats come through, so that no new leader mends what the present one must mend. */
   #losesInCore(frame: readonly PeerMessage[]): boolean {
-    if (frame.some(({ payload }) => payload.type === 'HeartbeatRequest' || payload.type === 'HeartbeatReply'))
-      return false;
+    if (frame.some(isHeartbeat)) return false;
     return this.#random.chance(this.#coreLossPercent);
   }
 
@@ -239,7 +252,9 @@ export class SimulatedNetwork {
     frame: readonly PeerMessage[],
     isHealthy: boolean,
   ): void {
-    const delayUs = this.#delayUs(to, link, isHealthy);
+    const isApart = this.#plan.heartbeatsApart && frame.every(isHeartbeat);
+    const slowUs = isApart || isHealthy ? 0 : this.#plan.slowLinkUs;
+    const delayUs = this.#delayUs(to, link, isHealthy) + slowUs;
     const clusterId = from.replica?.clusterId;
     const arrive = (): void => {
       if (!this.#isOfOtherCluster(to, clusterId)) return this.#arrive(link, from, to, session, frame);
@@ -249,7 +264,7 @@ export class SimulatedNetwork {
     if (!isHealthy && this.#random.chance(this.#plan.reorderPercent)) {
       this.#counts.add('message reordered');
       this.#queue.after(delayUs + this.#random.below(5 * this.#plan.delayUsMax), arrive);
-    } else this.#inOrder(link, to, delayUs, arrive);
+    } else this.#inOrder(link, isApart ? link.heartbeatLane : link.lane, to, delayUs, arrive);
   }
 
   /** As in `network/peer-links.ts`: such a frame ends its link. */
@@ -266,12 +281,12 @@ export class SimulatedNetwork {
     to.arrived(from.id, session, frame, this.#plan.staleFrames && !this.#healed.has(link));
   }
 
-  #inOrder(link: Link, to: SimulatedNode, delayUs: number, run: () => void): void {
+  #inOrder(link: Link, lane: Lane, to: SimulatedNode, delayUs: number, run: () => void): void {
     const { nowUs } = this.#queue;
-    const last = to === link.b ? link.lastToB : link.lastToA;
+    const last = to === link.b ? lane.lastToB : lane.lastToA;
     const arrivalUs = Math.max(nowUs + delayUs, last);
-    if (to === link.b) link.lastToB = arrivalUs;
-    else link.lastToA = arrivalUs;
+    if (to === link.b) lane.lastToB = arrivalUs;
+    else lane.lastToA = arrivalUs;
     this.#queue.after(arrivalUs - nowUs, run);
   }
 
@@ -298,4 +313,8 @@ export class SimulatedNetwork {
 
 function keyOf(a: SimulatedNode, b: SimulatedNode): string {
   return `${a.id}-${b.id}`;
+}
+
+function isHeartbeat({ payload }: PeerMessage): boolean {
+  return payload.type === 'HeartbeatRequest' || payload.type === 'HeartbeatReply';
 }

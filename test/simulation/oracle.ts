@@ -177,6 +177,7 @@ export class Oracle {
     const { log, replica } = node;
     const watched = this.#watched.get(node.id);
     if (!log || !replica || !watched) return;
+    this.#handovers.afterTurn(node);
     // One that a crash took back, before anybody else heard of it, never was.
     const formed = node.disk.log.configuration;
     if (formed?.configurationId === 1 && !this.#seen.has(formed)) this.#noteFormed(formed);

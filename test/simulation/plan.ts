@@ -22,6 +22,10 @@ export interface NetworkPlan {
   readonly steadyDelayUsMax: number;
   /** The healing ends no links but those that are cut: what was lost before is not mended by a new link. */
   readonly keepsLinks: boolean;
+  /** They have a connection of their own beside each link, and keep their order there only. */
+  readonly heartbeatsApart: boolean;
+  /** Then all else takes so much longer, until the healing. */
+  readonly slowLinkUs: number;
 }
 
 /** How often what goes wrong, as weights; 0: never. */
@@ -126,6 +130,7 @@ export function planOf(seed: number): Plan {
     network: {
       ...(calm ? calmNetwork(random, seed) : faultyNetwork(random, seed, electionTimeoutTicks * tickUs)),
       ...steadiness(seed, electionTimeoutTicks * tickUs),
+      ...lanes(seed, electionTimeoutTicks * tickUs),
     },
     flushUsMin: random.pick([50, 500, 2000]),
     flushUsMax: random.pick([2000, 5000, 20_000, 60_000]),
@@ -188,8 +193,9 @@ function settingsOf(random: Random, electionTimeoutTicks: number): ReplicaSettin
 }
 
 type Steadiness = Pick<NetworkPlan, 'steadyDelayUsMax' | 'keepsLinks'>;
+type Lanes = Pick<NetworkPlan, 'heartbeatsApart' | 'slowLinkUs'>;
 
-function calmNetwork(random: Random, seed: number): Omit<NetworkPlan, keyof Steadiness> {
+function calmNetwork(random: Random, seed: number): Omit<NetworkPlan, keyof (Steadiness & Lanes)> {
   return {
     delayUsMin: 200,
     delayUsMax: random.pick([1000, 10_000]),
@@ -203,7 +209,11 @@ function calmNetwork(random: Random, seed: number): Omit<NetworkPlan, keyof Stea
   };
 }
 
-function faultyNetwork(random: Random, seed: number, electionTimeoutUs: number): Omit<NetworkPlan, keyof Steadiness> {
+function faultyNetwork(
+  random: Random,
+  seed: number,
+  electionTimeoutUs: number,
+): Omit<NetworkPlan, keyof (Steadiness & Lanes)> {
   const isLossy = random.chance(50);
   return {
     delayUsMin: random.pick([100, 1000]),
@@ -254,4 +264,12 @@ function steadiness(seed: number, electionTimeoutUs: number): Steadiness {
     steadyDelayUsMax: random.chance(20) ? Math.floor(electionTimeoutUs / 10) : 0,
     keepsLinks: random.chance(25),
   };
+}
+
+/** Drawn apart, as {@link rollBackWeight}. */
+function lanes(seed: number, electionTimeoutUs: number): Lanes {
+  const random = new Random(seed, 8);
+  const heartbeatsApart = random.chance(75);
+  const isSlow = heartbeatsApart && random.chance(40);
+  return { heartbeatsApart, slowLinkUs: isSlow ? Math.floor(electionTimeoutUs * random.pick([0.3, 0.7, 2])) : 0 };
 }

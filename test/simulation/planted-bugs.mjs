@@ -606,13 +606,25 @@ export const plantedBugs = [
   },
   {
     name: 'hand the lead over without a cause',
-    rule: 'only a leader with a slow disk asks another to lead',
+    rule: 'only a leader whose disk is slow, or whose entries take long to be decided, asks another to lead',
     seeds: 20,
     edits: [
       {
         file: 'src/replica/lead/lead-keeper.ts',
         find: 'if (isUnfit && inOffice)',
         replace: 'if (inOffice)',
+      },
+    ],
+  },
+  {
+    name: 'hand the lead over though all is decided quickly',
+    rule: 'only a leader whose disk is slow, or whose entries take long to be decided, asks another to lead',
+    seeds: 20,
+    edits: [
+      {
+        file: 'src/replica/lead/lead-keeper.ts',
+        find: 'if (isFit && hasChoice && this.#decisionWatch.isSlow)',
+        replace: 'if (isFit && hasChoice)',
       },
     ],
   },

@@ -454,7 +454,7 @@ export class SimulatedNode {
         oracle.onSend(this, to, message);
         if (message.payload.type === 'TakeOver')
           this.#world.counts.add(
-            this.#wasInOffice ? 'lead offered for a slow disk' : 'lead offered by one that cannot take it up',
+            this.#wasInOffice ? 'lead offered by one in office' : 'lead offered by one that cannot take it up',
           );
       }
       if (session.isOpen) network.send(this, peer, session, messages);

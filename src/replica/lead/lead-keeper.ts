@@ -2,16 +2,23 @@ import type { NodeId } from '../../omnipaxos/ballot.ts';
 import { majority, type QuorumSizes } from '../../omnipaxos/quorum.ts';
 import type { Output } from '../output.ts';
 import type { Voter } from '../voter.ts';
-import { DiskWatch } from './disk-watch.ts';
+import { DecisionWatch } from './decision-watch.ts';
 import { LeadHandover } from './lead-handover.ts';
+import { SlownessWatch } from './slowness-watch.ts';
 
 /**
  * A flush is slow from this share of an election timeout on. Who takes over writes twice before it leads, one after the other
  * (its own Prepare, a promise elsewhere): with slower disks that takes longer than the time in which a leader is to be replaced.
  */
 const slowFlushShare = 0.5;
+/** Milliseconds of the last 10 s that slow flushes must have taken for the disk to be slow, and to be quick again. */
+const slowDisk = { slowFromMs: 1500, quickBelowMs: 500 };
+/** So many times as long as for a disk a leader keeps from handing the lead on because of its links: those of all may be as slow, and nobody knows but by trying. */
+const linksPauses = 10;
 /** Election timeouts that a node has to take over when asked. */
 const takeOverTimeouts = 2;
+/** The same where links are slow, and the word waits behind what was written before. */
+const takeOverTimeoutsSlow = 10;
 /** Election timeouts in which a new leader has to come into office: to write its promise, and to get what it lacks of the log. */
 const prepareTimeouts = 4;
 
@@ -30,12 +37,18 @@ function newHandover({ electionTimeoutTicks, handoverPauseTicks }: LeadView): Le
   return new LeadHandover(takeOverTimeouts * electionTimeoutTicks, handoverPauseTicks);
 }
 
-/** Gives the lead to another node where this one is not fit for it: its disk is slow, or it stops. */
+function newLinksHandover({ electionTimeoutTicks, handoverPauseTicks }: LeadView): LeadHandover {
+  return new LeadHandover(takeOverTimeoutsSlow * electionTimeoutTicks, linksPauses * handoverPauseTicks);
+}
+
+/** Gives the lead to another node where this one is not fit for it: its disk or its links are slow, or it stops. */
 export class LeadKeeper {
   readonly #output: Output;
   readonly #view: LeadView;
-  readonly #diskWatch: DiskWatch;
+  readonly #diskWatch: SlownessWatch;
+  readonly #decisionWatch: DecisionWatch;
   #handover: LeadHandover;
+  readonly #linksHandover: LeadHandover;
   /** Since this node was elected, without being in office yet. */
   #preparingTicks = 0;
   #isStopping = false;
@@ -44,13 +57,17 @@ export class LeadKeeper {
     const { electionTimeoutTicks, tickMs } = view;
     this.#output = output;
     this.#view = view;
-    this.#diskWatch = new DiskWatch(electionTimeoutTicks * tickMs * slowFlushShare);
+    const electionTimeoutMs = electionTimeoutTicks * tickMs;
+    this.#diskWatch = new SlownessWatch({ slowMs: electionTimeoutMs * slowFlushShare, ...slowDisk });
+    // With disks that are not slow, an entry waits for one flush and for its own, which is no more than that.
+    this.#decisionWatch = new DecisionWatch(2 * electionTimeoutMs * slowFlushShare, tickMs);
     this.#handover = newHandover(view);
+    this.#linksHandover = newLinksHandover(view);
   }
 
   /** A flush of the log is done. */
   onFlushed(durationMs: number, bytes: number): void {
-    this.#diskWatch.flushed(durationMs, bytes);
+    this.#diskWatch.took(durationMs, bytes);
   }
 
   /** This node stops. Whoever is to lead next need not wait for an election timeout, and clients hardly notice. */
@@ -77,7 +94,7 @@ export class LeadKeeper {
   }
 
   /**
-   * To be called on every tick; see {@link DiskWatch.tick}. A leader whose disk stays slow asks another to lead: heartbeats know
+   * To be called on every tick; see {@link SlownessWatch.tick}. A leader whose disk stays slow asks another to lead: heartbeats know
    * nothing of disks, and nobody else would notice.
    */
   tick(flushingMs: number, flushingBytes: number): void {
@@ -92,6 +109,21 @@ export class LeadKeeper {
     if (isUnfit && inOffice) this.#handOver('because of its slow disk this node');
     else if (isStuck) this.#handOver('this node was elected and does not get as far as to lead: it');
     else this.#handover.rest();
+    this.#lookAtLinks(inOffice && !isUnfit);
+  }
+
+  /** Heartbeats do not wait behind what is written, so they tell as little of slow links as of disks. `isFit` to lead, but for these. */
+  #lookAtLinks(isFit: boolean): void {
+    const { voter, tick, isConnected } = this.#view;
+    this.#decisionWatch.tick(isFit ? voter?.paxos : undefined, tick);
+    // With just as many as it takes, all that is decided takes the same links, whoever leads.
+    const hasChoice = voter !== undefined && inReach(voter, lostMembers(voter, isConnected)) > quorumOf(voter).accept;
+    if (isFit && hasChoice && this.#decisionWatch.isSlow) {
+      this.#handOver(
+        'what this node leads takes long to be decided, though its disk is quick: it',
+        this.#linksHandover,
+      );
+    } else this.#linksHandover.rest();
   }
 
   /** Those who elected it wait for it as long as they hear it, be it for its disk or for a state that it has no room for. */
@@ -110,9 +142,9 @@ export class LeadKeeper {
   }
 
   /** Asks one node after the other, each once in a while. `who`: this node, with the reason, for people. */
-  #handOver(who: string): void {
+  #handOver(who: string, handover = this.#handover): void {
     const { voter, tick } = this.#view;
-    const successor = this.#handover.next(tick, (asked) => this.#successor(asked));
+    const successor = handover.next(tick, (asked) => this.#successor(asked));
     if (successor === undefined || !voter) return;
     if (!this.#isStopping) this.#output.notice('warn', `${who} asks node ${successor} to lead`);
     this.#output.send(successor, voter.configurationId, { type: 'TakeOver' });
