@@ -60,6 +60,8 @@ export class Requests implements Sweepable {
   #isFlushDue = false;
   /** A write was sent: who only reads has no use for the leader. */
   #hasWritten = false;
+  /** How long writes take, as of the last answers: the longest, and less of it with each that is shorter. */
+  #usualWriteMs = 0;
   /** Until when there is to be a connection to a member, even if nobody asks for anything. */
   #wantedUntilMs = 0;
   /** Leads to a node that is no member. */
@@ -221,6 +223,7 @@ export class Requests implements Sweepable {
       markSent(call, request, connection, nowMs);
       batch.push(request);
       if (request.type !== 'write') continue;
+      call.usualMs = this.#usualWriteMs;
       batchBytes += request.command.length;
       this.#hasWritten = true;
     }
@@ -298,6 +301,7 @@ export class Requests implements Sweepable {
       }
       connection.answeredMs = nowMs;
       if (call.traits.needsMajority) connection.agreedMs = nowMs;
+      if (call.isWrite) this.#usualWriteMs = Math.max(nowMs - call.lastSentMs, usualKept * this.#usualWriteMs);
       if (mayProve && response.type !== 'status') this.#proved(connection);
       if (call.isDone) continue;
       this.#pacing.succeeded();
@@ -465,6 +469,8 @@ export class Requests implements Sweepable {
 }
 
 const none: readonly never[] = [];
+/** What is left, with each answer, of how long writes took before. */
+const usualKept = 0.9;
 
 function markSent(call: Call, request: OutgoingRequest, connection: Connection, nowMs: number): void {
   request.id = call.id;

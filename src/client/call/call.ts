@@ -64,6 +64,8 @@ export abstract class Call implements CallLimits {
   isFateUnknown = false;
   lastFailure: Failure | undefined;
   lastSentMs = 0;
+  /** How long others of its kind took of late. */
+  usualMs = 0;
   /** Where the answer came from. */
   answeredBy: string | undefined;
 
@@ -104,9 +106,12 @@ export abstract class Call implements CallLimits {
     return Math.min(this.timeoutMs / 5, 500);
   }
 
-  /** How long a node may be silent before another one is tried: a third of the time that the call has, at most a second. */
+  /**
+   * How long a node may be silent before another one is tried: a third of the time that the call has, at most a second; or twice as long as
+   * is usual, at most half of that time: a second attempt at what is only slow makes it slower.
+   */
   get hedgeMs(): number {
-    return Math.min(this.timeoutMs / 3, 1000);
+    return Math.max(Math.min(this.timeoutMs / 3, 1000), Math.min(this.timeoutMs / 2, 2 * this.usualMs));
   }
 
   /** Called once, where there is nothing to send: there is a connection. */
