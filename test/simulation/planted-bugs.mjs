@@ -370,7 +370,7 @@ export const plantedBugs = [
   {
     name: 'a state outlives its configuration',
     rule: 'a node whose state is from behind its StopSign takes up the configuration that this is of',
-    seeds: 8000,
+    seeds: 16_000,
     edits: [
       { file: replica, find: 'this.#enterConfigurationOfState();', replace: '' },
       { file: stateKeeper, find: 'if (!this.#isConfigurationDurable) return;', replace: '' },
