@@ -26,8 +26,9 @@ export class DecisionWatch {
     this.#tickMs = tickMs;
   }
 
+  /** Decisions take long, and one is waited for. */
   get isSlow(): boolean {
-    return this.#watch.isSlow;
+    return this.#watch.isSlow && this.#followed !== undefined;
   }
 
   /** To be called on every tick. `led`: undefined while this node does not lead. */
