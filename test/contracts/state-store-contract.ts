@@ -432,6 +432,26 @@ export function describeStateStore(name: string, kind: StateStoreKind): void {
       snapshot.close();
     });
 
+    it('cuts what is staged behind, before and between all that is stored, into ranges no larger than the others', async () => {
+      const putAll = (from: string, count: number) => {
+        for (let at = 0; at < count; at++) store.put(`${from} ${1000 + at}`, bytes('value'), at);
+      };
+      for (const from of ['b', 'd']) putAll(from, 60);
+      await checkpointAt(store, 120, [session(1, 'a')]);
+      for (const from of ['a', 'b', 'c', 'e']) putAll(from, 50);
+      const snapshot = store.openSnapshotAt(500, []);
+      const rows = readAll(snapshot, undefined, 1_000_000);
+      expect(rows).toHaveLength(271);
+      const ends = rangesOf(snapshot, 4, 40).map(({ upTo }) => {
+        return upTo?.type === 'pair'
+          ? rows.findIndex((one) => one.type === 'pair' && one.key === upTo.key)
+          : rows.length;
+      });
+      const sizes = ends.map((end, at) => end - (ends[at - 1] ?? -1));
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(8);
+      snapshot.close();
+    });
+
     it('goes on with an install after a crash, from the end of what came without a gap', async () => {
       await fillForSnapshot(store);
       const snapshot = store.openSnapshotAt(60, []);

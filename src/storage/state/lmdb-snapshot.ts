@@ -82,7 +82,7 @@ export class LmdbSnapshot implements StateSnapshot {
     return { ...chunk, rows: { ...chunk.rows, release: () => giveBuffer(buffer) } };
   }
 
-  /** Cut by what has the most rows of table and changes, which is quick: what the others have makes ranges longer. */
+  /** Cut by what of table and changes has the most rows right there: what the others have makes ranges longer, by no more than as many. */
   cuts(after: SnapshotCursor | undefined, rowsPerCut: number, rowsMax: number): RowCuts {
     this.#assertOpen();
     const cursors: SnapshotCursor[] = [];
@@ -115,9 +115,7 @@ export class LmdbSnapshot implements StateSnapshot {
   #cursorBehind(cursor: SnapshotCursor | undefined, rows: number): SnapshotCursor | undefined {
     const { tables, transaction } = this.#view;
     if (cursor?.type !== 'session') {
-      const key = this.#largestLayer
-        ? this.#largestLayer.keyBehind(cursor?.key, rows)
-        : tables.pairKeyBehind(cursor?.key, rows, transaction);
+      const key = this.#pairKeyBehind(cursor?.key, rows);
       if (key !== undefined) return { type: 'pair', key };
     }
     // What is left of the pairs goes with the first sessions.
@@ -128,14 +126,18 @@ export class LmdbSnapshot implements StateSnapshot {
     return undefined;
   }
 
-  /** The layer of changes with more rows than the table, and than the other layers. */
-  get #largestLayer(): FrozenPairs | undefined {
-    const { rowCount, changes } = this.#view;
-    let largest: FrozenPairs | undefined;
+  /**
+   * The first key with `rows` keys of the table, or of a layer of changes, behind `after`; undefined if none has so many. Keys that are written in their
+   * order are behind all of the table until a checkpoint: cut by the table alone, they would all be in the last range, for one donor to give.
+   */
+  #pairKeyBehind(after: ByteString | undefined, rows: number): ByteString | undefined {
+    const { tables, transaction, changes } = this.#view;
+    let first = tables.pairKeyBehind(after, rows, transaction);
     for (const layer of changes.pairs) {
-      if (layer.size > (largest?.size ?? rowCount)) largest = layer;
+      const key = layer.keyBehind(after, rows);
+      if (key !== undefined && (first === undefined || key < first)) first = key;
     }
-    return largest;
+    return first;
   }
 
   #assertOpen(): void {
