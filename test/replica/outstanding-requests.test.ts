@@ -77,3 +77,36 @@ describe('the time of an answer', () => {
     expect([requests.answerTicksOf(1), requests.answerTicksOf(2)]).toEqual([3, Number.POSITIVE_INFINITY]);
   });
 });
+
+describe('how many requests may wait for a donor', () => {
+  /** The window after `count` answers, each of which took so many ticks. */
+  function windowAfter(requests: OutstandingRequests<string>, count: number, ticks: number): number {
+    for (let nth = 0; nth < count; nth++) {
+      requests.ask('a', 1);
+      ticksToSlow(requests, ticks);
+      requests.heard(1, 'a');
+      requests.end('a');
+    }
+    return requests.windowOf(1);
+  }
+
+  it('grows with each answer where the way is long, up to a limit', () => {
+    const requests = ask();
+    expect(requests.windowOf(1)).toBe(8);
+    expect(windowAfter(requests, 1, 5)).toBe(9);
+    expect(windowAfter(requests, 10, 6)).toBe(19);
+    expect(windowAfter(requests, 100, 7)).toBe(32);
+    expect(requests.windowOf(2), 'of another one').toBe(8);
+  });
+
+  it('stays as it is where the way is short', () => {
+    expect(windowAfter(ask(), 100, 2)).toBe(8);
+  });
+
+  it('shrinks again where answers wait behind others', () => {
+    const requests = ask();
+    windowAfter(requests, 10, 4);
+    expect(windowAfter(requests, 3, 7)).toBe(15);
+    expect(windowAfter(requests, 100, 9)).toBe(8);
+  });
+});

@@ -60,6 +60,22 @@ describe('a donor', () => {
     expect(newcomer.tick(1)).toBe(7);
   });
 
+  it('that is far away is asked for more, as long as its answers come as quickly, but not for any amount', () => {
+    const waitingAfter = (rounds: number, bytes: number) => {
+      const newcomer = new Newcomer();
+      let answered = 0;
+      for (let round = 0; round < rounds; round++) {
+        newcomer.tick(5);
+        for (const { length } = newcomer.asked; answered < length; answered++) newcomer.answer(answered, bytes);
+      }
+      newcomer.tick(1);
+      return newcomer.asked.length - answered;
+    };
+    expect([1, 2, 3, 4].map((rounds) => waitingAfter(rounds, catchUpBytesMax))).toEqual([10, 20, 32, 32]);
+    expect(waitingAfter(4, 2 * catchUpBytesMax)).toBe(16);
+    expect(waitingAfter(4, 1024 * 1024)).toBe(8);
+  });
+
   it('whose large answers take long has two requests at once', () => {
     const newcomer = new Newcomer();
     newcomer.tick(40);
@@ -69,11 +85,11 @@ describe('a donor', () => {
     expect(newcomer.tick(40)).toBe(1);
   });
 
-  it('whose small ones take as long has eight', () => {
+  it('whose small ones take as long has eight, and one more with each', () => {
     const newcomer = new Newcomer();
     newcomer.tick(40);
     newcomer.answer(0, catchUpBytesMax);
-    expect(newcomer.tick(1)).toBe(7);
+    expect(newcomer.tick(1)).toBe(8);
   });
 
   it('is waited for by the size of its answers, and longest before the first', () => {

@@ -15,6 +15,7 @@ import type { Answer } from './donor.ts';
 import { bytesOf } from './donor.ts';
 import { Donors } from './donors.ts';
 import { type DecidedSink, LogTransfer } from './log-transfer.ts';
+import { requestsPerDonorMax } from './outstanding-requests.ts';
 import { StateTransfer } from './state-transfer.ts';
 
 /**
@@ -31,17 +32,15 @@ type Stage =
   | { readonly name: 'install'; readonly index: number }
   | { readonly name: 'log'; readonly transfer: LogTransfer };
 
-/**
- * Most requests that wait for answers of one donor, and how many do at most when it is asked for more: several in one frame cost both
- * sides much less than one by one.
- */
-const requestsPerDonorMax = 8;
-const requestsPerDonorLow = 4;
+/** How much of what may wait for answers of a donor does at most when it is asked for more: several in one frame cost both sides much less than one by one. */
+const lowPart = 1 / 2;
 /**
  * Where values are large, each is an answer: fewer are asked for at once of a donor whose answers take long, or are not known yet, by their size, but
- * always two. All that is under way is in front of a slow link's heartbeats.
+ * always two. All that is under way is in front of what is decided meanwhile.
  */
 const bytesPerSlowDonorMax = 2 * 1024 * 1024;
+/** What more than the usual number of requests, of a donor that is far away, may bring. */
+const bytesPerFarDonorMax = 4 * 1024 * 1024;
 const requestsPerDonorMin = 2;
 const quickTicks = 10;
 /** Answers that are so many times as large as a message should be may take so many times as long, and those of whom none is known yet. */
@@ -418,7 +417,9 @@ export class CatchUp {
     transfer: StateTransfer | LogTransfer,
     next: (donor: NodeId) => PeerPayload | undefined,
   ): Answer[] {
-    const donors = this.#donors.usable(holders).filter((id) => transfer.outstandingOf(id) <= requestsPerDonorLow);
+    const donors = this.#donors
+      .usable(holders)
+      .filter((id) => transfer.outstandingOf(id) <= transfer.windowOf(id) * lowPart);
     const sharers = this.#donors.sharers(holders);
     const requests: Answer[] = [];
     for (let isGiven = true; isGiven; ) {
@@ -443,12 +444,13 @@ export class CatchUp {
   #mayHaveMore(donor: NodeId, outstanding: number, transfer: StateTransfer | LogTransfer): boolean {
     const answerBytes = this.#donors.answerBytesOf(donor);
     if (answerBytes === 0) return false;
+    if (outstanding >= requestsPerDonorMax && (outstanding + 1) * answerBytes > bytesPerFarDonorMax) return false;
     return (outstanding + 1) * answerBytes <= bytesPerSlowDonorMax || transfer.answerTicksOf(donor) <= quickTicks;
   }
 
   #mayAsk(donor: NodeId, sharers: number, transfer: StateTransfer | LogTransfer): boolean {
     const outstanding = transfer.outstandingOf(donor);
-    if (outstanding >= requestsPerDonorMax) return false;
+    if (outstanding >= transfer.windowOf(donor)) return false;
     if (outstanding >= requestsPerDonorMin && !this.#mayHaveMore(donor, outstanding, transfer)) return false;
     // Whatever the share of a leader: what others do not give must come from it.
     if (!this.#donors.isLeader(donor) || sharers === 1 || transfer.outstanding === 0) return true;

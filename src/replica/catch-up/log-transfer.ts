@@ -123,6 +123,10 @@ export class LogTransfer {
     this.#requests.forget(donor);
   }
 
+  windowOf(donor: NodeId): number {
+    return this.#requests.windowOf(donor);
+  }
+
   answerTicksOf(donor: NodeId): number {
     return this.#requests.answerTicksOf(donor);
   }

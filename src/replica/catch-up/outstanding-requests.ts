@@ -6,6 +6,14 @@ interface Request {
   ticks: number;
 }
 
+/** Most requests that wait for answers of one donor, and most where it is far away. */
+export const requestsPerDonorMax = 8;
+const requestsPerFarDonorMax = 32;
+/** Ticks that the quickest answer of a donor takes that is far away. */
+const farTicks = 3;
+/** Answers that take so many times as long as the quickest have waited behind others: more requests would only wait longer. */
+const queuedFactor = 1.5;
+
 /** Times the patience that a request may be old at a donor that answers others: then its answer is lost. */
 const patiencesMax = 8;
 
@@ -20,8 +28,11 @@ export class OutstandingRequests<Thing> {
   readonly #requests = new Map<Thing, Request[]>();
   /** Ticks since each donor answered anything, for those that have. */
   readonly #silentTicks = new Map<NodeId, number>();
-  /** Ticks that each donor's last answer took. */
+  /** Ticks that each donor's last answer took, and its quickest one. */
   readonly #answerTicks = new Map<NodeId, number>();
+  readonly #quickestTicks = new Map<NodeId, number>();
+  /** How many requests may wait for each donor. */
+  readonly #windows = new Map<NodeId, number>();
 
   get size(): number {
     return this.#requests.size;
@@ -49,7 +60,22 @@ export class OutstandingRequests<Thing> {
     this.#silentTicks.set(donor, 0);
     const requests = thing === undefined ? undefined : this.#requests.get(thing);
     const request = requests?.find((one) => one.donor === donor);
-    if (request) this.#answerTicks.set(donor, request.ticks);
+    if (request) this.#answered(donor, request.ticks);
+  }
+
+  /** How many requests may wait for answers of `donor`: more where the way is long and not full, so that it becomes full. */
+  windowOf(donor: NodeId): number {
+    return this.#windows.get(donor) ?? requestsPerDonorMax;
+  }
+
+  #answered(donor: NodeId, ticks: number): void {
+    const quickest = Math.min(ticks, this.#quickestTicks.get(donor) ?? ticks);
+    this.#answerTicks.set(donor, ticks);
+    this.#quickestTicks.set(donor, quickest);
+    const window = this.windowOf(donor);
+    const isFull = ticks > queuedFactor * quickest;
+    const next = isFull ? window - 1 : window + (quickest >= farTicks ? 1 : 0);
+    this.#windows.set(donor, Math.min(Math.max(next, requestsPerDonorMax), requestsPerFarDonorMax));
   }
 
   /** Ticks that the last answer of `donor` took; infinite before the first. */

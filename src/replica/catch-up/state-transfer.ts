@@ -136,6 +136,10 @@ export class StateTransfer {
     return new Set([...this.#requests.tick(patienceOf), ...this.#cutOutstandingRequests.tick(patienceOf)]);
   }
 
+  windowOf(donor: NodeId): number {
+    return this.#requests.windowOf(donor);
+  }
+
   answerTicksOf(donor: NodeId): number {
     return this.#requests.answerTicksOf(donor);
   }
