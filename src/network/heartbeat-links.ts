@@ -8,6 +8,12 @@ import type { Log } from './log.ts';
 import { openingOf, PeerLink } from './peer-link.ts';
 import { closeCodes } from './sockets.ts';
 
+/**
+ * Where nothing has come on a connection for so long, heartbeats take the link as well: it may be dead, which is noticed seconds later. With an election
+ * timeout of more than this they always do: they are few.
+ */
+const quietMsMax = 300;
+
 export interface HeartbeatLinksOptions {
   /** What this node says of itself, see {@link PeerLink}. */
   readonly hello: () => PeerHello;
@@ -85,7 +91,7 @@ export class HeartbeatLinks {
     return this.#lanes.get(link)?.up?.heardAtMs ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** Sends the heartbeats of `messages` beside `link`, if that can be done. What is left to be sent by the link itself. */
+  /** Sends the heartbeats of `messages` beside `link`, if that can be done. What is left to be sent by the link itself, if only to be sure. */
   sendOf(
     link: PeerLink,
     messages: readonly PeerMessage[],
@@ -99,7 +105,9 @@ export class HeartbeatLinks {
       return messages;
     }
     const heartbeats = messages.filter(isHeartbeat);
+    const isQuiet = nowMs - lane.up.heardAtMs > quietMsMax;
     for (const frame of encodePeerFrames(clusterId, heartbeats, heartbeatFrameBytesMax)) lane.up.send(frame);
+    if (isQuiet) return messages;
     return heartbeats.length === messages.length ? [] : messages.filter((message) => !isHeartbeat(message));
   }
 
