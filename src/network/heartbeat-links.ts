@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { heartbeatFrameBytesMax } from '../wire/limits.ts';
 import { encodePeerFrames, type PeerFrame } from '../wire/peer-frame.ts';
-import type { PeerHello, PeerMessage } from '../wire/peer-message.ts';
+import { isAhead, type PeerHello, type PeerMessage } from '../wire/peer-message.ts';
 import { Backoff } from './backoff.ts';
 import type { Log } from './log.ts';
 import { openingOf, PeerLink } from './peer-link.ts';
@@ -30,6 +30,7 @@ export interface HeartbeatLinksOptions {
     readonly handshakeTimeoutMs: number;
     readonly redialMinMs: number;
     readonly heartbeatRedialMaxMs: number;
+    readonly heartbeatDeadPauseMs: number;
   };
 }
 
@@ -45,7 +46,7 @@ interface Lane {
 }
 
 /**
- * A connection beside each link for heartbeats alone. On the link itself they would wait behind entries and pieces of state: over a slow one for longer
+ * A connection beside each link for heartbeats, and what else may overtake all that is on the link. On the link itself they would wait behind entries and pieces of state: over a slow one for longer
  * than an election timeout, and the lead would go to and fro between nodes that all hear each other.
  *
  * Whoever dialled the link dials this, once it has a heartbeat to send. It is of the link: it ends with it, and is of the same two processes. While it is
@@ -91,24 +92,24 @@ export class HeartbeatLinks {
     return this.#lanes.get(link)?.up?.heardAtMs ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** Sends the heartbeats of `messages` beside `link`, if that can be done. What is left to be sent by the link itself, if only to be sure. */
+  /** Sends what of `messages` may go ahead beside `link`, if that can be done. What is left to be sent by the link itself, if only to be sure. */
   sendOf(
     link: PeerLink,
     messages: readonly PeerMessage[],
     clusterId: string | undefined,
     nowMs: number,
   ): readonly PeerMessage[] {
-    if (!messages.some(isHeartbeat)) return messages;
+    if (!messages.some(isAhead)) return messages;
     const lane = this.#lanes.get(link);
     if (lane?.up === undefined || !this.#isOpen(lane.up)) {
       if (lane) this.#attempt(lane, nowMs);
       return messages;
     }
-    const heartbeats = messages.filter(isHeartbeat);
+    const heartbeats = messages.filter(isAhead);
     const isQuiet = nowMs - lane.up.heardAtMs > quietMsMax;
     for (const frame of encodePeerFrames(clusterId, heartbeats, heartbeatFrameBytesMax)) lane.up.send(frame);
     if (isQuiet) return messages;
-    return heartbeats.length === messages.length ? [] : messages.filter((message) => !isHeartbeat(message));
+    return heartbeats.length === messages.length ? [] : messages.filter((message) => !isAhead(message));
   }
 
   /** Takes over a connection for heartbeats that another node opened, which means node `meantNodeId`, if it said so. */
@@ -203,13 +204,9 @@ export class HeartbeatLinks {
       if (lane.attempt === link) lane.attempt = undefined;
       if (lane.up !== link) continue;
       lane.up = undefined;
-      // As with links: only one that lasted proves that the next attempt need not wait.
-      if (performance.now() - link.madeAtMs > this.#options.limits.heartbeatRedialMaxMs) lane.backoff.reset();
+      // The link stands: what is between the nodes lets this come up and nothing through, and each time that costs heartbeats.
+      lane.nextAttemptMs = performance.now() + this.#options.limits.heartbeatDeadPauseMs;
       this.#options.log('debug', 'heartbeats take the link', { node: lane.beside.peer?.nodeId, reason });
     }
   }
-}
-
-function isHeartbeat({ payload }: PeerMessage): boolean {
-  return payload.type === 'HeartbeatRequest' || payload.type === 'HeartbeatReply';
 }

@@ -32,6 +32,8 @@ export interface PeerLimits {
   readonly strangersMax: number;
   /** Longest pause between two attempts to open a connection for heartbeats, which an older release refuses. */
   readonly heartbeatRedialMaxMs: number;
+  /** The pause behind one that was up and ended while the link stood. */
+  readonly heartbeatDeadPauseMs: number;
   /** Links to nodes that are not dialled: newcomers, and those that were members. */
   readonly undialledMax: number;
   /** A node that was heard within this time runs: nobody else is it. */
@@ -50,6 +52,7 @@ const defaultPeerLimits: PeerLimits = {
   frameBytesMax: peerFrameBytesMax,
   strangersMax: 256,
   heartbeatRedialMaxMs: 5000,
+  heartbeatDeadPauseMs: 60_000,
   undialledMax: 64,
   aliveMsMax: 1000,
   movedMsMin: 10_000,

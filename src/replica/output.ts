@@ -26,7 +26,15 @@ export class Output {
   #notices: Notice[] = [];
 
   send(to: NodeId, configurationId: number, payload: PeerPayload): void {
-    const message = { configurationId, payload };
+    this.#add(to, { configurationId, payload });
+  }
+
+  /** It need not wait behind what was sent before. */
+  sendUrgently(to: NodeId, configurationId: number, payload: PeerPayload): void {
+    this.#add(to, { configurationId, payload, isUrgent: true });
+  }
+
+  #add(to: NodeId, message: PeerMessage): void {
     for (const output of this.#messages) {
       if (output.to !== to) continue;
       output.messages.push(message);

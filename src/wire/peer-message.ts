@@ -168,4 +168,11 @@ export type PeerPayload = PaxosPayload<Uint8Array> | BallotPayload | TakeOver | 
 export interface PeerMessage {
   readonly configurationId: number;
   readonly payload: PeerPayload;
+  /** It need not wait behind what was sent before. Not in the bytes. */
+  readonly isUrgent?: boolean;
+}
+
+/** True for what may overtake all else that was sent to a node: heartbeats, and what is urgent. */
+export function isAhead({ payload, isUrgent }: PeerMessage): boolean {
+  return payload.type === 'HeartbeatRequest' || payload.type === 'HeartbeatReply' || isUrgent === true;
 }

@@ -56,11 +56,13 @@ describe('heartbeats', () => {
   });
 
   it('take the link while there is no other connection, and another one as soon as there is', async () => {
-    const { one, two, heartbeats } = await pair({ redialMinMs: 1 });
+    const { one, two, heartbeats } = await pair({ heartbeatDeadPauseMs: 50 });
     heartbeats.terminate();
     await until(() => expect(one.logged.at(-1)?.message).toBe('heartbeats take the link'));
     expect(two.links.send(1, [heartbeat(3)])).toBe(true);
     await until(() => expect(one.rounds(2)).toContain(3));
+    one.links.send(2, [heartbeat(0)]);
+    expect(two.accepted.size, 'not at once').toBe(1);
     await sendUntilApart(one, two);
     await expectBothWays(one, two, 4);
     expect([one.events, two.events], 'the link stands').toEqual([['+2'], ['+1']]);

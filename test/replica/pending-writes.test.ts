@@ -9,7 +9,7 @@ function pendingWrites() {
   const add = (number: number, deadlineMs = 1e9) =>
     writes.add({
       ...{ session: 1, number, command: Uint8Array.of(number), connection: 1, requestId: number, deadlineMs },
-      ...{ place: 'here', proposals: 0, retryTick: 0, proposalNumber: 0, order: 0 },
+      ...{ place: 'here', proposals: 0, retryTick: 0, proposalNumber: 0, proposedTick: 0, order: 0 },
     });
   return { writes, add };
 }
@@ -111,6 +111,21 @@ describe('a write of which nothing is heard', () => {
     propose(56);
     expect(numbers).toEqual([2, 3, 4, 2, 3]);
   });
+});
+
+it('a write on a node that was idle is given as long, and more where it is large', () => {
+  const { writes, add } = pendingWrites();
+  add(1);
+  const proposed: number[] = [];
+  const propose = (tick: number) => {
+    writes.settleDoubts({ tick, retryTicks: 5, bytesMax: 1000 }, () => false);
+    writes.proposeHeld({ tick, retryTicks: 5, bytesMax: 1000 }, () => proposed.push(tick) > 0);
+  };
+  for (let tick = 1000; tick < 1100; tick++) {
+    writes.sweep(0, tick, { mayRetry: true, quietTicks: 20 });
+    propose(tick);
+  }
+  expect(proposed).toEqual([1000, 1020, 1040, 1080]);
 });
 
 it('a command keeps no frame that is much longer than it', () => {

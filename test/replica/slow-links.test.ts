@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
 import { DecisionWatch } from '../../src/replica/lead/decision-watch.ts';
+import { isAhead } from '../../src/wire/peer-message.ts';
 import { Client, Cluster, type Sent } from './cluster.ts';
 
 const pauseTicks = 200;
@@ -8,8 +9,6 @@ const pauseTicks = 200;
 const slowTicks = 8;
 
 const isTakeOver = ({ message }: Sent) => message.payload.type === 'TakeOver';
-const isHeartbeat = ({ message: { payload } }: Sent) =>
-  payload.type === 'HeartbeatRequest' || payload.type === 'HeartbeatReply';
 
 describe('a leader over whose links all but heartbeats is slow', () => {
   let cluster: Cluster;
@@ -23,12 +22,11 @@ describe('a leader over whose links all but heartbeats is slow', () => {
 
   /** What any of `ids` sends is slow from now on. */
   function slowDown(...ids: NodeId[]): void {
-    cluster.delayOf = (sent) => (ids.includes(sent.from) && !isHeartbeat(sent) ? slowTicks : 0);
+    cluster.delayOf = (sent) => (ids.includes(sent.from) && !isAhead(sent.message) ? slowTicks : 0);
   }
 
   /** Somebody writes through node `id` all the time. */
-  function write(id: NodeId, ticks: number): void {
-    const client = new Client(cluster, id);
+  function write(id: NodeId, ticks: number, client = new Client(cluster, id)): void {
     for (let tick = 0; tick < ticks; tick++) {
       client.put(id, 'k', String(tick));
       cluster.tick();
@@ -70,6 +68,29 @@ describe('a leader over whose links all but heartbeats is slow', () => {
     expect(asked()).toEqual([]);
   });
 
+  it('hands it over where nothing else comes through at all', () => {
+    const client = new Client(cluster, leader);
+    cluster.loses = (sent) => sent.from === leader && !isAhead(sent.message);
+    write(leader, 400, client);
+    const [successor] = cluster.leaders as [NodeId];
+    expect(asked().map(({ from }) => from)).toEqual([leader]);
+    expect(successor).not.toBe(leader);
+  });
+
+  it('asks the next one where the first does not take it, though a decision is not waited for all the time', () => {
+    const [deaf, other] = [1, 2, 3].filter((id) => id !== leader) as [NodeId, NodeId];
+    slowDown(leader);
+    cluster.loses = (sent) => isTakeOver(sent) && sent.to === asked()[0]?.to;
+    const client = new Client(cluster, leader);
+    for (let round = 0; round < 200 && cluster.leaders[0] === leader; round++) {
+      const put = client.put(leader, 'k', String(round));
+      cluster.until('it is acknowledged', () => put.answer !== undefined);
+      cluster.tick(3);
+    }
+    expect(new Set(asked().map(({ to }) => to))).toEqual(new Set([deaf, other]));
+    expect(cluster.leaders).toEqual([asked().at(-1)?.to]);
+  });
+
   it('keeps it where nobody writes', () => {
     slowDown(leader);
     cluster.tick(2000);
@@ -82,6 +103,12 @@ describe('what is decided', () => {
   let watch: DecisionWatch;
   let tick: number;
   let endIndex: number;
+  const office = { acceptedIndex: 0, decidedIndex: 0, undecidedSize: 0, promise: { n: 1, priority: 0, pid: 1 } };
+
+  /** A tick in which the log of the leader is so. */
+  function look(acceptedIndex: number, decidedIndex: number, undecidedSize = 0): void {
+    watch.tick(Object.assign(office, { acceptedIndex, decidedIndex, undecidedSize }), ++tick);
+  }
 
   beforeEach(() => {
     watch = new DecisionWatch(200, 20);
@@ -92,19 +119,18 @@ describe('what is decided', () => {
   /** Entries that take so many ticks each, one after the other, for `forTicks`. */
   function decide(ticks: number, forTicks: number, undecidedSize = 0): void {
     for (const endTick = tick + forTicks; tick < endTick; endIndex++) {
-      for (let waited = 0; waited < ticks; waited++)
-        watch.tick({ acceptedIndex: endIndex + 1, decidedIndex: endIndex, undecidedSize }, ++tick);
+      for (let waited = 0; waited < ticks; waited++) look(endIndex + 1, endIndex, undecidedSize);
     }
   }
 
-  it('takes long once three seconds of ten went into what took over an election timeout', () => {
-    decide(12, 140);
+  it('takes long once a second and a half of ten went into what took over an election timeout', () => {
+    decide(12, 60);
     expect(watch.isSlow).toBe(false);
-    decide(12, 30);
+    decide(12, 24);
     expect(watch.isSlow).toBe(true);
-    decide(1, 300);
-    expect(watch.isSlow, 'over a second of the last ten did').toBe(true);
-    decide(1, 300);
+    decide(1, 420);
+    expect(watch.isSlow, 'over half a second of the last ten did').toBe(true);
+    decide(1, 100);
     expect(watch.isSlow).toBe(false);
   });
 
@@ -114,16 +140,24 @@ describe('what is decided', () => {
     expect(watch.isSlow).toBe(false);
   });
 
-  it('does not take long where nothing is decided at all: that is for the election', () => {
-    for (; tick < 3000; tick++) watch.tick({ acceptedIndex: 1, decidedIndex: 0, undecidedSize: 0 }, tick);
-    expect(watch.isSlow).toBe(false);
+  it('takes long where nothing is decided at all', () => {
+    while (tick < 80) look(1, 0);
+    expect([watch.isSlow, watch.isWaiting]).toEqual([true, true]);
+    look(1, 1);
+    expect([watch.isSlow, watch.isWaiting]).toEqual([true, false]);
   });
 
-  it('is forgotten by one that leads no more', () => {
-    decide(1, 10);
-    watch.tick({ acceptedIndex: 100, decidedIndex: 99, undecidedSize: 0 }, ++tick);
-    for (let more = 0; more < 400; more++) watch.tick(undefined, ++tick);
-    watch.tick({ acceptedIndex: 200, decidedIndex: 200, undecidedSize: 0 }, ++tick);
+  it.each([
+    ['leads no more', () => watch.tick(undefined, ++tick)],
+    ['leads anew', () => Object.assign(office, { promise: { n: office.promise.n + 1, priority: 0, pid: 1 } })],
+  ])('is forgotten by one that %s', (_, change) => {
+    while (tick < 80) look(1, 0);
+    change();
+    look(1, 0);
     expect(watch.isSlow).toBe(false);
+    while (tick < 150) look(1, 0);
+    expect(watch.isSlow).toBe(false);
+    while (tick < 160) look(1, 0);
+    expect(watch.isSlow).toBe(true);
   });
 });

@@ -9,8 +9,8 @@ const slowFromUs = 1_200_000;
 const slowStillUs = 400_000;
 const spare = 0.8;
 /** The same of decision-watch.ts, of a leader whose decisions take long: those waited for in that time, together. */
-const longFromUs = 2_400_000;
-const longStillUs = 800_000;
+const longFromUs = 1_200_000;
+const longStillUs = 400_000;
 
 /** How long one that was asked to lead may take until its Prepare leaves: two writes, and the way. */
 const takeOverUs = 3_000_000;
@@ -42,7 +42,7 @@ export class HandoverCheck {
     require(reasons.length > 0, 'the lead is handed over for a slow disk or slow decisions only', () => {
       const spanUs = windowUs + node.stoodStillUs;
       const slowUs = node.slowFlushUs(spanUs, node.electionTimeoutUs * 0.5 * spare);
-      return `node ${node.id} asks node ${to} to lead after ${slowUs / 1000} ms of slow flushes`;
+      return `node ${node.id} asks node ${to} to lead after ${slowUs / 1000} ms of slow flushes; ${this.#waits.get(life)?.describe(node.nowUs)}`;
     });
     const sinceUs = (asked: string) => node.nowUs - (this.#askedUs.get(asked) ?? Number.NEGATIVE_INFINITY);
     const asked = reasons.map((reason) => `${life}, asks node ${to} to lead (${reason})`);
@@ -62,7 +62,9 @@ export class HandoverCheck {
       node.mostSlowFlushUs(spanUs, slowFlushUs) >= slowFromUs && node.slowFlushUs(spanUs, slowFlushUs) >= slowStillUs;
     const waits = this.#waits.get(lifeOf(node));
     const isLong =
-      waits !== undefined && waits.most(spanUs) >= longFromUs && waits.sum(spanUs, node.nowUs) >= longStillUs;
+      waits !== undefined &&
+      waits.most(spanUs, node.nowUs) >= longFromUs &&
+      waits.sum(spanUs, node.nowUs) >= longStillUs;
     return [...(isSlow ? (['disk'] as const) : []), ...(isLong ? (['decisions'] as const) : [])];
   }
 
@@ -103,16 +105,30 @@ class DecisionWaits {
       this.#open.push({ endIndex: acceptedIndex, sinceUs: nowUs });
   }
 
-  /** So much of the `spanUs` before `untilUs` went into them. */
+  describe(nowUs: number): string {
+    return JSON.stringify({
+      now: nowUs,
+      longUs: this.#longUs,
+      open: this.#open.slice(0, 3),
+      long: this.#long.slice(-5),
+    });
+  }
+
+  /** So much of the `spanUs` before `untilUs` went into them; with the one that has not ended, up to then. */
   sum(spanUs: number, untilUs: number): number {
-    return this.#long.reduce((total, { fromUs, untilUs: endUs }) => {
-      return total + Math.max(0, Math.min(endUs, untilUs) - Math.max(fromUs, untilUs - spanUs));
-    }, 0);
+    const [first] = this.#open;
+    const isLong = first !== undefined && untilUs - first.sinceUs >= this.#longUs;
+    return [...this.#long, ...(isLong ? [{ fromUs: first.sinceUs, untilUs }] : [])].reduce(
+      (total, { fromUs, untilUs: endUs }) => {
+        return total + Math.max(0, Math.min(endUs, untilUs) - Math.max(fromUs, untilUs - spanUs));
+      },
+      0,
+    );
   }
 
   /** The most that this came to at any moment. */
-  most(spanUs: number): number {
-    return Math.max(0, ...this.#long.map(({ untilUs }) => this.sum(spanUs, untilUs)));
+  most(spanUs: number, nowUs: number): number {
+    return Math.max(this.sum(spanUs, nowUs), ...this.#long.map(({ untilUs }) => this.sum(spanUs, untilUs)));
   }
 
   #add(fromUs: number, untilUs: number): void {

@@ -1,5 +1,5 @@
 import { decodePeerFrame, encodePeerFrames } from '../../src/wire/peer-frame.ts';
-import type { PeerHello, PeerMessage } from '../../src/wire/peer-message.ts';
+import { isAhead, type PeerHello, type PeerMessage } from '../../src/wire/peer-message.ts';
 import { corrupted } from './corruption.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { FaultCounts } from './fault-counts.ts';
@@ -221,9 +221,9 @@ export class SimulatedNetwork {
   /** As in `network/heartbeat-links.ts`. */
   #apart(messages: readonly PeerMessage[]): (readonly PeerMessage[])[] {
     if (!this.#plan.heartbeatsApart) return [messages];
-    const heartbeats = messages.filter(isHeartbeat);
-    const others = messages.filter((message) => !isHeartbeat(message));
-    return [heartbeats, others].filter((frame) => frame.length > 0);
+    const ahead = messages.filter(isAhead);
+    const others = messages.filter((message) => !isAhead(message));
+    return [ahead, others].filter((frame) => frame.length > 0);
   }
 
   #perhapsCorrupted(message: PeerMessage): PeerMessage {
@@ -235,7 +235,7 @@ export class SimulatedNetwork {
 
   /** Heartbeats come through, so that no new leader mends what the present one must mend. */
   #losesInCore(frame: readonly PeerMessage[]): boolean {
-    if (frame.some(isHeartbeat)) return false;
+    if (frame.some(isAhead)) return false;
     return this.#random.chance(this.#coreLossPercent);
   }
 
@@ -252,7 +252,7 @@ export class SimulatedNetwork {
     frame: readonly PeerMessage[],
     isHealthy: boolean,
   ): void {
-    const isApart = this.#plan.heartbeatsApart && frame.every(isHeartbeat);
+    const isApart = this.#plan.heartbeatsApart && frame.every(isAhead);
     const slowUs = isApart || isHealthy ? 0 : this.#plan.slowLinkUs;
     const delayUs = this.#delayUs(to, link, isHealthy) + slowUs;
     const clusterId = from.replica?.clusterId;
@@ -313,8 +313,4 @@ export class SimulatedNetwork {
 
 function keyOf(a: SimulatedNode, b: SimulatedNode): string {
   return `${a.id}-${b.id}`;
-}
-
-function isHeartbeat({ payload }: PeerMessage): boolean {
-  return payload.type === 'HeartbeatRequest' || payload.type === 'HeartbeatReply';
 }

@@ -623,8 +623,8 @@ export const plantedBugs = [
     edits: [
       {
         file: 'src/replica/lead/lead-keeper.ts',
-        find: 'if (isFit && hasChoice && this.#decisionWatch.isSlow)',
-        replace: 'if (isFit && hasChoice)',
+        find: 'isNew || !this.#decisionWatch.isSlow)',
+        replace: 'isNew)',
       },
     ],
   },

@@ -395,7 +395,8 @@ export class CatchUp {
       this.#restart(queryTicks);
       return [];
     }
-    return this.#stripe([...transfer.holders], transfer, (donor) => transfer.next(donor));
+    const holders = [...transfer.holders];
+    return this.#stripe(holders, this.#donors.sharers(holders), transfer, (donor) => transfer.next(donor));
   }
 
   #stripeLog(stage: Stage & { name: 'log' }, linked: readonly NodeId[]): Answer[] {
@@ -403,7 +404,9 @@ export class CatchUp {
     const end = Math.max(this.#targetIndex, this.#decidedElsewhere);
     const { decidedIndex } = this.#sink;
     const donors = linked.filter((id) => (this.#donors.standingOf(id)?.decidedIndex ?? 0) > decidedIndex);
-    const requests = this.#stripe(donors, transfer, (donor) => {
+    // Whoever has trimmed what is needed next gives nothing yet: a leader that alone has it is not held to a share.
+    const able = donors.filter((id) => (this.#donors.standingOf(id)?.trimmedIndex ?? 0) <= decidedIndex);
+    const requests = this.#stripe(donors, this.#donors.sharers(able), transfer, (donor) => {
       const standing = this.#donors.standingOf(donor);
       return standing && transfer.next(donor, standing, end);
     });
@@ -414,13 +417,13 @@ export class CatchUp {
   /** Gives donors work in turn, as long as any takes more. */
   #stripe(
     holders: readonly NodeId[],
+    sharers: number,
     transfer: StateTransfer | LogTransfer,
     next: (donor: NodeId) => PeerPayload | undefined,
   ): Answer[] {
     const donors = this.#donors
       .usable(holders)
       .filter((id) => transfer.outstandingOf(id) <= transfer.windowOf(id) * lowPart);
-    const sharers = this.#donors.sharers(holders);
     const requests: Answer[] = [];
     for (let isGiven = true; isGiven; ) {
       isGiven = false;

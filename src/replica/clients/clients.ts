@@ -214,7 +214,7 @@ export class Clients {
       deadlineMs: nowMs + request.timeoutMs,
       place: 'here',
       proposals: 0,
-      ...{ retryTick: 0, proposalNumber: 0, order: 0 },
+      ...{ retryTick: 0, proposalNumber: 0, proposedTick: 0, order: 0 },
     });
   }
 }

@@ -17,8 +17,9 @@ export interface PendingWrite {
   proposals: number;
   /** When to propose it again, at the soonest, if nothing is heard of it, or once it came back. */
   retryTick: number;
-  /** Its place among this node's proposals, as of its last one; given by {@link PendingWrites.proposeHeld}. */
+  /** Its place among this node's proposals, as of its last one, and when that was; given by {@link PendingWrites.proposeHeld}. */
   proposalNumber: number;
+  proposedTick: number;
   /** Its place in the order of arrival; given by {@link PendingWrites.add}. */
   order: number;
 }
@@ -36,6 +37,9 @@ type Place = 'here' | 'proposed' | 'doubtful';
 const returnPauseTicks = 5;
 const returnDoublings = 2;
 
+/** So much of what is away gets through in a tick, at the least. */
+const bytesPerTickMin = 4096;
+
 /** What is known when held writes are proposed. */
 export interface ProposeLimits {
   readonly tick: number;
@@ -49,7 +53,7 @@ export interface ProposeLimits {
 export interface RetryRule {
   /** False where nothing can be lost: the node leads itself. */
   readonly mayRetry: boolean;
-  /** Ticks without a write that came through, from which on any may be. */
+  /** Ticks since it was proposed without a write that came through, from which on it may be; more where much is away. */
   readonly quietTicks: number;
 }
 
@@ -149,6 +153,7 @@ export class PendingWrites {
         this.#bytesAway += write.command.length;
         write.proposals++;
         write.proposalNumber = ++this.#lastProposal;
+        write.proposedTick = limits.tick;
         this.#onProposed(write, limits);
       }
       count++;
@@ -220,10 +225,13 @@ export class PendingWrites {
   /** Holds what was proposed long ago and may be lost, and takes out what is over its deadline. `quietTicks`: without a write that came through. */
   sweep(nowMs: number, tick: number, { mayRetry, quietTicks }: RetryRule): PendingWrite[] {
     const expired: PendingWrite[] = [];
-    const isQuiet = tick - this.#appliedTick >= quietTicks;
+    // What is large takes its time by itself.
+    const quietBefore = tick - quietTicks - Math.floor(this.#bytesAway / bytesPerTickMin);
+    const isQuiet = (since: number) => Math.max(since, this.#appliedTick) <= quietBefore;
     for (const write of this.all()) {
       if (write.deadlineMs <= nowMs) expired.push(write);
-      else if (mayRetry && (isQuiet || write.proposalNumber < this.#appliedProposal)) this.#holdLate(write, tick);
+      else if (mayRetry && (isQuiet(write.proposedTick) || write.proposalNumber < this.#appliedProposal))
+        this.#holdLate(write, tick);
     }
     for (const write of expired) this.remove(write);
     this.#forgetRemoved();

@@ -17,8 +17,8 @@ const slowDisk = { slowFromMs: 1500, quickBelowMs: 500 };
 const linksPauses = 10;
 /** Election timeouts that a node has to take over when asked. */
 const takeOverTimeouts = 2;
-/** The same where links are slow, and the word waits behind what was written before. */
-const takeOverTimeoutsSlow = 10;
+/** The same where links are slow. */
+const takeOverTimeoutsSlow = 5;
 /** Election timeouts in which a new leader has to come into office: to write its promise, and to get what it lacks of the log. */
 const prepareTimeouts = 4;
 
@@ -49,6 +49,8 @@ export class LeadKeeper {
   readonly #decisionWatch: DecisionWatch;
   #handover: LeadHandover;
   readonly #linksHandover: LeadHandover;
+  /** When it was asked to lead last, and did. */
+  #tookOverTick = Number.NEGATIVE_INFINITY;
   /** Since this node was elected, without being in office yet. */
   #preparingTicks = 0;
   #isStopping = false;
@@ -114,16 +116,19 @@ export class LeadKeeper {
 
   /** Heartbeats do not wait behind what is written, so they tell as little of slow links as of disks. `isFit` to lead, but for these. */
   #lookAtLinks(isFit: boolean): void {
-    const { voter, tick, isConnected } = this.#view;
+    const { voter, tick, isConnected, handoverPauseTicks } = this.#view;
     this.#decisionWatch.tick(isFit ? voter?.paxos : undefined, tick);
     // With just as many as it takes, all that is decided takes the same links, whoever leads.
     const hasChoice = voter !== undefined && inReach(voter, lostMembers(voter, isConnected)) > quorumOf(voter).accept;
-    if (isFit && hasChoice && this.#decisionWatch.isSlow) {
+    // A change of the lead is dear where all links are slow: one that was asked to lead tries for a while.
+    const isNew = tick - this.#tookOverTick < handoverPauseTicks;
+    if (!isFit || !hasChoice || isNew || !this.#decisionWatch.isSlow) this.#linksHandover.rest();
+    else if (this.#decisionWatch.isWaiting) {
       this.#handOver(
         'what this node leads takes long to be decided, though its disk is quick: it',
         this.#linksHandover,
       );
-    } else this.#linksHandover.rest();
+    }
   }
 
   /** Those who elected it wait for it as long as they hear it, be it for its disk or for a state that it has no room for. */
@@ -138,7 +143,9 @@ export class LeadKeeper {
   onTakeOver(from: NodeId, configurationId: number): void {
     const { voter } = this.#view;
     if (voter?.configurationId !== configurationId || !voter.follows(from)) return;
-    if (!this.#isStopping && !this.#diskWatch.isSlow && !voter.isAway) voter.takeOver();
+    if (this.#isStopping || this.#diskWatch.isSlow || voter.isAway) return;
+    this.#tookOverTick = this.#view.tick;
+    voter.takeOver();
   }
 
   /** Asks one node after the other, each once in a while. `who`: this node, with the reason, for people. */
@@ -147,7 +154,10 @@ export class LeadKeeper {
     const successor = handover.next(tick, (asked) => this.#successor(asked));
     if (successor === undefined || !voter) return;
     if (!this.#isStopping) this.#output.notice('warn', `${who} asks node ${successor} to lead`);
-    this.#output.send(successor, voter.configurationId, { type: 'TakeOver' });
+    // Where links are slow it would come when it is too late. One that stops is to be followed with all that it has.
+    if (handover === this.#linksHandover) {
+      this.#output.sendUrgently(successor, voter.configurationId, { type: 'TakeOver' });
+    } else this.#output.send(successor, voter.configurationId, { type: 'TakeOver' });
   }
 
   /** Who has the most of those that hear this node, where enough do to elect one of them. */
