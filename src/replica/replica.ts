@@ -767,6 +767,9 @@ export class Replica {
       handoverPauseTicks: this.#settings.handoverPauseTicks,
       tickMs: this.#options.tickMs,
       isConnected: this.#isLinked,
+      get lacksRoomForState(): boolean {
+        return replica.#membership.catchUp?.lacksRoom ?? false;
+      },
       isCongested: this.#options.isCongested ?? (() => false),
       helloOf: (nodeId: NodeId) => this.#peers.helloOf(nodeId),
       replacementOf: (nodeId: NodeId) => this.#peers.replacementOf(nodeId, this.#nowMs),

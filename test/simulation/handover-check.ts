@@ -42,7 +42,7 @@ export class HandoverCheck {
     require(reasons.length > 0, 'the lead is handed over for a slow disk or slow decisions only', () => {
       const spanUs = windowUs + node.stoodStillUs;
       const slowUs = node.slowFlushUs(spanUs, node.electionTimeoutUs * 0.5 * spare);
-      return `node ${node.id} asks node ${to} to lead after ${slowUs / 1000} ms of slow flushes; ${this.#waits.get(life)?.describe(node.nowUs)}`;
+      return `node ${node.id} asks node ${to} to lead after ${slowUs / 1000} ms of slow flushes`;
     });
     const sinceUs = (asked: string) => node.nowUs - (this.#askedUs.get(asked) ?? Number.NEGATIVE_INFINITY);
     const asked = reasons.map((reason) => `${life}, asks node ${to} to lead (${reason})`);
@@ -103,15 +103,6 @@ class DecisionWaits {
     }
     if (acceptedIndex > decidedIndex && acceptedIndex > (this.#open.at(-1)?.endIndex ?? 0))
       this.#open.push({ endIndex: acceptedIndex, sinceUs: nowUs });
-  }
-
-  describe(nowUs: number): string {
-    return JSON.stringify({
-      now: nowUs,
-      longUs: this.#longUs,
-      open: this.#open.slice(0, 3),
-      long: this.#long.slice(-5),
-    });
   }
 
   /** So much of the `spanUs` before `untilUs` went into them; with the one that has not ended, up to then. */

@@ -191,6 +191,11 @@ export class CatchUp {
     return requests;
   }
 
+  /** The last snapshot offered does not fit on the disk. */
+  get lacksRoom(): boolean {
+    return this.#lackOfRoom !== undefined;
+  }
+
   /** That the last snapshot offered did not fit, once each time. */
   takeLackOfRoom(): LackOfRoom | undefined {
     if (this.#isLackTold) return undefined;

@@ -19,8 +19,12 @@ const linksPauses = 10;
 const takeOverTimeouts = 2;
 /** The same where links are slow. */
 const takeOverTimeoutsSlow = 5;
-/** Election timeouts in which a new leader has to come into office: to write its promise, and to get what it lacks of the log. */
+/**
+ * Election timeouts in which a new leader has to come into office, if its disk is what it waits for, or room for a state; and else, to get what it
+ * lacks of the log. Over a slow link that takes many seconds, and each change of the lead has all of it sent anew.
+ */
 const prepareTimeouts = 4;
+const prepareTimeoutsSlow = 100;
 
 /** Timing, and what the keeper goes by. */
 export interface LeadView {
@@ -31,6 +35,8 @@ export interface LeadView {
   readonly handoverPauseTicks: number;
   readonly tickMs: number;
   readonly isConnected: (nodeId: NodeId) => boolean;
+  /** It has no room for a state that it needs. */
+  readonly lacksRoomForState: boolean;
 }
 
 function newHandover({ electionTimeoutTicks, handoverPauseTicks }: LeadView): LeadHandover {
@@ -107,7 +113,7 @@ export class LeadKeeper {
     if (wasSlow && !isSlow) this.#output.notice('info', 'the disk is quick again');
     const isUnfit = isSlow || this.#isStopping;
     const inOffice = this.#inOffice;
-    const isStuck = this.#isStuck();
+    const isStuck = this.#isStuck(flushingMs);
     if (isUnfit && inOffice) this.#handOver('because of its slow disk this node');
     else if (isStuck) this.#handOver('this node was elected and does not get as far as to lead: it');
     else this.#handover.rest();
@@ -132,11 +138,13 @@ export class LeadKeeper {
   }
 
   /** Those who elected it wait for it as long as they hear it, be it for its disk or for a state that it has no room for. */
-  #isStuck(): boolean {
+  #isStuck(flushingMs: number): boolean {
     const paxos = this.#view.voter?.paxos;
     const isPreparing = paxos?.isLeader === true && paxos.phase === 'prepare';
     this.#preparingTicks = isPreparing ? this.#preparingTicks + 1 : 0;
-    return this.#preparingTicks > prepareTimeouts * this.#view.electionTimeoutTicks;
+    const { electionTimeoutTicks, tickMs, lacksRoomForState } = this.#view;
+    const isUnfit = lacksRoomForState || flushingMs >= electionTimeoutTicks * tickMs * slowFlushShare;
+    return this.#preparingTicks > (isUnfit ? prepareTimeouts : prepareTimeoutsSlow) * electionTimeoutTicks;
   }
 
   /** The leader asks this node to lead. One that stops, or whose disk is slow as well, is no better, nor one that asks nobody to follow it now. */
