@@ -46,8 +46,8 @@ interface Lane {
 }
 
 /**
- * A connection beside each link for heartbeats, and what else may overtake all that is on the link. On the link itself they would wait behind entries and pieces of state: over a slow one for longer
- * than an election timeout, and the lead would go to and fro between nodes that all hear each other.
+ * A connection beside each link for heartbeats, and what else may overtake all that is on the link. On the link itself they would wait behind entries and
+ * pieces of state: over a slow one for longer than an election timeout, and the lead would go to and fro between nodes that all hear each other.
  *
  * Whoever dialled the link dials this, once it has a heartbeat to send. It is of the link: it ends with it, and is of the same two processes. While it is
  * not there, heartbeats take the link.

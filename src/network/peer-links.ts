@@ -194,8 +194,8 @@ export class PeerLinks {
   }
 
   /**
-   * Sends all in as few frames as possible, one mostly; heartbeats apart from all else where there is a connection for them. False if there is no link, or if it had to be cut because the other node
-   * does not keep up or a message is over the limits of a frame: the algorithm re-syncs on the next link.
+   * Sends all in as few frames as possible, one mostly; heartbeats apart from all else where there is a connection for them. False if there is no link,
+   * or if it had to be cut because the other node does not keep up or a message is over the limits of a frame: the algorithm re-syncs on the next link.
    */
   send(nodeId: number, messages: readonly PeerMessage[]): boolean {
     const link = this.#links.get(nodeId);

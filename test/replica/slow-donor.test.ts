@@ -22,19 +22,19 @@ class Newcomer {
   readonly catchUp = new CatchUp(this.#sink, new MemoryStateStore(), defaultReplicaSettings, decided);
   readonly asked: LogRequest[] = [];
 
-  constructor() {
+  constructor({ isLeader = false } = {}) {
     this.tick(1);
-    const said = { decidedIndex: decided, appliedIndex: decided, trimmedIndex: 0, isLeader: false };
+    const said = { decidedIndex: decided, appliedIndex: decided, trimmedIndex: 0, isLeader };
     this.catchUp.onStanding(donor, { type: 'DonorStanding', ...said });
     this.tick(1);
   }
 
   /** How many requests were made meanwhile. */
-  tick(ticks: number): number {
+  tick(ticks: number, linked = [donor]): number {
     const before = this.asked.length;
     for (let count = 0; count < ticks; count++) {
       this.catchUp.tick();
-      for (const { payload } of this.catchUp.requests([donor], Number.POSITIVE_INFINITY)) {
+      for (const { payload } of this.catchUp.requests(linked, Number.POSITIVE_INFINITY)) {
         if (payload.type === 'LogRequest') this.asked.push(payload);
       }
     }
@@ -106,5 +106,14 @@ describe('a donor', () => {
     newcomer.catchUp.onLinkLost(donor);
     expect(newcomer.tick(1)).toBe(2);
     expect(newcomer.asked.slice(2)).toEqual(newcomer.asked.slice(0, 2));
+  });
+
+  it('that leads gives all that it alone has, not a piece at a time', () => {
+    const newcomer = new Newcomer({ isLeader: true });
+    const other = { decidedIndex: decided, appliedIndex: decided, trimmedIndex: 50_000, isLeader: false };
+    newcomer.catchUp.onStanding(3, { type: 'DonorStanding', ...other });
+    newcomer.answer(0, catchUpBytesMax);
+    newcomer.tick(1, [donor, 3]);
+    expect(newcomer.asked.length).toBeGreaterThanOrEqual(8);
   });
 });
