@@ -765,6 +765,7 @@ export class Replica {
       resendTicks: this.#settings.resendTicks,
       electionTimeoutTicks: this.#settings.electionTimeoutTicks,
       handoverPauseTicks: this.#settings.handoverPauseTicks,
+      prepareTimeouts: this.#settings.prepareTimeouts,
       tickMs: this.#options.tickMs,
       isConnected: this.#isLinked,
       get lacksRoomForState(): boolean {

@@ -59,6 +59,11 @@ export interface ReplicaSettings {
   readonly donorTimeoutTicks: number;
   /** Ticks until a donor drops a snapshot that nobody reads. */
   readonly snapshotIdleTicks: number;
+  /**
+   * Election timeouts in which a new leader whose disk is quick and has room comes into office, or hands the lead on. Over a slow link what it lacks of
+   * the log takes many seconds, and each change of the lead has all of it sent anew.
+   */
+  readonly prepareTimeouts: number;
   /** Ticks between attempts to hand the lead over because of a slow disk. */
   readonly handoverPauseTicks: number;
   /** Leader priority in elections. */
@@ -95,6 +100,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   appliedBytesPerTurnMax: 4 * mebibyte,
   donorTimeoutTicks: 50,
   snapshotIdleTicks: 1_500,
+  prepareTimeouts: 100,
   handoverPauseTicks: 1_500,
   priority: 0,
 };

@@ -104,7 +104,9 @@ export class Clients {
     const { paxos } = voter;
     const { appliedIndex } = this.#machine;
     const isKnown = paxos.phase === 'accept' && appliedIndex >= paxos.decidedIndex;
-    if (!isKnown && tick - sinceTick < doubtTimeouts * this.#settings.electionTimeoutTicks) return false;
+    // Much of it takes long over a slow link, and sent again it would stand in front of what tells.
+    const patienceTicks = doubtTimeouts * this.#settings.electionTimeoutTicks + this.#writes.slownessTicks;
+    if (!isKnown && tick - sinceTick < patienceTicks) return false;
     const inLog = new Set<PendingWrite>();
     // A state that a leader installed may be ahead of what its log knows to be decided: what lies in it is not applied here any more.
     const from = Math.min(Math.max(appliedIndex, paxos.decidedIndex), paxos.acceptedIndex);

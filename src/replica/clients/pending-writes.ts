@@ -161,6 +161,11 @@ export class PendingWrites {
     this.#held = count === this.#held.length ? [] : this.#held.slice(count);
   }
 
+  /** How many ticks longer than usual what is away may take, by its size. */
+  get slownessTicks(): number {
+    return Math.floor(this.#bytesAway / bytesPerTickMin);
+  }
+
   /** Since when held writes may be doubtful: {@link settleDoubts} is due. Undefined: none is. */
   get doubtfulSinceTick(): number | undefined {
     return this.#doubtfulSinceTick;
@@ -226,7 +231,7 @@ export class PendingWrites {
   sweep(nowMs: number, tick: number, { mayRetry, quietTicks }: RetryRule): PendingWrite[] {
     const expired: PendingWrite[] = [];
     // What is large takes its time by itself.
-    const quietBefore = tick - quietTicks - Math.floor(this.#bytesAway / bytesPerTickMin);
+    const quietBefore = tick - quietTicks - this.slownessTicks;
     const isQuiet = (since: number) => Math.max(since, this.#appliedTick) <= quietBefore;
     for (const write of this.all()) {
       if (write.deadlineMs <= nowMs) expired.push(write);

@@ -19,12 +19,8 @@ const linksPauses = 10;
 const takeOverTimeouts = 2;
 /** The same where links are slow. */
 const takeOverTimeoutsSlow = 5;
-/**
- * Election timeouts in which a new leader has to come into office, if its disk is what it waits for, or room for a state; and else, to get what it
- * lacks of the log. Over a slow link that takes many seconds, and each change of the lead has all of it sent anew.
- */
-const prepareTimeouts = 4;
-const prepareTimeoutsSlow = 100;
+/** Election timeouts in which a new leader has to come into office, if its disk is what it waits for, or room for a state. */
+const prepareTimeoutsUnfit = 4;
 
 /** Timing, and what the keeper goes by. */
 export interface LeadView {
@@ -33,6 +29,7 @@ export interface LeadView {
   readonly nowMs: number;
   readonly electionTimeoutTicks: number;
   readonly handoverPauseTicks: number;
+  readonly prepareTimeouts: number;
   readonly tickMs: number;
   readonly isConnected: (nodeId: NodeId) => boolean;
   /** It has no room for a state that it needs. */
@@ -142,9 +139,9 @@ export class LeadKeeper {
     const paxos = this.#view.voter?.paxos;
     const isPreparing = paxos?.isLeader === true && paxos.phase === 'prepare';
     this.#preparingTicks = isPreparing ? this.#preparingTicks + 1 : 0;
-    const { electionTimeoutTicks, tickMs, lacksRoomForState } = this.#view;
+    const { electionTimeoutTicks, prepareTimeouts, tickMs, lacksRoomForState } = this.#view;
     const isUnfit = lacksRoomForState || flushingMs >= electionTimeoutTicks * tickMs * slowFlushShare;
-    return this.#preparingTicks > (isUnfit ? prepareTimeouts : prepareTimeoutsSlow) * electionTimeoutTicks;
+    return this.#preparingTicks > (isUnfit ? prepareTimeoutsUnfit : prepareTimeouts) * electionTimeoutTicks;
   }
 
   /** The leader asks this node to lead. One that stops, or whose disk is slow as well, is no better, nor one that asks nobody to follow it now. */
