@@ -31,6 +31,8 @@ export interface ReplicaSettings {
   /** Most writes of own clients without an answer, and the most bytes of them. */
   readonly pendingWritesMax: number;
   readonly pendingBytesMax: number;
+  /** Election timeouts in which no write of own clients came through, from which on one of which nothing is heard may be lost. */
+  readonly quietTimeouts: number;
   /** Most reads of own clients without an answer. */
   readonly pendingReadsMax: number;
   /** Most watches of own clients that wait for a change. */
@@ -86,6 +88,7 @@ export const defaultReplicaSettings: ReplicaSettings = {
   inboxMax: 100_000,
   pendingWritesMax: 65_536,
   pendingBytesMax: 64 * mebibyte,
+  quietTimeouts: 10,
   pendingReadsMax: 65_536,
   watchesMax: 16_384,
   rememberedChangesMax: 16_384,

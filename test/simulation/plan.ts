@@ -116,6 +116,7 @@ export function planOf(seed: number): Plan {
     ...settingsOf(random, electionTimeoutTicks),
     // Some are short enough for a second handover.
     handoverPauseTicks: [100, 250, 1500][seed % 3] as number,
+    quietTimeouts: seed % 4 === 2 ? defaultReplicaSettings.quietTimeouts : 1,
     prepareTimeouts: seed % 4 === 1 ? defaultReplicaSettings.prepareTimeouts : 4,
   };
   const hasPriorities = random.chance(25);

@@ -20,8 +20,6 @@ import { Reads, type ReadsView } from './reads.ts';
 
 /** Election timeouts, doubled, until a write of which nothing is heard is proposed again for the first time. */
 const retryTimeouts = 2;
-/** Election timeouts without a write that came through, from which on any may be lost. */
-const quietTimeouts = 10;
 /** Election timeouts that it may take at the most until it is known which writes are in the log. */
 const doubtTimeouts = 5;
 /** A frame of so many bytes may be kept by any command in it: what comes in one is mostly decided together. */
@@ -183,7 +181,7 @@ export class Clients {
     const { nowMs, tick, voter } = this.#view;
     const leads = voter?.paxos.isLeader ?? false;
     // A leader's own log loses nothing while it leads: no second proposal there.
-    const quietTicks = quietTimeouts * this.#settings.electionTimeoutTicks;
+    const quietTicks = this.#settings.quietTimeouts * this.#settings.electionTimeoutTicks;
     for (const write of this.#writes.sweep(nowMs, tick, { mayRetry: !leads, quietTicks })) {
       this.#output.respond(write.connection, write.requestId, writeTimeout(write, this.#view));
     }
