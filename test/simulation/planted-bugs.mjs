@@ -96,7 +96,7 @@ export const plantedBugs = [
   {
     name: 'a sync ends within the adopted log',
     rule: 'who has accepted in a round has all that its leader adopted',
-    seeds: 4000,
+    seeds: 16_000,
     edits: [
       {
         file: leader,
