@@ -9,10 +9,10 @@ import { openingOf, PeerLink } from './peer-link.ts';
 import { closeCodes } from './sockets.ts';
 
 /**
- * Where nothing has come on a connection for so long, heartbeats take the link as well: it may be dead, which is noticed seconds later. With an election
- * timeout of more than this they always do: they are few.
+ * Where a request was sent on a connection and nothing has come for so long, heartbeats take the link as well: it may be dead, which is noticed seconds
+ * later. No sooner: on a slow link they come late, and what they say then is of the past.
  */
-const quietMsMax = 300;
+const quietMsMax = 150;
 
 export interface HeartbeatLinksOptions {
   /** What this node says of itself, see {@link PeerLink}. */
@@ -43,6 +43,8 @@ interface Lane {
   nextAttemptMs: number;
   attempt: PeerLink | undefined;
   up: PeerLink | undefined;
+  /** When the first request was sent since something came. */
+  askedMs: number;
 }
 
 /**
@@ -74,7 +76,7 @@ export class HeartbeatLinks {
     const backoff = new Backoff(redialMinMs, heartbeatRedialMaxMs);
     this.#lanes.set(link, {
       ...{ beside: link, address, backoff },
-      ...{ nextAttemptMs: 0, attempt: undefined, up: undefined },
+      ...{ nextAttemptMs: 0, attempt: undefined, up: undefined, askedMs: Number.NEGATIVE_INFINITY },
     });
   }
 
@@ -106,7 +108,9 @@ export class HeartbeatLinks {
       return messages;
     }
     const heartbeats = messages.filter(isAhead);
-    const isQuiet = nowMs - lane.up.heardAtMs > quietMsMax;
+    const isUnanswered = lane.up.heardAtMs < lane.askedMs;
+    const isQuiet = isUnanswered && nowMs - lane.askedMs > quietMsMax;
+    if (!isUnanswered && heartbeats.some(isRequest)) lane.askedMs = nowMs;
     for (const frame of encodePeerFrames(clusterId, heartbeats, heartbeatFrameBytesMax)) lane.up.send(frame);
     if (isQuiet) return messages;
     return heartbeats.length === messages.length ? [] : messages.filter((message) => !isAhead(message));
@@ -209,4 +213,9 @@ export class HeartbeatLinks {
       this.#options.log('debug', 'heartbeats take the link', { node: lane.beside.peer?.nodeId, reason });
     }
   }
+}
+
+/** Any other than a request need not be answered. */
+function isRequest({ payload }: PeerMessage): boolean {
+  return payload.type === 'HeartbeatRequest';
 }

@@ -77,10 +77,15 @@ describe('heartbeats', () => {
     await until(() => expect(two.rounds(1)).toEqual([0]));
     two.links.send(1, [heartbeat(1)]);
     await until(() => expect(heartbeats.messages).toEqual([heartbeat(1)]));
-    expect(link.messages).toEqual([]);
-    await new Promise((resolve) => setTimeout(resolve, 350));
+    await new Promise((resolve) => setTimeout(resolve, 200));
     two.links.send(1, [heartbeat(2)]);
     await until(() => expect([link.messages, heartbeats.messages.slice(1)]).toEqual([[heartbeat(2)], [heartbeat(2)]]));
+    heartbeats.sendMessages([heartbeat(3)]);
+    await until(() => expect(two.rounds(1)).toContain(3));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    two.links.send(1, [heartbeat(4)]);
+    await until(() => expect(heartbeats.messages.at(-1)).toEqual(heartbeat(4)));
+    expect(link.messages, 'seldom, and all of them answered').toEqual([heartbeat(2)]);
   });
 
   it('go over the link where the other node is of a release that has no such connection', async () => {

@@ -609,3 +609,8 @@ export function threeLeadsWhileItInstalls(cluster: Cluster): void {
   cluster.healLink(2, 3);
   cluster.until('3 leads', () => cluster.replica(3).voter?.paxos.isLeaderInAcceptPhase === true);
 }
+
+/** A node is asked to lead. */
+export function isTakeOver({ message }: Sent): boolean {
+  return message.payload.type === 'TakeOver';
+}

@@ -4,13 +4,11 @@ import { FlushTimes } from '../../src/replica/lead/flush-times.ts';
 import { LeadHandover } from '../../src/replica/lead/lead-handover.ts';
 import { SlownessWatch } from '../../src/replica/lead/slowness-watch.ts';
 import { FlushTimer } from '../../src/storage/disk/flush-timer.ts';
-import { Client, Cluster, type Sent } from './cluster.ts';
+import { Client, Cluster, isTakeOver } from './cluster.ts';
 
 /** Ticks of the cluster that are well over what makes a disk slow. */
 const longTicks = 200;
 const pauseTicks = 1000;
-
-const isTakeOver = ({ message }: Sent) => message.payload.type === 'TakeOver';
 
 describe('a leader whose disk hangs', () => {
   let cluster: Cluster;

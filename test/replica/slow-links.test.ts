@@ -2,13 +2,11 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
 import { DecisionWatch } from '../../src/replica/lead/decision-watch.ts';
 import { isAhead } from '../../src/wire/peer-message.ts';
-import { Client, Cluster, type Sent } from './cluster.ts';
+import { Client, Cluster, isTakeOver } from './cluster.ts';
 
 const pauseTicks = 200;
 /** Over an election timeout, there alone. */
 const slowTicks = 8;
-
-const isTakeOver = ({ message }: Sent) => message.payload.type === 'TakeOver';
 
 describe('a leader over whose links all but heartbeats is slow', () => {
   let cluster: Cluster;
