@@ -16,22 +16,24 @@ import { type DonorRequest, DonorService } from './catch-up/donor-service.ts';
 import { Backups } from './clients/backups.ts';
 import { Clients } from './clients/clients.ts';
 import { soundProposals } from './clients/forwarded-proposals.ts';
-import type { ConnectionId, Refusal, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
+import type { ConnectionId, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
 import { FlushTimes } from './lead/flush-times.ts';
 import { LeadKeeper } from './lead/lead-keeper.ts';
 import type { LogStore } from './log-store.ts';
+import { Admission } from './membership/admission.ts';
 import { CatchUpControl } from './membership/catch-up-control.ts';
 import { Fillings } from './membership/fillings.ts';
 import type { InitialCluster } from './membership/formation.ts';
 import { Membership, newcomersOf } from './membership/membership.ts';
 import { whyNoLeader } from './membership/mode.ts';
 import { Openings, openedWith } from './membership/openings.ts';
-import { otherDirectoryProblem, Peers, strangerProblem } from './membership/peers.ts';
+import { Peers } from './membership/peers.ts';
 import { PeersToDial } from './membership/peers-to-dial.ts';
 import { Reconfigurations } from './membership/reconfigurations.ts';
 import { nodeStatus } from './node-status.ts';
 import { failure, Output } from './output.ts';
 import type { ReplicaSettings } from './settings.ts';
+import { Applier } from './state/applier.ts';
 import { Expirer } from './state/expirer.ts';
 import { Space } from './state/space.ts';
 import { StateKeeper } from './state/state-keeper.ts';
@@ -58,10 +60,6 @@ export interface ReplicaOptions {
 const fillLag = 4;
 /** Election timeouts until the end of a key is proposed again: a leader's own log loses nothing, but for a change of members. */
 const expiryRetryTimeouts = 100;
-/** Entries first read from the log to be applied: they may be large, and on the disk, and then not all of many would be applied in this turn. */
-const entriesReadFirst = 4;
-/** So few bytes of as many: twice as many may be read next. */
-const smallReadBytes = 64 * 1024;
 /** So many of the last entries tell how large entries are. */
 const recentEntries = 16;
 /** Ticks between sweeps of deadlines. */
@@ -80,12 +78,14 @@ export class Replica {
   readonly #machine: KvStateMachine;
   readonly #donor: Donor;
   readonly #keeper: StateKeeper;
+  readonly #applier: Applier;
   readonly #donorService: DonorService;
   readonly #catchUpControl: CatchUpControl;
   readonly #backups: Backups;
   readonly #peers = new Peers();
   readonly #isLinked = (nodeId: NodeId): boolean => this.#peers.has(nodeId);
   readonly #openings: Openings;
+  readonly #admission: Admission;
   readonly #opened: OpenedWith;
   readonly #output = new Output();
   readonly #clients: Clients;
@@ -102,11 +102,6 @@ export class Replica {
   #tick = 0;
   #nowMs = 0;
   #isStopping = false;
-  #appliedSinceTick = 0;
-  /** Bytes of commands applied, in all and up to the last tick. */
-  #appliedBytes = 0;
-  #appliedBytesAtTick = 0;
-  #appliedBytesAtTurn = 0;
   /** This turn has something for clients or for the algorithm. */
   #isTurnBusy = false;
   #hasMoreToDo = false;
@@ -126,10 +121,12 @@ export class Replica {
     this.#peersToDial = new PeersToDial(this.#nodeId, options.address, options.initial.nodes);
     this.#opened = openedWith(this.#logStore);
     this.#openings = new Openings(this.#logStore);
+    this.#admission = this.#makeAdmission();
     this.#recoverLog();
     this.#machine = new KvStateMachine(this.#stateStore);
     this.#donor = new Donor(this.#machine, this.#settings);
     this.#keeper = new StateKeeper(this.#machine, this.#stateStore, this.#logStore, this.#donor, this.#settings);
+    this.#applier = this.#makeApplier();
     this.#donorService = new DonorService(
       this.#donor,
       this.#machine,
@@ -196,7 +193,7 @@ export class Replica {
     this.#inbox = [];
     this.#hasMoreToDo = false;
     this.#isTurnBusy = false;
-    this.#appliedBytesAtTurn = this.#appliedBytes;
+    this.#applier.beginTurn();
     this.#clients.beginTurn();
     for (const event of events) this.#handle(event);
     this.#advance();
@@ -298,6 +295,22 @@ export class Replica {
   #enterConfigurationOfState(): void {
     const later = laterConfigurationOf(this.#machine.configuration, this.#configuration);
     if (later) this.#membership.enter(later);
+  }
+
+  #makeAdmission(): Admission {
+    const parts = { store: this.#logStore, peers: this.#peers, openings: this.#openings, output: this.#output };
+    return new Admission({ ...parts, clusterName: this.#options.initial.name });
+  }
+
+  #makeApplier(): Applier {
+    const parts = {
+      ...{ machine: this.#machine, keeper: this.#keeper, holds: this.#donor },
+      ...{ logStore: this.#logStore, settings: this.#settings },
+    };
+    return new Applier(parts, {
+      onApplied: (command, outcome) => this.#clients.onApplied(command, outcome),
+      onStopSign: (stopSign, index) => this.#onStopSign(stopSign, index),
+    });
   }
 
   #makeMembership(): Membership {
@@ -415,11 +428,10 @@ export class Replica {
   }
 
   #tickDonor(elapsedMs: number): void {
-    const isServing = this.#appliedSinceTick > 0 || this.#clients.hasPendingWrites;
-    const appliedBytes = this.#appliedBytes - this.#appliedBytesAtTick;
-    this.#appliedSinceTick = 0;
-    this.#appliedBytesAtTick = this.#appliedBytes;
-    this.#sendAll(this.#donor.tick({ isServing, lateness: elapsedMs / this.#options.tickMs, appliedBytes }));
+    const { entries, bytes } = this.#applier.takeSinceTick();
+    const isServing = entries > 0 || this.#clients.hasPendingWrites;
+    const lateness = elapsedMs / this.#options.tickMs;
+    this.#sendAll(this.#donor.tick({ isServing, lateness, appliedBytes: bytes }));
   }
 
   #sendAll(answers: readonly Answer[]): void {
@@ -477,43 +489,13 @@ export class Replica {
 
   /** Applies decided entries in order. True if a StopSign among them made this node enter or leave a configuration. */
   #applyDecided(): boolean {
-    const mode = this.#membership.mode;
+    const { mode } = this.#membership;
     if (mode.name === 'forming' || (mode.name === 'standby' && !mode.filling)) return false;
-    if (this.#keeper.isInstalling || this.#keeper.isBehind) return false;
-    const { decidedIndex } = this.#logStore.state;
-    const from = this.#machine.appliedIndex;
-    if (from >= decidedIndex) return false;
-    const roomFor = Math.min(this.#settings.appliedPerTurnMax, this.#keeper.roomForChanges);
-    // A snapshot of one index means to stand at it for a moment.
-    const to = Math.min(decidedIndex, from + roomFor, this.#donor.nextHold);
-    const isHandedOver = this.#apply(from, to);
-    if (this.#machine.appliedIndex < decidedIndex && !this.#keeper.isBehind) this.#hasMoreToDo = true;
-    this.#appliedSinceTick += this.#machine.appliedIndex - from;
+    const applied = this.#applier.advance();
+    if (applied === 'nothing') return false;
+    if (applied === 'more') this.#hasMoreToDo = true;
     this.#sendAll(this.#donor.reached());
-    return isHandedOver;
-  }
-
-  /** The entries from `from` to `to`, or fewer. True: see {@link #applyDecided}. */
-  #apply(from: number, to: number): boolean {
-    const { sequence } = this.#logStore;
-    let bytes = 0;
-    let index = from;
-    for (let count = entriesReadFirst; index < to; ) {
-      const bytesBefore = bytes;
-      for (const entry of sequence.read(index, Math.min(to, index + count), this.#settings.appliedBytesPerTurnMax)) {
-        if (this.#keeper.isBehind || bytes >= this.#settings.appliedBytesPerTurnMax) return false;
-        if (entry.type === 'Normal') {
-          this.#clients.onApplied(entry.entry, this.#machine.apply(index, entry.entry));
-          bytes += entry.entry.length;
-          this.#appliedBytes += entry.entry.length;
-        } else {
-          if (this.#onStopSign(entry.stopSign, index)) return true;
-        }
-        index++;
-      }
-      if (bytes - bytesBefore <= smallReadBytes) count *= 2;
-    }
-    return false;
+    return applied === 'handedOver';
   }
 
   /** A decided StopSign was reached (PROTOCOL: Reconfiguration 2, 3, 6). False for one that is history here already. */
@@ -529,19 +511,8 @@ export class Replica {
   }
 
   #onPeerConnected(hello: PeerHello): void {
-    const { identity, configuration } = this.#logStore;
-    const stranger = strangerProblem(hello, { identity, configuration, clusterName: this.#options.initial.name });
-    if (stranger) return this.#refuse(hello, 'stranger', stranger);
-    const otherDirectory = otherDirectoryProblem(hello, configuration);
-    if (otherDirectory) {
-      this.#peers.refuse(hello, configuration, this.#nowMs);
-      return this.#refuse(hello, 'stranger', otherDirectory);
-    }
-    const olderCopy = this.#openings.olderCopyProblem(hello);
-    if (olderCopy) return this.#refuse(hello, 'olderCopy', olderCopy);
-    this.#openings.meet(hello, configuration);
-    this.#logStore.commit();
-    this.#peers.connect(hello);
+    const refused = this.#admission.admit(hello, this.#nowMs);
+    if (refused !== undefined) return this.#reconfigurations.onUnreached(hello.nodeId, refused, true);
     this.#membership.catchUp?.onLinkLost(hello.nodeId);
     this.#unlinkOlderCopies();
     const wasVoter = this.voter;
@@ -550,28 +521,8 @@ export class Replica {
     if (hello.clusterId === undefined) this.#membership.announce(hello.nodeId);
   }
 
-  /**
-   * Others may tell of a later opening of a directory than the one that is linked: votes of that one must not count any more. The link is cut, and
-   * no more said: it may be of a process that is gone, and its next one in the place of it by now. A copy that calls again is told.
-   */
   #unlinkOlderCopies(): void {
-    for (const hello of this.#peers.hellos()) {
-      const problem = this.#openings.olderCopyProblem(hello);
-      if (problem === undefined) continue;
-      const { nodeId } = hello;
-      this.#output.notice('warn', `the link with node ${nodeId} is cut: ${problem}`);
-      this.#output.refuse(hello, 'stranger', problem);
-      this.#donor.forget(nodeId);
-      this.#peers.disconnect(nodeId);
-    }
-  }
-
-  #refuse(hello: PeerHello, kind: Refusal['kind'], reason: string): void {
-    const { nodeId, address } = hello;
-    const what = kind === 'olderCopy' ? 'its data directory was rolled back to an older copy: ' : '';
-    this.#output.notice('warn', `refused node ${nodeId} at ${address}: ${what}${reason}`);
-    this.#output.refuse(hello, kind, reason);
-    this.#reconfigurations.onUnreached(nodeId, what + reason, true);
+    this.#admission.unlinkOlderCopies((nodeId) => this.#donor.forget(nodeId));
   }
 
   #onPeerMessage(from: NodeId, message: PeerMessage): void {
@@ -636,7 +587,7 @@ export class Replica {
   }
 
   #give(): void {
-    this.#sendAll(this.#donorService.serve(this.#isTurnBusy, this.#appliedBytes - this.#appliedBytesAtTurn));
+    this.#sendAll(this.#donorService.serve(this.#isTurnBusy, this.#applier.bytesInTurn));
     if (this.#donor.hasWork) this.#hasMoreToDo = true;
   }
 

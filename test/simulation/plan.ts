@@ -112,8 +112,10 @@ export function planOf(seed: number): Plan {
   const members = random.sample(ids, count).sort((a, b) => a - b);
   const standbys = ids.filter((id) => !members.includes(id));
   const electionTimeoutTicks = random.between(4, 10);
+  const isLong = !calm && hasLongLogs(seed);
   const common = {
     ...settingsOf(random, electionTimeoutTicks),
+    ...(isLong && longLogSettings),
     // Some are short enough for a second handover.
     handoverPauseTicks: [100, 250, 1500][seed % 3] as number,
     quietTimeouts: seed % 4 === 2 ? defaultReplicaSettings.quietTimeouts : 1,
@@ -133,17 +135,20 @@ export function planOf(seed: number): Plan {
       ...(calm ? calmNetwork(random, seed) : faultyNetwork(random, seed, electionTimeoutTicks * tickUs)),
       ...steadiness(seed, electionTimeoutTicks * tickUs),
       ...lanes(seed, electionTimeoutTicks * tickUs),
+      ...(isLong && { splitFrames: true }),
     },
     flushUsMin: random.pick([50, 500, 2000]),
     flushUsMax: random.pick([2000, 5000, 20_000, 60_000]),
     checkpointUsMax: random.pick([2000, 20_000, 300_000]),
-    faults: calm ? { ...none, slowDisk: 1 } : { ...faultsOf(random), rollBack: rollBackWeight(seed) },
-    faultEveryUs: random.pick([100_000, 300_000, 300_000, 700_000]),
+    faults: calm
+      ? { ...none, slowDisk: 1 }
+      : { ...faultsOf(random), rollBack: rollBackWeight(seed), ...(isLong && longLogFaults) },
+    faultEveryUs: random.pick(isLong ? [100_000] : [100_000, 300_000, 300_000, 700_000]),
     chaosUs: random.between(6, 14) * 1_000_000,
     clients: random.between(2, 4),
-    slotsPerClient: random.pick([1, 1, 2, 4]),
+    slotsPerClient: random.pick(isLong ? [8] : [1, 1, 2, 4]),
     keys: random.between(1, 6),
-    thinkUsMax: random.pick([10_000, 60_000, 150_000]),
+    thinkUsMax: random.pick(isLong ? [1000] : [10_000, 60_000, 150_000]),
     operationsMax: 700,
     hubCore: random.chance(25),
     coreLossPercent: calm ? 0 : random.pick([0, 0, 0, 8]),
@@ -267,6 +272,17 @@ function steadiness(seed: number, electionTimeoutUs: number): Steadiness {
     keepsLinks: random.chance(25),
   };
 }
+
+/** Drawn apart, as {@link rollBackWeight}: much is written, so that a new leader adopts more than a message carries. */
+function hasLongLogs(seed: number): boolean {
+  return new Random(seed, 9).chance(10);
+}
+
+/** Many messages for what is undecided, and a sync for all of it. */
+const longLogSettings = { undecidedBytesMax: 4000, messageBytesMax: 60, syncBytesMax: 100_000 };
+
+/** Followers fall behind, and leaders go. */
+const longLogFaults = { crash: 4, cutLinks: 4, isolate: 4, resetLinks: 4 };
 
 /** Drawn apart, as {@link rollBackWeight}. */
 function lanes(seed: number, electionTimeoutUs: number): Lanes {

@@ -10,6 +10,7 @@ const sync = 'src/omnipaxos/sync.ts';
 const reads = 'src/omnipaxos/read-index.ts';
 const replica = 'src/replica/replica.ts';
 const membership = 'src/replica/membership/membership.ts';
+const admission = 'src/replica/membership/admission.ts';
 const leadHandover = 'src/replica/lead/lead-handover.ts';
 const stateKeeper = 'src/replica/state/state-keeper.ts';
 const peers = 'src/replica/membership/peers.ts';
@@ -96,7 +97,7 @@ export const plantedBugs = [
   {
     name: 'a sync ends within the adopted log',
     rule: 'who has accepted in a round has all that its leader adopted',
-    seeds: 16_000,
+    seeds: 8000,
     edits: [
       {
         file: leader,
@@ -348,11 +349,11 @@ export const plantedBugs = [
     seeds: 300,
     edits: [
       {
-        file: replica,
-        find: "if (olderCopy) return this.#refuse(hello, 'olderCopy', olderCopy);",
-        replace: "if (olderCopy && hello.storageId === '') return;",
+        file: admission,
+        find: "if (olderCopy !== undefined) return this.#refuse(hello, 'olderCopy', olderCopy);",
+        replace: '',
       },
-      { file: replica, find: 'if (problem === undefined) continue;', replace: 'continue;' },
+      { file: admission, find: 'if (problem === undefined) continue;', replace: 'continue;' },
     ],
   },
   {
