@@ -316,7 +316,9 @@ class Simulation {
     return core.every((node) => {
       const { replica, log } = node;
       if (!node.isRunning || !log || replica?.voter?.configurationId !== newest.configurationId) return false;
-      return replica.voter.paxos.catchUpTarget === undefined && this.#oracle.decidedIndex - replica.appliedIndex < 20;
+      // One that does may wait for an answer which was lost, for as long as its donor may take.
+      const isCatchingUp = replica.voter.paxos.catchUpTarget !== undefined || replica.status().catchUp !== undefined;
+      return !isCatchingUp && this.#oracle.decidedIndex - replica.appliedIndex < 20;
     });
   }
 
