@@ -56,6 +56,7 @@ export class MemoryStateStore implements StateStore {
 
   /** Rows are on the disk as soon as they are given. */
   readonly installBacklogBytes = 0;
+  readonly installLacksRoom: boolean = false;
   readonly stagedPages = 0;
   readonly rowPages = 0;
 
@@ -105,6 +106,8 @@ export class MemoryStateStore implements StateStore {
 
   /** It takes no time. */
   hurryCheckpoint(): void {}
+
+  hurryInstall(): void {}
 
   openDurableSnapshot(): StateSnapshot {
     return new MemorySnapshot(this.#disk.table, this.#disk.appliedIndex);

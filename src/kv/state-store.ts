@@ -180,7 +180,14 @@ export interface StateStore {
   installPacked(rows: PackedRows, frontier: SnapshotCursor | undefined): boolean;
   /** Bytes of installed rows that wait to be written: whoever installs waits for it to fall before asking for more. */
   readonly installBacklogBytes: number;
-  /** Replaces the whole state, staged writes included, by the installed rows, durably and in one step; never merges. */
+  /** The disk had no room for some of the rows: the install cannot be finished, and its rows are to make room again, by another `beginInstall`. */
+  readonly installLacksRoom: boolean;
+  /** All rows are given: what waits for more of them to be written together is written now. */
+  hurryInstall(): void;
+  /**
+   * Replaces the whole state, staged writes included, by the installed rows, durably and in one step; never merges. Rejects, and the store is of no more
+   * use, where some of them found no room.
+   */
   finishInstall(appliedIndex: number): Promise<void>;
   close(): Promise<void>;
 }

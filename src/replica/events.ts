@@ -15,7 +15,7 @@ export interface SpaceMeasured extends NodeSpace {
   readonly isWaiting: boolean;
   /** Why, if it does: not all that a disk can run out of is counted in bytes. */
   readonly waitsFor?: string | undefined;
-  /** How much more of a state the disk can take, bytes. Undefined: as much as comes. */
+  /** How much more of a state the disk can take without being full, bytes. Undefined: as much as comes. */
   readonly stateRoomBytes?: number;
   /** What nothing is in of the state's file, bytes; of that, what was freed since a snapshot was opened cannot be used while it is. */
   readonly stateFreeBytes?: number;

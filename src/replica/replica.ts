@@ -11,6 +11,7 @@ import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
 import type { OpenedWith, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
+import type { CatchUp } from './catch-up/catch-up.ts';
 import { type Answer, Donor } from './catch-up/donor.ts';
 import { type DonorRequest, DonorService } from './catch-up/donor-service.ts';
 import { Backups } from './clients/backups.ts';
@@ -583,7 +584,16 @@ export class Replica {
   #advanceCatchUp(): void {
     if (this.#membership.advance()) this.#hasMoreToDo = true;
     const { catchUp } = this.#membership;
-    if (catchUp) this.#sendAll(this.#catchUpControl.requests(catchUp, this.#peers.ids(), this.#space.stateRoomBytes));
+    if (catchUp === undefined) return;
+    this.#sendAll(this.#catchUpControl.requests(catchUp, this.#peers.ids(), this.#space.stateRoom));
+    this.#installComplete(catchUp);
+  }
+
+  #installComplete(catchUp: CatchUp): void {
+    const index = catchUp.takeComplete();
+    if (index === undefined) return;
+    if (index <= this.#machine.appliedIndex) return catchUp.abandonState();
+    this.#keeper.install(index);
   }
 
   #give(): void {
@@ -597,10 +607,8 @@ export class Replica {
     const catchUp = this.#membership.catchUp;
     // A snapshot that is being installed must not be mixed with another one's rows.
     if (catchUp === undefined || this.#keeper.isInstalling) return;
-    const index = catchUp.onStateChunk(from, chunk);
-    if (index === undefined) return;
-    if (index <= this.#machine.appliedIndex) return catchUp.abandonState();
-    this.#keeper.install(index);
+    catchUp.onStateChunk(from, chunk);
+    this.#installComplete(catchUp);
   }
 
   #onStateInstalled(index: number): void {

@@ -106,6 +106,34 @@ describe('catch-up from several donors', () => {
     expectSameState(cluster, leader, away);
   });
 
+  it('a state for which there is no room any more makes room again, and is asked for once there may be enough', () => {
+    const { cluster, leader, client } = filled([1, 2, 3, 4], 60, { snapshotIdleTicks: 20 });
+    const [away] = others(cluster, leader);
+    cluster.isolate(away);
+    writeUntilTrimmed(cluster, client, leader, away);
+    const space = { usedBytes: 50, capacityBytes: 1e9, isWaiting: false, logSurplusIndex: 0, logAmpleIndex: 0 };
+    cluster.measureSpace(away, { ...space, level: 'ok', stateRoomBytes: 1e6 });
+    cluster.onArrival = ({ to, message }) => {
+      if (to !== away || message.payload.type !== 'StateChunk') return;
+      cluster.onArrival = () => {};
+      cluster.measureSpace(away, { ...space, level: 'full', stateRoomBytes: 10 });
+    };
+    cluster.heal();
+    const catchUp = () => cluster.replica(away).status().catchUp;
+    cluster.until('it gives up', () => catchUp()?.lackOfRoom !== undefined);
+    expect(catchUp()?.lackOfRoom, 'more than there was when it began').toEqual({ neededBytes: 1.25e6, roomBytes: 1e6 });
+    expect(catchUp()?.stage).toBe('plan');
+    expect(cluster.state(away).installProgress, 'the rows that were there are gone').toBeUndefined();
+    cluster.measureSpace(away, { ...space, level: 'ok', stateRoomBytes: 1.2e6 });
+    const before = chunksTo(cluster, away).length;
+    cluster.tick(200);
+    expect(chunksTo(cluster, away), 'what donors say of its size is not believed again').toHaveLength(before);
+    cluster.measureSpace(away, { ...space, level: 'ok', stateRoomBytes: 1.3e6 });
+    cluster.until('it has all', () => isNear(cluster, away, leader));
+    cluster.converge(1, 2, 3, 4);
+    expectSameState(cluster, leader, away);
+  });
+
   it('a donor that dies in the middle: its share comes from the others', () => {
     const { cluster, leader } = filled([1, 2, 3], 120);
     const [dying] = others(cluster, leader);

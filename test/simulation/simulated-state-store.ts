@@ -109,6 +109,12 @@ export class SimulatedStateStore implements StateStore {
     return this.#inner.installBacklogBytes;
   }
 
+  get installLacksRoom(): boolean {
+    return this.#inner.installLacksRoom;
+  }
+
+  hurryInstall(): void {}
+
   beginInstall(index?: number): void {
     assert(this.#work?.type !== 'install', 'an install began while another was being finished');
     this.#inner.beginInstall(index);

@@ -10,6 +10,7 @@ import type {
   StateChunk,
 } from '../../wire/peer-message.ts';
 import type { ReplicaSettings } from '../settings.ts';
+import type { StateRoom } from '../state/space.ts';
 import { Alignment } from './alignment.ts';
 import type { Answer } from './donor.ts';
 import { bytesOf } from './donor.ts';
@@ -28,7 +29,15 @@ import { StateTransfer } from './state-transfer.ts';
 type Stage =
   | { readonly name: 'plan'; ticks: number; readonly heard: Set<NodeId> }
   | { readonly name: 'align'; readonly alignment: Alignment }
-  | { readonly name: 'state'; readonly transfer: StateTransfer }
+  | {
+      readonly name: 'state';
+      readonly transfer: StateTransfer;
+      /** What it was to take, and what there was, bytes. */
+      readonly neededBytes: number;
+      readonly roomBytes: number;
+      /** There was space since it began: if there is none by now, it is for this. */
+      hadSpace: boolean;
+    }
   | { readonly name: 'install'; readonly index: number }
   | { readonly name: 'log'; readonly transfer: LogTransfer };
 
@@ -56,6 +65,8 @@ const rowOverheadBytes = 24;
 /** Pages are not full: rows take so many times their bytes, at the least and at the most. */
 const leastOnDisk = 5 / 4;
 const mostOnDisk = 13 / 8;
+/** A state that ran out of room on the way takes at least so many times what there was. */
+const leastOver = 5 / 4;
 /** Most times that the goal is moved to what was decided meanwhile. */
 const chasesMax = 5;
 /** Donors' timeouts without a step forward after which what cannot be had is waited for no longer. */
@@ -86,6 +97,8 @@ export class CatchUp {
   #pauseTicks = 0;
   /** Set from the moment at which a snapshot did not fit until one does. */
   #lackOfRoom: LackOfRoom | undefined;
+  /** So many times what a donor said did the last one take that ran out of room on the way. */
+  #roomFactor = 1;
   #isLackTold = false;
   /** Who gave what does not fit its checksum, since that was told last. */
   readonly #corruptDonors = new Set<NodeId>();
@@ -178,9 +191,11 @@ export class CatchUp {
     }
   }
 
-  /** The requests to send now. `linked` are the nodes that have a link now; `roomBytes` are left for a state beside the present one. */
-  requests(linked: readonly NodeId[], roomBytes: number): Answer[] {
+  /** The requests to send now. `linked` are the nodes that have a link now. */
+  requests(linked: readonly NodeId[], room: StateRoom): Answer[] {
+    const { roomBytes } = room;
     if (this.#lackOfRoom && roomBytes >= this.#lackOfRoom.neededBytes) this.#endLack();
+    this.#lookAtRoom(room);
     if (this.isInstalling || this.isComplete || this.#pauseTicks > 0) return [];
     const requests = this.#queries(linked);
     if (this.#stage.name === 'plan') this.#plan(this.#stage, linked);
@@ -230,19 +245,26 @@ export class CatchUp {
     if (!this.#stage.transfer.onCuts(cuts)) this.#loseHolder(this.#stage.transfer, from);
   }
 
-  /** Returns the index at which the state, now complete, is to be installed. */
-  onStateChunk(from: NodeId, message: StateChunk): number | undefined {
+  /** {@link takeComplete} is to follow. */
+  onStateChunk(from: NodeId, message: StateChunk): void {
     const stage = this.#stage;
-    if (stage.name !== 'state') return undefined;
+    if (stage.name !== 'state') return;
     const { transfer } = stage;
     const result = transfer.onChunk(from, message);
     if (result === 'gone') this.#loseHolder(transfer, from);
     else this.#donors.gave(from, message.chunk?.rows.bytes.length ?? 0);
     const corruptDonor = transfer.install();
     if (corruptDonor !== undefined) this.#noteDamage(corruptDonor);
-    if (!transfer.isComplete) return undefined;
-    this.#stage = { name: 'install', index: transfer.index };
-    return transfer.index;
+  }
+
+  /** The index at which a state is to be installed, once all of it is here and written. */
+  takeComplete(): number | undefined {
+    const stage = this.#stage;
+    if (stage.name !== 'state' || !stage.transfer.isComplete) return undefined;
+    this.#stateStore.hurryInstall();
+    if (this.#stateStore.installBacklogBytes > 0 || this.#stateStore.installLacksRoom) return undefined;
+    this.#stage = { name: 'install', index: stage.transfer.index };
+    return stage.transfer.index;
   }
 
   /** Puts what it can into the log, but nothing from behind a StopSign that opens a later configuration than the one known. */
@@ -352,10 +374,11 @@ export class CatchUp {
     const outcome = alignment.advance(linked);
     if (outcome.type === 'failed') this.#restart(queryTicks);
     if (outcome.type !== 'aligned') return outcome.type === 'asks' ? outcome.requests : [];
-    if (!this.#fits(outcome.offer, roomBytes)) return [];
+    const neededBytes = this.#roomFactor * bytesOnDisk(outcome.offer);
+    if (!this.#fits(outcome.offer, neededBytes, roomBytes)) return [];
     const transfer = new StateTransfer(outcome.offer, this.#stateStore, this.#settings);
     for (const id of outcome.holders) transfer.holders.add(id);
-    this.#stage = { name: 'state', transfer };
+    this.#stage = { name: 'state', transfer, neededBytes, roomBytes, hadSpace: false };
     // Those who are late are invited at once.
     this.#queryPatience = 0;
     return [];
@@ -366,8 +389,7 @@ export class CatchUp {
    * begun, and another one is asked for later, when there may be more room, or less to take. Donors hold their snapshots for a while though
    * nobody reads them, and free no pages meanwhile: hence the long pause.
    */
-  #fits({ index, rows, bytes }: SnapshotOffer, roomBytes: number): boolean {
-    const neededBytes = bytesOnDisk(rows, bytes);
+  #fits({ index }: SnapshotOffer, neededBytes: number, roomBytes: number): boolean {
     const begunIndex = this.#stateStore.installProgress?.index;
     // What is there of this very snapshot takes room that it will need.
     if (neededBytes <= roomBytes || begunIndex === index) {
@@ -375,16 +397,39 @@ export class CatchUp {
       return true;
     }
     this.#restart();
-    if (begunIndex === undefined) {
-      this.#lackOfRoom = { neededBytes, roomBytes: Math.max(0, Math.floor(roomBytes)) };
-      this.#isLackTold = false;
-      this.#pauseTicks = 2 * this.#settings.snapshotIdleTicks;
-    } else {
+    if (begunIndex === undefined) this.#beginLack(neededBytes, roomBytes);
+    else {
       // Rows of another one are of no use any more, and take room: as soon as that is measured it may do.
       this.#stateStore.beginInstall();
       this.#pauseTicks = this.#settings.donorTimeoutTicks;
     }
     return false;
+  }
+
+  #beginLack(neededBytes: number, roomBytes: number): void {
+    const toldBytes = Math.min(Math.max(0, Math.floor(roomBytes)), Number.MAX_SAFE_INTEGER);
+    this.#lackOfRoom = { neededBytes: Math.ceil(neededBytes), roomBytes: toldBytes };
+    this.#isLackTold = false;
+    this.#pauseTicks = 2 * this.#settings.snapshotIdleTicks;
+  }
+
+  #lookAtRoom({ isOver }: StateRoom): void {
+    const stage = this.#stage;
+    if (stage.name !== 'state') return;
+    if (this.#stateStore.installLacksRoom || (isOver && stage.hadSpace)) return this.#giveUp(stage);
+    stage.hadSpace ||= !isOver;
+  }
+
+  /**
+   * There is no room for the rest: what donors say of a size is a guess, and others may have taken what was free. What is there already makes
+   * room again, lest a full member keep the cluster from taking puts.
+   */
+  #giveUp({ neededBytes, roomBytes }: Stage & { name: 'state' }): void {
+    const least = Number.isFinite(roomBytes) ? leastOver * Math.max(0, roomBytes) : 0;
+    if (neededBytes < least) this.#roomFactor *= least / Math.max(1, neededBytes);
+    this.#stateStore.beginInstall();
+    this.#restart();
+    this.#beginLack(Math.max(neededBytes, least), roomBytes);
   }
 
   #loseHolder(transfer: StateTransfer, donor: NodeId): void {
@@ -473,7 +518,7 @@ export class CatchUp {
  * About what rows take on the disk: as many of the mean size as fit share a page, and one that is over half of a page has pages of its own.
  * Rows may be of many sizes, so that only goes so far. What is more than this is noticed later; what is less would keep out who has the room.
  */
-function bytesOnDisk(rows: number, bytes: number): number {
+function bytesOnDisk({ rows, bytes }: SnapshotOffer): number {
   const rowBytes = bytes / Math.max(rows, 1) + rowOverheadBytes;
   const perPage = Math.floor((pageBytes - pageHeadBytes) / rowBytes);
   const pages = perPage >= 2 ? rows / perPage : rows * Math.ceil((rowBytes + pageHeadBytes) / pageBytes);

@@ -9,6 +9,7 @@ import type { Answer } from '../catch-up/donor.ts';
 import type { LogStore } from '../log-store.ts';
 import type { Output } from '../output.ts';
 import type { ReplicaSettings } from '../settings.ts';
+import type { StateRoom } from '../state/space.ts';
 import type { StateKeeper } from '../state/state-keeper.ts';
 import type { Mode } from './mode.ts';
 
@@ -61,12 +62,12 @@ export class CatchUpControl {
     return (phase === 'recover' || phase === 'promised') && catchUp?.isComplete === false;
   }
 
-  /** What to ask of those who are `linked` now; `roomBytes` are left for a state beside the present one. */
-  requests(catchUp: CatchUp, linked: readonly NodeId[], roomBytes: number): Answer[] {
+  /** What to ask of those who are `linked` now. */
+  requests(catchUp: CatchUp, linked: readonly NodeId[], room: StateRoom): Answer[] {
     // What is being installed must not be dropped for the rows of another snapshot.
     if (this.#keeper.isInstalling) return [];
     for (const id of catchUp.takeCorruptDonors()) this.#output.notice('warn', describeDamage(id));
-    const requests = catchUp.requests(linked, roomBytes);
+    const requests = catchUp.requests(linked, room);
     const lack = catchUp.takeLackOfRoom();
     if (lack) this.#output.notice('warn', describeLack(lack));
     return requests;

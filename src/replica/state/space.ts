@@ -17,6 +17,13 @@ export interface SpaceView {
   readonly isConnected: (nodeId: NodeId) => boolean;
 }
 
+/** How much of a state can be taken beside the present one. */
+export interface StateRoom {
+  readonly roomBytes: number;
+  /** There is no space any more. */
+  readonly isOver: boolean;
+}
+
 /**
  * The space of this node, and what the cluster makes of it. A node that gets full, or has room again, says so by a command:
  * the refusal of puts is decided like any entry, and so is its end.
@@ -42,9 +49,9 @@ export class Space {
     return this.#measured;
   }
 
-  /** How much of a state can be taken beside the present one, bytes. */
-  get stateRoomBytes(): number {
-    return this.#measured?.stateRoomBytes ?? Number.POSITIVE_INFINITY;
+  get stateRoom(): StateRoom {
+    const { stateRoomBytes = Number.POSITIVE_INFINITY, level } = this.#measured ?? {};
+    return { roomBytes: stateRoomBytes, isOver: level === 'full' };
   }
 
   /** Members without space, as applied here. */

@@ -81,6 +81,7 @@ async function fillState(path: string, index: number, rows: Seed['rows']): Promi
   try {
     store.beginInstall();
     for await (const some of rows) {
+      if (store.installLacksRoom) break;
       store.installRows(some);
       while (store.installBacklogBytes > backlogBytesMax) await delay(backlogPollMs);
     }

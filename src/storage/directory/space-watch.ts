@@ -150,7 +150,8 @@ export class SpaceWatch {
       isWaiting,
       waitsFor: waiter?.problem,
       stateFreeBytes: state.freeBytes,
-      stateRoomBytes: Math.min(stateLeftBytes - this.#plan.reserveBytes, capacityBytes - usedBytes),
+      // A state that made the space full would keep the cluster from taking puts.
+      stateRoomBytes: Math.min(stateLeftBytes - this.#plan.reserveBytes, capacityBytes * fullFrom - usedBytes),
       againMs: isWaiting
         ? measureMsMin
         : clamp((capacityBytes - usedBytes) / writtenPerMsMax, measureMsMin, measureMsMax),

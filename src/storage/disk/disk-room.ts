@@ -19,9 +19,13 @@ const noSpaceCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 28, quotaErrno];
 const cutShortCodes: readonly unknown[] = ['EIO', 5];
 
 /** The disk has no room for a write, of which nothing counts. */
-class NoRoomError extends Error {
+export class NoRoomError extends Error {
   override readonly name: string = 'NoRoomError';
   readonly code = 'ENOSPC';
+
+  constructor(message = 'no space left on device', options?: ErrorOptions) {
+    super(message, options);
+  }
 }
 
 /** It has so little that the write was not begun: to look again costs next to nothing. */
@@ -202,7 +206,7 @@ export class DiskRoom {
           return await write();
         } catch (error) {
           if (!(await this.#isFull(error))) throw error;
-          const full = isNoSpace(error) ? error : new NoRoomError('no space left on device', { cause: error });
+          const full = isNoSpace(error) ? error : new NoRoomError(undefined, { cause: error });
           if (!this.#mayWait) throw full;
           waiter ??= { sinceMs: performance.now(), problem: messageOf(full) };
           this.#waiters.add(waiter);

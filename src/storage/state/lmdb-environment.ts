@@ -186,6 +186,21 @@ export class LmdbEnvironment {
   }
 
   /**
+   * As {@link commit}, of what is not needed: once, and only where that leaves what log and state may need. False, and nothing of it counts, if the disk
+   * has no room for it.
+   */
+  async commitIfRoom(batch: StateBatch): Promise<boolean> {
+    let isDone = false;
+    await this.#serially(async () => {
+      isDone = await this.#room.attempt(async () => {
+        await this.#room.check(this.#growthOf(batch.size));
+        await this.#commitOnce(batch, 0);
+      });
+    });
+    return isDone;
+  }
+
+  /**
    * As {@link commit}, after a trial of the disk: each time that it is run. What the trial says of the device is final. `spreadMs`:
    * see {@link StateWriter.write}.
    */
@@ -247,14 +262,23 @@ export class LmdbEnvironment {
   }
 
   /** Rejects, as the system does on a full disk, if the data file may have to grow by more than is free. */
-  async #checkRoom({ changes, bytes }: CommitSize): Promise<void> {
-    const { pageSize, freePages, treePages, listPages } = this.#countPages();
-    const pages = Math.ceil(bytes / pageSize) + Math.min(2 * changes, treePages) + listPages + sparePages;
-    await this.#room.checkFree(fileGrowth(pages, freePages) * pageSize);
+  #checkRoom(size: CommitSize): Promise<void> {
+    return this.#room.checkFree(this.#growthOf(size));
   }
 
-  async #inTurn(commit: () => Promise<void>): Promise<void> {
-    const committed = this.#committed.then(() => this.#room.write(commit));
+  /** By how many bytes the data file may have to grow. */
+  #growthOf({ changes, bytes }: CommitSize): number {
+    const { pageSize, freePages, treePages, listPages } = this.#countPages();
+    const pages = Math.ceil(bytes / pageSize) + Math.min(2 * changes, treePages) + listPages + sparePages;
+    return fileGrowth(pages, freePages) * pageSize;
+  }
+
+  #inTurn(commit: () => Promise<void>): Promise<void> {
+    return this.#serially(() => this.#room.write(commit));
+  }
+
+  async #serially(commit: () => Promise<void>): Promise<void> {
+    const committed = this.#committed.then(commit);
     this.#committed = committed.catch(() => undefined);
     try {
       await committed;

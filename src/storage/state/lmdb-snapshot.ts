@@ -7,7 +7,7 @@ import { FrozenChanges } from '../../kv/frozen-changes.ts';
 import { packedBytesHint, packRows, type StoredRow } from '../../kv/packed-rows.ts';
 import { readSnapshotRows, type SnapshotSource } from '../../kv/snapshot-rows.ts';
 import type { RowChunk, RowCuts, RowRange, SnapshotCursor, SnapshotRow, StateSnapshot } from '../../kv/state-store.ts';
-import type { LmdbStateTables } from './lmdb-state-tables.ts';
+import type { DiskUse, LmdbStateTables } from './lmdb-state-tables.ts';
 import type { FrozenPairs } from './staged-pairs.ts';
 import { decodePair, decodeSession } from './state-codec.ts';
 
@@ -29,13 +29,18 @@ export interface LmdbSnapshotView {
   readonly tables: LmdbStateTables;
   /** Rows of the tables, and what they take of the file. */
   readonly rowCount: number;
-  readonly diskBytes: number;
+  readonly diskUse: DiskUse;
   readonly transaction: Transaction;
   readonly changes: RecordChanges;
 }
 
 /** How many rows tell how large one is. */
 const sampleRows = 64;
+/** How much of their pages rows fill mostly: those that share pages, and those that have some of their own. */
+const treeFill = 0.7;
+const largeFill = 0.9;
+/** They hardly fill less than this part of that. */
+const leastOfFill = 0.6;
 
 /** A view of the tables, and what was staged above them when it was opened. */
 export class LmdbSnapshot implements StateSnapshot {
@@ -54,7 +59,7 @@ export class LmdbSnapshot implements StateSnapshot {
 
   get size(): { readonly rows: number; readonly bytes: number } {
     this.#assertOpen();
-    const { tables, rowCount, diskBytes, transaction, changes } = this.#view;
+    const { tables, rowCount, transaction, changes } = this.#view;
     const rows = rowCount + changes.pairs.reduce((sum, layer) => sum + layer.size, changes.sessions.size);
     let sampled = 0;
     let bytes = 0;
@@ -65,9 +70,20 @@ export class LmdbSnapshot implements StateSnapshot {
       sampled++;
       bytes += row.record.length + (row.type === 'pair' ? row.key.length : 0);
     }
-    // The first rows may be much larger than most, and a key counts in each layer that changes it: it is no more than there is.
-    const bytesMax = changes.pairs.reduce((sum, layer) => sum + layer.bytes, diskBytes);
-    return { rows, bytes: Math.min(bytesMax, Math.ceil((bytes / Math.max(1, sampled)) * rows)) };
+    return { rows, bytes: Math.ceil(this.#plausible((bytes / Math.max(1, sampled)) * rows)) };
+  }
+
+  /**
+   * The first rows may be much larger or smaller than most, and a key counts in each layer that changes it. How many pages there are is known: what does not
+   * fit to that is a worse guess than what mostly does.
+   */
+  #plausible(bytes: number): number {
+    const { diskUse, changes } = this.#view;
+    const changedBytes = changes.pairs.reduce((sum, layer) => sum + layer.bytes, 0);
+    const { treeBytes, largeBytes } = diskUse;
+    const usual = treeBytes * treeFill + largeBytes * largeFill;
+    if (bytes < usual * leastOfFill) return usual;
+    return Math.min(bytes, treeBytes + largeBytes + changedBytes);
   }
 
   read(cursor: SnapshotCursor | undefined, bytesMax: number): { readonly rows: SnapshotRow[]; readonly done: boolean } {

@@ -20,9 +20,9 @@ import type {
   StateSnapshot,
   StateStore,
 } from '../../kv/state-store.ts';
-import { DiskRoom } from '../disk/disk-room.ts';
+import { DiskRoom, NoRoomError } from '../disk/disk-room.ts';
 import { openRecord, sealRecord } from '../disk/sealed-record.ts';
-import { DamagedError, isFullDisk } from '../disk/storage-error.ts';
+import { DamagedError, DiskFailedError, isFullDisk } from '../disk/storage-error.ts';
 import { clearReaders, type FileUse, LmdbEnvironment, prepareToOpen } from './lmdb-environment.ts';
 import { LmdbSnapshot, noChanges, type RecordChanges } from './lmdb-snapshot.ts';
 import { LmdbStateTables } from './lmdb-state-tables.ts';
@@ -48,6 +48,8 @@ interface Install {
   progress: InstallProgress | undefined;
   /** Bytes of rows given and not yet written. */
   backlogBytes: number;
+  /** The disk had no room for one of the groups: none of those behind it is written. */
+  lacksRoom: boolean;
   /** What the next commit writes. */
   gathered: InstallGroup | undefined;
   /** Everything given so far is written. */
@@ -165,6 +167,14 @@ export class LmdbStateStore implements StateStore {
     return this.#install?.backlogBytes ?? 0;
   }
 
+  get installLacksRoom(): boolean {
+    return this.#install?.lacksRoom ?? false;
+  }
+
+  hurryInstall(): void {
+    this.#install?.gathered?.close();
+  }
+
   /** Throws a {@link DamagedError} if the file was removed or cut while it is in use; nothing may be read after that. Takes some microseconds. */
   checkFile(): void {
     this.#assertUsable();
@@ -249,8 +259,8 @@ export class LmdbStateStore implements StateStore {
     const transaction = this.#environment.readView();
     const head = this.#readHead(this.#heads.get(headKey, { transaction }));
     const tables = this.#tables(head.generation);
-    const { rowCount, diskBytes } = tables;
-    const view = { file, index: index ?? head.appliedIndex, tables, rowCount, diskBytes, transaction, changes };
+    const { rowCount, diskUse } = tables;
+    const view = { file, index: index ?? head.appliedIndex, tables, rowCount, diskUse, transaction, changes };
     const snapshot: LmdbSnapshot = new LmdbSnapshot(view, () => {
       this.#snapshots.delete(snapshot);
       for (const layer of changes.pairs) layer.close();
@@ -310,7 +320,8 @@ export class LmdbStateStore implements StateStore {
 
   #newInstall(progress: InstallProgress | undefined): Install {
     const generation = 1 - this.#head.generation;
-    return { generation, progress, backlogBytes: 0, gathered: undefined, written: Promise.resolve() };
+    const written = Promise.resolve();
+    return { generation, progress, backlogBytes: 0, lacksRoom: false, gathered: undefined, written };
   }
 
   /**
@@ -350,7 +361,8 @@ export class LmdbStateStore implements StateStore {
     if (install.gathered === group) install.gathered = undefined;
     // Another install has begun, in the same tables: nothing of this one may come after.
     if (this.#install !== install) return;
-    await this.#commit(group.batch);
+    if (!install.lacksRoom) install.lacksRoom = !(await this.#environment.commitIfRoom(group.batch));
+    group.batch.release();
     install.backlogBytes -= group.rowBytes;
   }
 
@@ -371,13 +383,15 @@ export class LmdbStateStore implements StateStore {
     const install = this.#installing();
     assert(!this.#isFinishingInstall, 'an install was finished twice');
     this.#isFinishingInstall = true;
-    install.gathered?.close();
+    this.hurryInstall();
     const former = this.#head.generation;
     const checkpoint = this.#busy;
     this.hurryCheckpoint();
     await this.#run(async () => {
       await checkpoint;
       await install.written;
+      // Who can do something else looks before, once nothing waits to be written.
+      if (install.lacksRoom) throw new DiskFailedError(this.#environment.file, new NoRoomError());
       const batch = new StateBatch(this.#chunks);
       batch.head(installKey, undefined);
       await this.#writeHead({ generation: install.generation, appliedIndex }, batch);

@@ -9,6 +9,12 @@ import { messageOf } from '../disk/system-error.ts';
 import { firstByteString, type LmdbEnvironment, type PageCounts, pagesOf } from './lmdb-environment.ts';
 import { decodePair, decodeSession } from './state-codec.ts';
 
+/** What tables take of their file: pages that rows share, and pages of their own that values of about half a page and more have. */
+export interface DiskUse {
+  readonly treeBytes: number;
+  readonly largeBytes: number;
+}
+
 /** The tables of one generation of the state. Two exist: the present one, and one to install another state into. */
 export class LmdbStateTables {
   readonly pairs: Database<Uint8Array, ByteString>;
@@ -93,8 +99,10 @@ export class LmdbStateTables {
   }
 
   /** What it takes of the file, as of the newest commit. */
-  get diskBytes(): number {
-    return diskBytesOf(this.pairs) + diskBytesOf(this.sessions);
+  get diskUse(): DiskUse {
+    const pairs = diskUseOf(this.pairs);
+    const sessions = diskUseOf(this.sessions);
+    return { treeBytes: pairs.treeBytes + sessions.treeBytes, largeBytes: pairs.largeBytes + sessions.largeBytes };
   }
 
   /** All of it, as `transaction` sees it. */
@@ -145,9 +153,10 @@ function entryCountOf<K extends ByteString | number>(table: Database<Uint8Array,
   return (table.getStats() as { readonly entryCount: number }).entryCount;
 }
 
-function diskBytesOf<K extends ByteString | number>(table: Database<Uint8Array, K>): number {
+function diskUseOf<K extends ByteString | number>(table: Database<Uint8Array, K>): DiskUse {
   const counts = table.getStats() as PageCounts & { readonly pageSize: number };
-  return pagesOf(counts) * counts.pageSize;
+  const largeBytes = counts.overflowPages * counts.pageSize;
+  return { treeBytes: pagesOf(counts) * counts.pageSize - largeBytes, largeBytes };
 }
 
 function inView(transaction: Transaction | undefined): { transaction?: Transaction } {
