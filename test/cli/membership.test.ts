@@ -4,8 +4,8 @@ import { CatchUpMeter, type CatchUpProgress } from '../../src/cli/membership/cat
 import {
   type Answer,
   apartNotes,
+  type Filled,
   findProblems,
-  type Problem,
   pauseNote,
   stopAt,
 } from '../../src/cli/membership/checks.ts';
@@ -59,13 +59,13 @@ function noNode(id: number): Answer {
 }
 
 /** What the checks say of `list`, in the words of their codes; unsafe ones with an exclamation mark. */
-function codes(cluster: ClusterStatus, list: string, answers: readonly Answer[] = [], areFilled = false): string[] {
-  const problems = problemsOf(cluster, list, answers, areFilled);
+function codes(cluster: ClusterStatus, list: string, answers: readonly Answer[] = [], filled?: Filled): string[] {
+  const problems = problemsOf(cluster, list, answers, filled);
   return problems.map(({ isUnsafe, code }) => (isUnsafe ? `${code}!` : code));
 }
 
-function problemsOf(cluster: ClusterStatus, list: string, answers: readonly Answer[], areFilled = false): Problem[] {
-  return findProblems(planReconfiguration(cluster, parseNodes([list]), unknown), cluster, answers, areFilled);
+function problemsOf(cluster: ClusterStatus, list: string, answers: readonly Answer[], filled: Filled = 'before') {
+  return findProblems(planReconfiguration(cluster, parseNodes([list]), unknown), cluster, answers, filled);
 }
 
 const unknown = () => undefined;
@@ -82,6 +82,7 @@ describe('a list of the members', () => {
       [member(1), member(2, down), member(3, down)],
       '1 node of 3 may fail, but 2 take no part: no majority is in reach',
     ],
+    [[member(1), member(2), member(3, { state: 'joining' })], '1 node of 3 may fail, and 1 takes no part: no more may'],
     [[member(1), member(2), member(3, { connected: [2] })], '1 node of 3 may fail, and 1 takes no part: no more may'],
     [
       [member(1), member(2), member(3, { configurationId: 0 })],
@@ -254,20 +255,39 @@ describe('before anything is changed', () => {
   test('a newcomer that was filled is to have a link with the one that leads, if that one stays', () => {
     const [cutOff, linked] = [answer(4, { connected: [2, 3] }), answer(4, { connected: [1, 2] })];
     expect(codes(sound, '1,2,4=h:4', [cutOff])).toEqual([]);
-    expect(codes(sound, '1,2,4=h:4', [cutOff], true)).toEqual(['notLinked']);
-    expect(problemsOf(sound, '1,2,4=h:4', [cutOff], true)[0]?.message).toContain(
+    expect(codes(sound, '1,2,4=h:4', [cutOff], 'done')).toEqual(['notLinked']);
+    expect(problemsOf(sound, '1,2,4=h:4', [cutOff], 'done')[0]?.message).toContain(
       'node 4 at h:4 has no link with node 1 at h:1, which leads',
     );
-    expect(codes(sound, '1,2,4=h:4', [linked], true)).toEqual([]);
-    expect(codes(sound, '2,3,4=h:4', [cutOff], true)).toEqual([]);
+    expect(codes(sound, '1,2,4=h:4', [linked], 'done')).toEqual([]);
+    expect(codes(sound, '2,3,4=h:4', [cutOff], 'done')).toEqual([]);
+  });
+
+  test('a newcomer that is to get the data as a member has to have room for it', () => {
+    const space = { level: 'ok', usedBytes: 1, capacityBytes: 60 } as const;
+    const users = [81, 70, 90].map((usedBytes, at) => member(at + 1, { space: { ...space, usedBytes } }));
+    const cluster = status(...users);
+    expect(codes(cluster, '1,2,4=h:4', [answer(4, { space })]), 'else it is found out before the change').toEqual([]);
+    const [problem] = problemsOf(cluster, '1,2,4=h:4', [answer(4, { space })], 'afterwards');
+    expect(problem).toMatchObject({ isUnsafe: false, exit: 'overLimit', code: 'noSpace' });
+    expect(problem?.message).toBe('node 4 has 60 B in all, and each member uses 70 B or more: give it more room');
+    const larger = { ...space, capacityBytes: 71 };
+    expect(codes(cluster, '1,2,4=h:4', [answer(4, { space: larger })], 'afterwards')).toEqual([]);
+    const catchUp = { lackOfRoom: { neededBytes: 9, roomBytes: 3 } } as CatchUpStatus;
+    expect(codes(sound, '1,2,4=h:4', [answer(4, { catchUp })], 'afterwards')).toEqual(['noSpace']);
+    // It was filled once, and what it has may be replaced by less.
+    const full = answer(4, { clusterId, space: { ...space, level: 'full' } });
+    expect(codes(sound, '1,2,4=h:4', [full])).toEqual([]);
+    expect(codes(sound, '1,2,4=h:4', [full], 'done')).toEqual(['noSpace']);
+    expect(codes(sound, '1,2,4=h:4', [full], 'afterwards')).toEqual(['noSpace']);
   });
 
   test('a newcomer whose id another node is linked with is not to be had before that one is stopped', () => {
     const cluster = status(member(1, { connected: [2, 3, 4] }), member(2), member(3));
     const [other, same] = [answer(4, { connected: [] }), answer(4, { connected: [1, 2] })];
-    for (const areFilled of [false, true]) {
-      expect(codes(cluster, '1,2,4=h:4', [other], areFilled)).toEqual(['otherNode!']);
-      expect(codes(cluster, '1,2,4=h:4', [same], areFilled)).toEqual([]);
+    for (const filled of ['before', 'done'] as const) {
+      expect(codes(cluster, '1,2,4=h:4', [other], filled)).toEqual(['otherNode!']);
+      expect(codes(cluster, '1,2,4=h:4', [same], filled)).toEqual([]);
     }
     expect(problemsOf(cluster, '1,2,4=h:4', [other])[0]).toMatchObject({
       ...{ isUnsafe: true, message: 'another node 4 than the one at h:4 is linked with node 1: stop that one' },

@@ -153,6 +153,15 @@ describe('a status', () => {
     // A standby does not count.
     expect(apart([[4], [], []])[0]).toBe(cutOff);
     expect(apart([[2], [1, 3], []])).toEqual(['nodes 1 and 3 have no link with each other']);
+    const joining = (ids: readonly number[], count: number) => {
+      const members = Array.from({ length: count }, (_, at) => ({ ...leader, id: at + 1 })).map((one) =>
+        ids.includes(one.id) ? { ...one, state: 'joining' as const } : one,
+      );
+      return describeStatus({ ...report, leader: undefined, members, history: [] })[2 + count];
+    };
+    const before = 'nothing can be read or written before';
+    expect(joining([2], 2)).toBe(`no majority: node 2 is catching up, and ${before} it has all data`);
+    expect(joining([2, 3], 3)).toBe(`no majority: nodes 2, 3 are catching up, and ${before} 1 of them has all data`);
     const [first] = describeStatus({ ...report, clusterId: undefined, leader: undefined, members: [] });
     expect(first).toBe('cluster (not formed yet), configuration 2, no leader');
     const strangers = [{ id: 2, address: 'h:2', clusterId: 'feed' }];

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KvError } from '../../client/call/errors.ts';
 import type { KvClient } from '../../client/client.ts';
 import type { ClusterStatus } from '../../client/members/cluster-status.ts';
+import { describeLackOfRoom } from '../../client/members/lack-of-room.ts';
 import { CommandError } from '../exit-codes.ts';
 import { CatchUpMeter, type CatchUpProgress } from './catch-up-meter.ts';
 
@@ -39,10 +40,21 @@ export async function awaitComplete(
       progress = meter.measure(status, performance.now());
       wait.onProgress(progress);
       if (progress.newcomers.every(({ isComplete }) => isComplete)) break;
+      refuseWithoutRoom(status, wait);
     }
     await delay(Math.min(pollMs, leftMs));
   }
   return progress;
+}
+
+/** It goes on by itself once there is room, and that may be never. */
+function refuseWithoutRoom(status: ClusterStatus, { configurationId, newcomers }: Wait): void {
+  const lacks = status.members.flatMap(({ id, catchUp }) =>
+    newcomers.includes(id) && catchUp?.lackOfRoom ? [`node ${id} has ${describeLackOfRoom(catchUp.lackOfRoom)}`] : [],
+  );
+  if (lacks.length === 0) return;
+  const message = `configuration ${configurationId} stands, but ${lacks.join('; ')}: give it more room, and it goes on by itself`;
+  throw new CommandError('incomplete', 'incomplete', message, 'applied');
 }
 
 /** In the middle of a handover nobody may have time to answer. */

@@ -17,7 +17,7 @@ import { askYesNo, canAsk } from '../prompt.ts';
 import { takesPart } from '../report/status-report.ts';
 import { askNodes } from './ask-nodes.ts';
 import { awaitComplete } from './await-complete.ts';
-import { apartNotes, findProblems, isCatchingUp, pauseNote, stopAt } from './checks.ts';
+import { apartNotes, type Filled, findProblems, isCatchingUp, pauseNote, stopAt } from './checks.ts';
 import { type Filling, fillNewcomers } from './fill-newcomers.ts';
 import { fates, Interruption } from './interruption.ts';
 import type { MembershipChange } from './membership-change.ts';
@@ -129,7 +129,8 @@ async function look(
   timeoutMs: number,
   { isForced, waitTimeoutMs }: ChangeOptions,
 ): Promise<string[]> {
-  const problems = await problemsOf(client, plan, status, timeoutMs, false);
+  const filled = waitTimeoutMs === undefined ? 'afterwards' : 'before';
+  const problems = await problemsOf(client, plan, status, timeoutMs, filled);
   if (changesNothing(plan)) {
     // Those that are not complete yet are waited for.
     const lasting = stopAt(
@@ -189,7 +190,7 @@ async function lastingProblems(
 ): Promise<ReturnType<typeof findProblems>> {
   const deadlineMs = performance.now() + (isForced ? 0 : restartPatienceMs);
   for (;;) {
-    const problems = await problemsOf(client, plan, await statusWithLeader(client, timeoutMs), timeoutMs, true);
+    const problems = await problemsOf(client, plan, await statusWithLeader(client, timeoutMs), timeoutMs, 'done');
     const isWorthIt = problems.length > 0 && problems.every(({ code }) => passingCodes.includes(code));
     if (!isWorthIt || performance.now() >= deadlineMs) return problems;
     await delay(restartPollMs);
@@ -201,9 +202,9 @@ async function problemsOf(
   plan: ReconfigurationPlan,
   status: ClusterStatus,
   timeoutMs: number,
-  areFilled: boolean,
+  filled: Filled,
 ): Promise<ReturnType<typeof findProblems>> {
-  return findProblems(plan, status, await askNodes(client, plan, timeoutMs), areFilled);
+  return findProblems(plan, status, await askNodes(client, plan, timeoutMs), filled);
 }
 
 async function fill(

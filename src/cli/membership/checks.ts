@@ -1,5 +1,6 @@
+import { formatBytes } from '../../base/byte-size.ts';
 import type { ClusterStatus, MemberStatus } from '../../client/members/cluster-status.ts';
-import { describeFull } from '../../client/members/lack-of-room.ts';
+import { describeFull, describeLackOfRoom } from '../../client/members/lack-of-room.ts';
 import { isLoopback, isWildcard, parseAddress } from '../../cluster/address.ts';
 import type { NodeStatus } from '../../wire/client-message.ts';
 import type { ReconfigurationPlan } from '../arguments/reconfiguration-plan.ts';
@@ -28,24 +29,27 @@ export interface Problem {
   readonly message: string;
 }
 
-/** What speaks against carrying out `plan` now, the gravest first. `answers` are of those who were asked; newcomers may be filled already. */
+/** Newcomers get all data yet, before the change; or they have it; or they get it as members. */
+export type Filled = 'before' | 'done' | 'afterwards';
+
+/** What speaks against carrying out `plan` now, the gravest first. `answers` are of those who were asked. */
 export function findProblems(
   plan: ReconfigurationPlan,
   status: ClusterStatus,
   answers: readonly Answer[],
-  areFilled: boolean,
+  filled: Filled,
 ): Problem[] {
   const staying = status.members.filter((member) => member.isMember && isIn(plan, member.id));
   return [
     ...leaderProblems(status),
     ...addressProblems(plan, status),
-    ...answers.filter(({ id }) => isAdded(plan, id)).flatMap((answer) => newcomerProblems(answer, status)),
+    ...answers.filter(({ id }) => isAdded(plan, id)).flatMap((answer) => newcomerProblems(answer, status, filled)),
     ...loopbackProblems(plan, staying),
     ...majorityProblems(plan, status, answers),
     ...staying.filter(({ id }) => !isAsked(plan, id, answers)).flatMap((member) => stayerProblems(member, status)),
     ...answers.filter(({ id }) => !isAdded(plan, id)).flatMap((answer) => movedProblems(answer, status)),
     ...namesakeProblems(plan, status, answers),
-    ...(areFilled ? linkProblems(plan, status, answers) : []),
+    ...(filled === 'done' ? linkProblems(plan, status, answers) : []),
   ];
 }
 
@@ -119,7 +123,7 @@ function isForOwnMachine(address: string): boolean {
   return isLoopback(host) || isWildcard(host);
 }
 
-function newcomerProblems(answer: Answer, cluster: ClusterStatus): Problem[] {
+function newcomerProblems(answer: Answer, cluster: ClusterStatus, filled: Filled): Problem[] {
   const { id, address, status, reason } = answer;
   if (answer.isNoNode) return [unsafe('notReached', 'notKvNode', describeOther(answer))];
   if (status === undefined) {
@@ -133,18 +137,34 @@ function newcomerProblems(answer: Answer, cluster: ClusterStatus): Problem[] {
     const message = `node ${id} at ${address} has data of cluster ${status.clusterId}, this one is ${cluster.clusterId}: start it with an empty data directory`;
     return [unsafe('conditionFailed', 'otherCluster', message)];
   }
-  return fullProblems(id, status);
+  const full = fullProblems(id, status, filled);
+  return full.length > 0 || filled !== 'afterwards' ? full : narrowProblems(id, status, cluster);
 }
 
 function describeOther({ id, address, reason }: Answer): string {
   return `what listens at ${address} ${reason}: if that is node ${id}, see to it; if not, start node ${id} there, or give another address`;
 }
 
-/** One that is yet to get the data would be a member without space, and keep the cluster from taking puts. */
-function fullProblems(id: number, { clusterId, space }: NodeStatus): Problem[] {
-  if (clusterId !== undefined || space?.level !== 'full') return [];
-  const message = `node ${id} has ${describeFull(space)}: as its member the cluster would take no puts; give it more room`;
-  return [{ isUnsafe: false, exit: 'overLimit', code: 'noSpace', message }];
+/** One that is full would keep the cluster from taking puts. What it has of the cluster's data may be replaced by less. */
+function fullProblems(id: number, { clusterId, space }: NodeStatus, filled: Filled): Problem[] {
+  if ((clusterId !== undefined && filled === 'before') || space?.level !== 'full') return [];
+  return [
+    noRoom(`node ${id} has ${describeFull(space)}: as its member the cluster would take no puts; give it more room`),
+  ];
+}
+
+/** One that is to get the data as a member takes no part until it has it, and holds up all where it is needed. */
+function narrowProblems(id: number, { catchUp, space }: NodeStatus, { members }: ClusterStatus): Problem[] {
+  const lack = catchUp?.lackOfRoom;
+  if (lack !== undefined) return [noRoom(`node ${id} has ${describeLackOfRoom(lack)}: give it more room`)];
+  const used = members.flatMap((member) => (member.isMember && member.space ? [member.space.usedBytes] : []));
+  if (space === undefined || used.length === 0 || Math.min(...used) < space.capacityBytes) return [];
+  const [least, has] = [Math.min(...used), space.capacityBytes].map(formatBytes);
+  return [noRoom(`node ${id} has ${has} in all, and each member uses ${least} or more: give it more room`)];
+}
+
+function noRoom(message: string): Problem {
+  return { isUnsafe: false, exit: 'overLimit', code: 'noSpace', message };
 }
 
 function majorityProblems(plan: ReconfigurationPlan, status: ClusterStatus, answers: readonly Answer[]): Problem[] {

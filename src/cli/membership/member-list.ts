@@ -1,7 +1,7 @@
 import type { ClusterStatus, MemberStatus } from '../../client/members/cluster-status.ts';
 import { describeTolerance, faultTolerance } from '../arguments/reconfiguration-plan.ts';
 import { formatTable } from '../output.ts';
-import { takesPart } from '../report/status-report.ts';
+import { votes } from '../report/status-report.ts';
 
 /** What `kv member list --json` writes. */
 export function membersJson(status: ClusterStatus) {
@@ -38,7 +38,7 @@ export function isApart({ id, state, connected, configurationId = 0 }: MemberSta
 
 /** What is left of the tolerance where members take no part. */
 function describeAway(members: readonly MemberStatus[], status: ClusterStatus): string {
-  const away = members.filter((member) => !takesPart(member) || isApart(member, status)).length;
+  const away = members.filter((member) => !votes(member) || isApart(member, status)).length;
   if (away === 0) return '';
   const left = faultTolerance(members.length) - away;
   if (left < 0) return `, but ${away} take${away > 1 ? '' : 's'} no part: no majority is in reach`;

@@ -90,9 +90,14 @@ export function describeStatus(report: StatusReport): string[] {
   ];
 }
 
-/** True for a member that answers and votes. */
+/** True for a member that answers, and votes or will. */
 export function takesPart({ state, hasOtherDirectory }: Pick<StatusOfNode, 'state' | 'hasOtherDirectory'>): boolean {
   return state !== undefined && !hasOtherDirectory;
+}
+
+/** True for one that votes: it has all that was decided before its configuration. */
+export function votes(member: Pick<StatusOfNode, 'state' | 'hasOtherDirectory'>): boolean {
+  return takesPart(member) && member.state === 'member';
 }
 
 /** Whoever asks sees "no leader", and has to be told why, and what to do. */
@@ -102,7 +107,7 @@ function describeNoMajority({ clusterId, leader, members: all }: StatusReport): 
   const majority = Math.floor(members.length / 2) + 1;
   const needed = majority - (members.length - away.length);
   if (clusterId === undefined || leader !== undefined) return [];
-  if (needed <= 0) return members.some((member) => linksOf(member, members) + 1 >= majority) ? [] : [allCutOff];
+  if (needed <= 0) return describeTooFewVotes(members, majority);
   const unasked = members.filter(({ problem }) => problem !== undefined).map(({ id }) => id);
   const lost = away.filter((id) => !unasked.includes(id));
   // They may well be at work, with each other.
@@ -120,6 +125,20 @@ function describeNoMajority({ clusterId, leader, members: all }: StatusReport): 
   const why = `${nodes(silent)} ${silent.length === 1 ? 'does' : 'do'} not answer${strange.length === 0 ? '' : `, ${takeNoPart(strange)}`}`;
   const network = 'see to the network, behind which a majority may be at work';
   return [`no majority in reach: ${why}, and from here ${what}: start ${them}, or ${network}; only if ${salvage}`];
+}
+
+/** A majority answers, and yet there is no leader. */
+function describeTooFewVotes(members: readonly StatusOfNode[], majority: number): string[] {
+  const needed = majority - members.filter(votes).length;
+  if (needed > 0) {
+    const lacking = members.filter((member) => takesPart(member) && !votes(member)).map(({ id }) => id);
+    const [are, have] = [lacking.length === 1 ? 'is' : 'are', needed === 1 ? 'has' : 'have'];
+    const whom = lacking.length === 1 ? 'it' : `${needed} of them`;
+    return [
+      `no majority: ${nodes(lacking)} ${are} catching up, and nothing can be read or written before ${whom} ${have} all data`,
+    ];
+  }
+  return members.some((member) => linksOf(member, members) + 1 >= majority) ? [] : [allCutOff];
 }
 
 /** "nodes 1, 2 take no part" */

@@ -209,14 +209,19 @@ function memberStatus(
   };
 }
 
-/** Who claims to lead the newest configuration; else whom most of its members follow, if that one is not known to be down. */
+/** Who claims to lead the newest configuration, or whom a majority of its members follows where that one cannot be asked from here. */
 function leaderOf(found: ReadonlyMap<number, NodeStatus>, view: NodeStatus): number | undefined {
   const voters = [...found.values()].filter(
     (status) => status.configurationId === view.configurationId && status.state === 'member',
   );
   const followers = new Map<number, number>();
   for (const { leader } of voters) if (leader !== undefined) followers.set(leader, (followers.get(leader) ?? 0) + 1);
-  const candidates = [...followers].filter(([leader]) => found.get(leader)?.leader === leader);
+  const majority = Math.floor(view.members.length / 2) + 1;
+  const candidates = [...followers].filter(([leader, count]) => {
+    const own = found.get(leader);
+    // Those who follow it are linked with it, and it answers their heartbeats.
+    return own === undefined ? count + 1 >= majority : own.leader === leader;
+  });
   return candidates.sort((a, b) => b[1] - a[1])[0]?.[0];
 }
 
