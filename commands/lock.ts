@@ -4,7 +4,7 @@ import * as Flags from '@oclif/core/flags';
 import { parseDurationMs } from '../src/cli/arguments/duration.ts';
 import { splitCommand } from '../src/cli/child/child-command.ts';
 import { runUnderLock } from '../src/cli/child/run-under-lock.ts';
-import { ClientCommand } from '../src/cli/client-command.ts';
+import { ClientCommand, type Session } from '../src/cli/client-command.ts';
 import { ttlMsMax, ttlMsMin } from '../src/client/input.ts';
 import { InputError } from '../src/cluster/input-error.ts';
 import { timeoutMsMax } from '../src/wire/limits.ts';
@@ -52,8 +52,11 @@ export default class Lock extends ClientCommand {
     const waitMs = flags.wait === undefined ? undefined : parseDurationMs(flags.wait, '--wait', 1, timeoutMsMax);
     const ttlMs = parseDurationMs(flags.ttl, '--ttl', ttlMsMin, ttlMsMax);
     const value = `process ${process.pid} on ${hostname()}`;
-    process.exitCode = await this.withClient(flags, ({ client }) =>
-      runUnderLock(client, { name: args.name, ttlMs, value, ...(waitMs !== undefined && { waitMs }) }, command),
-    );
+    const untilMs = performance.now() + (waitMs ?? timeoutMsMax);
+    const run = ({ client }: Session) => {
+      const leftMs = Math.max(1, Math.ceil(untilMs - performance.now()));
+      return runUnderLock(client, { name: args.name, ttlMs, value, ...(waitMs && { waitMs: leftMs }) }, command);
+    };
+    process.exitCode = await this.withClient(flags, run, waitMs ?? timeoutMsMax);
   }
 }

@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { argumentBytes } from '../src/cli/arguments/argument-bytes.ts';
 import { type CommandWords, splitCommand } from '../src/cli/child/child-command.ts';
 import { runOnChange } from '../src/cli/child/run-on-change.ts';
-import { ClientCommand } from '../src/cli/client-command.ts';
+import { ClientCommand, type Session } from '../src/cli/client-command.ts';
 import { isTerminalOutput, printJsonLine, writeOut } from '../src/cli/output.ts';
 import { type Change, changeJson, formatChange } from '../src/cli/report/changes.ts';
 import type { KvClient } from '../src/client/client.ts';
@@ -55,7 +55,7 @@ export default class Watch extends ClientCommand {
     const bytes = argumentBytes(text, flags.prefix ? 'PREFIX' : 'KEY');
     const key = flags.prefix ? checkedPrefix(bytes) : checkedKey(bytes);
     const format = { isJson: flags.json, isTerminal: isTerminalOutput() };
-    await this.withClient(flags, async ({ client, timeoutMs }) => {
+    const run = async ({ client, timeoutMs }: Session) => {
       const limits = { timeoutMs: flags.timeout === undefined ? timeoutMsDefault : timeoutMs };
       const watch = (options: WatchOptions) => {
         const batches = flags.prefix ? client.watchPrefix(key, options) : changesOf(client, key, options);
@@ -63,7 +63,8 @@ export default class Watch extends ClientCommand {
       };
       if (command === undefined) for await (const change of watch(limits)) await print(change, format);
       else process.exitCode = await runOnChange((signal) => watch({ ...limits, signal }), command);
-    });
+    };
+    await this.withClient(flags, run, timeoutMsDefault);
   }
 }
 

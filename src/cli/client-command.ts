@@ -43,8 +43,15 @@ export abstract class ClientCommand extends BaseCommand {
   /** How long to wait where neither `--timeout` nor the cluster file says. */
   protected readonly fallbackTimeoutMs: number = defaultTimeoutMs;
 
-  /** Connects, runs `use`, and closes the connection whatever happens. One deadline spans all of it. */
-  protected async withClient<Result>(flags: ClientFlags, use: (session: Session) => Promise<Result>): Promise<Result> {
+  /**
+   * Connects, runs `use`, and closes the connection whatever happens. One deadline spans all of it, unless `connectMs` says for how long a command that may
+   * wait for longer tries to connect where `--timeout` does not.
+   */
+  protected async withClient<Result>(
+    flags: ClientFlags,
+    use: (session: Session) => Promise<Result>,
+    connectMs?: number,
+  ): Promise<Result> {
     const cluster = this.findCluster(flags);
     const { endpoints, timeoutMs, clusterName, tls } = resolveConnection({
       flags,
@@ -56,8 +63,10 @@ export abstract class ClientCommand extends BaseCommand {
     const { KvClient } = await import('../client/client.ts');
     const clients: KvClient[] = [];
     let shown = tls?.shown;
+    const patience = { timeoutMs: flags.timeout === undefined ? (connectMs ?? timeoutMs) : timeoutMs };
     const connect = async () => {
-      const client = await KvClient.connect({ endpoints: [...endpoints], timeoutMs, clusterName, tls: shown });
+      const options = { endpoints: [...endpoints], timeoutMs, clusterName, tls: shown };
+      const client = await KvClient.connect(options, patience);
       clients.push(client);
       return client;
     };
