@@ -263,6 +263,10 @@ describe('a status', () => {
       'node 1 answers at h:11, and not at h:1, where the members look for it: ' +
         'if it is to stay there, tell them: `kv reconfigure 1=h:11,4`',
     );
+    const leaderless = describeStatus({ ...report, leader: undefined, members: [moved, silent] });
+    expect(leaderless.find((line) => line.includes('h:11'))).toContain(
+      'if it is to stay there, make so many of them reachable where they were that a majority is linked, as by a forwarded port, and then tell them',
+    );
     const swapped = [
       { ...moved, answersAt: 'h:4' },
       { ...leader, id: 4, address: 'h:4', answersAt: 'h:1' },

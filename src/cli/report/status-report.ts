@@ -83,7 +83,7 @@ export function describeStatus(report: StatusReport): string[] {
     ...describeNoMajority(report),
     ...(report.fullNodes.length === 0 ? [] : [describeReadOnly(report.fullNodes)]),
     ...report.members.flatMap((node) => remarksOn(node, report)),
-    ...describeMoves(report.members),
+    ...describeMoves(report),
     ...describeUnlinked(report),
     ...(report.strangers ?? []).map(describeStranger),
     ...describeHistory(report.history),
@@ -198,15 +198,20 @@ function describeUnlinked({ members, leader }: StatusReport): string[] {
 }
 
 /** The others do not look for them there: if they cannot dial them, or are new, they do not meet. One command tells of all: two may have changed places. */
-function describeMoves(all: readonly StatusOfNode[]): string[] {
+function describeMoves({ members: all, leader }: StatusReport): string[] {
   const moved = all.filter(({ answersAt }) => answersAt !== undefined);
   if (moved.length === 0) return [];
   const where = moved.map(({ id, address, answersAt }) => `node ${id} answers at ${answersAt}, and not at ${address}`);
   const members = all.filter(({ isMember }) => isMember);
   const list = members.map(({ id, answersAt }) => (answersAt === undefined ? `${id}` : `${id}=${answersAt}`));
   const [it, is] = moved.length === 1 ? ['it', 'it is'] : ['them', 'they are'];
+  // Who leads has a majority, and it can decide that. Without one nobody can be told.
+  const first =
+    leader === undefined
+      ? 'make so many of them reachable where they were that a majority is linked, as by a forwarded port, and then '
+      : '';
   return [
-    `${where.join('; ')}, where the members look for ${it}: if ${is} to stay there, tell them: \`kv reconfigure ${list.join(',')}\``,
+    `${where.join('; ')}, where the members look for ${it}: if ${is} to stay there, ${first}tell them: \`kv reconfigure ${list.join(',')}\``,
   ];
 }
 
