@@ -15,8 +15,14 @@ const longStillUs = 400_000;
 /** How long one that was asked to lead may take until its Prepare leaves: two writes, and the way. */
 const takeOverUs = 3_000_000;
 
-/** Why a leader in office may ask. */
-type Reason = 'disk' | 'decisions';
+/** Why a leader may ask. */
+type Reason = 'disk' | 'decisions' | 'not in office';
+
+/** One request, and what it may have been for: the node knows, and here it is only measured. */
+interface Asked {
+  readonly atUs: number;
+  readonly reasons: readonly Reason[];
+}
 
 /**
  * Sees every request to take the lead over. In the simulator no node stops in good order, so there are three causes: the disk of the
@@ -24,7 +30,8 @@ type Reason = 'disk' | 'decisions';
  * the same node again for the same reason before a pause is over.
  */
 export class HandoverCheck {
-  readonly #askedUs = new Map<string, number>();
+  /** By who asked and who was asked. */
+  readonly #asked = new Map<string, Asked[]>();
   readonly #waits = new Map<string, DecisionWaits>();
   /** One for each time that it was asked: the Prepare of a former one may leave after the next (seed 3007369). */
   readonly #mayLeadUntilUs = new Map<NodeId, number[]>();
@@ -38,18 +45,25 @@ export class HandoverCheck {
 
   onTakeOver(node: SimulatedNode, to: NodeId): void {
     const life = lifeOf(node);
-    const reasons = node.wasInOffice ? this.#reasonsOf(node) : ['not in office'];
+    const reasons: readonly Reason[] = node.wasInOffice ? this.#reasonsOf(node) : ['not in office'];
     require(reasons.length > 0, 'the lead is handed over for a slow disk or slow decisions only', () => {
       const spanUs = windowUs + node.stoodStillUs;
       const slowUs = node.slowFlushUs(spanUs, node.electionTimeoutUs * 0.5 * spare);
       return `node ${node.id} asks node ${to} to lead after ${slowUs / 1000} ms of slow flushes`;
     });
-    const sinceUs = (asked: string) => node.nowUs - (this.#askedUs.get(asked) ?? Number.NEGATIVE_INFINITY);
-    const asked = reasons.map((reason) => `${life}, asks node ${to} to lead (${reason})`);
-    const due = asked.find((one) => sinceUs(one) >= node.handoverPauseUs * spare);
-    require(due !== undefined, 'the lead does not go round among slow nodes', () =>
-      asked.map((one) => `${one}, and did so ${sinceUs(one) / 1000} ms ago`).join('; '));
-    if (due !== undefined) this.#askedUs.set(due, node.nowUs);
+    const fromUs = node.nowUs - node.handoverPauseUs * spare;
+    const pair = `${life}, asks node ${to} to lead`;
+    const recent = [
+      ...(this.#asked.get(pair) ?? []).filter(({ atUs }) => atUs > fromUs),
+      { atUs: node.nowUs, reasons },
+    ];
+    this.#asked.set(pair, recent);
+    require(haveOwnReasons(recent, []), 'the lead does not go round among slow nodes', () => {
+      const before = recent.map(
+        ({ atUs, reasons: why }) => `${(node.nowUs - atUs) / 1000} ms ago (${why.join(' or ')})`,
+      );
+      return `${pair}, and did so ${before.slice(0, -1).join(', ')}; now (${reasons.join(' or ')})`;
+    });
     const until = this.#mayLeadUntilUs.get(to) ?? [];
     this.#mayLeadUntilUs.set(to, [...until, node.nowUs + takeOverUs]);
   }
@@ -74,6 +88,12 @@ export class HandoverCheck {
     this.#mayLeadUntilUs.set(node.id, until.slice(1));
     return until.length > 0;
   }
+}
+
+/** True if each may have been for a reason that none of the others, nor any of `taken`, was for. */
+function haveOwnReasons([first, ...others]: readonly Asked[], taken: readonly Reason[]): boolean {
+  if (first === undefined) return true;
+  return first.reasons.some((reason) => !taken.includes(reason) && haveOwnReasons(others, [...taken, reason]));
 }
 
 function lifeOf({ id, life }: SimulatedNode): string {
