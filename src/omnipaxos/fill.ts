@@ -27,8 +27,18 @@ export class Fill {
     while (this.#ends.length > 0 && (this.#ends[0] as number) <= acceptedIndex) this.#ends.shift();
   }
 
+  /** All that was sent up to `endIndex` counts as much as may be under way: there is room once it has that on disk. */
+  takeUp(endIndex: number): void {
+    while (this.hasRoom) this.sent(endIndex);
+  }
+
   get hasRoom(): boolean {
     return this.#ends.length < this.#window;
+  }
+
+  /** So little is under way that it is in step once it was sent all. */
+  get isLow(): boolean {
+    return this.#ends.length <= windowMin / 2;
   }
 
   /**

@@ -7,7 +7,14 @@ import { Fill } from './fill.ts';
 import type { Accepted, Prepare, PromiseMessage } from './messages.ts';
 import { forgetPromise, isComplete, newProgress, type Progress } from './progress.ts';
 import { entriesSize, entrySize, type ProposalQueue } from './proposals.ts';
-import { acceptSyncIndex, type CatchUpTarget, canSyncFrom, comparePositions, type DecidedPosition } from './sync.ts';
+import {
+  acceptSyncIndex,
+  type CatchUpTarget,
+  canSyncFrom,
+  comparePositions,
+  type DecidedPosition,
+  isOver,
+} from './sync.ts';
 import { Undecided } from './undecided.ts';
 
 interface PreparePhase {
@@ -36,6 +43,12 @@ const resendsPerInquiry = 10;
  * a sync is long.
  */
 const fillMessagesPerTurn = 4;
+
+/**
+ * A follower that was sent so many times what may be undecided, and has it not on disk yet, is out of step: others decide without it, and all that
+ * is sent waits on its link.
+ */
+const outOfStepFactor = 2;
 
 /** Most entries of one AcceptDecide, whatever their sizes: bounds what is read at once from a long log. */
 const messageEntriesMax = 4096;
@@ -180,7 +193,8 @@ export class Leader<T> {
     const isInquiry = this.#resends % resendsPerInquiry === 0;
     for (const follower of this.#followers) {
       if (this.#phase.name === 'accept') this.#tellOwnVote(follower.pid);
-      follower.fill?.look(follower.acceptedIndex, log.acceptedIndex - follower.acceptedIndex);
+      if (follower.fill) follower.fill.look(follower.acceptedIndex, log.acceptedIndex - follower.acceptedIndex);
+      else if (this.#isOutOfStep(follower)) this.#beginFilling(follower).takeUp(follower.sentIndex);
       // That of one which is outranked may be over: a NotAccepted that comes late tells of a promise that a crash undid.
       if (follower.status === 'unprepared' || (follower.status === 'outranked' && isInquiry)) this.#prepare(follower);
       else if (follower.status === 'behind') this.#sendBehind(follower);
@@ -250,6 +264,17 @@ export class Leader<T> {
     }
   }
 
+  #isOutOfStep({ status, hasAnswered, acceptedIndex }: Progress<T>): boolean {
+    const { log, options } = this.#context;
+    if (status !== 'synced' || !hasAnswered) return false;
+    return isOver(log, options, Math.max(acceptedIndex, log.trimmedIndex), outOfStepFactor * options.undecidedSizeMax);
+  }
+
+  #beginFilling(follower: Progress<T>): Fill {
+    follower.fill = new Fill();
+    return follower.fill;
+  }
+
   /** Sends one that is not in step what it is to have now. True once that is all. */
   #goesOnFilling(follower: Progress<T>, fill: Fill): boolean {
     const { log } = this.#context;
@@ -272,7 +297,7 @@ export class Leader<T> {
       this.#sendAcceptDecide(follower, next, log.decidedIndex);
       fill.sent(follower.sentIndex);
     }
-    follower.fill = undefined;
+    if (fill.isLow) follower.fill = undefined;
     return true;
   }
 
@@ -378,10 +403,7 @@ export class Leader<T> {
     follower.sentDecided = Math.min(log.decidedIndex, follower.sentIndex);
     follower.hasAnswered = false;
     follower.fill = undefined;
-    if (follower.sentIndex < log.acceptedIndex) {
-      follower.fill = new Fill();
-      follower.fill.sent(follower.sentIndex);
-    }
+    if (follower.sentIndex < log.acceptedIndex) this.#beginFilling(follower).sent(follower.sentIndex);
     outbox.send(follower.pid, {
       type: 'AcceptSync',
       ballot: this.ballot,

@@ -28,7 +28,7 @@ export interface Progress<T> {
   knownDecided: number;
   /** False until the follower has answered in this session. */
   hasAnswered: boolean;
-  /** Set while it is not in step, because its AcceptSync had more to carry than one message should. */
+  /** Set while it is not in step: its AcceptSync had more to carry than one message should, or it takes what it is sent too slowly. */
   fill: Fill | undefined;
 }
 

@@ -62,7 +62,7 @@ export function canSyncFrom<T>(log: Log<T>, options: ResolvedOptions<T>, from: n
 }
 
 /** True if the log from `from` to its end is over `sizeMax`, as far as the store knows. */
-function isOver<T>(log: Log<T>, options: ResolvedOptions<T>, from: number, sizeMax: number): boolean {
+export function isOver<T>(log: Log<T>, options: ResolvedOptions<T>, from: number, sizeMax: number): boolean {
   const size = log.sizeFrom(from);
   if (size !== undefined) return size > sizeMax;
   const read = log.read(from, log.acceptedIndex, sizeMax);

@@ -65,6 +65,9 @@ class Trio {
   /** Most bytes of log that a node had to send in one turn. */
   turnBytesMax = 0;
   lost: readonly number[] = [];
+  /** Messages to 3 wait on its link. */
+  isSlow3 = false;
+  readonly #waiting: PaxosMessage<Uint8Array>[] = [];
 
   constructor() {
     this.nodes[0].handleLeader({ n: 1, priority: 0, pid: 1 });
@@ -82,7 +85,8 @@ class Trio {
     for (const message of messages) {
       if (this.lost.includes(message.to) || this.lost.includes(message.from)) continue;
       if (message.to === 3) this.sentTo3.push(message);
-      this.nodes[message.to - 1]?.handle(message);
+      if (message.to === 3 && this.isSlow3) this.#waiting.push(message);
+      else this.nodes[message.to - 1]?.handle(message);
     }
     return messages.length > 0;
   }
@@ -104,6 +108,18 @@ class Trio {
       if (number % Math.ceil(1e6 / (1000 * valueBytes)) === 0) this.settle();
     }
     this.settle();
+  }
+
+  tick(): void {
+    for (const node of this.nodes) node.tick();
+    this.settle();
+  }
+
+  /** One of those that wait gets through; false if none is left. */
+  deliverTo3(): boolean {
+    const message = this.#waiting.shift();
+    if (message) this.nodes[2].handle(message);
+    return message !== undefined;
   }
 
   link3(): void {
@@ -220,4 +236,22 @@ it('who is not in step is asked to lead only where nobody is', () => {
   trio.settle();
   trio.propose(1);
   expect(trio.nodes[0].furthestFollower(new Set([2]))).toBe(3);
+});
+
+it('one that takes what it is sent too slowly gets no more than that while others decide, and all of it once it does', () => {
+  const trio = new Trio();
+  trio.meet3();
+  trio.propose(1);
+  trio.isSlow3 = true;
+  for (let count = 0; count < 40; count++) {
+    trio.propose(8, 250_000);
+    trio.tick();
+  }
+  const bytes = () => trio.sentTo3.flatMap(entriesOf).reduce((sum, entry) => sum + bytesOf(entry), 0);
+  expect(trio.nodes[0].decidedIndex).toBe(321);
+  expect(bytes()).toBeGreaterThan(2 * settings.undecidedBytesMax);
+  expect(bytes(), 'what may be undecided twice, and a few messages').toBeLessThan(25e6);
+  while (trio.deliverTo3()) trio.settle();
+  expect(trio.nodes[2].decidedIndex).toBe(321);
+  expect(trio.sentTo3.flatMap(entriesOf), 'each entry once').toHaveLength(321);
 });
