@@ -9,10 +9,11 @@ import { printJson, printLine, printMessage } from '../src/cli/output.ts';
 import { askLine, canAsk } from '../src/cli/prompt.ts';
 import { countOf } from '../src/cli/report/numbers.ts';
 import {
+  describeEnough,
   describeSalvage,
   describeSurvivors,
+  lackProblem,
   outsidersProblem,
-  quorumLeft,
   survivorsProblem,
 } from '../src/cli/report/recovery-report.ts';
 import { nextSteps, planFirstMember } from '../src/cli/start/next-steps.ts';
@@ -39,7 +40,8 @@ export default class Recover extends BaseCommand {
     yes: Flags.boolean({ description: 'do not ask' }),
     force: Flags.boolean({
       description:
-        'also where so many members are left that they can go on without any loss, or none but nodes that stood by',
+        'also where so many members are left that they can go on without any loss, none but nodes that stood by or were still joining, ' +
+        'or none that has all that was decided',
     }),
     json: Flags.boolean({ description: 'write the result, or {"error": …}, to standard output as JSON' }),
   };
@@ -49,26 +51,34 @@ export default class Recover extends BaseCommand {
   override async run(): Promise<void> {
     const { argv, flags } = await this.parse(Recover);
     const cluster = this.findCluster(flags);
-    const { planSalvage, readSurvivors } = await import('../src/backup/survivors.ts');
+    const { lacksDecided, planSalvage, readSurvivors } = await import('../src/backup/survivors.ts');
+    const { enoughLeft, isJoining, mayHaveGoneOn } = await import('../src/backup/enough-left.ts');
     const { recoverInto } = await import('../src/backup/recover.ts');
     const given = [...new Set(argv.map((path) => resolve(String(path))))];
     const survivors = await readSurvivors(given);
     try {
       const { readings, lost } = survivors;
-      for (const line of describeSurvivors(readings, lost)) printMessage(line);
+      const joining = readings.filter(isJoining);
+      for (const line of describeSurvivors(readings, lost, joining)) printMessage(line);
       const salvage = planSalvage(readings);
       const clusterId = salvage?.base.clusterId;
       if (salvage === undefined || clusterId === undefined) {
         const exit = lost.every(({ isMistaken }) => isMistaken) ? 'usage' : 'internal';
         throw new CommandError(exit, 'nothingLeft', 'none of the directories can be used, for the reasons above');
       }
-      const risk = quorumLeft(readings) ?? outsidersProblem(readings);
-      const problem = survivorsProblem(readings) ?? (flags.force ? undefined : risk);
+      const isLacking = lacksDecided(salvage);
+      const riskOf = () => {
+        const enough = enoughLeft(readings);
+        if (enough) return describeEnough(enough);
+        if (isLacking) return lackProblem(salvage, readings);
+        return mayHaveGoneOn(readings) ? outsidersProblem(salvage, readings, joining) : undefined;
+      };
+      const problem = survivorsProblem(readings) ?? (flags.force ? undefined : riskOf());
       if (problem !== undefined) throw new CommandError('usage', 'badSurvivors', problem);
       const nodeId = flags.id === undefined ? salvage.base.identity.nodeId : parseNodeId(flags.id, '--id');
       const member = planFirstMember(nodeId, flags.out, cluster, process.cwd());
       refuseWithin(member.directory, given);
-      for (const line of describeSalvage(salvage)) printMessage(line);
+      for (const line of describeSalvage(salvage, isLacking)) printMessage(line);
       if (!flags.yes) await this.#confirm(salvage.base.identity.clusterName);
       const { origin, pairs, openReconfiguration } = await recoverInto(salvage, {
         ...member,

@@ -37,13 +37,13 @@ const pageBytes = 1024 * 1024;
  */
 export async function recoverInto(salvage: Salvage, target: RecoveryTarget): Promise<Recovered> {
   const { machine, openReconfiguration } = applySalvage(salvage);
-  const { endIndex } = salvage;
+  const { endIndex, configuration } = salvage;
   const { clusterId, clusterName, nodeId, directory, above } = target;
   const { digest, pairs } = digestOf(machine, clusterId, endIndex);
   const origin: Origin = {
     kind: 'recovered',
     clusterId,
-    index: firstIndexAfter(Math.max(endIndex, above)),
+    index: firstIndexAfter(Math.max(endIndex, above, configuration?.startIndex ?? 0)),
     fingerprint: fingerprintOf(digest),
     madeAt: new Date().toISOString(),
   };

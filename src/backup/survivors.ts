@@ -1,6 +1,8 @@
+import type { Configuration } from '../cluster/configuration.ts';
 import { compareBallots } from '../omnipaxos/ballot.ts';
 import { type DirectoryReading, readDataDirectory } from '../storage/directory/read-directory.ts';
 import { DataDirectoryError } from '../storage/disk/data-directory-error.ts';
+import { knownDecidedIndex, newestConfiguration } from './enough-left.ts';
 
 /** A directory that cannot be used, and why. */
 export interface LostDirectory {
@@ -28,6 +30,8 @@ export interface Salvage {
   /** Where the entries above are; undefined if nobody has any. */
   readonly tail: DirectoryReading | undefined;
   readonly endIndex: number;
+  /** The newest that is known of: all up to its start was decided, also what none of these has. */
+  readonly configuration: Configuration | undefined;
 }
 
 /**
@@ -59,11 +63,6 @@ export async function readSurvivors(paths: readonly string[]): Promise<Survivors
   return { readings, lost, close };
 }
 
-/** Up to where what a survivor holds is known to be decided: its decided index on disk may lag behind its state. */
-function knownDecidedIndex({ head, state }: DirectoryReading): number {
-  return Math.max(head.decidedIndex, state.durableIndex);
-}
-
 /**
  * What can be kept of the cluster. Everything that any survivor knows to be decided; and behind that, the log that a new leader
  * would adopt (PROTOCOL: adoption): that of the latest configuration, then accepted round, then the longest. What was decided with
@@ -79,7 +78,16 @@ export function planSalvage(readings: readonly DirectoryReading[]): Salvage | un
   const certainIndex = knownDecidedIndex(base);
   const tail = [first, ...others].find((reading) => reading.head.endIndex > certainIndex);
   const endIndex = tail === undefined ? certainIndex : Math.max(certainIndex, tailEnd(tail, readings));
-  return { base, certainIndex, tail: endIndex > certainIndex ? tail : undefined, endIndex };
+  const configuration = newestConfiguration(readings);
+  return { base, certainIndex, tail: endIndex > certainIndex ? tail : undefined, endIndex, configuration };
+}
+
+/** True if something was decided before the newest configuration that is not kept, since none of the directories has it. */
+export function lacksDecided({ endIndex, configuration }: Salvage): boolean {
+  if (configuration === undefined) return false;
+  const { configurationId, startIndex } = configuration;
+  // The StopSign that opens a configuration is no data. The first is opened by none.
+  return endIndex < (configurationId === 1 ? startIndex : startIndex - 1);
 }
 
 /** Entries of a configuration that is known to be sealed cannot reach into the next one. */

@@ -2,31 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { applySalvage } from '../../src/backup/recover.ts';
 import { planSalvage } from '../../src/backup/survivors.ts';
 import { toByteString } from '../../src/base/bytes.ts';
-import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
-import type { DirectoryReading } from '../../src/storage/directory/read-directory.ts';
 import { type Ask, Client, Cluster } from '../replica/cluster.ts';
 import { Random } from '../simulation/random.ts';
-import type { SimulatedDisk } from '../simulation/simulated-disk.ts';
+import { reading } from './simulated-reading.ts';
 
 const schedules = 60;
-
-/** What `readDataDirectory` gives of a real one. */
-function reading(disk: SimulatedDisk): DirectoryReading {
-  const { sequence, paxos, clusterId, configuration } = disk.log;
-  const { trimmedIndex, endIndex } = sequence;
-  return {
-    path: `node-${disk.nodeId}`,
-    identity: { nodeId: disk.nodeId, storageId: disk.storageId, clusterName: 'story' },
-    clusterId,
-    configuration,
-    olderCopy: undefined,
-    head: { trimmedIndex, endIndex, ...paxos },
-    readLog: (from, to) => sequence.read(from, to),
-    state: new MemoryStateStore(disk.state),
-    close: async () => {},
-  };
-}
 
 /** Every choice of some of `nodes`. */
 function subsets(nodes: readonly NodeId[]): NodeId[][] {

@@ -1,7 +1,13 @@
 import { expect, test } from 'vitest';
-import { describeSurvivors, quorumLeft } from '../../src/cli/report/recovery-report.ts';
+import { enoughLeft } from '../../src/backup/enough-left.ts';
+import { describeEnough, describeSurvivors } from '../../src/cli/report/recovery-report.ts';
 
 const members = [1, 2, 3].map((id) => ({ id, address: `127.0.0.1:700${id}`, storageId: `s${id}` }));
+
+const nothing = {
+  head: { decidedIndex: 0, endIndex: 0, acceptedRound: { n: 0 } },
+  state: { durableIndex: 0 },
+};
 
 function survivor(nodeId: number, olderCopy?: string) {
   return {
@@ -15,14 +21,37 @@ function survivor(nodeId: number, olderCopy?: string) {
   };
 }
 
+function words(...given: ReturnType<typeof survivor>[]): string | undefined {
+  const enough = enoughLeft(given);
+  return enough && describeEnough(enough);
+}
+
 test('enough members that are left are to be started, and nothing is recovered', () => {
-  expect(quorumLeft([survivor(1), survivor(3)])).toContain('nodes 1, 3 are left of 3 members, and that is enough');
-  expect(quorumLeft([survivor(1)])).toBeUndefined();
+  expect(words(survivor(1), survivor(3))).toContain(
+    'nodes 1, 3 are left of 3 members, and that is enough: start them, nothing is lost then',
+  );
+  expect(words(survivor(1))).toBeUndefined();
 });
 
 test('an older copy is not left: it forgot votes', () => {
   const given = [survivor(1, 'node 3 says so'), survivor(2, 'node 3 says so'), survivor(3)];
-  expect(quorumLeft(given)).toBeUndefined();
+  expect(words(...given)).toBeUndefined();
   const lines = describeSurvivors(given, []);
   expect(lines.filter((line) => line.startsWith('older copy: data/node-'))).toHaveLength(2);
+});
+
+test('members that were still joining are to be started with a node that has what they lack', () => {
+  const configuration = { configurationId: 2, startIndex: 5, members };
+  const joining = [1, 2].map((id) => ({ ...survivor(id), configuration, ...nothing }));
+  const former = { ...survivor(4), configuration };
+  expect(words(...joining)).toBeUndefined();
+  expect(words(...joining, former)).toContain(
+    'nodes 1, 2 are left of 3 members, and that is enough with node 4, from which they get what was decided before they were members: ' +
+      'start all of these, nothing is lost then',
+  );
+  expect(words(...joining, { ...former, olderCopy: 'node 3 says so' }), 'it is refused').toBeUndefined();
+  expect(describeSurvivors(joining, [], joining).at(-1)).toBe(
+    'still joining: data/node-2: its node had not got all that was decided before configuration 2, which begins with revision 6, ' +
+      'and did not vote yet',
+  );
 });

@@ -1,3 +1,4 @@
+import type { EnoughLeft } from '../../backup/enough-left.ts';
 import type { LostDirectory, Salvage } from '../../backup/survivors.ts';
 import type { Configuration } from '../../cluster/configuration.ts';
 import { formatTable } from '../output.ts';
@@ -19,8 +20,12 @@ interface SurvivorView {
 
 const columns = ['DIRECTORY', 'NODE', 'CLUSTER', 'CONFIGURATION', 'ROUND', 'ACCEPTED', 'DECIDED', 'APPLIED'];
 
-/** What was found, one directory a line, and below what cannot be used. */
-export function describeSurvivors(readings: readonly SurvivorView[], lost: readonly LostDirectory[]): string[] {
+/** What was found, one directory a line, and below what cannot be used. `joining`: those of the readings that did not vote yet. */
+export function describeSurvivors(
+  readings: readonly SurvivorView[],
+  lost: readonly LostDirectory[],
+  joining: readonly SurvivorView[] = [],
+): string[] {
   const rows = readings.map(({ path, identity, clusterId, configuration, head, state }) => [
     path,
     String(identity.nodeId),
@@ -36,21 +41,40 @@ export function describeSurvivors(readings: readonly SurvivorView[], lost: reado
   return [
     ...table,
     ...older.map(({ path, olderCopy }) => `older copy: ${path}: it lacks what its node voted for since (${olderCopy})`),
+    ...joining.map(
+      ({ path, configuration }) =>
+        `still joining: ${path}: its node had not got all that was decided before ${beginningOf(configuration)}, and did not vote yet`,
+    ),
     ...lost.map(({ path, problem }) => `not usable: ${path}: ${problem}`),
   ];
 }
 
-/** What is kept, and what may be lost. */
-export function describeSalvage({ base, certainIndex, tail, endIndex }: Salvage): string[] {
-  const lines = [`all up to revision ${certainIndex} is certain: node ${base.identity.nodeId} knows it to be decided`];
+/** What is kept, and what may be lost; `isLacking`: something that was decided surely is. */
+export function describeSalvage(salvage: Salvage, isLacking: boolean): string[] {
+  const { base, certainIndex, tail, endIndex } = salvage;
+  const lines =
+    certainIndex === 0
+      ? ['none of these nodes knows of anything that was decided']
+      : [`all up to revision ${certainIndex} is certain: node ${base.identity.nodeId} knows it to be decided`];
   if (tail !== undefined) {
     lines.push(
       `revisions ${certainIndex + 1} to ${endIndex} were accepted by node ${tail.identity.nodeId}, and perhaps acknowledged: ` +
         'they are kept as if decided',
     );
   }
+  if (isLacking) lines.push(lackOf(salvage));
   lines.push(`what only the lost nodes had, above revision ${endIndex}, is lost with them, acknowledged or not`);
   return lines;
+}
+
+/** A revision is one more than its index. */
+function beginningOf(configuration: Configuration | undefined): string {
+  if (configuration === undefined) return 'any configuration';
+  return `configuration ${configuration.configurationId}, which begins with revision ${configuration.startIndex + 1}`;
+}
+
+function lackOf({ endIndex, configuration }: Salvage): string {
+  return `what was decided above revision ${endIndex}, before ${beginningOf(configuration)}, is in none of these directories`;
 }
 
 /** Why these directories do not go together, if they do not. */
@@ -66,36 +90,48 @@ export function survivorsProblem(readings: readonly SurvivorView[]): string | un
   return twice === undefined ? undefined : `node ${twice} is there twice: give the newer directory of the two`;
 }
 
-/** Says so if all of these directories are of nodes that stood by: what they have may be old, or a part. */
-export function outsidersProblem(readings: readonly SurvivorView[]): string | undefined {
-  const isMember = ({ identity, configuration }: SurvivorView) =>
-    configuration?.members.some(({ id, storageId }) => id === identity.nodeId && storageId === identity.storageId);
-  const [first] = readings;
-  if (first?.configuration === undefined || readings.some(isMember)) return undefined;
-  const ids = first.configuration.members.map(({ id }) => id).join(', ');
+/** What was decided before the newest configuration is with none of these nodes. */
+export function lackProblem(salvage: Salvage, readings: readonly SurvivorView[]): string {
+  const { members = [], past = [] } = salvage.configuration ?? {};
+  const given = readings.map(({ identity }) => identity.nodeId);
+  const others = [...(past.at(-1)?.memberIds ?? []), ...members.map(({ id }) => id)].filter(
+    (id) => !given.includes(id),
+  );
+  const ids = [...new Set(others)].sort((a, b) => a - b).join(', ');
+  const whose = ids === '' ? 'a node that has it' : `a node that has it, which may be one of ${ids}`;
   return (
-    `node ${first.identity.nodeId} is no member of configuration ${first.configuration.configurationId}, whose members are ${ids}: it stood by, ` +
-    'and may lack all that was decided since, or have a part of the data; give the directory of a member (--force goes on all the same)'
+    `${lackOf(salvage)}, and without it their nodes do not go on by themselves: give that of ${whose} ` +
+    '(--force goes on all the same, and it is lost)'
   );
 }
 
-/** Says so if enough members are left: then nothing needs to be lost. One that was rolled back is not left: it forgot what it voted for. */
-export function quorumLeft(readings: readonly SurvivorView[]): string | undefined {
-  const byId = (a: Configuration, b: Configuration) => b.configurationId - a.configurationId;
-  const [latest] = readings.flatMap(({ configuration }) => configuration ?? []).sort(byId);
-  if (latest === undefined) return undefined;
-  const { members, quorum } = latest;
-  const left = members.filter(({ id, storageId }) =>
-    readings.some(
-      ({ identity, olderCopy }) =>
-        identity.nodeId === id && identity.storageId === storageId && olderCopy === undefined,
-    ),
-  );
-  const enough = quorum ? Math.max(quorum.prepare, quorum.accept) : Math.floor(members.length / 2) + 1;
-  if (left.length < enough) return undefined;
-  const ids = left.map(({ id }) => id).join(', ');
+/** None of these nodes voted in the newest configuration: what they have may be old, or a part. */
+export function outsidersProblem(
+  { configuration }: Salvage,
+  readings: readonly SurvivorView[],
+  joining: readonly SurvivorView[],
+): string {
+  const members = configuration?.members ?? [];
+  const whys = readings.map((reading) => {
+    const { nodeId } = reading.identity;
+    if (reading.configuration?.configurationId !== configuration?.configurationId)
+      return `node ${nodeId} did not know it`;
+    return joining.includes(reading) ? `node ${nodeId} was still joining` : `node ${nodeId} stood by`;
+  });
   return (
-    `nodes ${ids} are left of ${members.length} members, and that is enough: start them, nothing is lost then, unless one is an older copy ` +
-    '(--force makes a new cluster all the same)'
+    `none of these voted in configuration ${configuration?.configurationId}, whose members are ${members.map(({ id }) => id).join(', ')}: ` +
+    `${whys.join(', ')}; they may lack all that was decided since, or have a part of the data; give the directory of a member ` +
+    '(--force goes on all the same)'
   );
+}
+
+/** Enough nodes are left: nothing needs to be lost. */
+export function describeEnough({ configuration, members, givers }: EnoughLeft): string {
+  const left = `nodes ${members.join(', ')} are left of ${configuration.members.length} members, and that is enough`;
+  const from = `${givers.length === 1 ? 'node' : 'nodes'} ${givers.join(', ')}`;
+  const what =
+    givers.length === 0
+      ? `${left}: start them`
+      : `${left} with ${from}, from which they get what was decided before they were members: start all of these`;
+  return `${what}, nothing is lost then, unless one is an older copy (--force makes a new cluster all the same)`;
 }
