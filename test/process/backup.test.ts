@@ -17,7 +17,9 @@ import { WebSocket } from 'ws';
 import { readBackup, verifyBackup } from '../../src/backup/backup-reader.ts';
 import { fromByteString, toByteString } from '../../src/base/bytes.ts';
 import { KvClient } from '../../src/client/client.ts';
+import type { Configuration } from '../../src/cluster/configuration.ts';
 import { encodeCommand } from '../../src/kv/command.ts';
+import { openDataDirectory } from '../../src/storage/directory/data-directory.ts';
 import { decodeResponses, encodeRequests } from '../../src/wire/client-frame.ts';
 import type { ClientResponse } from '../../src/wire/client-message.ts';
 import { ProcessCluster } from './cluster.ts';
@@ -329,6 +331,17 @@ test('a client that is closed lets its open backups go, so that others may be op
   }
 });
 
+/** A data directory of a node that has joined and has nothing yet. */
+async function joinWithNothing(path: string, nodeId: number, clusterId: string, configuration: Configuration) {
+  const { logStore, close } = await openDataDirectory({ path, nodeId, clusterName: 'process-test' });
+  const self = { id: nodeId, address: `127.0.0.1:${nodeId}`, storageId: logStore.identity.storageId };
+  logStore.bindCluster(clusterId);
+  logStore.setConfiguration({ ...configuration, members: [self, ...configuration.members] });
+  logStore.commit();
+  await logStore.flush();
+  await close();
+}
+
 describe('recovery of a lost majority', () => {
   test('keeps all that the survivor has; an old member that returns is refused and told why', async () => {
     const cluster = await newCluster();
@@ -446,5 +459,49 @@ describe('recovery of a lost majority', () => {
       stdout: expect.stringContaining('recovered 3 keys'),
       stderr: expect.stringContaining(`not usable: ${both[0]}`),
     });
+  });
+
+  test('of those that were still joining goes on by --force alone, and says that what was before is lost', async () => {
+    const cluster = await newCluster();
+    await cluster.start(1, 2, 3);
+    for (const key of ['a', 'b', 'c']) expect((await cluster.kv('put', key, key)).code).toBe(0);
+    await allVote(cluster);
+    const { clusterId } = await cluster.status();
+    for (const id of [1, 2, 3]) await cluster.stop(id);
+    const recover = (out: string, ...words: string[]) =>
+      cluster.kv('recover', ...words, '--out', join(cluster.directory, out), '--yes');
+    const { certainIndex } = JSON.parse((await recover('before', cluster.dataDirectory(1), '--json')).stdout);
+    const joined = join(cluster.directory, 'joined');
+    const others = [5, 6].map((id) => ({ id, address: `127.0.0.1:${id}`, storageId: `${id}`.repeat(16) }));
+    const past = [{ configurationId: 1, startIndex: 0, memberIds: [1, 2, 3] }];
+    const next = { configurationId: 2, startIndex: certainIndex + 1, members: others, past };
+    await joinWithNothing(joined, 4, clusterId as string, next);
+
+    const alone = await recover('alone', joined);
+    expect(alone.code).toBe(2);
+    expect(alone.stderr).toContain(
+      `still joining: ${joined}: its node had not got all that was decided before configuration 2`,
+    );
+    expect(alone.stderr).toMatch(
+      /what was decided above revision 0, before configuration 2.* which may be one of 1, 2, 3, 5, 6 \(--force/,
+    );
+    const forced = await recover('forced', joined, '--id', '2', '--force', '--json');
+    expect(forced.code, forced.stderr).toBe(0);
+    expect(forced.stderr).toContain('none of these nodes knows of anything that was decided');
+    expect(forced.stderr).toContain('is in none of these directories');
+    expect(JSON.parse(forced.stdout)).toMatchObject({ keys: 0, certainIndex: 0, endIndex: 0 });
+
+    // Beside one that has all of it the newcomer is no reason to lose any.
+    const both = await recover('both', joined, cluster.dataDirectory(2));
+    expect(both).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        'none of these voted in configuration 2, whose members are 4, 5, 6: node 4 was still joining, node 2 did not know it; they may lack all',
+      ),
+    });
+    const beside = await recover('beside', joined, cluster.dataDirectory(2), '--force', '--json');
+    expect(beside.code, beside.stderr).toBe(0);
+    expect(beside.stderr).toMatch(/all up to revision \d+ is certain: node 2 knows it to be decided/);
+    expect(JSON.parse(beside.stdout)).toMatchObject({ keys: 3, nodeId: 2 });
   });
 });
