@@ -23,7 +23,7 @@ import { parseNodeId } from '../src/cluster/node-list.ts';
 export default class Recover extends BaseCommand {
   static override summary = 'Make a new cluster out of what is left of one that lost its majority.';
   static override description =
-    'Give the data directories of all members that are left; their nodes must not run. Shows what each holds, says what is certain ' +
+    'Give the data directories of all members that are left, former ones, too; their nodes must not run. Shows what each holds, says what is certain ' +
     'and what may be lost, asks, and makes a new data directory of the most that is there. The directories that were given stay ' +
     'as they are. The new cluster has an id of its own: members of the old one that come back later are refused.';
   static override examples = [
@@ -57,7 +57,7 @@ export default class Recover extends BaseCommand {
     const given = [...new Set(argv.map((path) => resolve(String(path))))];
     const survivors = await readSurvivors(given);
     try {
-      const { readings, lost } = survivors;
+      const { readings, lost, unbound } = survivors;
       const joining = readings.filter(isJoining);
       for (const line of describeSurvivors(readings, lost, joining)) printMessage(line);
       const salvage = planSalvage(readings);
@@ -68,10 +68,11 @@ export default class Recover extends BaseCommand {
       }
       const isLacking = lacksDecided(salvage);
       const riskOf = () => {
-        const enough = enoughLeft(readings);
+        const left = [...readings, ...unbound];
+        const enough = enoughLeft(left);
         if (enough) return describeEnough(enough);
         if (isLacking) return lackProblem(salvage, readings);
-        return mayHaveGoneOn(readings) ? outsidersProblem(salvage, readings, joining) : undefined;
+        return mayHaveGoneOn(left) ? outsidersProblem(salvage, readings, joining) : undefined;
       };
       const problem = survivorsProblem(readings) ?? (flags.force ? undefined : riskOf());
       if (problem !== undefined) throw new CommandError('usage', 'badSurvivors', problem);

@@ -2,7 +2,7 @@ import type { Configuration } from '../cluster/configuration.ts';
 import { compareBallots } from '../omnipaxos/ballot.ts';
 import { type DirectoryReading, readDataDirectory } from '../storage/directory/read-directory.ts';
 import { DataDirectoryError } from '../storage/disk/data-directory-error.ts';
-import { knownDecidedIndex, newestConfiguration } from './enough-left.ts';
+import { knownDecidedIndex, type LeftNode, newestConfiguration } from './enough-left.ts';
 
 /** A directory that cannot be used, and why. */
 export interface LostDirectory {
@@ -16,6 +16,8 @@ export interface LostDirectory {
 export interface Survivors {
   readonly readings: readonly DirectoryReading[];
   readonly lost: readonly LostDirectory[];
+  /** Those of `lost` that belong to no cluster yet: they may be a member's all the same, which ended before it heard that it is one. */
+  readonly unbound: readonly LeftNode[];
   close(): Promise<void>;
 }
 
@@ -41,6 +43,7 @@ export interface Salvage {
 export async function readSurvivors(paths: readonly string[]): Promise<Survivors> {
   const readings: DirectoryReading[] = [];
   const lost: LostDirectory[] = [];
+  const unbound: LeftNode[] = [];
   const close = async () => {
     for (const reading of readings) await reading.close();
   };
@@ -49,6 +52,8 @@ export async function readSurvivors(paths: readonly string[]): Promise<Survivors
       const reading = await readDataDirectory(path);
       if (reading.clusterId !== undefined) readings.push(reading);
       else {
+        const { identity, configuration, olderCopy, head, state } = reading;
+        unbound.push({ identity, configuration, olderCopy, head, state: { durableIndex: state.durableIndex } });
         await reading.close();
         lost.push({ path, problem: 'it belongs to no cluster yet', isMistaken: false });
       }
@@ -60,7 +65,7 @@ export async function readSurvivors(paths: readonly string[]): Promise<Survivors
       lost.push({ path, problem: error.message, isMistaken: error.code === 'notWritable' });
     }
   }
-  return { readings, lost, close };
+  return { readings, lost, unbound, close };
 }
 
 /**

@@ -472,7 +472,11 @@ describe('recovery of a lost majority', () => {
       cluster.kv('recover', ...words, '--out', join(cluster.directory, out), '--yes');
     const { certainIndex } = JSON.parse((await recover('before', cluster.dataDirectory(1), '--json')).stdout);
     const joined = join(cluster.directory, 'joined');
-    const others = [5, 6].map((id) => ({ id, address: `127.0.0.1:${id}`, storageId: `${id}`.repeat(16) }));
+    const unheard = join(cluster.directory, 'unheard');
+    const { identity, close } = await openDataDirectory({ path: unheard, nodeId: 5, clusterName: 'process-test' });
+    await close();
+    const storageIds = [identity.storageId, '6'.repeat(16)];
+    const others = [5, 6].map((id, at) => ({ id, address: `127.0.0.1:${id}`, storageId: storageIds[at] as string }));
     const past = [{ configurationId: 1, startIndex: 0, memberIds: [1, 2, 3] }];
     const next = { configurationId: 2, startIndex: certainIndex + 1, members: others, past };
     await joinWithNothing(joined, 4, clusterId as string, next);
@@ -497,6 +501,14 @@ describe('recovery of a lost majority', () => {
       code: 2,
       stderr: expect.stringContaining(
         'none of these voted in configuration 2, whose members are 4, 5, 6: node 4 was still joining, node 2 did not know it; they may lack all',
+      ),
+    });
+    // One more, which has not heard of its cluster yet: they go on if somebody gives them what they lack.
+    const three = await recover('three', joined, unheard, cluster.dataDirectory(2));
+    expect(three).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        'nodes 4, 5 are left of 3 members, and that is enough with node 2, from which they get',
       ),
     });
     const beside = await recover('beside', joined, cluster.dataDirectory(2), '--force', '--json');
