@@ -23,8 +23,8 @@ import { parseNodeId } from '../src/cluster/node-list.ts';
 export default class Recover extends BaseCommand {
   static override summary = 'Make a new cluster out of what is left of one that lost its majority.';
   static override description =
-    'Give the data directories of all members that are left, former ones, too; their nodes must not run. Shows what each holds, says what is certain ' +
-    'and what may be lost, asks, and makes a new data directory of the most that is there. The directories that were given stay ' +
+    'Give the data directories of all members that are left, former ones, too; their nodes must not run. Shows what each holds, says ' +
+    'what is certain and what may be lost, asks, and makes a new data directory of the most that is there. The directories that were given stay ' +
     'as they are. The new cluster has an id of its own: members of the old one that come back later are refused.';
   static override examples = [
     '<%= config.bin %> recover kv-data/node-2 --out kv-recovered/node-2',
@@ -51,7 +51,7 @@ export default class Recover extends BaseCommand {
   override async run(): Promise<void> {
     const { argv, flags } = await this.parse(Recover);
     const cluster = this.findCluster(flags);
-    const { lacksDecided, planSalvage, readSurvivors } = await import('../src/backup/survivors.ts');
+    const { lacksDecided, openChange, planSalvage, readSurvivors } = await import('../src/backup/survivors.ts');
     const { enoughLeft, isJoining, mayHaveGoneOn } = await import('../src/backup/enough-left.ts');
     const { recoverInto } = await import('../src/backup/recover.ts');
     const given = [...new Set(argv.map((path) => resolve(String(path))))];
@@ -70,7 +70,7 @@ export default class Recover extends BaseCommand {
       const riskOf = () => {
         const left = [...readings, ...unbound];
         const enough = enoughLeft(left);
-        if (enough) return describeEnough(enough);
+        if (enough) return describeEnough(enough, openChange(readings, enough.configuration));
         if (isLacking) return lackProblem(salvage, readings);
         return mayHaveGoneOn(left) ? outsidersProblem(salvage, readings, joining) : undefined;
       };

@@ -1,5 +1,5 @@
-import type { Configuration } from '../cluster/configuration.ts';
-import { compareBallots } from '../omnipaxos/ballot.ts';
+import { type Configuration, historyOf } from '../cluster/configuration.ts';
+import { compareBallots, type NodeId } from '../omnipaxos/ballot.ts';
 import { type DirectoryReading, readDataDirectory } from '../storage/directory/read-directory.ts';
 import { DataDirectoryError } from '../storage/disk/data-directory-error.ts';
 import { knownDecidedIndex, type LeftNode, newestConfiguration } from './enough-left.ts';
@@ -95,10 +95,28 @@ export function lacksDecided({ endIndex, configuration }: Salvage): boolean {
   return endIndex < (configurationId === 1 ? startIndex : startIndex - 1);
 }
 
+/** Nodes of a change of members that one who goes on in `configuration` accepted: decided, it leaves all that follows to these. */
+export function openChange(
+  readings: readonly DirectoryReading[],
+  { configurationId }: Configuration,
+): readonly NodeId[] | undefined {
+  for (const { configuration, head, readLog } of readings) {
+    if (
+      configuration?.configurationId !== configurationId ||
+      head.endIndex <= Math.max(configuration.startIndex, head.trimmedIndex)
+    )
+      continue;
+    const [last] = readLog(head.endIndex - 1, head.endIndex);
+    if (last?.type === 'StopSign') return last.stopSign.nodes;
+  }
+  return undefined;
+}
+
 /** Entries of a configuration that is known to be sealed cannot reach into the next one. */
 function tailEnd({ head, configuration }: DirectoryReading, readings: readonly DirectoryReading[]): number {
   const own = configuration?.configurationId ?? 0;
-  const later = readings.flatMap((reading) => reading.configuration ?? []).filter((next) => next.configurationId > own);
+  const known = readings.flatMap((reading) => (reading.configuration ? historyOf(reading.configuration) : []));
+  const later = known.filter((next) => next.configurationId > own);
   return Math.min(head.endIndex, ...later.map(({ startIndex }) => startIndex));
 }
 

@@ -6,8 +6,9 @@ import {
   mayHaveGoneOn,
   newestConfiguration,
 } from '../../src/backup/enough-left.ts';
-import { lacksDecided, planSalvage, type Salvage } from '../../src/backup/survivors.ts';
+import { lacksDecided, openChange, planSalvage, type Salvage } from '../../src/backup/survivors.ts';
 import { toByteString } from '../../src/base/bytes.ts';
+import type { Configuration } from '../../src/cluster/configuration.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
 import type { DirectoryReading } from '../../src/storage/directory/read-directory.ts';
 import { type Ask, Client, Cluster } from '../replica/cluster.ts';
@@ -117,13 +118,6 @@ function salvageOf(readings: readonly DirectoryReading[]): Salvage {
   return salvage;
 }
 
-/** A change of members that may yet be decided: who can go on after that is another question. */
-function isOpen({ head, readLog }: DirectoryReading, startIndex: number): boolean {
-  const { trimmedIndex, endIndex } = head;
-  if (endIndex === trimmedIndex || endIndex === startIndex) return false;
-  return readLog(endIndex - 1, endIndex)[0]?.type === 'StopSign';
-}
-
 describe('members that have nothing yet', () => {
   const whoIsEnough = (...ids: NodeId[]): [EnoughLeft | undefined, Ended, DirectoryReading[]] => {
     const ended = endBeforeTheyHaveData();
@@ -172,6 +166,22 @@ describe('members that have nothing yet', () => {
   });
 });
 
+it('a change of members that was accepted and not decided is told', () => {
+  const cluster = new Cluster([1, 2, 3]);
+  const leader = cluster.elect();
+  cluster.start(4);
+  cluster.start(5);
+  cluster.loses = ({ to, message }) => to === leader && message.payload.type === 'Accepted';
+  cluster.reconfigure(leader, [1, 4, 5], 60_000);
+  cluster.timeouts(1);
+  const accepted = cluster.running.filter((id) => cluster.log(id).sequence.endIndex > 0);
+  endAll(cluster);
+  const readings = readingsOf({ cluster, acknowledged: new Map() }, accepted);
+  const enough = enoughLeft(readings);
+  expect(enough?.configuration.configurationId).toBe(1);
+  expect(openChange(readings, enough?.configuration as Configuration)).toEqual([1, 4, 5]);
+});
+
 describe('what is said of the nodes that are left while others join', () => {
   it(`is so: they go on with all that was acknowledged, or do not without a loss (${schedules} schedules)`, () => {
     const seen = { members: 0, givers: 0, stuck: 0 };
@@ -180,7 +190,8 @@ describe('what is said of the nodes that are left while others join', () => {
       const ended = endWhileTheyJoin(random);
       const some = readingsOf(ended, nodes).filter(() => random.below(3) > 0);
       const newest = newestConfiguration(some);
-      if (newest === undefined || some.some((each) => isOpen(each, newest.startIndex))) continue;
+      // Who can go on once it is decided is another question.
+      if (newest === undefined || openChange(some, newest)) continue;
       const enough = enoughLeft(some);
       const ids = enough ? [...enough.members, ...enough.givers] : some.map(({ identity }) => identity.nodeId);
       const isLossless =

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { planSalvage } from '../../src/backup/survivors.ts';
+import { lacksDecided, planSalvage } from '../../src/backup/survivors.ts';
+import type { PastConfiguration } from '../../src/cluster/configuration.ts';
 import { MemoryStateDisk, MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import type { DirectoryReading } from '../../src/storage/directory/read-directory.ts';
 
@@ -11,6 +12,7 @@ interface Held {
   readonly applied?: number;
   readonly configuration?: number;
   readonly startIndex?: number;
+  readonly past?: readonly PastConfiguration[];
 }
 
 function reading({
@@ -21,6 +23,7 @@ function reading({
   applied = 0,
   configuration = 1,
   startIndex = 0,
+  past = [],
 }: Held): DirectoryReading {
   const disk = new MemoryStateDisk();
   disk.appliedIndex = applied;
@@ -29,7 +32,7 @@ function reading({
     path: `node-${node}`,
     identity: { nodeId: node, storageId: `${node}`, clusterName: 'c' },
     clusterId: '0123456789abcdef',
-    configuration: { configurationId: configuration, startIndex, members: [] },
+    configuration: { configurationId: configuration, startIndex, members: [], past },
     olderCopy: undefined,
     head: { trimmedIndex: 0, endIndex: accepted, decidedIndex: decided, promise: ballot, acceptedRound: ballot },
     readLog: () => [],
@@ -95,5 +98,28 @@ describe('what of a cluster can be kept', () => {
       { node: 2, round: 0, accepted: 0, decided: 0, configuration: 2, startIndex: 12 },
     );
     expect(kept).toEqual({ base: 1, tail: 1, certainIndex: 10, endIndex: 12 });
+  });
+
+  it('nor one of a configuration that only a later one tells of', () => {
+    const past = [1, 2].map((id) => ({ configurationId: id, startIndex: id === 1 ? 0 : 12, memberIds: [1] }));
+    const kept = plan(
+      { node: 1, round: 9, accepted: 14, decided: 10 },
+      { node: 2, round: 0, accepted: 0, decided: 0, configuration: 3, startIndex: 20, past },
+    );
+    expect(kept).toEqual({ base: 1, tail: 1, certainIndex: 10, endIndex: 12 });
+  });
+
+  it('what was decided before the newest configuration is lacking, but for the StopSign, where nobody has it', () => {
+    const lacks = (accepted: number, configuration: number, startIndex: number) => {
+      const newcomer = { node: 2, round: 0, accepted: 0, decided: 0, configuration, startIndex };
+      const former = { node: 1, round: 1, accepted, decided: 5, startIndex: configuration === 1 ? startIndex : 0 };
+      const salvage = planSalvage([reading(former), reading(newcomer)]);
+      return salvage && lacksDecided(salvage);
+    };
+    expect([10, 11, 12].map((accepted) => lacks(accepted, 2, 12))).toEqual([true, false, false]);
+    expect(
+      [11, 12].map((accepted) => lacks(accepted, 1, 12)),
+      'a first one that began with data',
+    ).toEqual([true, false]);
   });
 });

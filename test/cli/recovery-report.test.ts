@@ -23,7 +23,7 @@ function survivor(nodeId: number, olderCopy?: string) {
 
 function words(...given: ReturnType<typeof survivor>[]): string | undefined {
   const enough = enoughLeft(given);
-  return enough && describeEnough(enough);
+  return enough && describeEnough(enough, undefined);
 }
 
 test('enough members that are left are to be started, and nothing is recovered', () => {
@@ -31,6 +31,10 @@ test('enough members that are left are to be started, and nothing is recovered',
     'nodes 1, 3 are left of 3 members, and that is enough: start them, nothing is lost then',
   );
   expect(words(survivor(1))).toBeUndefined();
+  const enough = { configuration: survivor(1).configuration, members: [1, 3], givers: [] };
+  expect(describeEnough(enough, [1, 4, 5])).toContain(
+    'a change of members to 1, 4, 5 may take effect then, and needs these to go on',
+  );
 });
 
 test('an older copy is not left: it forgot votes', () => {

@@ -495,6 +495,12 @@ describe('recovery of a lost majority', () => {
     expect(forced.stderr).toContain('is in none of these directories');
     expect(JSON.parse(forced.stdout)).toMatchObject({ keys: 0, certainIndex: 0, endIndex: 0 });
 
+    // One of a cluster that began with data, at an index of its own: what it gave out is not given out again.
+    const began = join(cluster.directory, 'began');
+    await joinWithNothing(began, 4, clusterId as string, { configurationId: 1, startIndex: 2 ** 41, members: others });
+    const anew = await recover('anew', began, '--id', '2', '--force', '--json');
+    expect(JSON.parse(anew.stdout)).toMatchObject({ endIndex: 0, firstRevision: 2 ** 42 + 1 });
+
     // Beside one that has all of it the newcomer is no reason to lose any.
     const both = await recover('both', joined, cluster.dataDirectory(2));
     expect(both).toMatchObject({

@@ -125,13 +125,19 @@ export function outsidersProblem(
   );
 }
 
-/** Enough nodes are left: nothing needs to be lost. */
-export function describeEnough({ configuration, members, givers }: EnoughLeft): string {
+/** Enough nodes are left: nothing needs to be lost. `openChange`: nodes that are to be the members, if that was accepted and not decided. */
+export function describeEnough(
+  { configuration, members, givers }: EnoughLeft,
+  openChange: readonly number[] | undefined,
+): string {
   const left = `nodes ${members.join(', ')} are left of ${configuration.members.length} members, and that is enough`;
   const from = `${givers.length === 1 ? 'node' : 'nodes'} ${givers.join(', ')}`;
   const what =
     givers.length === 0
       ? `${left}: start them`
       : `${left} with ${from}, from which they get what was decided before they were members: start all of these`;
-  return `${what}, nothing is lost then, unless one is an older copy (--force makes a new cluster all the same)`;
+  const then = openChange
+    ? `; a change of members to ${openChange.join(', ')} may take effect then, and needs these to go on`
+    : '';
+  return `${what}, nothing is lost then, unless one is an older copy${then} (--force makes a new cluster all the same)`;
 }
