@@ -54,15 +54,17 @@ test('a member whose address answers otherwise is told of with the reason, and o
 });
 
 test('the leader is whom a majority follows where it cannot be asked, and nobody where it can and does not lead', async () => {
+  const linked = (id: number) => ({ ...said(id), connected: [1] });
   const leaderAs = async (answers: Record<string, NodeStatus>) => {
     const [first] = Object.values(answers) as [NodeStatus];
     return (await gatherClusterStatus(first, addresses, async (address) => answers[address] ?? nobody)).leader;
   };
-  expect(await leaderAs({ 'h:2': said(2), 'h:3': said(3) })).toBe(1);
-  expect(await leaderAs({ 'h:2': said(2) }), 'with the one that follows it').toBe(1);
+  expect(await leaderAs({ 'h:2': linked(2), 'h:3': linked(3) })).toBe(1);
+  expect(await leaderAs({ 'h:2': linked(2) }), 'with the one that follows it').toBe(1);
   const { leader: _, ...stopped } = said(1);
-  expect(await leaderAs({ 'h:2': said(2), 'h:1': { ...stopped, leader: undefined } })).toBeUndefined();
+  expect(await leaderAs({ 'h:2': linked(2), 'h:1': { ...stopped, leader: undefined } })).toBeUndefined();
+  expect(await leaderAs({ 'h:2': said(2), 'h:3': said(3) }), 'it is gone').toBeUndefined();
   const five = { members: [1, 2, 3, 4, 5].map((id) => ({ id, address: `h:${id}` })) };
-  const oneOfFive = { 'h:2': { ...said(2), ...five }, 'h:3': { ...said(3), ...five, leader: undefined } };
+  const oneOfFive = { 'h:2': { ...linked(2), ...five }, 'h:3': { ...linked(3), ...five, leader: undefined } };
   expect(await leaderAs(oneOfFive), 'two of five are no majority').toBeUndefined();
 });

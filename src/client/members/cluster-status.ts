@@ -217,10 +217,11 @@ function leaderOf(found: ReadonlyMap<number, NodeStatus>, view: NodeStatus): num
   const followers = new Map<number, number>();
   for (const { leader } of voters) if (leader !== undefined) followers.set(leader, (followers.get(leader) ?? 0) + 1);
   const majority = Math.floor(view.members.length / 2) + 1;
-  const candidates = [...followers].filter(([leader, count]) => {
+  const linkedWith = (leader: number) =>
+    voters.filter((one) => one.leader === leader && one.connected.includes(leader));
+  const candidates = [...followers].filter(([leader]) => {
     const own = found.get(leader);
-    // Those who follow it are linked with it, and it answers their heartbeats.
-    return own === undefined ? count + 1 >= majority : own.leader === leader;
+    return own === undefined ? linkedWith(leader).length + 1 >= majority : own.leader === leader;
   });
   return candidates.sort((a, b) => b[1] - a[1])[0]?.[0];
 }
