@@ -227,7 +227,7 @@ export class Requests implements Sweepable {
       batchBytes += request.command.length;
       this.#hasWritten = true;
     }
-    for (const frame of encodeRequestFrames(batch)) connection.send(frame);
+    for (const frame of encodeRequestFrames(batch)) connection.send(frame, nowMs);
     return at;
   }
 

@@ -1,4 +1,5 @@
 import type { RawData, WebSocket } from 'ws';
+import { fragmentsPerFrameMax } from '../wire/limits.ts';
 
 /** Options of every WebSocket here, on both ends. ws sets TCP_NODELAY by itself. */
 export function socketOptions(frameBytesMax: number) {
@@ -6,8 +7,8 @@ export function socketOptions(frameBytesMax: number) {
     // Values are opaque and often compressed already; deflate costs far more than it saves on a local network.
     perMessageDeflate: false,
     maxPayload: frameBytesMax,
-    // Nobody here fragments; a few are allowed for clients whose library does.
-    maxFragments: 16,
+    // Clients send large frames so: each fragment that has come is answered with a sign.
+    maxFragments: fragmentsPerFrameMax,
     // Behind a large frame on a slow link pongs wait for as long as that takes: at the usual 60, and two pings a second, ws ends it after half a minute.
     maxPendingAutoPongs: 1024,
   } as const;

@@ -12,6 +12,8 @@ export const peerFrameBytesMax = 64 * 1024 * 1024;
 export const heartbeatFrameBytesMax = 64 * 1024;
 /** Most bytes of one frame from or to a client. */
 export const clientFrameBytesMax = 16 * 1024 * 1024;
+/** Most fragments, in WebSocket's words, that one frame may come in. */
+export const fragmentsPerFrameMax = 16;
 /** Most requests in one client frame. */
 export const requestsPerFrameMax = 16_384;
 /** Most messages in one peer frame. */

@@ -18,7 +18,7 @@ import {
   newsId,
 } from '../../src/wire/client-message.ts';
 import { clientPath, encodeClientHello } from '../../src/wire/handshake.ts';
-import { answerBytesMax, clientFrameBytesMax, protocolVersion } from '../../src/wire/limits.ts';
+import { answerBytesMax, clientFrameBytesMax, fragmentsPerFrameMax, protocolVersion } from '../../src/wire/limits.ts';
 
 const fakeClusterId = '00112233aabbccdd';
 
@@ -160,6 +160,7 @@ export class FakeNode {
     noServer: true,
     perMessageDeflate: false,
     maxPayload: clientFrameBytesMax,
+    maxFragments: fragmentsPerFrameMax,
   });
   #port = 0;
 

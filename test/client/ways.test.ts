@@ -32,10 +32,16 @@ async function wayTo(address: string, limits?: WayLimits): Promise<Way> {
 }
 
 /** Two nodes that tell of no others, and the ways to them. */
-async function slowWaysBack(cluster: FakeCluster, bytesPerMsBack: number): Promise<string[]> {
+async function slowWays(cluster: FakeCluster, limits: WayLimits): Promise<string[]> {
   for (const node of cluster.nodes) node.status = { members: [] };
-  const ways = await Promise.all(cluster.nodes.map(({ address }) => wayTo(address, { bytesPerMsBack })));
+  const ways = await Promise.all(cluster.nodes.map(({ address }) => wayTo(address, limits)));
   return ways.map(({ address }) => address);
+}
+
+/** How many writes came that are large. */
+function largeWritesAt(nodes: readonly FakeNode[]): number {
+  const requests = nodes.flatMap((node) => node.requests);
+  return requests.filter((request) => request.type === 'write' && request.command.length > 64 * 1024).length;
 }
 
 async function clientOf(endpoint: string, timeoutMs = 5000): Promise<KvClient> {
@@ -99,9 +105,46 @@ it('a way that is so slow that a large value takes it for seconds is not given u
   expect(way.connectionCount).toBe(1);
 });
 
+it.each([300, 1024])('a value of %i KiB that takes seconds to get to a node is sent once', async (kibibytes) => {
+  const cluster = await startCluster(2);
+  const client = await KvClient.connect({ endpoints: await slowWays(cluster, { bytesPerMs: 125 }), timeoutMs: 30_000 });
+  cleanups.push(() => client.close());
+  await client.put('k', '');
+  await client.put('k', new Uint8Array(kibibytes * 1024));
+  expect(largeWritesAt(cluster.nodes)).toBe(1);
+});
+
+it('a large value that a node does not take, and one that it takes and does not answer, get to another one soon', async () => {
+  const cluster = await startCluster(2);
+  const [first, second] = cluster.nodes as [FakeNode, FakeNode];
+  for (const node of cluster.nodes) node.status = { members: [] };
+  const way = await wayTo(first.address);
+  const client = await KvClient.connect({ endpoints: [way.address, second.address], timeoutMs: 30_000 });
+  cleanups.push(() => client.close());
+  await client.put('k', '');
+  way.break();
+  let begunMs = performance.now();
+  await client.put('k', new Uint8Array(1024 * 1024));
+  expect(performance.now() - begunMs).toBeLessThan(3000);
+  second.script = ({ type }) => (type === 'write' ? 'ignore' : 'serve');
+  begunMs = performance.now();
+  const unanswered = client.put('k', new Uint8Array(100 * 1024));
+  // What it takes later says nothing of what it has already.
+  const others: Promise<unknown>[] = [];
+  const timer = setInterval(() => others.push(client.put('k', new Uint8Array(100 * 1024))), 300);
+  cleanups.push(() => clearInterval(timer));
+  await unanswered;
+  clearInterval(timer);
+  expect(performance.now() - begunMs).toBeLessThan(2000);
+  await Promise.all(others);
+});
+
 it('a large answer that takes seconds on its way is not asked for once more', async () => {
   const cluster = await startCluster(2);
-  const client = await KvClient.connect({ endpoints: await slowWaysBack(cluster, 400), timeoutMs: 20_000 });
+  const client = await KvClient.connect({
+    endpoints: await slowWays(cluster, { bytesPerMsBack: 400 }),
+    timeoutMs: 20_000,
+  });
   cleanups.push(() => client.close());
   const value = new Uint8Array(1024 * 1024);
   await client.put('k', value);
@@ -112,7 +155,7 @@ it('a large answer that takes seconds on its way is not asked for once more', as
 it('a watch over a slow way gets what takes it longer than an answer usually may', async () => {
   const cluster = await startCluster(2);
   for (let at = 0; at < 3; at++) cluster.change(`k/${at}`, 'v'.repeat(1024 * 1024));
-  const client = await KvClient.connect({ endpoints: await slowWaysBack(cluster, 450) });
+  const client = await KvClient.connect({ endpoints: await slowWays(cluster, { bytesPerMsBack: 450 }) });
   cleanups.push(() => client.close());
   const watch = client.watchPrefix('k/', { timeoutMs: 20_000 });
   expect((await watch.next()).value).toHaveLength(3);

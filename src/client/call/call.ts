@@ -64,6 +64,8 @@ export abstract class Call implements CallLimits {
   isFateUnknown = false;
   lastFailure: Failure | undefined;
   lastSentMs = 0;
+  /** When a node was last seen to have all of it, where that is seen: it may take long to get there. */
+  takenMs = 0;
   /** How long others of its kind took of late. */
   usualMs = 0;
   /** Where the answer came from. */

@@ -14,6 +14,7 @@ import { type ClientHello, clientPath, decodeClientHello } from '../../wire/hand
 import { clientFrameBytesMax } from '../../wire/limits.ts';
 import type { Call } from '../call/call.ts';
 import { Liveness } from './liveness.ts';
+import { PiecesUnderWay, piecesOf } from './pieces.ts';
 
 // ws has loaded node:zlib already.
 usePlatformCrc32(crc32);
@@ -26,6 +27,10 @@ const progressBytes = 1024 * 1024;
 const arrivedBytes = 32 * 1024;
 /** Given with each frame, so that those that are told of when they are sent take the same way through ws as the others. */
 const sendOptions = {};
+/** The same for all pieces of a frame but the last. */
+const pieceOptions = { fin: false };
+/** In the pings behind pieces, and so in their answers: the answer to another ping says that the node lives, not that it takes what we send. */
+const pieceMark = Uint8Array.of(1);
 /** How long a connection may take to close in good order. */
 const closeTimeoutMs = 200;
 
@@ -60,6 +65,7 @@ export class Connection {
   #progress = { bufferedBytes: 0, atMs: 0 };
   /** How much had come when a frame was whole last, or when the last piece of one was seen to have come. */
   #bytesRead = 0;
+  readonly #pieces = new PiecesUnderWay();
   readonly #socket: WebSocket;
   /** What is below it, once it stands. */
   #stream: Socket | undefined;
@@ -100,8 +106,11 @@ export class Connection {
   isSilent(nowMs: number): boolean {
     this.#noteProgress(nowMs);
     for (const call of this.sent.values()) {
-      const heardMs = call.traits.needsMajority ? this.agreedMs : this.answeredMs;
-      if (nowMs - Math.max(call.lastSentMs, heardMs, this.#progress.atMs) >= call.hedgeMs) return true;
+      const heardMs = Math.max(call.traits.needsMajority ? this.agreedMs : this.answeredMs, this.#progress.atMs);
+      const isUnderWay = this.#pieces.has(call.lastSentMs);
+      const takenMs = isUnderWay ? this.#pieces.cameMs : call.takenMs;
+      const patienceMs = call.hedgeMs + (isUnderWay ? Math.min(call.hedgeMs, this.#pieces.oldestMs) : 0);
+      if (nowMs - Math.max(call.lastSentMs, heardMs, takenMs) >= patienceMs) return true;
     }
     return false;
   }
@@ -135,8 +144,33 @@ export class Connection {
   }
 
   /** `frame` must have its buffer for itself, and is the connection's from now on. */
-  send(frame: Uint8Array): void {
-    this.#socket.send(behindQueued(this.#socket.bufferedAmount, frame), sendOptions, whenSent(frame));
+  send(frame: Uint8Array, nowMs: number): void {
+    const pieces = piecesOf(frame);
+    if (pieces.length > 1) this.#sendPieces(pieces, whenSent(frame), nowMs);
+    else this.#socket.send(behindQueued(this.#socket.bufferedAmount, frame), sendOptions, whenSent(frame));
+  }
+
+  /**
+   * A kernel takes mebibytes at once, and does not say how far it is with them, which over a slow way takes long. So there is a ping behind each piece: its
+   * answer shows that the node has that.
+   */
+  #sendPieces(pieces: readonly Uint8Array[], onSent: (() => void) | undefined, nowMs: number): void {
+    const last = pieces.length - 1;
+    for (const [at, piece] of pieces.entries()) {
+      if (at < last) this.#socket.send(piece, pieceOptions);
+      else this.#socket.send(piece, sendOptions, onSent);
+      this.#socket.ping(pieceMark);
+    }
+    this.#pieces.add(pieces, nowMs);
+  }
+
+  /** Where a frame has come whole, the time in which the node is to answer begins: for what was sent behind that, too. */
+  #onPong(data: Buffer): void {
+    if (data.length !== pieceMark.length) return;
+    const nowMs = performance.now();
+    const sentMs = this.#pieces.takeOldest(nowMs);
+    if (sentMs === undefined) return;
+    for (const call of this.sent.values()) if (call.lastSentMs >= sentMs) call.takenMs = nowMs;
   }
 
   /** Cuts the connection, without an `onEnded`. */
@@ -165,6 +199,7 @@ export class Connection {
       this.#stream = socket;
     });
     this.#socket.on('message', (data, isBinary) => this.#onMessage(data as Buffer, isBinary));
+    this.#socket.on('pong', (data) => this.#onPong(data));
     this.#socket.on('error', (error) => this.#fail(this.#problemOf(error)));
     this.#socket.on('close', (code, reason) => this.#fail(this.#closed(code, reason.toString())));
     this.#socket.on('unexpected-response', (_request, response: IncomingMessage) => {

@@ -3,7 +3,7 @@ const silentMsMax = 2000;
 /** So long it may take to give one… */
 const signMsMax = 2000;
 /** … and longer on a slow way, where the question stands behind what was sent before: at least so much gets through. */
-const bytesPerMsMin = 64;
+export const bytesPerMsMin = 64;
 
 /** What to do about a connection now. */
 export type LivenessStep = 'wait' | 'ask' | 'giveUp';
