@@ -122,7 +122,9 @@ export class Requests implements Sweepable {
 
   sweep(nowMs: number): boolean {
     if (this.#isClosed) return false;
-    for (const call of this.#liveCallsFound()) if (call.isOver(nowMs)) this.#expire(call);
+    for (const call of this.#liveCallsFound()) {
+      if (call.isOver(nowMs) && !(call.mayTakeLonger(nowMs) && this.#isAnswerUnderWay(call, nowMs))) this.#expire(call);
+    }
     this.#dropDone();
     for (const connection of this.#connections()) connection.sweep(nowMs);
     this.#router.sweep(nowMs);
@@ -433,6 +435,11 @@ export class Requests implements Sweepable {
   /** Why a call has no answer yet, as far as that is known. */
   problemWith(call: Call): string | undefined {
     return call.lastFailure?.message ?? this.#endpoints.describeProblems();
+  }
+
+  #isAnswerUnderWay(call: Call, nowMs: number): boolean {
+    const isAsked = (connection: Connection) => connection.sent.get(call.id) === call;
+    return this.#connections().some((connection) => isAsked(connection) && connection.isReceiving(nowMs));
   }
 
   #expire(call: Call): void {

@@ -154,7 +154,7 @@ export class FakeNode {
   readonly requests: ClientRequest[] = [];
   readonly frameSizes: number[] = [];
   connectionCount = 0;
-  readonly #cluster: FakeCluster;
+  readonly cluster: FakeCluster;
   readonly #http: Server;
   readonly #sockets = new WebSocketServer({
     noServer: true,
@@ -165,7 +165,7 @@ export class FakeNode {
   #port = 0;
 
   private constructor(cluster: FakeCluster, id: number) {
-    this.#cluster = cluster;
+    this.cluster = cluster;
     this.id = id;
     this.#http = createServer((_request, response) => response.writeHead(404).end());
     this.#http.on('upgrade', (request, socket, head) => {
@@ -255,12 +255,12 @@ export class FakeNode {
 
   #serve(request: ClientRequest, socket: WebSocket): ClientResponse | undefined {
     const { id } = request;
-    const { machine } = this.#cluster;
+    const { machine } = this.cluster;
     switch (request.type) {
       case 'write': {
         // Clients send commands of clients only.
         const outcome = machine.apply(machine.appliedIndex, request.command) as ClientOutcome;
-        this.#cluster.tellWatchers();
+        this.cluster.tellWatchers();
         return { id, type: 'outcome', outcome };
       }
       case 'get':
@@ -274,11 +274,11 @@ export class FakeNode {
       case 'status':
         return { id, type: 'status', status: this.#status() };
       case 'reconfigure':
-        return { id, type: 'reconfigured', configurationId: ++this.#cluster.configurationId };
+        return { id, type: 'reconfigured', configurationId: ++this.cluster.configurationId };
       case 'fill':
         return { id, type: 'filling', newcomers: [] };
       case 'watch':
-        return this.#cluster.watch(request, socket);
+        return this.cluster.watch(request, socket);
       case 'backupOpen':
       case 'backupRead':
       case 'backupClose':
@@ -287,11 +287,11 @@ export class FakeNode {
   }
 
   #status(): NodeStatus {
-    const members = this.#cluster.nodes.map(({ id, address }) => ({ id, address }));
-    const { appliedIndex } = this.#cluster.machine;
+    const members = this.cluster.nodes.map(({ id, address }) => ({ id, address }));
+    const { appliedIndex } = this.cluster.machine;
     return {
       ...{ clusterId: this.clusterId, nodeId: this.id, address: this.address, state: 'member', leader: 1, members },
-      ...{ configurationId: this.#cluster.configurationId, decidedIndex: appliedIndex, appliedIndex },
+      ...{ configurationId: this.cluster.configurationId, decidedIndex: appliedIndex, appliedIndex },
       ...{ storageId: `d${this.id}`, trimmedIndex: 0, connected: [], fullNodes: [] },
       disk: { flushP50Ms: 0.5, flushP99Ms: 2, flushes: 3 },
       ...this.status,

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { KvClient } from '../../src/client/client.ts';
 import { FakeCluster, type FakeNode } from './fake-cluster.ts';
@@ -161,6 +162,35 @@ it('a watch over a slow way gets what takes it longer than an answer usually may
   expect((await watch.next()).value).toHaveLength(3);
   expect(cluster.nodes.flatMap(({ requests }) => requests.filter(({ type }) => type === 'watch'))).toHaveLength(1);
   await watch.return();
+});
+
+it('an answer to a watch that takes longer than there may be none is waited for while it comes in', async () => {
+  const cluster = await startCluster(2);
+  for (let at = 0; at < 3; at++) cluster.change(`k/${at}`, 'v'.repeat(1024 * 1024));
+  const client = await KvClient.connect({ endpoints: await slowWays(cluster, { bytesPerMsBack: 450 }) });
+  cleanups.push(() => client.close());
+  const watch = client.watchPrefix('k/', { timeoutMs: 3000 });
+  expect((await watch.next()).value).toHaveLength(3);
+  expect(cluster.nodes.flatMap(({ requests }) => requests.filter(({ type }) => type === 'watch'))).toHaveLength(1);
+  await watch.return();
+});
+
+it('it is not waited for once nothing of it comes any more, or when it is aborted', async () => {
+  const node = await startAlone();
+  for (let at = 0; at < 3; at++) node.cluster.change(`k/${at}`, 'v'.repeat(1024 * 1024));
+  const way = await wayTo(node.address, { bytesPerMsBack: 450 });
+  const client = await clientOf(way.address);
+  const stop = new AbortController();
+  const aborted = client.watchPrefix('k/', { timeoutMs: 1000, signal: stop.signal });
+  const first = aborted.next();
+  await delay(2000);
+  stop.abort();
+  await expect(first).rejects.toMatchObject({ code: 'aborted' });
+  const cut = client.watchPrefix('k/', { timeoutMs: 1000 }).next();
+  await delay(2000);
+  way.break();
+  way.close();
+  await expect(cut).rejects.toThrow(/^the watch ends: no .* within 1000 ms/);
 });
 
 it('a way that takes longer than a second is connected over all the same', async () => {

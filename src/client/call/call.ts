@@ -90,6 +90,16 @@ export abstract class Call implements CallLimits {
     return nowMs >= this.deadlineMs || this.signal?.aborted === true;
   }
 
+  /** How much longer than its time it may take while a large answer is on its way: that would be thrown away, and asked for again. */
+  get overtimeMs(): number {
+    return 0;
+  }
+
+  /** True of one that is over: it is waited for all the same if its answer is on its way. */
+  mayTakeLonger(nowMs: number): boolean {
+    return nowMs < this.deadlineMs + this.overtimeMs && this.signal?.aborted !== true;
+  }
+
   /** What is true of the command if we stop now. */
   get outcome(): 'notApplied' | 'unknown' {
     return this.traits.isChange && (this.isFateUnknown || this.openAttempts > 0) ? 'unknown' : 'notApplied';

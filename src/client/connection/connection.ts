@@ -25,6 +25,8 @@ const bufferedBytesMax = 8 * 1024 * 1024;
 const progressBytes = 1024 * 1024;
 /** Nor is one from which so many have come behind the last whole frame: a large answer is on its way. */
 const arrivedBytes = 32 * 1024;
+/** ... as long as so many come in this time. */
+const arrivedMsMax = 4000;
 /** Given with each frame, so that those that are told of when they are sent take the same way through ws as the others. */
 const sendOptions = {};
 /** The same for all pieces of a frame but the last. */
@@ -65,6 +67,8 @@ export class Connection {
   #progress = { bufferedBytes: 0, atMs: 0 };
   /** How much had come when a frame was whole last, or when the last piece of one was seen to have come. */
   #bytesRead = 0;
+  /** When such a piece was last seen. */
+  #arrivedMs = Number.NEGATIVE_INFINITY;
   readonly #pieces = new PiecesUnderWay();
   readonly #socket: WebSocket;
   /** What is below it, once it stands. */
@@ -115,6 +119,12 @@ export class Connection {
     return false;
   }
 
+  /** True while a large answer is on its way. */
+  isReceiving(nowMs: number): boolean {
+    this.#noteProgress(nowMs);
+    return nowMs - this.#arrivedMs < arrivedMsMax;
+  }
+
   /** While calls wait: ends it, with an `onEnded`, where nothing comes over it any more, not even a sign of life. */
   sweep(nowMs: number): void {
     if (this.sent.size === 0 || this.#hello === undefined || this.#stream === undefined) return;
@@ -140,6 +150,7 @@ export class Connection {
     const bytesRead = this.#stream?.bytesRead ?? 0;
     if (bytesRead - this.#bytesRead < arrivedBytes) return;
     this.#bytesRead = bytesRead;
+    this.#arrivedMs = nowMs;
     this.#progress.atMs = nowMs;
   }
 

@@ -13,6 +13,8 @@ const windowMsMax = 3000;
 /** Behind that a node may be silent for so long before another is tried, and has so long to answer in all: 4 MiB over a slow way. */
 const hedgeMs = 1000;
 const answerMs = 30_000;
+/** ... and longer while it is on its way, but not for ever: what comes may be the answer to something else. */
+const overtimeMsMax = 300_000;
 /** Before it asks again where nobody could answer. */
 const pauseMs = 100;
 /** Who is asked with less time than this has no answer for want of time: that says less of the cluster than the attempt before. */
@@ -223,6 +225,7 @@ export class Watch {
       const settlement = { read: watchAnswer, resolve, reject };
       const call = new WatchCall(traits.linearizableRead, limits, performance.now(), request, settlement);
       call.windowMs = windowMs;
+      call.longerMs = this.#limits.oneCall === undefined ? overtimeMsMax : timeLeftMs - limits.timeoutMs;
       this.#requests.submit(call);
     });
   }
@@ -232,6 +235,11 @@ export class Watch {
 class WatchCall extends PromiseCall<WatchAnswer> {
   /** How long it may take before it begins to be late. */
   windowMs = 0;
+  longerMs = 0;
+
+  override get overtimeMs(): number {
+    return this.longerMs;
+  }
 
   override get hedgeMs(): number {
     return Math.min(this.windowMs + hedgeMs, this.windowMs + (this.timeoutMs - this.windowMs) / 3);
