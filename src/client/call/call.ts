@@ -126,6 +126,16 @@ export abstract class Call implements CallLimits {
     return Math.max(Math.min(this.timeoutMs / 3, 1000), Math.min(this.timeoutMs / 2, 2 * this.usualMs));
   }
 
+  /**
+   * The same while it is on its way, where a piece may take `pieceMs`. Longer with each attempt: they may share a way that is slower than that, and would all
+   * get slower and slower.
+   */
+  hedgeMsUnderWay(pieceMs: number): number {
+    const { hedgeMs } = this;
+    const longerMs = (hedgeMs + Math.min(hedgeMs, pieceMs)) * 2 ** (this.openAttempts - 1);
+    return Math.max(hedgeMs, Math.min(longerMs, (2 * this.timeoutMs) / 3));
+  }
+
   /** Called once, where there is nothing to send: there is a connection. */
   onConnected(): void {
     this.onError(new KvError('internal', 'the call has no request', this.outcome));

@@ -113,7 +113,7 @@ export class Connection {
       const heardMs = Math.max(call.traits.needsMajority ? this.agreedMs : this.answeredMs, this.#progress.atMs);
       const isUnderWay = this.#pieces.has(call.lastSentMs);
       const takenMs = isUnderWay ? this.#pieces.cameMs : call.takenMs;
-      const patienceMs = call.hedgeMs + (isUnderWay ? Math.min(call.hedgeMs, this.#pieces.oldestMs) : 0);
+      const patienceMs = isUnderWay ? call.hedgeMsUnderWay(this.#pieces.oldestMs) : call.hedgeMs;
       if (nowMs - Math.max(call.lastSentMs, heardMs, takenMs) >= patienceMs) return true;
     }
     return false;
