@@ -39,8 +39,8 @@ export default class Delete extends ClientCommand {
     if (flags.prefix) return this.#deletePrefix(prefixIn(args.key), flags);
     const key = checkedKey(argumentBytes(args.key, 'KEY'));
     const ifRevision = parseRevision(flags['if-revision']);
-    const { existed, revision } = await this.withClient(flags, ({ client, timeLeftMs }) =>
-      client.delete(key, { timeoutMs: timeLeftMs(), ...(ifRevision !== undefined && { ifRevision }) }),
+    const { existed, revision } = await this.withClient(flags, ({ client, timeLeft }) =>
+      client.delete(key, { ...timeLeft(), ...(ifRevision !== undefined && { ifRevision }) }),
     );
     if (!existed) throw keyNotFound(key);
     await (flags.json ? printJson({ ...jsonBytes('key', key), revision }) : printLine(`revision ${revision}`));

@@ -28,8 +28,8 @@ export default class Get extends ClientCommand {
     const { args, flags } = await this.parse(Get);
     const key = checkedKey(argumentBytes(args.key, 'KEY'));
     const { consistency } = flags;
-    const found = await this.withClient(flags, ({ client, timeLeftMs }) =>
-      client.get(key, { consistency, timeoutMs: timeLeftMs() }),
+    const found = await this.withClient(flags, ({ client, timeLeft }) =>
+      client.get(key, { consistency, ...timeLeft() }),
     );
     if (found === undefined) throw keyNotFound(key);
     const { value, revision } = found;

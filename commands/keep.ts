@@ -40,7 +40,7 @@ export default class Keep extends ClientCommand {
     const value = checkedValue(argumentBytes(args.value, 'VALUE'));
     const ttlMs = parseDurationMs(flags.ttl, '--ttl', ttlMsMin, ttlMsMax);
     process.exitCode = await this.withClient(flags, (session) =>
-      keepRegistered(session, { key, value, ttlMs }, command, session.timeLeftMs()),
+      keepRegistered(session, { key, value, ttlMs }, command, session.timeLeft()),
     );
   }
 }

@@ -50,8 +50,8 @@ export default class Put extends ClientCommand {
     const ifRevision = flags['if-absent'] ? 0 : parseRevision(flags['if-revision']);
     const ttlMs = flags.ttl === undefined ? undefined : parseDurationMs(flags.ttl, '--ttl', ttlMsMin, ttlMsMax);
     const conditions = { ...(ifRevision !== undefined && { ifRevision }), ...(ttlMs !== undefined && { ttlMs }) };
-    const { revision } = await this.withClient(flags, ({ client, timeLeftMs }) =>
-      client.put(key, bytes, { timeoutMs: timeLeftMs(), ...conditions }),
+    const { revision } = await this.withClient(flags, ({ client, timeLeft }) =>
+      client.put(key, bytes, { ...timeLeft(), ...conditions }),
     );
     await (flags.json ? printJson({ ...jsonBytes('key', key), revision }) : printLine(`revision ${revision}`));
   }

@@ -21,7 +21,7 @@ export default class Renew extends ClientCommand {
     const { args, flags } = await this.parse(Renew);
     const key = checkedKey(argumentBytes(args.key, 'KEY'));
     const revision = checkedPutRevision(parseRevision(args.revision, 'REVISION') ?? 0);
-    await this.withClient(flags, ({ client, timeLeftMs }) => client.renew(key, revision, { timeoutMs: timeLeftMs() }));
+    await this.withClient(flags, ({ client, timeLeft }) => client.renew(key, revision, timeLeft()));
     await (flags.json ? printJson({ ...jsonBytes('key', key), revision }) : printLine(`revision ${revision}`));
   }
 }

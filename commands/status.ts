@@ -15,9 +15,7 @@ export default class Status extends ClientCommand {
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(Status);
-    const report = await this.withClient(flags, ({ client, timeLeftMs }) =>
-      client.clusterStatus({ timeoutMs: timeLeftMs() }),
-    );
+    const report = await this.withClient(flags, ({ client, timeLeft }) => client.clusterStatus(timeLeft()));
     if (flags.json) return printJson(statusJson(report));
     await printLine(describeStatus(report).join('\n'));
   }

@@ -48,8 +48,8 @@ export default class Transact extends ClientCommand {
     const transaction = parseTransaction({ if: ifs, put, delete: deletes, document });
     // Before anybody is asked.
     checkedTransaction(transaction);
-    const { revision } = await this.withClient(flags, ({ client, timeLeftMs }) =>
-      client.transact(transaction, { timeoutMs: timeLeftMs() }),
+    const { revision } = await this.withClient(flags, ({ client, timeLeft }) =>
+      client.transact(transaction, timeLeft()),
     );
     await (flags.json ? printJson({ revision }) : printLine(`revision ${revision}`));
   }

@@ -15,9 +15,7 @@ export default class MemberList extends ClientCommand {
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(MemberList);
-    const status = await this.withClient(flags, ({ client, timeLeftMs }) =>
-      client.clusterStatus({ timeoutMs: timeLeftMs() }),
-    );
+    const status = await this.withClient(flags, ({ client, timeLeft }) => client.clusterStatus(timeLeft()));
     await (flags.json ? printJson(membersJson(status)) : printLine(describeMembers(status).join('\n')));
   }
 }

@@ -1,5 +1,6 @@
 import * as Flags from '@oclif/core/flags';
 import type { KvClient } from '../client/client.ts';
+import { type PartOptions, toldTimeout } from '../client/options.ts';
 import type { ClusterDescription } from '../cluster/cluster-file.ts';
 import type { TlsIdentity } from '../tls/identity.ts';
 import { type TlsSources, tlsEnvironment, tlsFlags } from './arguments/tls-flags.ts';
@@ -21,8 +22,8 @@ export interface Session {
   readonly cluster: ClusterDescription;
   /** The time that the command has, milliseconds: for what a person was asked about first. */
   readonly timeoutMs: number;
-  /** What is left of the time that the command has, milliseconds, at least 1. */
-  timeLeftMs(): number;
+  /** For a call: what is left of the time that the command has, at least 1 ms. Its errors tell all of that time, as it was given. */
+  timeLeft(): PartOptions;
   /** Another client, as for a command that is called anew: the cluster at these addresses may be another one by now. Closed with the command. */
   connectAnew(): Promise<KvClient>;
 }
@@ -85,7 +86,10 @@ export abstract class ClientCommand extends BaseCommand {
         client,
         cluster,
         timeoutMs,
-        timeLeftMs: () => Math.max(1, Math.ceil(deadlineMs - performance.now())),
+        timeLeft: () => ({
+          timeoutMs: Math.max(1, Math.ceil(deadlineMs - performance.now())),
+          [toldTimeout]: timeoutMs,
+        }),
         connectAnew: connect,
       });
     } finally {

@@ -64,12 +64,14 @@ import {
   type LockOptions,
   listNames,
   lockNames,
+  type PartOptions,
   type PutOptions,
   putNames,
   type ReadOptions,
   type ReconfigureOptions,
   readNames,
   reconfigureNames,
+  toldTimeout,
   type WatchOptions,
   type WriteOptions,
   watchNames,
@@ -535,14 +537,14 @@ export class KvClient {
     if (options === undefined || options === null) return this.#usualLimits;
     checkCallOptions(options, names);
     const timeoutMs = options.timeoutMs === undefined ? this.#timeoutMs : checkedTimeoutMs(options.timeoutMs);
-    return { timeoutMs, signal: signalIn(options) };
+    return { timeoutMs, signal: signalIn(options), toldTimeoutMs: (options as Partial<PartOptions>)[toldTimeout] };
   }
 
   /** What is left of a call's limits, at least 1 ms: for calls that take several requests. */
   #limitsLeft(options: CallOptions | undefined, names?: OptionNames): () => CallLimits {
-    const { timeoutMs, signal } = this.#limitsOf(options, names);
+    const { timeoutMs, signal, toldTimeoutMs = timeoutMs } = this.#limitsOf(options, names);
     const deadlineMs = performance.now() + timeoutMs;
-    return () => ({ timeoutMs: Math.max(1, deadlineMs - performance.now()), signal, toldTimeoutMs: timeoutMs });
+    return () => ({ timeoutMs: Math.max(1, deadlineMs - performance.now()), signal, toldTimeoutMs });
   }
 }
 

@@ -40,6 +40,18 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/**
+ * In the options of a call that is only a part of what somebody gave time for: that time, milliseconds, which its errors tell. It has no name, since it is for
+ * the command line alone.
+ */
+export const toldTimeout = Symbol('toldTimeout');
+
+/** Of one of several calls that share a time. */
+export interface PartOptions extends CallOptions {
+  readonly timeoutMs: number;
+  readonly [toldTimeout]: number;
+}
+
 export const callNames: Names<CallOptions> = { timeoutMs: true, signal: true };
 
 export interface WriteOptions extends CallOptions {

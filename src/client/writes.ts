@@ -106,7 +106,7 @@ export class Writes implements WriteOwner, Sweepable {
   #notBegunError(call: WriteCall): KvError {
     const why = this.#opening && this.#requests.problemWith(this.#opening);
     const because = why === undefined ? '' : `: ${why}`;
-    const message = `no session could be opened within ${Math.ceil(call.timeoutMs)} ms${because}`;
+    const message = `no session could be opened within ${Math.ceil(call.toldTimeoutMs)} ms${because}`;
     return new KvError('noMajority', message, 'notApplied');
   }
 
@@ -187,7 +187,11 @@ export class Writes implements WriteOwner, Sweepable {
     if (this.#opening !== undefined) return;
     const nowMs = performance.now();
     let deadlineMs = nowMs + 1;
-    for (const call of this.#queue) if (!call.isDone) deadlineMs = Math.max(deadlineMs, call.deadlineMs);
+    let toldTimeoutMs: number | undefined;
+    for (const call of this.#queue) {
+      if (call.isDone || call.deadlineMs <= deadlineMs) continue;
+      ({ deadlineMs, toldTimeoutMs } = call);
+    }
     const command = encodeCommand({
       kind: 'openSession',
       session: 0,
@@ -195,7 +199,7 @@ export class Writes implements WriteOwner, Sweepable {
       acknowledgedBelow: 0,
     });
     const request = outgoing({ type: 'write', command });
-    const limits = { timeoutMs: Math.ceil(deadlineMs - nowMs), signal: undefined };
+    const limits = { timeoutMs: Math.ceil(deadlineMs - nowMs), signal: undefined, toldTimeoutMs };
     this.#opening = new PromiseCall(traits.command, limits, nowMs, request, {
       read: sessionOf,
       resolve: (session: number) => this.#onOpened(session),

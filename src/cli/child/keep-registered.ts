@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KvError, type KvErrorCode } from '../../client/call/errors.ts';
 import type { KvClient } from '../../client/client.ts';
 import type { KeptKey } from '../../client/keys/kept-key.ts';
-import type { KeepOptions } from '../../client/options.ts';
+import type { KeepOptions, PartOptions } from '../../client/options.ts';
 import type { Session } from '../client-command.ts';
 import { escapeBytes, printMessage } from '../output.ts';
 import { ChildCommand, type CommandWords, codeOfSignal, passedSignals } from './child-command.ts';
@@ -29,14 +29,14 @@ export async function keepRegistered(
   clients: Clients,
   registration: Registration,
   command: CommandWords | undefined,
-  timeoutMs: number,
+  timeLeft: PartOptions,
 ): Promise<number> {
   const asked = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => asked.abort(signal);
   for (const signal of passedSignals) process.on(signal, onSignal);
   const kept = new RegisteredKey(clients, registration);
   try {
-    await kept.put({ timeoutMs, signal: asked.signal });
+    await kept.put({ ...timeLeft, signal: asked.signal });
     if (command === undefined || asked.signal.aborted) return codeOfSignal(await reasonOf(asked.signal));
     return await new ChildCommand(command, title).ended();
   } catch (error) {
@@ -77,7 +77,7 @@ class RegisteredKey {
   }
 
   /** In the place of whatever is there: of one that was killed it still may be. */
-  async put(options: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<void> {
+  async put(options: PartOptions & { readonly signal: AbortSignal }): Promise<void> {
     this.#hold(await this.#keep(options));
   }
 

@@ -39,7 +39,7 @@ export interface CallLimits {
   /** The caller's: once it is aborted the call ends as if its time were over. */
   readonly signal: AbortSignal | undefined;
   /** What the caller gave, where `timeoutMs` is only a part of it, as of one request of several: its error tells this. */
-  readonly toldTimeoutMs?: number;
+  readonly toldTimeoutMs?: number | undefined;
 }
 
 /** A call of the API from its start to its one result, over however many attempts on however many nodes. */
