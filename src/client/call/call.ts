@@ -127,7 +127,7 @@ export abstract class Call implements CallLimits {
   }
 
   /**
-   * The same while it is on its way, where a piece may take `pieceMs`. Longer with each attempt: they may share a way that is slower than that, and would all
+   * The same while it is on its way, or its answer, where a piece may take `pieceMs`. Longer with each attempt: they may share a way that is slower than that, and would all
    * get slower and slower.
    */
   hedgeMsUnderWay(pieceMs: number): number {

@@ -13,7 +13,7 @@ import type { ClientResponse } from '../../wire/client-message.ts';
 import { type ClientHello, clientPath, decodeClientHello } from '../../wire/handshake.ts';
 import { clientFrameBytesMax } from '../../wire/limits.ts';
 import type { Call } from '../call/call.ts';
-import { Liveness } from './liveness.ts';
+import { bytesPerMsMin, Liveness } from './liveness.ts';
 import { PiecesUnderWay, piecesOf } from './pieces.ts';
 
 // ws has loaded node:zlib already.
@@ -24,7 +24,7 @@ const bufferedBytesMax = 8 * 1024 * 1024;
 /** A node that takes so many bytes of what waits to be sent is busy with that, and not silent. */
 const progressBytes = 1024 * 1024;
 /** Nor is one from which so many have come behind the last whole frame: a large answer is on its way. */
-const arrivedBytes = 32 * 1024;
+const arrivedBytes = 16 * 1024;
 /** ... as long as so many come in this time. */
 const arrivedMsMax = 4000;
 /** Given with each frame, so that those that are told of when they are sent take the same way through ws as the others. */
@@ -108,12 +108,13 @@ export class Connection {
 
   /** True if it leaves a call without an answer for too long, and others of its kind too. */
   isSilent(nowMs: number): boolean {
-    this.#noteProgress(nowMs);
+    const arrivingMs = this.isReceiving(nowMs) ? arrivedBytes / bytesPerMsMin : 0;
     for (const call of this.sent.values()) {
       const heardMs = Math.max(call.traits.needsMajority ? this.agreedMs : this.answeredMs, this.#progress.atMs);
       const isUnderWay = this.#pieces.has(call.lastSentMs);
       const takenMs = isUnderWay ? this.#pieces.cameMs : call.takenMs;
-      const patienceMs = isUnderWay ? call.hedgeMsUnderWay(this.#pieces.oldestMs) : call.hedgeMs;
+      const pieceMs = isUnderWay ? this.#pieces.oldestMs : arrivingMs;
+      const patienceMs = pieceMs > 0 ? call.hedgeMsUnderWay(pieceMs) : call.hedgeMs;
       if (nowMs - Math.max(call.lastSentMs, heardMs, takenMs) >= patienceMs) return true;
     }
     return false;
@@ -222,6 +223,7 @@ export class Connection {
   #onMessage(data: Buffer, isBinary: boolean): void {
     if (this.#hasEnded) return;
     this.#bytesRead = this.#stream?.bytesRead ?? 0;
+    this.#arrivedMs = Number.NEGATIVE_INFINITY;
     if (this.#hello === undefined) this.#onHello(data, isBinary);
     else this.#onFrame(data, isBinary);
   }
