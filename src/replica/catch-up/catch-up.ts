@@ -65,8 +65,11 @@ const rowOverheadBytes = 24;
 /** Pages are not full: rows take so many times their bytes, at the least and at the most. */
 const leastOnDisk = 5 / 4;
 const mostOnDisk = 13 / 8;
-/** A state that ran out of room on the way takes at least so many times what there was. */
+/** A state that ran out of room on the way, and had taken this part of it, takes at least so many times what there was. */
+const ownPart = 3 / 4;
 const leastOver = 5 / 4;
+/** Times that the pause behind such an attempt is doubled. */
+const pauseDoublings = 5;
 /** Most times that the goal is moved to what was decided meanwhile. */
 const chasesMax = 5;
 /** Donors' timeouts without a step forward after which what cannot be had is waited for no longer. */
@@ -97,8 +100,11 @@ export class CatchUp {
   #pauseTicks = 0;
   /** Set from the moment at which a snapshot did not fit until one does. */
   #lackOfRoom: LackOfRoom | undefined;
-  /** So many times what a donor said did the last one take that ran out of room on the way. */
+  /** So many times what a donor said did one take that ran out of room on the way. */
   #roomFactor = 1;
+  /** Attempts in a row that did. The pause behind one is not ended by room: it may be what that attempt itself left. */
+  #roomFailures = 0;
+  #isPauseFirm = false;
   #isLackTold = false;
   /** Who gave what does not fit its checksum, since that was told last. */
   readonly #corruptDonors = new Set<NodeId>();
@@ -194,7 +200,8 @@ export class CatchUp {
   /** The requests to send now. `linked` are the nodes that have a link now. */
   requests(linked: readonly NodeId[], room: StateRoom): Answer[] {
     const { roomBytes } = room;
-    if (this.#lackOfRoom && roomBytes >= this.#lackOfRoom.neededBytes) this.#endLack();
+    const hasRoom = this.#lackOfRoom !== undefined && roomBytes >= this.#lackOfRoom.neededBytes;
+    if (hasRoom && !(this.#isPauseFirm && this.#pauseTicks > 0)) this.#endLack();
     this.#lookAtRoom(room);
     if (this.isInstalling || this.isComplete || this.#pauseTicks > 0) return [];
     const requests = this.#queries(linked);
@@ -287,6 +294,8 @@ export class CatchUp {
   /** The installed state is durable and in use; the log goes on behind it. */
   onInstalled(index: number): void {
     this.#sink.installState(index);
+    this.#roomFactor = 1;
+    this.#roomFailures = 0;
     this.#mustPlan = true;
     this.#needsState = false;
     this.#restart();
@@ -411,12 +420,13 @@ export class CatchUp {
     this.#lackOfRoom = { neededBytes: Math.ceil(neededBytes), roomBytes: toldBytes };
     this.#isLackTold = false;
     this.#pauseTicks = 2 * this.#settings.snapshotIdleTicks;
+    this.#isPauseFirm = false;
   }
 
-  #lookAtRoom({ isOver }: StateRoom): void {
+  #lookAtRoom({ isOver, roomBytes }: StateRoom): void {
     const stage = this.#stage;
     if (stage.name !== 'state') return;
-    if (this.#stateStore.installLacksRoom || (isOver && stage.hadSpace)) return this.#giveUp(stage);
+    if (this.#stateStore.installLacksRoom || (isOver && stage.hadSpace)) return this.#giveUp(stage, roomBytes);
     stage.hadSpace ||= !isOver;
   }
 
@@ -424,12 +434,16 @@ export class CatchUp {
    * There is no room for the rest: what donors say of a size is a guess, and others may have taken what was free. What is there already makes
    * room again, lest a full member keep the cluster from taking puts.
    */
-  #giveUp({ neededBytes, roomBytes }: Stage & { name: 'state' }): void {
-    const least = Number.isFinite(roomBytes) ? leastOver * Math.max(0, roomBytes) : 0;
-    if (neededBytes < least) this.#roomFactor *= least / Math.max(1, neededBytes);
+  #giveUp({ transfer, neededBytes, roomBytes }: Stage & { name: 'state' }, leftBytes: number): void {
+    const isLarger = leastOnDisk * transfer.bytesTaken >= ownPart * roomBytes;
+    const least = isLarger ? leastOver * roomBytes : neededBytes;
+    if (least > neededBytes) this.#roomFactor *= least / neededBytes;
     this.#stateStore.beginInstall();
     this.#restart();
-    this.#beginLack(Math.max(neededBytes, least), roomBytes);
+    this.#beginLack(Math.max(neededBytes, least), isLarger ? roomBytes : Math.min(leftBytes, neededBytes));
+    this.#isPauseFirm = true;
+    this.#pauseTicks *= 2 ** Math.min(this.#roomFailures, pauseDoublings);
+    this.#roomFailures++;
   }
 
   #loseHolder(transfer: StateTransfer, donor: NodeId): void {

@@ -55,6 +55,10 @@ const readySegmentsWhileWaiting = { min: 1, max: 1 };
  */
 const stuckMsMin = 15_000;
 
+/** So much is to be free for a piece of a state that is being taken, or this part of a small space: by the least that a piece may need. */
+const installPieceBytes = 16 * mebibyte;
+const installPiecePart = 1 / 16;
+
 /** Space is measured at least this often, milliseconds. */
 const measureMsMax = 1_000;
 /** Space is measured at most this often, milliseconds. */
@@ -150,12 +154,19 @@ export class SpaceWatch {
       isWaiting,
       waitsFor: waiter?.problem,
       stateFreeBytes: state.freeBytes,
-      // A state that made the space full would keep the cluster from taking puts.
-      stateRoomBytes: Math.min(stateLeftBytes - this.#plan.reserveBytes, capacityBytes * fullFrom - usedBytes),
+      stateRoomBytes: this.#stateRoom(stateLeftBytes, usedBytes, capacityBytes),
       againMs: isWaiting
         ? measureMsMin
         : clamp((capacityBytes - usedBytes) / writtenPerMsMax, measureMsMin, measureMsMax),
     };
+  }
+
+  /** A state that made the space full would keep the cluster from taking puts. It is written in pieces, and only where log and state have what they may need. */
+  #stateRoom(stateLeftBytes: number, usedBytes: number, capacityBytes: number): number {
+    const { reserveBytes } = this.#plan;
+    const besideBytes = reserveBytes + this.#room.backlog.growthBytes(0);
+    const pieceBytes = Math.min(installPieceBytes, capacityBytes * installPiecePart);
+    return Math.min(stateLeftBytes - besideBytes - pieceBytes, capacityBytes * fullFrom - usedBytes);
   }
 
   /** What is free there, and what the directory takes, bytes. */

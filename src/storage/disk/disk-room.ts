@@ -179,6 +179,11 @@ export class DiskRoom {
     };
   }
 
+  /** Rejects if `bytes` bytes of state that nobody needs yet would not leave what the reserve has, and what the state may need for the log that is there. */
+  async checkBeside(bytes: number): Promise<void> {
+    await this.checkFree(bytes + (this.reserve?.bytes ?? 0) + this.backlog.growthBytes(0));
+  }
+
   /** Rejects, as the system does on a full disk, if fewer than `bytes` bytes are free. */
   async checkFree(bytes: number): Promise<void> {
     const free = await availableBytes(this.#path);

@@ -70,6 +70,9 @@ export interface FileUse {
 /** Pages that a commit may take beside those of its keys and values, and those that list what is free. */
 const sparePages = 16;
 
+/** Pages that are changed, and not new, where keys come behind all others: the last ones of a few tables, and all above them. */
+const lastPages = 16;
+
 /** Pages at the start of the data file. */
 const metaPages = 2;
 
@@ -186,14 +189,14 @@ export class LmdbEnvironment {
   }
 
   /**
-   * As {@link commit}, of what is not needed: once, and only where that leaves what log and state may need. False, and nothing of it counts, if the disk
-   * has no room for it.
+   * As {@link commit}, of what is not needed, whose keys come behind all in their tables: once, and only where that leaves what log and state may need.
+   * False, and nothing of it counts, if the disk has no room for it.
    */
   async commitIfRoom(batch: StateBatch): Promise<boolean> {
     let isDone = false;
     await this.#serially(async () => {
       isDone = await this.#room.attempt(async () => {
-        await this.#room.check(this.#growthOf(batch.size));
+        await this.#room.checkBeside(this.#growthOf({ changes: lastPages, bytes: batch.size.bytes }));
         await this.#commitOnce(batch, 0);
       });
     });

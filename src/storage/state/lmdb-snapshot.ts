@@ -34,13 +34,15 @@ export interface LmdbSnapshotView {
   readonly changes: RecordChanges;
 }
 
-/** How many rows tell how large one is. */
+/** How many rows tell how large one is, and at how many places they are read. */
 const sampleRows = 64;
+const samplePlaces = 8;
 /** How much of their pages rows fill mostly: those that share pages, and those that have some of their own. */
 const treeFill = 0.7;
 const largeFill = 0.9;
-/** They hardly fill less than this part of that. */
-const leastOfFill = 0.6;
+/** Pages that share rows are merged where they hold less than a quarter; a row that does not is larger than half a page. */
+const treeFillMin = 0.2;
+const largeFillMin = 0.5;
 
 /** A view of the tables, and what was staged above them when it was opened. */
 export class LmdbSnapshot implements StateSnapshot {
@@ -59,14 +61,11 @@ export class LmdbSnapshot implements StateSnapshot {
 
   get size(): { readonly rows: number; readonly bytes: number } {
     this.#assertOpen();
-    const { tables, rowCount, transaction, changes } = this.#view;
+    const { rowCount, changes } = this.#view;
     const rows = rowCount + changes.pairs.reduce((sum, layer) => sum + layer.size, changes.sessions.size);
     let sampled = 0;
     let bytes = 0;
-    // Of the table alone, if it has any: the changes would have to be put in order first.
-    const sample = rowCount === 0 ? this.#storedAfter(undefined) : storedRows(tables, transaction);
-    for (const row of sample) {
-      if (sampled === sampleRows) break;
+    for (const row of this.#sample()) {
       sampled++;
       bytes += row.record.length + (row.type === 'pair' ? row.key.length : 0);
     }
@@ -74,16 +73,26 @@ export class LmdbSnapshot implements StateSnapshot {
   }
 
   /**
-   * The first rows may be much larger or smaller than most, and a key counts in each layer that changes it. How many pages there are is known: what does not
-   * fit to that is a worse guess than what mostly does.
+   * Those that were looked at may be much larger or smaller than most, and a key counts in each layer that changes it. How many pages there are is known: what
+   * cannot be, with so many, is a worse guess than what mostly is.
    */
   #plausible(bytes: number): number {
     const { diskUse, changes } = this.#view;
     const changedBytes = changes.pairs.reduce((sum, layer) => sum + layer.bytes, 0);
     const { treeBytes, largeBytes } = diskUse;
-    const usual = treeBytes * treeFill + largeBytes * largeFill;
-    if (bytes < usual * leastOfFill) return usual;
+    if (bytes < treeBytes * treeFillMin + largeBytes * largeFillMin)
+      return treeBytes * treeFill + largeBytes * largeFill;
     return Math.min(bytes, treeBytes + largeBytes + changedBytes);
+  }
+
+  /** Of the table alone, if it has any: the changes would have to be put in order first. */
+  *#sample(): Generator<StoredRow> {
+    const { tables, rowCount, transaction } = this.#view;
+    if (rowCount === 0) return yield* firstOf(this.#storedAfter(undefined), sampleRows);
+    const places = tables.placesIn(samplePlaces, transaction);
+    for (const after of places) {
+      yield* firstOf(storedRows(tables, transaction, after), Math.ceil(sampleRows / places.length));
+    }
   }
 
   read(cursor: SnapshotCursor | undefined, bytesMax: number): { readonly rows: SnapshotRow[]; readonly done: boolean } {
@@ -161,9 +170,22 @@ export class LmdbSnapshot implements StateSnapshot {
   }
 }
 
-function* storedRows(tables: LmdbStateTables, transaction: Transaction): Generator<StoredRow> {
-  for (const [key, record] of tables.pairRecordsAfter(undefined, transaction)) yield { type: 'pair', key, record };
+function* storedRows(
+  tables: LmdbStateTables,
+  transaction: Transaction,
+  after: ByteString | undefined,
+): Generator<StoredRow> {
+  for (const [key, record] of tables.pairRecordsAfter(after, transaction)) yield { type: 'pair', key, record };
   for (const [id, record] of tables.sessionRecordsAfter(undefined, transaction)) yield { type: 'session', id, record };
+}
+
+function* firstOf<T>(all: Iterable<T>, count: number): Generator<T> {
+  let left = count;
+  for (const one of all) {
+    yield one;
+    left--;
+    if (left === 0) return;
+  }
 }
 
 /** Those of the table as all layers of changes leave it. */

@@ -88,6 +88,18 @@ export class LmdbStateTables {
     }
   }
 
+  /** Where to look into the pairs: at their beginning, and behind `count` - 1 keys that lie at equal distances between the first and the last. */
+  placesIn(count: number, transaction: Transaction): (ByteString | undefined)[] {
+    try {
+      const [first] = this.pairs.getKeys({ start: firstByteString, limit: 1, transaction });
+      const [last] = this.pairs.getKeys({ reverse: true, limit: 1, transaction });
+      if (first === undefined || last === undefined) return [undefined];
+      return [undefined, ...Array.from({ length: count - 1 }, (_, at) => keyBetween(first, last, (at + 1) / count))];
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
   /** Rows in the newest commit. */
   get rowCount(): number {
     return entryCountOf(this.pairs) + entryCountOf(this.sessions);
@@ -157,6 +169,20 @@ function diskUseOf<K extends ByteString | number>(table: Database<Uint8Array, K>
   const counts = table.getStats() as PageCounts & { readonly pageSize: number };
   const largeBytes = counts.overflowPages * counts.pageSize;
   return { treeBytes: pagesOf(counts) * counts.pageSize - largeBytes, largeBytes };
+}
+
+/** What lies so far, 0 to 1, on the way from one key to another, as bytes go: no key need be there. */
+function keyBetween(from: ByteString, to: ByteString, part: number): ByteString {
+  let same = 0;
+  while (same < from.length && from[same] === to[same]) same++;
+  const [low, high] = [digitsAt(from, same), digitsAt(to, same)];
+  const digits = Math.floor(low + (high - low) * part);
+  return from.slice(0, same) + String.fromCharCode(digits >> 16, (digits >> 8) & 0xff, digits & 0xff);
+}
+
+function digitsAt(key: ByteString, at: number): number {
+  const byte = (offset: number) => (at + offset < key.length ? key.charCodeAt(at + offset) : 0);
+  return byte(0) * 65_536 + byte(1) * 256 + byte(2);
 }
 
 function inView(transaction: Transaction | undefined): { transaction?: Transaction } {
