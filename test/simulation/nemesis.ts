@@ -251,8 +251,21 @@ export class Nemesis {
   #mayWipe(node: SimulatedNode): boolean {
     const { configurations } = this.#world.oracle;
     if (configurations.length === 0) return false;
-    if (this.openTargets().includes(node.id)) return false;
+    if (this.openTargets().includes(node.id) || this.#isNamed(node.id)) return false;
     return configurations.slice(-3).every((configuration) => this.#canLose(configuration, node));
+  }
+
+  /** True if somebody has accepted that this is a member: it may yet be decided, whatever those who asked for it were told. */
+  #isNamed(id: NodeId): boolean {
+    const newest = this.#newest()?.configurationId ?? 0;
+    return this.#nodes.some(({ disk, replica }) => {
+      const { sequence } = disk.log;
+      const [last] = sequence.read(Math.max(sequence.trimmedIndex, sequence.endIndex - 1), sequence.endIndex);
+      const onDisk = last?.type === 'StopSign' ? last.stopSign : undefined;
+      return [onDisk, replica?.voter?.paxos.acceptedStopSign].some(
+        (stopSign) => stopSign && stopSign.configId > newest && stopSign.nodes.includes(id),
+      );
+    });
   }
 
   #canLose(configuration: Configuration, node: SimulatedNode): boolean {

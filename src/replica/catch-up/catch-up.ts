@@ -435,12 +435,13 @@ export class CatchUp {
    * room again, lest a full member keep the cluster from taking puts.
    */
   #giveUp({ transfer, neededBytes, roomBytes }: Stage & { name: 'state' }, leftBytes: number): void {
-    const isLarger = leastOnDisk * transfer.bytesTaken >= ownPart * roomBytes;
+    const takenBytes = leastOnDisk * transfer.bytesTaken;
+    const isLarger = takenBytes >= ownPart * roomBytes;
     const least = isLarger ? leastOver * roomBytes : neededBytes;
     if (least > neededBytes) this.#roomFactor *= least / neededBytes;
     this.#stateStore.beginInstall();
     this.#restart();
-    this.#beginLack(Math.max(neededBytes, least), isLarger ? roomBytes : Math.min(leftBytes, neededBytes));
+    this.#beginLack(Math.max(neededBytes, least), isLarger ? roomBytes : Math.min(leftBytes, neededBytes - takenBytes));
     this.#isPauseFirm = true;
     this.#pauseTicks *= 2 ** Math.min(this.#roomFailures, pauseDoublings);
     this.#roomFailures++;
