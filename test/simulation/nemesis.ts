@@ -1,5 +1,6 @@
 import type { Configuration, Member } from '../../src/cluster/configuration.ts';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import type { StopSign } from '../../src/omnipaxos/entry.ts';
 import { majority } from '../../src/omnipaxos/quorum.ts';
 import type { ClientResponse, TargetNode } from '../../src/wire/client-message.ts';
 import type { FaultWeights } from './plan.ts';
@@ -64,12 +65,12 @@ export class Nemesis {
     this.#isStopped = true;
   }
 
-  /** Members of configurations that may still come, by what was asked for. */
+  /** Members of configurations that may still come: by what was asked for, and by what somebody has accepted, whatever those who asked were told. */
   openTargets(): NodeId[] {
     const newest = this.#newest()?.configurationId ?? 0;
-    return [...this.#targets.values()]
-      .filter((target) => target.configurationId >= newest)
-      .flatMap((target) => target.ids);
+    const asked = [...this.#targets.values()].filter((target) => target.configurationId >= newest);
+    const accepted = this.#nodes.flatMap(acceptedStopSigns).filter(({ configId }) => configId > newest);
+    return [...asked.flatMap(({ ids }) => ids), ...accepted.flatMap(({ nodes }) => nodes)];
   }
 
   respond(response: ClientResponse): void {
@@ -251,21 +252,8 @@ export class Nemesis {
   #mayWipe(node: SimulatedNode): boolean {
     const { configurations } = this.#world.oracle;
     if (configurations.length === 0) return false;
-    if (this.openTargets().includes(node.id) || this.#isNamed(node.id)) return false;
+    if (this.openTargets().includes(node.id)) return false;
     return configurations.slice(-3).every((configuration) => this.#canLose(configuration, node));
-  }
-
-  /** True if somebody has accepted that this is a member: it may yet be decided, whatever those who asked for it were told. */
-  #isNamed(id: NodeId): boolean {
-    const newest = this.#newest()?.configurationId ?? 0;
-    return this.#nodes.some(({ disk, replica }) => {
-      const { sequence } = disk.log;
-      const [last] = sequence.read(Math.max(sequence.trimmedIndex, sequence.endIndex - 1), sequence.endIndex);
-      const onDisk = last?.type === 'StopSign' ? last.stopSign : undefined;
-      return [onDisk, replica?.voter?.paxos.acceptedStopSign].some(
-        (stopSign) => stopSign && stopSign.configId > newest && stopSign.nodes.includes(id),
-      );
-    });
   }
 
   #canLose(configuration: Configuration, node: SimulatedNode): boolean {
@@ -479,4 +467,12 @@ export class Nemesis {
       if (!this.#isStopped) run();
     });
   }
+}
+
+/** Those at the end of its log, on its disk and in its memory. */
+function acceptedStopSigns({ disk, replica }: SimulatedNode): StopSign[] {
+  const { sequence } = disk.log;
+  const [last] = sequence.read(Math.max(sequence.trimmedIndex, sequence.endIndex - 1), sequence.endIndex);
+  const inMemory = replica?.voter?.paxos.acceptedStopSign;
+  return [...(last?.type === 'StopSign' ? [last.stopSign] : []), ...(inMemory ? [inMemory] : [])];
 }
