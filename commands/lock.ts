@@ -6,6 +6,7 @@ import { splitCommand } from '../src/cli/child/child-command.ts';
 import { runUnderLock } from '../src/cli/child/run-under-lock.ts';
 import { ClientCommand, type Session } from '../src/cli/client-command.ts';
 import { ttlMsMax, ttlMsMin } from '../src/client/input.ts';
+import { toldTimeout } from '../src/client/options.ts';
 import { InputError } from '../src/cluster/input-error.ts';
 import { timeoutMsMax } from '../src/wire/limits.ts';
 
@@ -55,7 +56,8 @@ export default class Lock extends ClientCommand {
     const untilMs = performance.now() + (waitMs ?? timeoutMsMax);
     const run = ({ client }: Session) => {
       const leftMs = Math.max(1, Math.ceil(untilMs - performance.now()));
-      return runUnderLock(client, { name: args.name, ttlMs, value, ...(waitMs && { waitMs: leftMs }) }, command);
+      const waiting = waitMs && { waitMs: leftMs, [toldTimeout]: waitMs };
+      return runUnderLock(client, { name: args.name, ttlMs, value, ...waiting }, command);
     };
     process.exitCode = await this.withClient(flags, run, waitMs ?? timeoutMsMax);
   }

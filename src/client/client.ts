@@ -242,7 +242,8 @@ export class KvClient {
       remove: (key) => this.delete(key),
       watchPrefix: (prefix, signal) => this.watchPrefix(prefix, { signal }),
     };
-    return acquireLock(contending, name, { waitMs, signal: signalIn(options) });
+    const toldMs = (options as Partial<PartOptions>)[toldTimeout];
+    return acquireLock(contending, name, { waitMs, toldMs, signal: signalIn(options) });
   }
 
   async #removeKept(key: Bytes, ifRevision: number): Promise<void> {

@@ -278,8 +278,9 @@ describe('before anything is changed', () => {
     // It was filled once, and what it has may be replaced by less.
     const full = answer(4, { clusterId, space: { ...space, level: 'full' } });
     expect(codes(sound, '1,2,4=h:4', [full])).toEqual([]);
-    expect(codes(sound, '1,2,4=h:4', [full], 'done')).toEqual(['noSpace']);
+    expect(codes(sound, '1,2,4=h:4', [full], 'done')).toEqual([]);
     expect(codes(sound, '1,2,4=h:4', [full], 'afterwards')).toEqual(['noSpace']);
+    expect(codes({ ...sound, fullNodes: [1] }, '1,2,4=h:4', [full], 'afterwards')).toEqual([]);
   });
 
   test('a newcomer whose id another node is linked with is not to be had before that one is stopped', () => {

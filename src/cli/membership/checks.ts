@@ -137,7 +137,7 @@ function newcomerProblems(answer: Answer, cluster: ClusterStatus, filled: Filled
     const message = `node ${id} at ${address} has data of cluster ${status.clusterId}, this one is ${cluster.clusterId}: start it with an empty data directory`;
     return [unsafe('conditionFailed', 'otherCluster', message)];
   }
-  const full = fullProblems(id, status, filled);
+  const full = fullProblems(id, status, cluster, filled);
   return full.length > 0 || filled !== 'afterwards' ? full : narrowProblems(id, status, cluster);
 }
 
@@ -145,9 +145,11 @@ function describeOther({ id, address, reason }: Answer): string {
   return `what listens at ${address} ${reason}: if that is node ${id}, see to it; if not, start node ${id} there, or give another address`;
 }
 
-/** One that is full would keep the cluster from taking puts. What it has of the cluster's data may be replaced by less. */
-function fullProblems(id: number, { clusterId, space }: NodeStatus, filled: Filled): Problem[] {
-  if ((clusterId !== undefined && filled === 'before') || space?.level !== 'full') return [];
+/** One that is full would keep the cluster from taking puts. What it has of the cluster's data may be replaced by less, and where others are full it changes nothing. */
+function fullProblems(id: number, status: NodeStatus, { fullNodes }: ClusterStatus, filled: Filled): Problem[] {
+  const { clusterId, space } = status;
+  const isNone = clusterId !== undefined && (filled !== 'afterwards' || fullNodes.length > 0);
+  if (isNone || space?.level !== 'full') return [];
   return [
     noRoom(`node ${id} has ${describeFull(space)}: as its member the cluster would take no puts; give it more room`),
   ];

@@ -19,6 +19,8 @@ export interface Contending {
 /** When a contender gives up. */
 export interface LockWaiting {
   readonly waitMs: number | undefined;
+  /** Of which that is what is left: errors tell this. */
+  readonly toldMs: number | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -38,7 +40,7 @@ const cleanUpMsMax = 250;
 export async function acquireLock(
   contending: Contending,
   name: string,
-  { waitMs, signal }: LockWaiting,
+  { waitMs, toldMs = waitMs, signal }: LockWaiting,
 ): Promise<KeptKey> {
   const patience = new AbortController();
   const timer = waitMs === undefined ? undefined : setTimeout(() => patience.abort(), waitMs);
@@ -48,7 +50,7 @@ export async function acquireLock(
     return await placeInTurn(contending, name, waiting, end.signal);
   } catch (error) {
     if (!patience.signal.aborted || signal?.aborted) throw error;
-    throw notHeld(name, waiting, `${waitMs} ms`, error);
+    throw notHeld(name, waiting, `${toldMs} ms`, error);
   } finally {
     clearTimeout(timer);
     end.release();
