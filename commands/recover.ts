@@ -2,6 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import type { Salvage, Survivors } from '../src/backup/survivors.ts';
 import { aboveFlag } from '../src/cli/arguments/above-flag.ts';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { CommandError } from '../src/cli/exit-codes.ts';
@@ -51,15 +52,14 @@ export default class Recover extends BaseCommand {
   override async run(): Promise<void> {
     const { argv, flags } = await this.parse(Recover);
     const cluster = this.findCluster(flags);
-    const { lacksDecided, openChange, planSalvage, readSurvivors } = await import('../src/backup/survivors.ts');
-    const { enoughLeft, isJoining, mayHaveGoneOn } = await import('../src/backup/enough-left.ts');
+    const { lacksDecided, planSalvage, readSurvivors } = await import('../src/backup/survivors.ts');
+    const { isJoining } = await import('../src/backup/enough-left.ts');
     const { recoverInto } = await import('../src/backup/recover.ts');
     const given = [...new Set(argv.map((path) => resolve(String(path))))];
     const survivors = await readSurvivors(given);
     try {
-      const { readings, lost, unbound } = survivors;
-      const joining = readings.filter(isJoining);
-      for (const line of describeSurvivors(readings, lost, joining)) printMessage(line);
+      const { readings, lost } = survivors;
+      for (const line of describeSurvivors(readings, lost, readings.filter(isJoining))) printMessage(line);
       const salvage = planSalvage(readings);
       const clusterId = salvage?.base.clusterId;
       if (salvage === undefined || clusterId === undefined) {
@@ -67,14 +67,7 @@ export default class Recover extends BaseCommand {
         throw new CommandError(exit, 'nothingLeft', 'none of the directories can be used, for the reasons above');
       }
       const isLacking = lacksDecided(salvage);
-      const riskOf = () => {
-        const left = [...readings, ...unbound];
-        const enough = enoughLeft(left);
-        if (enough) return describeEnough(enough, openChange(readings, enough.configuration));
-        if (isLacking) return lackProblem(salvage, readings);
-        return mayHaveGoneOn(left) ? outsidersProblem(salvage, readings, joining) : undefined;
-      };
-      const problem = survivorsProblem(readings) ?? (flags.force ? undefined : riskOf());
+      const problem = survivorsProblem(readings) ?? (flags.force ? undefined : await riskOf(survivors, salvage));
       if (problem !== undefined) throw new CommandError('usage', 'badSurvivors', problem);
       const nodeId = flags.id === undefined ? salvage.base.identity.nodeId : parseNodeId(flags.id, '--id');
       const member = planFirstMember(nodeId, flags.out, cluster, process.cwd());
@@ -116,6 +109,17 @@ export default class Recover extends BaseCommand {
     };
     await askLine(`Type the name of the cluster (${clusterName}) to make a new one of what is left`, '', check);
   }
+}
+
+/** Why it is better not to make a new cluster of these, if it is. */
+async function riskOf({ readings, unbound }: Survivors, salvage: Salvage): Promise<string | undefined> {
+  const { lacksDecided, openChange } = await import('../src/backup/survivors.ts');
+  const { enoughLeft, isJoining, mayHaveGoneOn } = await import('../src/backup/enough-left.ts');
+  const left = [...readings, ...unbound];
+  const enough = enoughLeft(left);
+  if (enough) return describeEnough(enough, openChange(readings, enough.configuration));
+  if (lacksDecided(salvage)) return lackProblem(salvage, readings);
+  return mayHaveGoneOn(left) ? outsidersProblem(salvage, readings, readings.filter(isJoining)) : undefined;
 }
 
 /** What is given is to be set aside, with all that is in it. */

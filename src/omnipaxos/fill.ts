@@ -1,5 +1,5 @@
 /**
- * Messages of log under way at once to a follower that is not in step, at first and at most. Few, for its heartbeats wait behind them; more only
+ * Messages of log under way at once to a follower that is not in step, at first and at most. Few, for what is more urgent waits behind them; more only
  * as long as it does not come closer, on a long way or under much load. The most is as much as the replica has a sync carry.
  */
 const windowMin = 4;
@@ -7,7 +7,7 @@ const windowMax = 32;
 /** One burst of writes is no reason. */
 const looksToWiden = 2;
 
-/** What is under way to one follower that lacks more of the log than one message carries. */
+/** What is under way to one follower that lacks more of the log than one message carries, or has on its disk much less than it was sent. */
 export class Fill {
   /** Where each message ended that it has not on disk yet. */
   readonly #ends: number[] = [];
