@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -76,7 +77,9 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 async function useUpFiles(store: FileLogStore, stopFiles: () => void): Promise<void> {
   stopFiles();
   store.readySegments = { min: 0, max: 0 };
-  await pause(50);
+  // One may be in the making, which takes long on a busy disk.
+  const names = () => readdirSync(path).join();
+  for (let before = ''; before !== names() || before.includes('.new'); await pause(50)) before = names();
 }
 
 describe('while a flush waits for room', () => {
