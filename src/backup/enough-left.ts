@@ -18,7 +18,7 @@ export interface EnoughLeft {
   readonly configuration: Configuration;
   /** Those of its members that are left: a quorum. */
   readonly members: readonly NodeId[];
-  /** Others without whom no member comes to have what was decided before its configuration; empty where one of them has it. */
+  /** Others without whom no member has all that was decided before its configuration, or knows of that; empty where the members need nobody. */
   readonly givers: readonly NodeId[];
 }
 
@@ -52,8 +52,11 @@ export function enoughLeft(left: readonly LeftNode[]): EnoughLeft | undefined {
   const holders = holdersBefore(configuration, sound);
   if (members === undefined || holders === undefined) return undefined;
   const ids = members.map(idOf);
-  const isMemberComplete = members.some((node) => hasAllBefore(node, configuration));
-  return { configuration, members: ids, givers: isMemberComplete ? [] : holders.filter((id) => !ids.includes(id)) };
+  const others = (found: readonly NodeId[]): NodeId[] => found.filter((id) => !ids.includes(id));
+  const isOneComplete = members.some((node) => hasAllBefore(node, configuration, tellers(configuration, members)));
+  if (isOneComplete) return { configuration, members: ids, givers: [] };
+  const givers = new Set([...others(holders), ...others(tellers(configuration, sound).map(idOf))]);
+  return { configuration, members: ids, givers: [...givers] };
 }
 
 /**
@@ -83,7 +86,8 @@ function quorumLeft(configuration: Configuration, sound: readonly LeftNode[]): L
 
 /** Who has, or comes to have, all that was decided before a configuration. */
 function holdersBefore(configuration: Configuration, sound: readonly LeftNode[]): NodeId[] | undefined {
-  const holders = sound.filter((node) => hasAllBefore(node, configuration));
+  const told = tellers(configuration, sound);
+  const holders = sound.filter((node) => hasAllBefore(node, configuration, told));
   if (holders.length > 0) return holders.map(idOf);
   // A quorum of the configuration before decides it once more, though no member of it knows now that it is decided.
   const before = sound.find((node) => node.configuration?.configurationId === configuration.configurationId - 1);
@@ -93,14 +97,18 @@ function holdersBefore(configuration: Configuration, sound: readonly LeftNode[])
   return theirs && [...new Set([...voters.map(idOf), ...theirs])];
 }
 
-function hasAllBefore(node: LeftNode, configuration: Configuration): boolean {
+/** Those who have taken the configuration up: they tell the others of it. */
+function tellers({ configurationId }: Configuration, nodes: readonly LeftNode[]): LeftNode[] {
+  return nodes.filter((node) => node.configuration?.configurationId === configurationId);
+}
+
+function hasAllBefore(node: LeftNode, configuration: Configuration, tellers: readonly LeftNode[]): boolean {
   const decided = knownDecidedIndex(node);
   const { configurationId, startIndex } = configuration;
   if (decided >= startIndex) return true;
-  // One that is left out, and lacks nothing but the StopSign, is told of its successors as they meet: then it knows that to be decided.
+  // A voter that lacks nothing but the StopSign, and is told of its successors, knows that to be decided.
   const isVoterBefore = node.configuration?.configurationId === configurationId - 1 && !isJoining(node);
-  const isLeftOut = isMember(node, node.configuration) && !isMember(node, configuration);
-  return isVoterBefore && isLeftOut && decided === startIndex - 1;
+  return isVoterBefore && isMember(node, node.configuration) && decided === startIndex - 1 && tellers.length > 0;
 }
 
 function isMember({ identity }: LeftNode, configuration: Configuration | undefined): boolean {

@@ -50,7 +50,7 @@ test('members that were still joining are to be started with a node that has wha
   const former = { ...survivor(4), configuration };
   expect(words(...joining)).toBeUndefined();
   expect(words(...joining, former)).toContain(
-    'nodes 1, 2 are left of 3 members, and that is enough with node 4, from which they get what was decided before they were members: ' +
+    'nodes 1, 2 are left of 3 members, and that is enough with node 4, from which they get what they lack: ' +
       'start all of these, nothing is lost then',
   );
   expect(words(...joining, { ...former, olderCopy: 'node 3 says so' }), 'it is refused').toBeUndefined();

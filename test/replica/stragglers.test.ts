@@ -143,6 +143,29 @@ it('a leader that lacks a StopSign follows one that has it, as long as both may 
   expect(cluster.localValue(past, 'last')).toBe('decided');
 });
 
+it('a member that lacks nothing but the StopSign is told of it by newcomers that wait for what it has', () => {
+  const cluster = new Cluster([1, 2, 3]);
+  const leader = cluster.elect();
+  const sleeper = cluster.running.find((id) => id !== leader) as NodeId;
+  for (const id of [4, 5]) cluster.start(id);
+  cluster.tick();
+  new Client(cluster, leader).putAcknowledged(leader, 'last', 'decided');
+  cluster.converge(1, 2, 3);
+  cluster.isolate(sleeper);
+  // The newcomers get nothing before all former members are gone.
+  const givesSome = ({ message: { payload } }: Sent) => payload.type === 'LogSegment' || payload.type === 'StateChunk';
+  cluster.loses = givesSome;
+  cluster.reconfigure(leader, [sleeper, 4, 5], 60_000);
+  cluster.until('they know', () => [4, 5].every((id) => cluster.replica(id).configurationId === 2));
+  for (const id of cluster.running) if (id !== sleeper) cluster.crash(id);
+  cluster.loses = () => false;
+  // They open their directories as members: nobody takes them for strangers who are to be told of configuration 1.
+  for (const id of [4, 5]) cluster.start(id);
+  cluster.heal();
+  expectNext(cluster, [sleeper, 4, 5]);
+  expect(cluster.localValue(5, 'last')).toBe('decided');
+});
+
 /** Three members, one of which is cut off since long, and a newcomer. */
 function withStraggler() {
   const cluster = new Cluster([1, 2, 3], littleLog);

@@ -135,7 +135,7 @@ export function describeEnough(
   const what =
     givers.length === 0
       ? `${left}: start them`
-      : `${left} with ${from}, from which they get what was decided before they were members: start all of these`;
+      : `${left} with ${from}, from which they get what they lack: start all of these`;
   const then = openChange
     ? `; a change of members to ${openChange.join(', ')} may take effect then, and needs these to go on`
     : '';

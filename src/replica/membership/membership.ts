@@ -231,10 +231,13 @@ export class Membership {
     this.#output.send(to, configuration.configurationId, { type: 'Announce', clusterId, configuration });
   }
 
-  /** Tells it to members that were not heard in it, so that none stays behind (PROTOCOL mistake 8). */
+  /**
+   * Tells it to members that were not heard in it, so that none stays behind (PROTOCOL mistake 8). Also who is catching up does: with all former
+   * members gone one that slept through the change may have what is lacking, and hears of the change from nobody else.
+   */
   announceToUnheard(): void {
     const configuration = this.#logStore.configuration;
-    if (!configuration || this.#mode.name === 'joining') return;
+    if (!configuration) return;
     for (const { id } of configuration.members) {
       if (!this.#peers.knows(id, configuration.configurationId)) this.announce(id);
     }
