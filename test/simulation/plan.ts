@@ -65,6 +65,10 @@ export interface Plan {
   readonly flushUsMin: number;
   readonly flushUsMax: number;
   readonly checkpointUsMax: number;
+  /** Over 0: rows of a state that is taken over are written so much later at most. */
+  readonly rowsUsMax: number;
+  /** Percent of those writes that find no room, though the disk is not full. */
+  readonly rowsLackRoomPercent: number;
   readonly faults: FaultWeights;
   /** Mean time between faults. */
   readonly faultEveryUs: number;
@@ -140,6 +144,7 @@ export function planOf(seed: number): Plan {
     flushUsMin: random.pick([50, 500, 2000]),
     flushUsMax: random.pick([2000, 5000, 20_000, 60_000]),
     checkpointUsMax: random.pick([2000, 20_000, 300_000]),
+    ...lateRows(seed),
     faults: calm
       ? { ...none, slowDisk: 1 }
       : { ...faultsOf(random), rollBack: rollBackWeight(seed), ...(isLong && longLogFaults) },
@@ -271,6 +276,13 @@ function steadiness(seed: number, electionTimeoutUs: number): Steadiness {
     steadyDelayUsMax: random.chance(20) ? Math.floor(electionTimeoutUs / 10) : 0,
     keepsLinks: random.chance(25),
   };
+}
+
+/** Drawn apart, as {@link rollBackWeight}. */
+function lateRows(seed: number): Pick<Plan, 'rowsUsMax' | 'rowsLackRoomPercent'> {
+  const random = new Random(seed, 10);
+  const rowsUsMax = random.pick([0, 2000, 20_000, 300_000]);
+  return { rowsUsMax, rowsLackRoomPercent: rowsUsMax > 0 ? random.pick([0, 0, 2, 20]) : 0 };
 }
 
 /** Drawn apart, as {@link rollBackWeight}: much is written, so that a new leader adopts more than a message carries. */

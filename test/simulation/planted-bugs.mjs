@@ -541,6 +541,42 @@ export const plantedBugs = [
     ],
   },
   {
+    name: 'a state becomes the own one while rows of it wait to be written',
+    rule: 'a state is installed once all of it is here and written',
+    seeds: 300,
+    edits: [
+      {
+        file: 'src/replica/catch-up/catch-up.ts',
+        find: 'if (this.#stateStore.installBacklogBytes > 0 || this.#stateStore.installLacksRoom) return undefined;',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'a state of which some rows found no room is waited for',
+    rule: 'a state without room is given up, and asked for again later',
+    seeds: 300,
+    edits: [
+      {
+        file: 'src/replica/catch-up/catch-up.ts',
+        find: 'if (this.#stateStore.installLacksRoom || (isOver && stage.hadSpace))',
+        replace: 'if (isOver && stage.hadSpace)',
+      },
+    ],
+  },
+  {
+    name: 'a state without room is given up and keeps its rows',
+    rule: 'what was written of a state that is given up makes room again',
+    seeds: 2000,
+    edits: [
+      {
+        file: 'src/replica/catch-up/catch-up.ts',
+        find: 'if (least > neededBytes) this.#roomFactor *= least / neededBytes;\n    this.#stateStore.beginInstall();',
+        replace: 'if (least > neededBytes) this.#roomFactor *= least / neededBytes;',
+      },
+    ],
+  },
+  {
     name: 'a chunk with a bad checksum is installed',
     rule: 'chunks carry checksums, which are looked at before they are installed',
     seeds: 300,

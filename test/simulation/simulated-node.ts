@@ -57,6 +57,7 @@ interface Process {
   isTurnDue: boolean;
   isFlushing: boolean;
   flushBegunUs: number;
+  isWritingRows: boolean;
   job: StorageJob | undefined;
 }
 
@@ -153,7 +154,7 @@ export class SimulatedNode {
     this.#failsNextWrite = false;
     const disk = this.#disk;
     const log = new SimulatedLogStore(disk, (transition, before) => oracle.onDurable(disk, transition, before));
-    const state = new SimulatedStateStore(disk);
+    const state = new SimulatedStateStore(disk, plan.rowsUsMax > 0);
     const replica = this.#guarded(
       () =>
         new Replica({
@@ -179,6 +180,7 @@ export class SimulatedNode {
       isTurnDue: false,
       isFlushing: false,
       flushBegunUs: 0,
+      isWritingRows: false,
       job: undefined,
     };
     this.#process = process;
@@ -201,6 +203,7 @@ export class SimulatedNode {
     } else {
       process.log.crash(random.chance(50));
     }
+    if (process.isWritingRows && random.chance(50)) this.#writeSomeRows(process);
     if (process.job && random.chance(50)) process.state.endWork();
     process.replica.close();
     this.#process = undefined;
@@ -440,6 +443,7 @@ export class SimulatedNode {
     this.#release(process, output);
     if (this.#strikes('afterRelease')) return;
     this.#flush(process);
+    this.#writeRowsLater(process);
     if (output.hasMore) this.#scheduleTurn(process);
   }
 
@@ -518,6 +522,35 @@ export class SimulatedNode {
     process.isFlushing = false;
     if (this.#strikes('afterFlush')) return;
     this.#post(() => this.#receive(process, { type: 'flushed', durationMs: flush.durationUs / 1000, bytes: 0 }));
+  }
+
+  /** Rows of a state that is taken over: they are written together, and where there is no room for that, none of them ever is. */
+  #writeRowsLater(process: Process): void {
+    if (process.isWritingRows || process.state.installBacklogBytes === 0) return;
+    process.isWritingRows = true;
+    const { queue, random, plan, counts } = this.#world;
+    queue.after(this.#writeUs(0, plan.rowsUsMax), () => {
+      if (this.#process !== process) return;
+      process.isWritingRows = false;
+      const lacksRoom = this.#disk.isFull || (!this.#hasQuickDisk && random.chance(plan.rowsLackRoomPercent));
+      counts.add(lacksRoom ? 'rows without room' : 'rows written late');
+      process.state.writeRows(!lacksRoom);
+      this.#writeRowsLater(process);
+    });
+  }
+
+  /** A crash comes in the midst of it. */
+  #writeSomeRows({ state }: Process): void {
+    const { random, counts } = this.#world;
+    counts.add('crash among rows');
+    state.writeRows(true, random.between(0, 3));
+  }
+
+  /** It waits for some minutes before it looks for room again: its operator, who has made some, does not. */
+  startAgainIfItLackedRoom(): void {
+    if (this.#process?.replica.status().catchUp?.lackOfRoom === undefined) return;
+    this.crash();
+    this.start();
   }
 
   #run(process: Process, job: StorageJob): void {

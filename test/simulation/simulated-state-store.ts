@@ -17,11 +17,18 @@ import type {
   StateSnapshot,
   StateStore,
 } from '../../src/kv/state-store.ts';
+import { checkPacked } from '../../src/storage/state/packed-check.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 
 type Work =
   | { readonly type: 'checkpoint'; readonly changes: SealedChanges<Overlay> }
   | { readonly type: 'install'; readonly appliedIndex: number };
+
+/** Rows that were given and are not on the disk yet. */
+interface LateRows {
+  readonly rows: PackedRows;
+  readonly frontier: SnapshotCursor | undefined;
+}
 
 /** So many that each change is of another one. */
 const manyPages = 1_000_000;
@@ -29,14 +36,23 @@ const manyPages = 1_000_000;
 /**
  * The state store on a simulated disk: a checkpoint and the end of an install take virtual time and are atomic. The promises that
  * it returns mean nothing: its owner calls `endWork` when the time has come, or crashes. Below it is the real store in memory.
+ * Rows of an install are written when its owner calls `writeRows`, if it is one that writes them late, or find no room then.
  */
 export class SimulatedStateStore implements StateStore {
   readonly #inner: MemoryStateStore;
   readonly #staged = new StagedChanges(() => new Overlay());
+  readonly #writesLate: boolean;
   #work: Work | undefined;
+  /** In the order in which they were given. */
+  #lateRows: LateRows[] = [];
+  /** Of the install that rows were given to: what is on the disk may be behind it. */
+  #progress: InstallProgress | undefined;
+  #lacksRoom = false;
 
-  constructor(disk: SimulatedDisk) {
+  constructor(disk: SimulatedDisk, writesLate = false) {
     this.#inner = new MemoryStateStore(disk.state);
+    this.#writesLate = writesLate;
+    this.#progress = this.#inner.installProgress;
   }
 
   get durableIndex(): number {
@@ -102,22 +118,26 @@ export class SimulatedStateStore implements StateStore {
   }
 
   get installProgress(): InstallProgress | undefined {
-    return this.#inner.installProgress;
+    return this.#progress;
   }
 
   get installBacklogBytes(): number {
-    return this.#inner.installBacklogBytes;
+    return this.#lateRows.reduce((bytes, { rows }) => bytes + rows.bytes.length, 0);
   }
 
   get installLacksRoom(): boolean {
-    return this.#inner.installLacksRoom;
+    return this.#lacksRoom;
   }
 
+  /** When rows are written is for the world to say. */
   hurryInstall(): void {}
 
   beginInstall(index?: number): void {
     assert(this.#work?.type !== 'install', 'an install began while another was being finished');
     this.#inner.beginInstall(index);
+    this.#progress = this.#inner.installProgress;
+    this.#lateRows = [];
+    this.#lacksRoom = false;
   }
 
   resumeInstall(): void {
@@ -125,7 +145,19 @@ export class SimulatedStateStore implements StateStore {
   }
 
   installPacked(rows: PackedRows, frontier: SnapshotCursor | undefined): boolean {
-    return this.#inner.installPacked(rows, frontier);
+    if (!this.#writesLate) return this.#write({ rows, frontier });
+    if (checkPacked(rows) === undefined) return false;
+    this.#progress &&= { ...this.#progress, frontier };
+    this.#lateRows.push({ rows: { bytes: rows.bytes.slice(), checksum: rows.checksum }, frontier });
+    return true;
+  }
+
+  /** Writes the first `count` of the rows that wait, unless there is no room for them: then none are ever written before a new install. */
+  writeRows(hasRoom: boolean, count = this.#lateRows.length): void {
+    if (!hasRoom) this.#lacksRoom = true;
+    for (const late of this.#lateRows.splice(0, count)) {
+      if (!this.#lacksRoom) assert(this.#write(late), 'rows were changed while they waited');
+    }
   }
 
   installRows(rows: readonly SnapshotRow[]): void {
@@ -134,6 +166,8 @@ export class SimulatedStateStore implements StateStore {
 
   finishInstall(appliedIndex: number): Promise<void> {
     assert(this.#work === undefined, 'an install was finished while the state store was busy');
+    assert(this.installBacklogBytes === 0, 'an install was finished while rows wait to be written');
+    assert(!this.#lacksRoom, 'an install was finished of which rows found no room');
     this.#work = { type: 'install', appliedIndex };
     return Promise.resolve();
   }
@@ -148,7 +182,9 @@ export class SimulatedStateStore implements StateStore {
     assert(work !== undefined, 'nothing was under way');
     this.#work = undefined;
     if (work.type === 'install') {
+      this.writeRows(true);
       void this.#inner.finishInstall(work.appliedIndex);
+      this.#progress = undefined;
       this.#staged.clear();
       return;
     }
@@ -160,6 +196,12 @@ export class SimulatedStateStore implements StateStore {
     this.#inner.seal(appliedIndex, sessions);
     void this.#inner.checkpoint();
     this.#staged.endWrite();
+  }
+
+  #write({ rows, frontier }: LateRows): boolean {
+    if (!this.#inner.installPacked(rows, frontier)) return false;
+    if (!this.#writesLate) this.#progress = this.#inner.installProgress;
+    return true;
   }
 
   #stage(): void {

@@ -199,6 +199,7 @@ class Simulation {
       a.freeDisk();
       a.resume();
       a.start();
+      a.startAgainIfItLackedRoom();
       for (const b of core) {
         if (a.id >= b.id) continue;
         if (hub && a !== hub && b !== hub) {
