@@ -1,6 +1,8 @@
+import { isUtf8 } from 'node:buffer';
 import { hostname } from 'node:os';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import { argumentBytes } from '../src/cli/arguments/argument-bytes.ts';
 import { parseDurationMs } from '../src/cli/arguments/duration.ts';
 import { splitCommand } from '../src/cli/child/child-command.ts';
 import { runUnderLock } from '../src/cli/child/run-under-lock.ts';
@@ -50,6 +52,7 @@ export default class Lock extends ClientCommand {
     const { own, command } = splitCommand(this.argv, usage);
     const { args, flags } = await this.parse(Lock, own);
     if (command === undefined) throw new InputError(`the COMMAND is missing: ${usage}`);
+    const name = checkedLockName(args.name);
     const waitMs = flags.wait === undefined ? undefined : parseDurationMs(flags.wait, '--wait', 1, timeoutMsMax);
     const ttlMs = parseDurationMs(flags.ttl, '--ttl', ttlMsMin, ttlMsMax);
     const value = `process ${process.pid} on ${hostname()}`;
@@ -57,8 +60,15 @@ export default class Lock extends ClientCommand {
     const run = ({ client }: Session) => {
       const leftMs = Math.max(1, Math.ceil(untilMs - performance.now()));
       const waiting = waitMs && { waitMs: leftMs, [toldTimeout]: waitMs };
-      return runUnderLock(client, { name: args.name, ttlMs, value, ...waiting }, command);
+      return runUnderLock(client, { name, ttlMs, value, ...waiting }, command);
     };
     process.exitCode = await this.withClient(flags, run, waitMs ?? timeoutMsMax);
   }
+}
+
+/** All bytes that are no UTF-8 look alike here: names that differ in them alone would be one lock. */
+function checkedLockName(name: string): string {
+  const bytes = argumentBytes(name, 'NAME');
+  if (typeof bytes === 'string' || isUtf8(bytes)) return name;
+  throw new InputError('the NAME has bytes that are no UTF-8: a lock is named by a text');
 }

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { WirePair } from '../wire/client-message.ts';
 import type { BackupSummary } from './backup-format.ts';
 import { type BackupSink, BackupWriter } from './backup-writer.ts';
@@ -14,6 +15,10 @@ export interface BackupSource {
 
 /** Told how much is written: pairs, and bytes of keys and values. */
 export type SaveProgress = (pairs: number, bytes: number) => void;
+
+/** A terminal that was closed, or lost with its network, ends what it shows as well. */
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+type StopSignal = (typeof stopSignals)[number];
 
 /** Writes all of `source` to `sink`, page by page. Rejects with whatever the two do. */
 export async function writeBackup(
@@ -32,7 +37,7 @@ export async function writeBackup(
 }
 
 /**
- * Makes file `path` by `write`. If that fails, or SIGINT or SIGTERM ends the process meanwhile, there is no file, and none that was
+ * Makes file `path` by `write`. If that fails, or a signal that asks for it ends the process meanwhile, there is no file, and none that was
  * there before is lost. Throws an InputError if the file is there and `mayReplace` is not given, or if it cannot be made.
  */
 export async function intoNewFile<Result>(
@@ -42,12 +47,12 @@ export async function intoNewFile<Result>(
 ): Promise<Result> {
   // Before there is a file, so that no signal finds one that nobody removes.
   let file: NewFile | undefined;
-  let stoppedBy: NodeJS.Signals | undefined;
-  const onSignal = (signal: NodeJS.Signals) => {
+  let stoppedBy: StopSignal | undefined;
+  const onSignal = (signal: StopSignal) => {
     stoppedBy = signal;
     if (file) endBy(signal, file);
   };
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  for (const signal of stopSignals) process.once(signal, onSignal);
   try {
     const begun = await NewFile.begin(path, mayReplace);
     file = begun;
@@ -59,12 +64,12 @@ export async function intoNewFile<Result>(
     await file?.discard();
     throw error;
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    for (const signal of stopSignals) process.off(signal, onSignal);
   }
 }
 
 /** Ends the process as shells expect, without the file. */
-function endBy(signal: NodeJS.Signals, file: NewFile): never {
+function endBy(signal: StopSignal, file: NewFile): never {
   file.discardNow();
-  process.exit(signal === 'SIGINT' ? 130 : 143);
+  process.exit(128 + constants.signals[signal]);
 }

@@ -60,10 +60,12 @@ function setErrorListener(stream: NodeJS.WriteStream, listener: (error: Error) =
   stream.on('error', listener);
 }
 
+/** A command that failed has failed, whether or not anybody can read why: it keeps its exit code, and made no change to hint at. */
 function exitOnOutputError(error: Error, hint: string): void {
-  if (isReaderGone(error)) process.exit(exitCodes.done.code);
-  printMessage(`kv: the output cannot be written: ${error.message}${hint}`);
-  process.exit(exitCodes.internal.code);
+  const failed = Number(process.exitCode ?? exitCodes.done.code);
+  if (isReaderGone(error)) process.exit(failed);
+  printMessage(`kv: the output cannot be written: ${error.message}${failed === exitCodes.done.code ? hint : ''}`);
+  process.exit(failed === exitCodes.done.code ? exitCodes.internal.code : failed);
 }
 
 function ignoreOutputError(): void {}

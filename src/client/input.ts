@@ -83,9 +83,13 @@ export function checkedValue(value: Bytes): Uint8Array {
   return bytes;
 }
 
-/** That of a lock: any text, of `bytesMax` at the most, which a key has left for it. Throws for what only looks like one in a template, such as `undefined`. */
+/**
+ * That of a lock: any text but none, which a variable that is not set makes of all of a script's locks; of `bytesMax` at the most, which a key has left for it.
+ * Throws for what only looks like one in a template, such as `undefined`.
+ */
 export function checkedLockName(name: string, bytesMax: number): string {
   if (typeof name !== 'string') throw notApplied('invalid', `the name of the lock is ${kindOf(name)}: give a text`);
+  if (name === '') throw notApplied('invalid', 'the name of the lock is empty: give a text of at least one character');
   const { length } = encodedText(name, 'name of the lock');
   if (length <= bytesMax) return name;
   throw notApplied('tooLarge', `the name of the lock has ${length} bytes: at most ${bytesMax} are allowed`);

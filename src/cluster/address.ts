@@ -14,7 +14,10 @@ const defaultPortBase = 7000;
 /** Highest node id that has a default address: its port would be over 65535 otherwise. */
 export const defaultNodeIdMax: NodeId = portMax - defaultPortBase;
 
-/** Splits "host:port" (IPv6 in brackets: "[::1]:7001"). Throws {@link InputError}; `what` names the text in it. */
+/**
+ * Splits "host:port" (IPv6 in brackets: "[::1]:7001"). Throws {@link InputError}; `what` names the text in it. A zone ("fe80::1%eth0") is refused: it
+ * names an interface of one machine, where addresses are the same for all, and nothing can be opened by a URL with one.
+ */
 export function parseAddress(text: string, what = 'address'): Address {
   const problem = (reason: string) => new InputError(`${what} "${text}" ${reason}`);
   if (text.includes('://')) throw problem(`has a scheme: write host:port alone, such as ${withoutScheme(text)}`);
@@ -24,6 +27,11 @@ export function parseAddress(text: string, what = 'address'): Address {
   const port = parsePort(match[3] ?? '');
   if (port === undefined) throw problem(`has a bad port: a port is a number from 1 to ${portMax}`);
   const isBracketed = match[1] !== undefined;
+  const [, zone] = host.split('%');
+  if (isBracketed && zone !== undefined && isIPv6(host))
+    throw problem(
+      `has a zone, %${zone}, which means something on one machine only: give an address that others reach as well, or a name`,
+    );
   if (isBracketed ? !isIPv6(host) : !isHost(host))
     throw problem('has a bad host: write host:port such as 10.0.0.4:7004');
   return { host: isBracketed ? oneFormOf(host) : host, port };
@@ -89,11 +97,10 @@ function parsePort(text: string): number | undefined {
   return port <= portMax ? port : undefined;
 }
 
-/** The one way to write an IPv6 host, as URLs have it. A zone stays as it is; it is no part of a URL. */
+/** The one way to write an IPv6 host, as URLs have it. */
 function oneFormOf(host: string): string {
-  const [address, ...zone] = host.split('%');
-  const { hostname } = new URL(`http://[${address}]`);
-  return [withDottedIPv4(hostname.slice(1, -1)), ...zone].join('%');
+  const { hostname } = new URL(`http://[${host}]`);
+  return withDottedIPv4(hostname.slice(1, -1));
 }
 
 /** "::ffff:7f00:1" → "::ffff:127.0.0.1": an IPv4 address that is mapped is to be seen as such. */

@@ -254,6 +254,7 @@ describe('bad input is refused before anything is sent', () => {
     ],
     ['nor of a list', (c) => c.get('k', { timeoutMs: [Symbol('s')] as never }), 'invalid', 'timeoutMs is a list'],
     ['a list behind a long key', (c) => c.list('', { after: 'k'.repeat(1025) }), 'tooLarge', 'after: the key has 1025'],
+    ['a lock without a name', (c) => c.lock(''), 'invalid', 'the name of the lock is empty'],
     ['a long lock', (c) => c.lock('l'.repeat(983)), 'tooLarge', 'the name of the lock has 983 bytes: at most 982'],
     ['a lock of half a character', (c) => c.lock('\udc00'), 'invalid', 'the name of the lock has half of a surrogate'],
     ['a node that is no number', (c) => c.rebuild('1' as never), 'invalid', 'nodeId is "1", a text'],

@@ -309,11 +309,16 @@ test('a save that ends early leaves no file: its node is lost, or it is told to 
   });
   for (const id of [1, 2, 3]) cluster.signal(id, 'SIGSTOP');
   const file = join(cluster.directory, 'stopped');
-  const child = spawn(process.execPath, [resolve('bin/kv.js'), 'backup', 'save', file], { cwd: cluster.directory });
-  const exited = new Promise<number | null>((settle) => child.once('exit', settle));
-  await until(() => existsSync(`${file}.${child.pid}-0.part`));
-  child.kill('SIGTERM');
-  expect(await exited).toBe(143);
+  for (const [signal, code] of [
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
+    const child = spawn(process.execPath, [resolve('bin/kv.js'), 'backup', 'save', file], { cwd: cluster.directory });
+    const exited = new Promise<number | null>((settle) => child.once('exit', settle));
+    await until(() => existsSync(`${file}.${child.pid}-0.part`));
+    child.kill(signal);
+    expect(await exited).toBe(code);
+  }
   expect(readdirSync(cluster.directory).filter((name) => name.startsWith('stopped'))).toEqual([]);
 });
 

@@ -37,3 +37,16 @@ it('tells of a command as well when asked with the word first', () => {
     expect([status, stdout]).toEqual([0, told(...command, '--help').stdout]);
   }
 });
+
+it('keeps the exit code of what failed where nobody can read why', () => {
+  const kv = `"${process.execPath}" "${resolve('bin/kv.js')}"`;
+  const failing = ['put k v --json', 'get k --json', 'member list --json', 'put k v'];
+  for (const command of failing) {
+    const line = `${kv} ${command} --endpoints 127.0.0.1:1 --timeout 300ms`;
+    const readerGone = spawnSync('bash', ['-c', `${line} | true; exit \${PIPESTATUS[0]}`], { encoding: 'utf8' });
+    expect([command, readerGone.status]).toEqual([command, 5]);
+    const full = spawnSync('bash', ['-c', `${line} > /dev/full`], { encoding: 'utf8' });
+    expect([command, full.status]).toEqual([command, 5]);
+    expect(full.stderr).not.toContain('made all the same');
+  }
+});
