@@ -20,14 +20,13 @@ import type { Log } from './network/log.ts';
 import { metricsText } from './network/metrics.ts';
 import { isDialAddress, type PeerHandle, PeerLinks } from './network/peer-links.ts';
 import type { NodeId } from './omnipaxos/ballot.ts';
-import type { PeerOutput, Refusal, ReplicaEvent, StorageJob, TurnOutput } from './replica/events.ts';
+import type { PeerOutput, Refusal, ReplicaEvent, TurnOutput } from './replica/events.ts';
 import { Replica } from './replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
 import { type DataDirectory, openDataDirectory } from './storage/directory/data-directory.ts';
+import { DiskWork } from './storage/directory/disk-work.ts';
 import { hasData } from './storage/directory/identity-file.ts';
 import { absentError, olderCopyError } from './storage/disk/data-directory-error.ts';
-import { FlushTimer } from './storage/disk/flush-timer.ts';
-import { isFullDisk } from './storage/disk/storage-error.ts';
 import { endingOf } from './tls/ending.ts';
 import { checkTlsIdentity, clientContext, isForHost, type TlsIdentity } from './tls/identity.ts';
 import { type ClientRequest, type NodeStatus, newsId } from './wire/client-message.ts';
@@ -180,6 +179,7 @@ class Node implements RunningNode {
   readonly #ownProcess: OwnProcess | undefined;
   readonly #log: Log;
   readonly #directory: DataDirectory;
+  readonly #disk: DiskWork;
   readonly #replica: Replica;
   readonly #links: PeerLinks;
   readonly #gateway: Gateway;
@@ -198,26 +198,20 @@ class Node implements RunningNode {
   #ticksDue = 0;
   #measuring: NodeJS.Timeout | undefined;
   #tickedAt = performance.now();
-  readonly #flushTimer = new FlushTimer(tickMs, this.#tickedAt);
   #isTurnDue = false;
-  #isFlushing = false;
-  /** A write found no room while this node was stopping. */
-  #isDiskFull = false;
-  #storageJobs = 0;
   #state: 'running' | 'stopping' | 'closed' = 'running';
   #address: string;
   /** For links that are dialled. */
   #secureContext: SecureContext | undefined;
   /** When what is shown ends; milliseconds since 1970. */
   #tlsEndMs: number | undefined;
-  /** Called when the disk has nothing left to do. */
-  #onIdle: (() => void) | undefined;
 
   constructor(options: NodeOptions, directory: DataDirectory, ownProcess: OwnProcess | undefined) {
     this.#options = options;
     this.#ownProcess = ownProcess;
     this.#log = calmLog(options.log ?? (() => {}), () => performance.now());
     this.#directory = directory;
+    this.#disk = this.#makeDiskWork();
     this.#address = options.address;
     this.closed = new Promise((resolve, reject) => {
       this.#resolveClosed = resolve;
@@ -284,6 +278,7 @@ class Node implements RunningNode {
   stop(): Promise<void> {
     if (this.#state === 'running') {
       this.#state = 'stopping';
+      this.#disk.stopForFullDisk();
       this.#stopInOrder().then(this.#resolveClosed, this.#rejectClosed);
     }
     return this.closed;
@@ -302,7 +297,7 @@ class Node implements RunningNode {
     clearInterval(this.#timer);
     this.#directory.stopWaiting();
     await this.#hangUp();
-    await this.#diskIdle();
+    await this.#disk.idle();
     await this.#close();
   }
 
@@ -322,6 +317,16 @@ class Node implements RunningNode {
   async #hangUp(): Promise<void> {
     await this.#gateway.close();
     this.#links.close();
+  }
+
+  #makeDiskWork(): DiskWork {
+    const options = {
+      log: this.#directory.logStore,
+      tickMs,
+      onEvent: (event: ReplicaEvent) => this.#receive(event),
+      onFailed: (error: unknown) => this.#fail(error),
+    };
+    return new DiskWork(options, this.#tickedAt);
   }
 
   #makeLinks(): PeerLinks {
@@ -443,8 +448,8 @@ class Node implements RunningNode {
     const now = performance.now();
     if (now - this.#tickedAt < tickMsMin) return;
     this.#ticksDue--;
-    const flushingMs = this.#flushTimer.tick(now);
-    const flushingBytes = this.#directory.logStore.flushBytes;
+    const flushingMs = this.#disk.tick(now);
+    const flushingBytes = this.#disk.flushBytes;
     this.#replica.receive({ type: 'tick', elapsedMs: now - this.#tickedAt, flushingMs, flushingBytes });
     this.#tickedAt = now;
   }
@@ -480,15 +485,14 @@ class Node implements RunningNode {
   #turn(): void {
     if (this.#state === 'closed') return;
     // The stores take nothing any more.
-    if (this.#isDiskFull) return this.#noticeIdle();
+    if (this.#disk.isFull) return this.#disk.proceed();
     if (this.#stoodStill() && !this.#filesAreWhole()) return;
     try {
       this.#tick();
       const output = this.#replica.turn();
       this.#release(output);
-      this.#flush();
+      this.#disk.proceed();
       this.#scheduleTurn(output.hasMore);
-      this.#noticeIdle();
     } catch (error) {
       this.#fail(error);
     }
@@ -502,7 +506,7 @@ class Node implements RunningNode {
     for (const peer of messages) if (isNewsOnly(peer)) this.#links.send(peer.to, peer.messages);
     for (const refusal of output.refusals) this.#hangUpOn(refusal);
     for (const { level, message } of output.notices) this.#log(level, message);
-    for (const job of output.jobs) this.#run(job);
+    for (const job of output.jobs) this.#disk.run(job);
   }
 
   /** Tells the replica in its next turn; returns after how many milliseconds it is due again. */
@@ -527,47 +531,6 @@ class Node implements RunningNode {
       this.#measureAgain(againMs);
     };
     this.#measuring = setTimeout(() => measure().catch((error: unknown) => this.#fail(error)), inMs);
-  }
-
-  /** One flush at a time; what is staged meanwhile goes with the next. A failed flush ends the node. */
-  #flush(): void {
-    const { logStore } = this.#directory;
-    if (this.#isFlushing || this.#isDiskFull || !logStore.hasStagedWrites) return;
-    this.#isFlushing = true;
-    this.#flushTimer.begin(performance.now());
-    logStore.flush().then(
-      () => {
-        this.#isFlushing = false;
-        const durationMs = this.#flushTimer.end(performance.now());
-        this.#receive({ type: 'flushed', durationMs, bytes: logStore.flushBytes });
-      },
-      (error: unknown) => {
-        this.#isFlushing = false;
-        this.#onWriteFailed(error);
-      },
-    );
-  }
-
-  /** A node that stops does not wait for a full disk: what found no room there was acknowledged to nobody. */
-  #onWriteFailed(error: unknown): void {
-    if (this.#state !== 'stopping' || !isFullDisk(error)) return this.#fail(error);
-    this.#isDiskFull = true;
-    this.#noticeIdle();
-  }
-
-  #run(job: StorageJob): void {
-    this.#storageJobs++;
-    job.run().then(
-      () => {
-        this.#storageJobs--;
-        if (job.type === 'checkpoint') this.#receive({ type: 'checkpointed' });
-        else this.#receive({ type: 'stateInstalled', index: job.index });
-      },
-      (error: unknown) => {
-        this.#storageJobs--;
-        this.#onWriteFailed(error);
-      },
-    );
   }
 
   #updateDials(): void {
@@ -615,26 +578,13 @@ class Node implements RunningNode {
     });
   }
 
-  /** Everything staged is on the disk and no job runs. */
-  #diskIdle(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onIdle = resolve;
-      this.#noticeIdle();
-    });
-  }
-
-  #noticeIdle(): void {
-    if (this.#state === 'closed' || this.#isFlushing || this.#storageJobs > 0) return;
-    if (this.#directory.logStore.hasStagedWrites && !this.#isDiskFull) return;
-    this.#onIdle?.();
-  }
-
   /** What is in memory can no longer be trusted, or the disk cannot: nothing leaves any more. */
   #fail(error: unknown): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#log('error', 'the node ends', { reason: error instanceof Error ? error.message : String(error) });
     this.#stopClock();
+    this.#disk.abandon();
     this.#links.close();
     const ended = Promise.allSettled([this.#gateway.close(), this.#directory.abandon()]);
     // A disk that failed may not answer any more: whoever waits for the end learns of it all the same.
