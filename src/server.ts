@@ -18,9 +18,9 @@ import { Gateway, limitsFor, openFilesMin } from './network/gateway.ts';
 import { tryListening } from './network/listening.ts';
 import type { Log } from './network/log.ts';
 import { metricsText } from './network/metrics.ts';
-import { isDialAddress, type PeerHandle, PeerLinks } from './network/peer-links.ts';
+import { Peers } from './network/peers.ts';
 import type { NodeId } from './omnipaxos/ballot.ts';
-import type { PeerOutput, Refusal, ReplicaEvent, TurnOutput } from './replica/events.ts';
+import type { ReplicaEvent, TurnOutput } from './replica/events.ts';
 import { Replica } from './replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
 import { type DataDirectory, openDataDirectory } from './storage/directory/data-directory.ts';
@@ -31,7 +31,6 @@ import { endingOf } from './tls/ending.ts';
 import { checkTlsIdentity, clientContext, isForHost, type TlsIdentity } from './tls/identity.ts';
 import { type ClientRequest, type NodeStatus, newsId } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
-import type { PeerHello } from './wire/peer-message.ts';
 
 usePlatformCrc32(crc32);
 usePlatformByteStrings(Buffer.prototype.latin1Slice);
@@ -181,13 +180,9 @@ class Node implements RunningNode {
   readonly #directory: DataDirectory;
   readonly #disk: DiskWork;
   readonly #replica: Replica;
-  readonly #links: PeerLinks;
+  readonly #peers: Peers;
   readonly #gateway: Gateway;
-  readonly #handles = new Map<NodeId, { readonly hello: PeerHello; readonly link: PeerHandle }>();
   readonly #clients = new Map<number, ClientConnection>();
-  readonly #dialled = new Map<NodeId, string>();
-  /** Whom the replica wanted links with when it was last asked. */
-  #wanted: ReadonlyMap<NodeId, string> | undefined;
   /** Of which own clients have heard, or would have been told at their first request. */
   #toldConfigurationId = 0;
   #resolveClosed: () => void = () => {};
@@ -233,7 +228,7 @@ class Node implements RunningNode {
     this.#secureContext = options.tls && clientContext(options.tls);
     this.#tlsEndMs = options.tls && endingOf(options.tls).toMs;
     if (options.tls !== undefined) this.#warnOfOtherHost(options.tls);
-    this.#links = this.#makeLinks();
+    this.#peers = this.#makePeers();
     this.#gateway = this.#makeGateway();
   }
 
@@ -316,7 +311,7 @@ class Node implements RunningNode {
   /** Ends all connections, and listens no more. */
   async #hangUp(): Promise<void> {
     await this.#gateway.close();
-    this.#links.close();
+    this.#peers.close();
   }
 
   #makeDiskWork(): DiskWork {
@@ -329,20 +324,12 @@ class Node implements RunningNode {
     return new DiskWork(options, this.#tickedAt);
   }
 
-  #makeLinks(): PeerLinks {
-    return new PeerLinks({
+  #makePeers(): Peers {
+    return new Peers({
       hello: () => this.#replica.hello(),
       clusterId: () => this.#replica.clusterId,
-      onConnected: (hello, link) => this.#onConnected(hello, link),
-      onDisconnected: (nodeId) => {
-        this.#handles.delete(nodeId);
-        this.#receive({ type: 'peerDisconnected', nodeId });
-      },
-      onUnreached: (nodeId, reason, isRefusal) => {
-        this.#receive({ type: 'peerUnreached', nodeId, reason, isRefusal });
-      },
-      onOlderCopy: (nodeId, reason) => this.#onOlderCopy(`node ${nodeId} says: ${reason}`),
-      onMessages: (from, messages) => this.#receive({ type: 'peerMessages', from, messages }),
+      onEvent: (event) => this.#receive(event),
+      onOlderCopy: (reason) => this.#onOlderCopy(reason),
       secureContext: () => this.#secureContext,
       log: this.#log,
     });
@@ -373,7 +360,7 @@ class Node implements RunningNode {
       onClosed: ({ id }) => {
         if (this.#clients.delete(id)) this.#receive({ type: 'clientGone', connection: id });
       },
-      onPeer: (socket, request) => this.#links.accept(socket, request),
+      onPeer: (socket, request) => this.#peers.accept(socket, request),
       tls: this.#options.tls,
       log: this.#log,
     });
@@ -383,17 +370,6 @@ class Node implements RunningNode {
   #isCongested(connection: number): boolean {
     const { bufferedBytes = 0 } = this.#clients.get(connection) ?? {};
     return bufferedBytes > congestedBytes || this.#gateway.isTight(bufferedBytes);
-  }
-
-  #onConnected(hello: PeerHello, link: PeerHandle): void {
-    this.#handles.set(hello.nodeId, { hello, link });
-    this.#receive({ type: 'peerConnected', hello });
-  }
-
-  /** The link that is meant: an older copy of a directory must not be told so on one with the newer. */
-  #hangUpOn({ hello, reason, kind }: Refusal): void {
-    const handle = this.#handles.get(hello.nodeId);
-    if (handle?.hello === hello) handle.link.refuse(reason, kind);
   }
 
   /** This node forgot how it voted: it says nothing more, and never votes with this directory again. */
@@ -435,7 +411,7 @@ class Node implements RunningNode {
    */
   #onTimer(): void {
     if (!this.#filesAreWholeNowAndThen()) return;
-    this.#updateDials();
+    if (this.#state === 'running') this.#peers.dial(this.#replica.peersToDial());
     this.#tellMembers();
     this.#ownProcess?.tick(this.#replica.isUnhurried, performance.now());
     this.#scheduleTurn(this.#ticksDue > 0);
@@ -501,10 +477,10 @@ class Node implements RunningNode {
   /** Each send is a system call, so their order counts: what others work on first, then clients, then what is only news. */
   #release(output: TurnOutput): void {
     const { messages, responses } = output;
-    for (const peer of messages) if (!isNewsOnly(peer)) this.#links.send(peer.to, peer.messages);
+    this.#peers.sendWork(messages);
     for (const [connection, answers] of responses) this.#clients.get(connection)?.send(answers);
-    for (const peer of messages) if (isNewsOnly(peer)) this.#links.send(peer.to, peer.messages);
-    for (const refusal of output.refusals) this.#hangUpOn(refusal);
+    this.#peers.sendNews(messages);
+    for (const refusal of output.refusals) this.#peers.refuse(refusal);
     for (const { level, message } of output.notices) this.#log(level, message);
     for (const job of output.jobs) this.#disk.run(job);
   }
@@ -531,25 +507,6 @@ class Node implements RunningNode {
       this.#measureAgain(againMs);
     };
     this.#measuring = setTimeout(() => measure().catch((error: unknown) => this.#fail(error)), inMs);
-  }
-
-  #updateDials(): void {
-    if (this.#state !== 'running') return;
-    const wanted = this.#replica.peersToDial();
-    if (wanted === this.#wanted) return;
-    this.#wanted = wanted;
-    for (const [nodeId, address] of wanted) {
-      if (this.#dialled.get(nodeId) === address) continue;
-      this.#dialled.set(nodeId, address);
-      // Requests are checked; should one of a configuration not be right all the same, the other links must go on.
-      if (isDialAddress(address)) this.#links.dial(nodeId, address);
-      else this.#log('error', 'node cannot be dialled: the address is not host:port', { node: nodeId, address });
-    }
-    for (const nodeId of this.#dialled.keys()) {
-      if (wanted.has(nodeId)) continue;
-      this.#dialled.delete(nodeId);
-      this.#links.undial(nodeId);
-    }
   }
 
   /** To own clients, once there are others. */
@@ -585,7 +542,7 @@ class Node implements RunningNode {
     this.#log('error', 'the node ends', { reason: error instanceof Error ? error.message : String(error) });
     this.#stopClock();
     this.#disk.abandon();
-    this.#links.close();
+    this.#peers.close();
     const ended = Promise.allSettled([this.#gateway.close(), this.#directory.abandon()]);
     // A disk that failed may not answer any more: whoever waits for the end learns of it all the same.
     void Promise.race([ended, delay(failurePatienceMs)]).then(() => this.#rejectClosed(error));
@@ -597,11 +554,6 @@ class Node implements RunningNode {
     this.#replica.close();
     await this.#directory.close();
   }
-}
-
-/** A decided index alone: what it lets others answer was asked of them, and that takes a message of its own to get here. */
-function isNewsOnly({ messages }: PeerOutput): boolean {
-  return messages.every(({ payload }) => payload.type === 'Decide');
 }
 
 /** A small disk cannot take as much at a time as a large one, nor a small memory hold as much. */
