@@ -12,8 +12,8 @@ import { checkNodeOptions } from './cluster/node-options.ts';
 import { memoryLimit } from './host/memory-limit.ts';
 import { isOutOfFiles, openFilesMax } from './host/open-files.ts';
 import type { OwnProcess } from './host/own-process.ts';
+import { AskingClients } from './network/asking-clients.ts';
 import { calmLog } from './network/calm-log.ts';
-import type { ClientConnection } from './network/client-connection.ts';
 import { Gateway, limitsFor, openFilesMin } from './network/gateway.ts';
 import { tryListening } from './network/listening.ts';
 import type { Log } from './network/log.ts';
@@ -29,7 +29,7 @@ import { hasData } from './storage/directory/identity-file.ts';
 import { absentError, olderCopyError } from './storage/disk/data-directory-error.ts';
 import { endingOf } from './tls/ending.ts';
 import { checkTlsIdentity, clientContext, isForHost, type TlsIdentity } from './tls/identity.ts';
-import { type ClientRequest, type NodeStatus, newsId } from './wire/client-message.ts';
+import type { NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
 
 usePlatformCrc32(crc32);
@@ -90,8 +90,6 @@ const ticksDueMax = 2;
 const timersPerFileCheck = 5;
 /** Who stood still for so long, milliseconds, looks at them before the next turn: another process may have taken the directory. */
 const standstillMs = 1000;
-/** A client to which so many bytes wait to be sent gets no more answers to what it asks for, until it has read some. */
-const congestedBytes = 8 * 1024 * 1024;
 /** When space is measured again that could not be, milliseconds. */
 const measureAgainMs = 500;
 const electionTimeoutMsDefault = 200;
@@ -182,9 +180,7 @@ class Node implements RunningNode {
   readonly #replica: Replica;
   readonly #peers: Peers;
   readonly #gateway: Gateway;
-  readonly #clients = new Map<number, ClientConnection>();
-  /** Of which own clients have heard, or would have been told at their first request. */
-  #toldConfigurationId = 0;
+  readonly #clients: AskingClients;
   #resolveClosed: () => void = () => {};
   #rejectClosed: (error: unknown) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
@@ -222,7 +218,7 @@ class Node implements RunningNode {
       settings: settingsOf(options.settings, directory.capacityBytes, memoryLimit()),
       tickMs,
       standsBy: options.standsBy === true,
-      isCongested: (connection) => this.#isCongested(connection),
+      isCongested: (connection) => this.#clients.isCongested(connection),
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
     });
     this.#secureContext = options.tls && clientContext(options.tls);
@@ -230,6 +226,7 @@ class Node implements RunningNode {
     if (options.tls !== undefined) this.#warnOfOtherHost(options.tls);
     this.#peers = this.#makePeers();
     this.#gateway = this.#makeGateway();
+    this.#clients = new AskingClients(this.#gateway, (event) => this.#receive(event));
   }
 
   get address(): string {
@@ -356,20 +353,12 @@ class Node implements RunningNode {
         return { protocolVersion, kv: true, nodeId, clusterName, clusterId };
       },
       metrics: () => this.#metrics(),
-      onRequests: (connection, requests) => this.#onRequests(connection, requests),
-      onClosed: ({ id }) => {
-        if (this.#clients.delete(id)) this.#receive({ type: 'clientGone', connection: id });
-      },
+      onRequests: (connection, requests) => this.#clients.onRequests(connection, requests),
+      onClosed: (connection) => this.#clients.onClosed(connection),
       onPeer: (socket, request) => this.#peers.accept(socket, request),
       tls: this.#options.tls,
       log: this.#log,
     });
-  }
-
-  /** True while a client had better get no more answers. */
-  #isCongested(connection: number): boolean {
-    const { bufferedBytes = 0 } = this.#clients.get(connection) ?? {};
-    return bufferedBytes > congestedBytes || this.#gateway.isTight(bufferedBytes);
   }
 
   /** This node forgot how it voted: it says nothing more, and never votes with this directory again. */
@@ -381,13 +370,6 @@ class Node implements RunningNode {
       return this.#fail(error);
     }
     this.#fail(olderCopyError(this.#options.dataDirectory, reason));
-  }
-
-  #onRequests(connection: ClientConnection, requests: ClientRequest[]): void {
-    this.#clients.set(connection.id, connection);
-    if (this.#receive({ type: 'requests', connection: connection.id, requests })) return;
-    const message = 'the inbox of this node is full: try again, or ask another node';
-    connection.send(requests.map(({ id }) => ({ id, type: 'failed', code: 'busy', outcome: 'notApplied', message })));
   }
 
   /** Puts an event into the inbox; a turn follows once all sockets have been read. */
@@ -412,7 +394,7 @@ class Node implements RunningNode {
   #onTimer(): void {
     if (!this.#filesAreWholeNowAndThen()) return;
     if (this.#state === 'running') this.#peers.dial(this.#replica.peersToDial());
-    this.#tellMembers();
+    this.#clients.tellMembers(this.#replica);
     this.#ownProcess?.tick(this.#replica.isUnhurried, performance.now());
     this.#scheduleTurn(this.#ticksDue > 0);
     this.#ticksDue = Math.min(this.#ticksDue + 1, ticksDueMax);
@@ -478,7 +460,7 @@ class Node implements RunningNode {
   #release(output: TurnOutput): void {
     const { messages, responses } = output;
     this.#peers.sendWork(messages);
-    for (const [connection, answers] of responses) this.#clients.get(connection)?.send(answers);
+    this.#clients.answer(responses);
     this.#peers.sendNews(messages);
     for (const refusal of output.refusals) this.#peers.refuse(refusal);
     for (const { level, message } of output.notices) this.#log(level, message);
@@ -507,17 +489,6 @@ class Node implements RunningNode {
       this.#measureAgain(againMs);
     };
     this.#measuring = setTimeout(() => measure().catch((error: unknown) => this.#fail(error)), inMs);
-  }
-
-  /** To own clients, once there are others. */
-  #tellMembers(): void {
-    const { configurationId } = this.#replica;
-    if (configurationId === this.#toldConfigurationId) return;
-    this.#toldConfigurationId = configurationId;
-    const { members, state } = this.#replica.status();
-    const addresses = members.map(({ address }) => address);
-    const news = { id: newsId, type: 'members', addresses, isMember: state !== 'standby' } as const;
-    for (const client of this.#clients.values()) client.send([news]);
   }
 
   /** The lead is handed over and own clients are answered, or that takes too long. */
