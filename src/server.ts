@@ -23,6 +23,7 @@ import type { NodeId } from './omnipaxos/ballot.ts';
 import type { ReplicaEvent, TurnOutput } from './replica/events.ts';
 import { Replica } from './replica/replica.ts';
 import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
+import { Ticks, tickMs } from './replica/ticks.ts';
 import { type DataDirectory, openDataDirectory } from './storage/directory/data-directory.ts';
 import { DiskWork } from './storage/directory/disk-work.ts';
 import { hasData } from './storage/directory/identity-file.ts';
@@ -80,16 +81,8 @@ export interface RunningNode {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Milliseconds between ticks: the resolution of all the replica's timing. */
-const tickMs = 20;
-/** Least milliseconds between two ticks. */
-const tickMsMin = tickMs / 2;
-/** Most ticks that are due: the first waits for a turn that something else asks for, a second one asks for a turn itself, more are dropped. */
-const ticksDueMax = 2;
 /** Timers between two looks at the files: one takes a third as long as all else that a tick does. */
 const timersPerFileCheck = 5;
-/** Who stood still for so long, milliseconds, looks at them before the next turn: another process may have taken the directory. */
-const standstillMs = 1000;
 /** When space is measured again that could not be, milliseconds. */
 const measureAgainMs = 500;
 const electionTimeoutMsDefault = 200;
@@ -185,10 +178,8 @@ class Node implements RunningNode {
   #rejectClosed: (error: unknown) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #timersToFileCheck = 0;
-  /** Ticks that wait for a turn. */
-  #ticksDue = 0;
   #measuring: NodeJS.Timeout | undefined;
-  #tickedAt = performance.now();
+  readonly #ticks = new Ticks(performance.now());
   #isTurnDue = false;
   #state: 'running' | 'stopping' | 'closed' = 'running';
   #address: string;
@@ -318,7 +309,7 @@ class Node implements RunningNode {
       onEvent: (event: ReplicaEvent) => this.#receive(event),
       onFailed: (error: unknown) => this.#fail(error),
     };
-    return new DiskWork(options, this.#tickedAt);
+    return new DiskWork(options, performance.now());
   }
 
   #makePeers(): Peers {
@@ -387,41 +378,24 @@ class Node implements RunningNode {
     setImmediate(this.#runTurn);
   }
 
-  /**
-   * A tick goes along with the next turn, whatever that is for: in a turn of its own it keeps clients waiting for longer. Only if
-   * the last one still waits, since nothing else goes on, there is a turn for it.
-   */
   #onTimer(): void {
-    if (!this.#filesAreWholeNowAndThen()) return;
+    const nowMs = performance.now();
+    if (!this.#filesAreWholeNowAndThen(nowMs)) return;
     if (this.#state === 'running') this.#peers.dial(this.#replica.peersToDial());
     this.#clients.tellMembers(this.#replica);
-    this.#ownProcess?.tick(this.#replica.isUnhurried, performance.now());
-    this.#scheduleTurn(this.#ticksDue > 0);
-    this.#ticksDue = Math.min(this.#ticksDue + 1, ticksDueMax);
+    this.#ownProcess?.tick(this.#replica.isUnhurried, nowMs);
+    this.#scheduleTurn(this.#ticks.onTimer());
   }
 
-  /** One in a turn and never two at once: what one asks of others is to be answered before the next. */
-  #tick(): void {
-    if (this.#ticksDue === 0) return;
-    const now = performance.now();
-    if (now - this.#tickedAt < tickMsMin) return;
-    this.#ticksDue--;
-    const flushingMs = this.#disk.tick(now);
-    const flushingBytes = this.#disk.flushBytes;
-    this.#replica.receive({ type: 'tick', elapsedMs: now - this.#tickedAt, flushingMs, flushingBytes });
-    this.#tickedAt = now;
-  }
-
-  /** Not in every turn, where it would cost too much; a read that comes before it may end the process by a signal. */
-  #filesAreWholeNowAndThen(): boolean {
+  /**
+   * Not in every turn, where it would cost too much; a read that comes before it may end the process by a signal. At once behind a standstill:
+   * another process may have taken the directory.
+   */
+  #filesAreWholeNowAndThen(nowMs: number): boolean {
     this.#timersToFileCheck--;
-    if (this.#timersToFileCheck > 0 && !this.#stoodStill()) return true;
+    if (this.#timersToFileCheck > 0 && !this.#ticks.stoodStill(nowMs)) return true;
     this.#timersToFileCheck = timersPerFileCheck;
     return this.#filesAreWhole();
-  }
-
-  #stoodStill(): boolean {
-    return performance.now() - this.#tickedAt > standstillMs;
   }
 
   #filesAreWhole(): boolean {
@@ -444,9 +418,10 @@ class Node implements RunningNode {
     if (this.#state === 'closed') return;
     // The stores take nothing any more.
     if (this.#disk.isFull) return this.#disk.proceed();
-    if (this.#stoodStill() && !this.#filesAreWhole()) return;
+    const nowMs = performance.now();
+    if (this.#ticks.stoodStill(nowMs) && !this.#filesAreWhole()) return;
     try {
-      this.#tick();
+      this.#tick(nowMs);
       const output = this.#replica.turn();
       this.#release(output);
       this.#disk.proceed();
@@ -454,6 +429,13 @@ class Node implements RunningNode {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  #tick(nowMs: number): void {
+    const elapsedMs = this.#ticks.take(nowMs);
+    if (elapsedMs === 0) return;
+    const flushingMs = this.#disk.tick(nowMs);
+    this.#replica.receive({ type: 'tick', elapsedMs, flushingMs, flushingBytes: this.#disk.flushBytes });
   }
 
   /** Each send is a system call, so their order counts: what others work on first, then clients, then what is only news. */

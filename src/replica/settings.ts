@@ -1,4 +1,4 @@
-/** Timing and limits of a replica. Ticks are the owner's steps of time; the server makes one every `tickMs`. */
+/** Timing and limits of a replica. Ticks are the owner's steps of time; the server makes one every `tickMs` (`ticks.ts`). */
 export interface ReplicaSettings {
   /** Ticks of one heartbeat round of the election. */
   readonly electionTimeoutTicks: number;
