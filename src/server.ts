@@ -10,7 +10,7 @@ import type { ClusterSettings } from './cluster/cluster-file.ts';
 import { InputError } from './cluster/input-error.ts';
 import { checkNodeOptions } from './cluster/node-options.ts';
 import { memoryLimit } from './host/memory-limit.ts';
-import { isOutOfFiles, openFilesMax } from './host/open-files.ts';
+import { openFilesMax } from './host/open-files.ts';
 import type { OwnProcess } from './host/own-process.ts';
 import { AskingClients } from './network/asking-clients.ts';
 import { calmLog } from './network/calm-log.ts';
@@ -27,6 +27,7 @@ import { Ticks, tickMs } from './replica/ticks.ts';
 import { type DataDirectory, openDataDirectory } from './storage/directory/data-directory.ts';
 import { DiskWork } from './storage/directory/disk-work.ts';
 import { hasData } from './storage/directory/identity-file.ts';
+import { SpaceReports } from './storage/directory/space-reports.ts';
 import { absentError, olderCopyError } from './storage/disk/data-directory-error.ts';
 import { endingOf } from './tls/ending.ts';
 import { checkTlsIdentity, clientContext, isForHost, type TlsIdentity } from './tls/identity.ts';
@@ -83,8 +84,6 @@ export interface RunningNode {
 
 /** Timers between two looks at the files: one takes a third as long as all else that a tick does. */
 const timersPerFileCheck = 5;
-/** When space is measured again that could not be, milliseconds. */
-const measureAgainMs = 500;
 const electionTimeoutMsDefault = 200;
 /** How long all first members are to be linked before they form a cluster. */
 const foundersTicks = 100;
@@ -170,6 +169,7 @@ class Node implements RunningNode {
   readonly #log: Log;
   readonly #directory: DataDirectory;
   readonly #disk: DiskWork;
+  readonly #space: SpaceReports;
   readonly #replica: Replica;
   readonly #peers: Peers;
   readonly #gateway: Gateway;
@@ -178,9 +178,9 @@ class Node implements RunningNode {
   #rejectClosed: (error: unknown) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #timersToFileCheck = 0;
-  #measuring: NodeJS.Timeout | undefined;
   readonly #ticks = new Ticks(performance.now());
-  #isTurnDue = false;
+  /** None is taken before this node listens: where it cannot, its directory is closed. */
+  #isTurnDue = true;
   #state: 'running' | 'stopping' | 'closed' = 'running';
   #address: string;
   /** For links that are dialled. */
@@ -194,6 +194,7 @@ class Node implements RunningNode {
     this.#log = calmLog(options.log ?? (() => {}), () => performance.now());
     this.#directory = directory;
     this.#disk = this.#makeDiskWork();
+    this.#space = this.#makeSpaceReports();
     this.#address = options.address;
     this.closed = new Promise((resolve, reject) => {
       this.#resolveClosed = resolve;
@@ -246,16 +247,16 @@ class Node implements RunningNode {
 
   /**
    * Listens, and starts its clock. Peers come as soon as it listens, and what they bring may be a state to take: so the space is known
-   * before. No turn is taken up to here, since where it cannot listen its directory is closed.
+   * before.
    */
   async begin(): Promise<void> {
-    const againMs = await this.#measureSpace();
+    const againMs = await this.#space.measure();
     const { host, port } = parseAddress(this.#options.address);
     await this.#gateway.listen({ host, port });
-    this.#measureAgain(againMs);
+    this.#space.repeat(againMs);
     this.#timer = setInterval(() => this.#onTimer(), tickMs);
     this.#onTimer();
-    this.#scheduleTurn(true);
+    setImmediate(this.#runTurn);
   }
 
   stop(): Promise<void> {
@@ -293,7 +294,7 @@ class Node implements RunningNode {
 
   #stopClock(): void {
     clearInterval(this.#timer);
-    clearTimeout(this.#measuring);
+    this.#space.stop();
   }
 
   /** Ends all connections, and listens no more. */
@@ -310,6 +311,15 @@ class Node implements RunningNode {
       onFailed: (error: unknown) => this.#fail(error),
     };
     return new DiskWork(options, performance.now());
+  }
+
+  #makeSpaceReports(): SpaceReports {
+    return new SpaceReports({
+      directory: this.#directory,
+      onMeasured: (space) => this.#receive({ type: 'space', ...space }),
+      onSkipped: (reason) => this.#log('warn', 'the space was not measured: too many files are open', { reason }),
+      onFailed: (error) => this.#fail(error),
+    });
   }
 
   #makePeers(): Peers {
@@ -449,30 +459,6 @@ class Node implements RunningNode {
     for (const job of output.jobs) this.#disk.run(job);
   }
 
-  /** Tells the replica in its next turn; returns after how many milliseconds it is due again. */
-  async #measureSpace(): Promise<number> {
-    try {
-      const { againMs, ...measured } = await this.#directory.measureSpace();
-      if (this.#state !== 'closed') this.#replica.receive({ type: 'space', ...measured });
-      return againMs;
-    } catch (error) {
-      if (!isOutOfFiles(error)) throw error;
-      this.#log('warn', 'the space was not measured: too many files are open', { reason: (error as Error).message });
-      return measureAgainMs;
-    }
-  }
-
-  /** Whenever the space may have changed much. */
-  #measureAgain(inMs: number): void {
-    const measure = async () => {
-      const againMs = await this.#measureSpace();
-      if (this.#state === 'closed') return;
-      this.#scheduleTurn(true);
-      this.#measureAgain(againMs);
-    };
-    this.#measuring = setTimeout(() => measure().catch((error: unknown) => this.#fail(error)), inMs);
-  }
-
   /** The lead is handed over and own clients are answered, or that takes too long. */
   #workDone(): Promise<void> {
     const deadline = performance.now() + stopPatienceMs;
@@ -503,7 +489,7 @@ class Node implements RunningNode {
 
   async #close(): Promise<void> {
     this.#state = 'closed';
-    clearTimeout(this.#measuring);
+    this.#space.stop();
     this.#replica.close();
     await this.#directory.close();
   }

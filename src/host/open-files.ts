@@ -15,9 +15,3 @@ export function openFilesMax(): number | undefined {
   const soft = /^Max open files +(\d+)/m.exec(limits)?.[1];
   return soft === undefined ? undefined : Number(soft);
 }
-
-/** True of an error that says that no more files can be opened now. */
-export function isOutOfFiles(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'EMFILE' || code === 'ENFILE';
-}

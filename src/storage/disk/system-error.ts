@@ -8,6 +8,12 @@ export function isQuotaExceeded(error: unknown): boolean {
   return error instanceof Error && 'errno' in error && error.errno === -quotaErrno;
 }
 
+/** True of an error that says that no more files can be opened now. */
+export function isOutOfFiles(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EMFILE' || code === 'ENFILE';
+}
+
 /** The text of whatever was thrown. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
