@@ -21,8 +21,8 @@ import { metricsText } from './network/metrics.ts';
 import { Peers } from './network/peers.ts';
 import type { NodeId } from './omnipaxos/ballot.ts';
 import type { ReplicaEvent, TurnOutput } from './replica/events.ts';
+import { fittedSettings } from './replica/fitted-settings.ts';
 import { Replica } from './replica/replica.ts';
-import { defaultReplicaSettings, type ReplicaSettings } from './replica/settings.ts';
 import { Ticks, tickMs } from './replica/ticks.ts';
 import { type DataDirectory, openDataDirectory } from './storage/directory/data-directory.ts';
 import { DiskWork } from './storage/directory/disk-work.ts';
@@ -84,18 +84,10 @@ export interface RunningNode {
 
 /** Timers between two looks at the files: one takes a third as long as all else that a tick does. */
 const timersPerFileCheck = 5;
-const electionTimeoutMsDefault = 200;
-/** How long all first members are to be linked before they form a cluster. */
-const foundersTicks = 100;
 /** How long a node that failed waits for its files to close before it says so. */
 const failurePatienceMs = 1000;
 /** How long a stop waits for the lead to be handed over and for own clients to be answered. */
 const stopPatienceMs = 2000;
-/** What is written at a time may take at most so small a part of the disk, but always so much. */
-const writesPerCapacity = 32;
-/** What waits for a checkpoint may take at most so small a part of the memory, where that has a limit. */
-const checkpointsPerMemory = 16;
-const writeBytesMin = 2 * 1024 * 1024;
 
 /**
  * Starts a node: opens its directory, recovers, listens, and finds its peers. Rejects with an InputError (options), a
@@ -202,12 +194,18 @@ class Node implements RunningNode {
     });
     // Whoever waits for it sees the failure; nobody has to.
     this.closed.catch(() => {});
+    const { settings } = options;
     this.#replica = new Replica({
       initial: { name: options.clusterName, nodes: options.nodes },
       address: options.address,
       logStore: directory.logStore,
       stateStore: directory.stateStore,
-      settings: settingsOf(options.settings, directory.capacityBytes, memoryLimit()),
+      settings: fittedSettings({
+        settings,
+        capacityBytes: directory.capacityBytes,
+        memoryBytes: memoryLimit(),
+        tickMs,
+      }),
       tickMs,
       standsBy: options.standsBy === true,
       isCongested: (connection) => this.#clients.isCongested(connection),
@@ -493,27 +491,6 @@ class Node implements RunningNode {
     this.#replica.close();
     await this.#directory.close();
   }
-}
-
-/** A small disk cannot take as much at a time as a large one, nor a small memory hold as much. */
-function settingsOf(
-  settings: ClusterSettings | undefined,
-  capacityBytes: number,
-  memoryBytes = Number.POSITIVE_INFINITY,
-): ReplicaSettings {
-  const electionTimeoutMs = settings?.electionTimeoutMs ?? electionTimeoutMsDefault;
-  const electionTimeoutTicks = Math.max(1, Math.round(electionTimeoutMs / tickMs));
-  const timing = { electionTimeoutTicks, resendTicks: electionTimeoutTicks };
-  const writeBytesMax = Math.max(writeBytesMin, Math.floor(capacityBytes / writesPerCapacity));
-  const { undecidedBytesMax, messageBytesMax, checkpointBytesMax } = defaultReplicaSettings;
-  return {
-    ...defaultReplicaSettings,
-    ...timing,
-    foundersTicks,
-    checkpointBytesMax: Math.min(checkpointBytesMax, memoryBytes / checkpointsPerMemory),
-    undecidedBytesMax: Math.min(undecidedBytesMax, writeBytesMax),
-    messageBytesMax: Math.min(messageBytesMax, writeBytesMax),
-  };
 }
 
 /** Without a cluster file every node has a default address; with one, only those in it have an address. */
