@@ -1,11 +1,10 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SecureContext } from 'node:tls';
 import { crc32 } from 'node:zlib';
 import { usePlatformByteStrings } from './base/bytes.ts';
 import { usePlatformCrc32 } from './base/crc32.ts';
-import { canonicalAddress, defaultAddress, isWildcard, parseAddress } from './cluster/address.ts';
+import { canonicalAddress, defaultAddress, parseAddress } from './cluster/address.ts';
 import type { ClusterSettings } from './cluster/cluster-file.ts';
 import { InputError } from './cluster/input-error.ts';
 import { checkNodeOptions } from './cluster/node-options.ts';
@@ -29,8 +28,8 @@ import { DiskWork } from './storage/directory/disk-work.ts';
 import { hasData } from './storage/directory/identity-file.ts';
 import { SpaceReports } from './storage/directory/space-reports.ts';
 import { absentError, olderCopyError } from './storage/disk/data-directory-error.ts';
-import { endingOf } from './tls/ending.ts';
-import { checkTlsIdentity, clientContext, isForHost, type TlsIdentity } from './tls/identity.ts';
+import type { TlsIdentity } from './tls/identity.ts';
+import { checkNodeTls, type NodeIdentity, nodeIdentityOf, otherHostWarning } from './tls/node-identity.ts';
 import type { NodeStatus } from './wire/client-message.ts';
 import { protocolVersion } from './wire/limits.ts';
 
@@ -105,7 +104,7 @@ export async function startNodeIn(ownProcess: OwnProcess | undefined, given: Nod
   checkNodeOptions(given);
   checkOpenFiles();
   const options = settledOptions(given);
-  if (options.tls !== undefined) checkTlsIdentity(options.tls, 'node', (part) => `tls.${part}`);
+  if (options.tls !== undefined) checkNodeTls(options.tls);
   if (!hasData(options.dataDirectory)) {
     // What is no directory is told by the opening.
     const isFile = statSync(options.dataDirectory, { throwIfNoEntry: false })?.isFile() === true;
@@ -175,10 +174,8 @@ class Node implements RunningNode {
   #isTurnDue = true;
   #state: 'running' | 'stopping' | 'closed' = 'running';
   #address: string;
-  /** For links that are dialled. */
-  #secureContext: SecureContext | undefined;
-  /** When what is shown ends; milliseconds since 1970. */
-  #tlsEndMs: number | undefined;
+  /** What it shows now, if it has TLS. */
+  #identity: NodeIdentity | undefined;
 
   constructor(options: NodeOptions, directory: DataDirectory, ownProcess: OwnProcess | undefined) {
     this.#options = options;
@@ -211,9 +208,7 @@ class Node implements RunningNode {
       isCongested: (connection) => this.#clients.isCongested(connection),
       ...(isDefaultCluster(options.nodes) && { defaultAddress }),
     });
-    this.#secureContext = options.tls && clientContext(options.tls);
-    this.#tlsEndMs = options.tls && endingOf(options.tls).toMs;
-    if (options.tls !== undefined) this.#warnOfOtherHost(options.tls);
+    if (options.tls !== undefined) this.#identity = this.#identityOf(options.tls);
     this.#peers = this.#makePeers();
     this.#gateway = this.#makeGateway();
     this.#clients = new AskingClients(this.#gateway, (event) => this.#receive(event));
@@ -228,19 +223,16 @@ class Node implements RunningNode {
   }
 
   renewTls(tls: TlsIdentity): void {
-    if (this.#secureContext === undefined) throw new InputError('this node was started without tls');
-    checkTlsIdentity(tls, 'node', (part) => `tls.${part}`);
-    this.#warnOfOtherHost(tls);
-    this.#secureContext = clientContext(tls);
-    this.#tlsEndMs = endingOf(tls).toMs;
+    if (this.#identity === undefined) throw new InputError('this node was started without tls');
+    checkNodeTls(tls);
+    this.#identity = this.#identityOf(tls);
     this.#gateway.renewTls(tls);
   }
 
-  /** Others may know it by another name. */
-  #warnOfOtherHost(tls: TlsIdentity): void {
-    const { host } = parseAddress(this.#options.address);
-    if (isWildcard(host) || isForHost(tls, host)) return;
-    this.#log('warn', `the certificate is not for ${host}: whoever connects to it by that name will reject it`);
+  #identityOf(tls: TlsIdentity): NodeIdentity {
+    const warning = otherHostWarning(tls, this.#options.address);
+    if (warning !== undefined) this.#log('warn', warning);
+    return nodeIdentityOf(tls);
   }
 
   /**
@@ -326,7 +318,7 @@ class Node implements RunningNode {
       clusterId: () => this.#replica.clusterId,
       onEvent: (event) => this.#receive(event),
       onOlderCopy: (reason) => this.#onOlderCopy(reason),
-      secureContext: () => this.#secureContext,
+      secureContext: () => this.#identity?.secureContext,
       log: this.#log,
     });
   }
@@ -340,7 +332,7 @@ class Node implements RunningNode {
       residentBytes: process.memoryUsage.rss(),
       cpuSeconds: (user + system) / 1e6,
       uptimeSeconds: process.uptime(),
-      tlsEndSeconds: this.#tlsEndMs && this.#tlsEndMs / 1000,
+      tlsEndSeconds: this.#identity && this.#identity.endMs / 1000,
     });
   }
 
