@@ -74,7 +74,8 @@ const floors: Readonly<Record<string, Room>> = {
     folders: ['call', 'connection', 'members', 'keys'],
   },
 
-  'server.ts': { imports: everyRoom, node: true },
+  'node.ts': { imports: everyRoom, node: true },
+  'server.ts': { imports: [...everyRoom, 'node.ts'], node: true },
   'index.ts': { imports: [...everyRoom, 'server.ts'], node: true },
 
   cli: {
