@@ -18,6 +18,7 @@ import { Replica } from './replica/replica.ts';
 import { Ticks, tickMs } from './replica/ticks.ts';
 import type { DataDirectory } from './storage/directory/data-directory.ts';
 import { DiskWork } from './storage/directory/disk-work.ts';
+import { FileWatch } from './storage/directory/file-watch.ts';
 import { SpaceReports } from './storage/directory/space-reports.ts';
 import { olderCopyError } from './storage/disk/data-directory-error.ts';
 import type { TlsIdentity } from './tls/identity.ts';
@@ -67,8 +68,6 @@ export interface RunningNode {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Timers between two looks at the files: one takes a third as long as all else that a tick does. */
-const timersPerFileCheck = 5;
 /** How long a node that failed waits for its files to close before it says so. */
 const failurePatienceMs = 1000;
 /** How long a stop waits for the lead to be handed over and for own clients to be answered. */
@@ -104,6 +103,7 @@ class Node implements RunningNode {
   readonly #directory: DataDirectory;
   readonly #disk: DiskWork;
   readonly #space: SpaceReports;
+  readonly #files: FileWatch;
   readonly #replica: Replica;
   readonly #peers: Peers;
   readonly #gateway: Gateway;
@@ -111,7 +111,6 @@ class Node implements RunningNode {
   #resolveClosed: () => void = () => {};
   #rejectClosed: (error: unknown) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
-  #timersToFileCheck = 0;
   readonly #ticks = new Ticks(performance.now());
   /** None is taken before this node listens: where it cannot, its directory is closed. */
   #isTurnDue = true;
@@ -126,29 +125,14 @@ class Node implements RunningNode {
     this.#directory = directory;
     this.#disk = this.#makeDiskWork();
     this.#space = this.#makeSpaceReports();
+    this.#files = new FileWatch(directory, (error) => this.#fail(error));
     this.closed = new Promise((resolve, reject) => {
       this.#resolveClosed = resolve;
       this.#rejectClosed = reject;
     });
     // Whoever waits for it sees the failure; nobody has to.
     this.closed.catch(() => {});
-    const { settings } = options;
-    this.#replica = new Replica({
-      initial: { name: options.clusterName, nodes: options.nodes },
-      address: options.address,
-      logStore: directory.logStore,
-      stateStore: directory.stateStore,
-      settings: fittedSettings({
-        settings,
-        capacityBytes: directory.capacityBytes,
-        memoryBytes: memoryLimit(),
-        tickMs,
-      }),
-      tickMs,
-      standsBy: options.standsBy === true,
-      isCongested: (connection) => this.#clients.isCongested(connection),
-      ...(isDefaultCluster(options.nodes) && { defaultAddress }),
-    });
+    this.#replica = this.#makeReplica();
     if (options.tls !== undefined) this.#identity = this.#identityOf(options.tls);
     this.#peers = this.#makePeers();
     this.#gateway = this.#makeGateway();
@@ -234,14 +218,30 @@ class Node implements RunningNode {
     this.#peers.close();
   }
 
+  #makeReplica(): Replica {
+    const { clusterName, nodes, address, settings, standsBy } = this.#options;
+    const { logStore, stateStore, capacityBytes } = this.#directory;
+    return new Replica({
+      initial: { name: clusterName, nodes },
+      address,
+      logStore,
+      stateStore,
+      settings: fittedSettings({ settings, capacityBytes, memoryBytes: memoryLimit(), tickMs }),
+      tickMs,
+      standsBy: standsBy === true,
+      isCongested: (connection) => this.#clients.isCongested(connection),
+      ...(isDefaultCluster(nodes) && { defaultAddress }),
+    });
+  }
+
   #makeDiskWork(): DiskWork {
-    const options = {
+    return new DiskWork({
       log: this.#directory.logStore,
       tickMs,
-      onEvent: (event: ReplicaEvent) => this.#receive(event),
-      onFailed: (error: unknown) => this.#fail(error),
-    };
-    return new DiskWork(options, performance.now());
+      nowMs: performance.now(),
+      onEvent: (event) => this.#receive(event),
+      onFailed: (error) => this.#fail(error),
+    });
   }
 
   #makeSpaceReports(): SpaceReports {
@@ -321,32 +321,11 @@ class Node implements RunningNode {
 
   #onTimer(): void {
     const nowMs = performance.now();
-    if (!this.#filesAreWholeNowAndThen(nowMs)) return;
+    if (!this.#files.onTimer(this.#ticks.stoodStill(nowMs))) return;
     if (this.#state === 'running') this.#peers.dial(this.#replica.peersToDial());
     this.#clients.tellMembers(this.#replica);
     this.#ownProcess?.tick(this.#replica.isUnhurried, nowMs);
     this.#scheduleTurn(this.#ticks.onTimer());
-  }
-
-  /**
-   * Not in every turn, where it would cost too much; a read that comes before it may end the process by a signal. At once behind a standstill:
-   * another process may have taken the directory.
-   */
-  #filesAreWholeNowAndThen(nowMs: number): boolean {
-    this.#timersToFileCheck--;
-    if (this.#timersToFileCheck > 0 && !this.#ticks.stoodStill(nowMs)) return true;
-    this.#timersToFileCheck = timersPerFileCheck;
-    return this.#filesAreWhole();
-  }
-
-  #filesAreWhole(): boolean {
-    try {
-      this.#directory.checkFiles();
-      return true;
-    } catch (error) {
-      this.#fail(error);
-      return false;
-    }
   }
 
   readonly #runTurn = (): void => {
@@ -360,7 +339,7 @@ class Node implements RunningNode {
     // The stores take nothing any more.
     if (this.#disk.isFull) return this.#disk.proceed();
     const nowMs = performance.now();
-    if (this.#ticks.stoodStill(nowMs) && !this.#filesAreWhole()) return;
+    if (this.#ticks.stoodStill(nowMs) && !this.#files.look()) return;
     try {
       this.#tick(nowMs);
       const output = this.#replica.turn();

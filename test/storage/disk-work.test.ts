@@ -36,7 +36,7 @@ describe('DiskWork', () => {
     failures = [];
     isIdle = false;
     const onEvent = (event: ReplicaEvent) => void events.push(event);
-    work = new DiskWork({ log, tickMs: 20, onEvent, onFailed: (error) => void failures.push(error) }, 0);
+    work = new DiskWork({ log, tickMs: 20, nowMs: 0, onEvent, onFailed: (error) => void failures.push(error) });
   });
 
   function stage(): void {

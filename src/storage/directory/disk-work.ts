@@ -7,6 +7,8 @@ export interface DiskWorkOptions {
   readonly log: Pick<FileLogStore, 'flush' | 'flushBytes' | 'hasStagedWrites'>;
   /** Milliseconds between ticks. */
   readonly tickMs: number;
+  /** Now, on the clock of `performance.now()`. */
+  readonly nowMs: number;
   /** For the replica's inbox: a flush is done, or a job. */
   readonly onEvent: (event: ReplicaEvent) => void;
   /** A write failed: no more is to be begun, and nothing that depends on it may leave. */
@@ -28,9 +30,9 @@ export class DiskWork {
   #onIdle: (() => void) | undefined;
   #isAbandoned = false;
 
-  constructor(options: DiskWorkOptions, nowMs: number) {
+  constructor(options: DiskWorkOptions) {
     this.#options = options;
-    this.#timer = new FlushTimer(options.tickMs, nowMs);
+    this.#timer = new FlushTimer(options.tickMs, options.nowMs);
   }
 
   /** A write found no room after {@link stopForFullDisk}: the stores take nothing any more. */
