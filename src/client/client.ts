@@ -1,26 +1,17 @@
 import { nodeIdMax } from '../cluster/node-list.ts';
 import { sessionWindowMax } from '../kv/client-session.ts';
 import type { TlsIdentity } from '../tls/identity.ts';
-import type {
-  BackupOpened,
-  Consistency,
-  NewcomerFilling,
-  NodeStatus,
-  RequestBody,
-  TargetNode,
-  WirePair,
-} from '../wire/client-message.ts';
-import { pairsPerAnswerMax } from '../wire/limits.ts';
+import type { BackupOpened, NewcomerFilling, NodeStatus, RequestBody, TargetNode } from '../wire/client-message.ts';
+import { ask } from './ask.ts';
 import { KvBackup } from './backup.ts';
-import { type Answer, type CallLimits, type CallTraits, outgoing, PromiseCall, traits } from './call/call.ts';
+import { type Answer, type CallLimits, type CallTraits, outgoing, readTraits, traits } from './call/call.ts';
 import { abortedError } from './call/call-errors.ts';
 import { ConnectCall } from './call/connect-call.ts';
 import { KvError } from './call/errors.ts';
-import { GetCall, type KvValue, type OwnBytes } from './call/get-call.ts';
+import { GetCall, type KvValue } from './call/get-call.ts';
 import type { DeleteResult, PutResult, RenewResult, TransactResult } from './call/write-call.ts';
 import { checkedEndpoint, Endpoints } from './connection/endpoints.ts';
 import { endable } from './endable.ts';
-import { GatheredBytes } from './gathered-bytes.ts';
 import {
   type Bytes,
   checkCallOptions,
@@ -44,6 +35,7 @@ import {
   signalIn,
 } from './input.ts';
 import { type Keeping, KeptKey } from './keys/kept-key.ts';
+import { type KvListing, type ListQuery, listOf, listPairsMax, pageOf } from './keys/list.ts';
 import { acquireLock, type Contending, lockNameBytesMax } from './keys/lock.ts';
 import { checkedTransaction, type KvTransaction } from './keys/transaction.ts';
 import { Watch, type WatchLimits } from './keys/watch.ts';
@@ -81,9 +73,6 @@ import { Requests } from './requests.ts';
 import { Sweeper } from './sweeper.ts';
 import { Writes } from './writes.ts';
 
-/** Most pairs that `list` returns. */
-const listPairsMax = 100_000;
-
 const timeoutMsDefault = 5000;
 const fillTimeoutMsDefault = 600_000;
 const watchTimeoutMsDefault = 60_000;
@@ -95,20 +84,6 @@ const probeTimeoutMsMax = 1000;
 /** Several round trips of a long way; others are tried meanwhile, and a call ends when its own time is over. */
 const connectTimeoutMsMin = 500;
 const connectTimeoutMsMax = 1000;
-/** Pairs asked for at a time: an answer is bounded in bytes as well. */
-const pagePairs = pairsPerAnswerMax;
-
-/** A key with its value and the revision of its last change. */
-export interface KvListing extends KvValue {
-  readonly key: OwnBytes;
-}
-
-type ListBody = RequestBody & { readonly type: 'list' };
-
-interface Page {
-  readonly pairs: KvListing[];
-  readonly more: boolean;
-}
 
 /**
  * A client of a kv cluster. Keys and values are bytes; text stands for its UTF-8 bytes.
@@ -274,7 +249,7 @@ export class KvClient {
       const limits = this.#limitsOf(options, readNames);
       const consistency = checkedConsistency(options?.consistency);
       const request = outgoing({ type: 'get', consistency, key: checkedKey(key) });
-      const call = new GetCall(traitsOf(consistency), limits, request, resolve, reject);
+      const call = new GetCall(readTraits(consistency), limits, request, resolve, reject);
       this.#requests.submit(call);
     });
   }
@@ -287,33 +262,10 @@ export class KvClient {
    */
   async list(prefix: Bytes = '', options?: ListOptions): Promise<KvListing[]> {
     const limitsLeft = this.#limitsLeft(options, listNames);
-    const limit = checkedCount(options?.limit ?? listPairsMax, listPairsMax, 'limit');
-    const found: KvListing[] = [];
-    const gathered = new GatheredBytes(listRemedy);
+    const limit = options?.limit;
+    checkedCount(limit ?? listPairsMax, listPairsMax, 'limit');
     const after = options?.after === undefined ? undefined : checkedAfter(options.after);
-    const query = listQuery(prefix, options);
-    let page = await this.#page({ ...query, after, limit: Math.min(limit, pagePairs) }, limitsLeft());
-    const isWhole = options?.limit === undefined && after === undefined;
-    if (page.more && isWhole && query.consistency !== 'local') return this.#stateBelow(query.prefix, limitsLeft());
-    for (;;) {
-      for (const pair of page.pairs) {
-        gathered.add(pair);
-        found.push(pair);
-      }
-      const left = limit - found.length;
-      if (!page.more || (left <= 0 && typeof options?.limit === 'number')) return found;
-      if (left <= 0) throw new KvError('tooLarge', listTooLong, 'notApplied');
-      const next = { ...query, after: found.at(-1)?.key, limit: Math.min(left, pagePairs) };
-      page = await this.#page(next, limitsLeft());
-    }
-  }
-
-  /** As a watch begins, with what changed while it was read. */
-  async #stateBelow(prefix: Uint8Array, limits: CallLimits): Promise<KvListing[]> {
-    const watched = { key: prefix, isPrefix: true };
-    const state = await new Watch(this.#requests, watched, { ...limits, oneCall: { remedy: listRemedy } }).state();
-    const pairs = state.flatMap((change) => (change.type === 'put' ? [copyOf(change)] : []));
-    return pairs.sort((a, b) => Buffer.compare(a.key, b.key));
+    return listOf(this.#requests, listQuery(prefix, options), { after, limit }, limitsLeft);
   }
 
   /**
@@ -324,7 +276,7 @@ export class KvClient {
     let after: Uint8Array | undefined;
     for (;;) {
       const limits = this.#limitsOf(options, readNames);
-      const { pairs, more } = await this.#page({ ...listQuery(prefix, options), after, limit: pagePairs }, limits);
+      const { pairs, more } = await pageOf(this.#requests, listQuery(prefix, options), after, limits);
       for (const pair of pairs) {
         yield pair;
         // Between pages the next call would say so.
@@ -517,13 +469,6 @@ export class KvClient {
     return new Endpoints([checkedEndpoint(endpoint)], this.#endpoints.secureContext);
   }
 
-  async #page(body: ListBody, limits: CallLimits): Promise<Page> {
-    const page = await this.#ask(body, traitsOf(body.consistency), limits, (answer) =>
-      answer.type === 'pairs' ? answer : undefined,
-    );
-    return { pairs: page.pairs.map(copyOf), more: page.more && page.pairs.length > 0 };
-  }
-
   #ask<Result>(
     body: RequestBody,
     callTraits: CallTraits,
@@ -550,8 +495,6 @@ export class KvClient {
 }
 
 const madeWithoutTls = 'this client was made without tls';
-const listRemedy = 'give a limit, a longer prefix, or read page by page, with scan';
-const listTooLong = `there are over ${listPairsMax} pairs: ${listRemedy}`;
 
 function watchLimitsOf(options: WatchOptions | undefined): WatchLimits {
   if (options === undefined) return { timeoutMs: watchTimeoutMsDefault, signal: undefined };
@@ -559,24 +502,9 @@ function watchLimitsOf(options: WatchOptions | undefined): WatchLimits {
   return { timeoutMs: checkedTimeoutMs(options.timeoutMs ?? watchTimeoutMsDefault), signal: signalIn(options) };
 }
 
-function ask<Result>(
-  requests: Requests,
-  body: RequestBody,
-  callTraits: CallTraits,
-  limits: CallLimits,
-  read: (answer: Answer, endpoint: string) => Result | undefined,
-): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const settlement = { read, resolve, reject };
-    const call = new PromiseCall(callTraits, limits, performance.now(), outgoing(body), settlement);
-    requests.submit(call);
-  });
-}
-
-/** What is the same for all pages of a list. */
-function listQuery(prefix: Bytes, options: ReadOptions | undefined): Omit<ListBody, 'after' | 'limit'> {
+function listQuery(prefix: Bytes, options: ReadOptions | undefined): ListQuery {
   const consistency = checkedConsistency(options?.consistency);
-  return { type: 'list', consistency, prefix: checkedPrefix(prefix) };
+  return { consistency, prefix: checkedPrefix(prefix) };
 }
 
 function conditionOf(options: FillOptions | undefined): { readonly ifConfigurationId?: number } {
@@ -584,15 +512,6 @@ function conditionOf(options: FillOptions | undefined): { readonly ifConfigurati
   return ifConfigurationId === undefined ? {} : { ifConfigurationId };
 }
 
-function traitsOf(consistency: Consistency): CallTraits {
-  return consistency === 'local' ? traits.localRead : traits.linearizableRead;
-}
-
 function statusIn(answer: Answer): NodeStatus | undefined {
   return answer.type === 'status' ? answer.status : undefined;
-}
-
-/** Copies, since what a frame's views point to is the whole frame. */
-function copyOf(pair: WirePair): KvListing {
-  return { key: new Uint8Array(pair.key), value: new Uint8Array(pair.value), revision: pair.revision };
 }

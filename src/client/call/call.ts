@@ -1,5 +1,6 @@
 import {
   type ClientRequest,
+  type Consistency,
   type Failure,
   type MembersNews,
   type RequestBody,
@@ -31,6 +32,11 @@ export const traits = {
   linearizableRead: { isChange: false, isRepeatable: true, needsMajority: true },
   localRead: { isChange: false, isRepeatable: true, needsMajority: false },
 } as const satisfies Record<string, CallTraits>;
+
+/** Of a read: a local one is answered by any node, from what that one has applied. */
+export function readTraits(consistency: Consistency): CallTraits {
+  return consistency === 'local' ? traits.localRead : traits.linearizableRead;
+}
 
 /** When a call ends without an answer. */
 export interface CallLimits {
