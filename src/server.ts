@@ -10,7 +10,8 @@ import { openFilesMax } from './host/open-files.ts';
 import type { OwnProcess } from './host/own-process.ts';
 import { openFilesMin } from './network/gateway.ts';
 import { tryListening } from './network/listening.ts';
-import { type NodeOptions, type RunningNode, runNode } from './node.ts';
+import { runNode } from './node/node.ts';
+import type { NodeOptions, RunningNode } from './node/node-options.ts';
 import { openDataDirectory } from './storage/directory/data-directory.ts';
 import { hasData } from './storage/directory/identity-file.ts';
 import { absentError } from './storage/disk/data-directory-error.ts';
@@ -19,7 +20,7 @@ import { checkNodeTls } from './tls/node-identity.ts';
 usePlatformCrc32(crc32);
 usePlatformByteStrings(Buffer.prototype.latin1Slice);
 
-export type { NodeOptions, RunningNode } from './node.ts';
+export type { NodeOptions, RunningNode } from './node/node-options.ts';
 export { setAsideBeside, setAsideIfDamaged } from './storage/directory/set-aside.ts';
 export { verifyDirectory } from './storage/directory/verify.ts';
 

@@ -74,8 +74,8 @@ const floors: Readonly<Record<string, Room>> = {
     folders: ['call', 'connection', 'members', 'keys'],
   },
 
-  'node.ts': { imports: everyRoom, node: true },
-  'server.ts': { imports: [...everyRoom, 'node.ts'], node: true },
+  node: { imports: everyRoom, node: true },
+  'server.ts': { imports: [...everyRoom, 'node'], node: true },
   'index.ts': { imports: [...everyRoom, 'server.ts'], node: true },
 
   cli: {

@@ -74,7 +74,7 @@ const clusterSettings: ReplicaSettings = {
 };
 
 /**
- * Real replicas on simulated disks, driven by hand as `src/node.ts` drives one: nothing happens but in `tick` and `settle`.
+ * Real replicas on simulated disks, driven by hand as `src/node/node.ts` drives one: nothing happens but in `tick` and `settle`.
  * Links are FIFO and come back by themselves on a tick unless they are cut. Writes of the log end at once, work of the state
  * store with the next tick.
  */

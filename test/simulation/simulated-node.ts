@@ -61,7 +61,7 @@ interface Process {
   job: StorageJob | undefined;
 }
 
-/** A node: the real replica, driven as `src/node.ts` drives it, on a simulated disk, network and clock. */
+/** A node: the real replica, driven as `src/node/node.ts` drives it, on a simulated disk, network and clock. */
 export class SimulatedNode {
   readonly id: NodeId;
   readonly address: string;

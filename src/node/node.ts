@@ -1,72 +1,30 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { defaultAddress, parseAddress } from './cluster/address.ts';
-import type { ClusterSettings } from './cluster/cluster-file.ts';
-import { InputError } from './cluster/input-error.ts';
-import { memoryLimit } from './host/memory-limit.ts';
-import { openFilesMax } from './host/open-files.ts';
-import type { OwnProcess } from './host/own-process.ts';
-import { AskingClients } from './network/asking-clients.ts';
-import { calmLog } from './network/calm-log.ts';
-import { Gateway, limitsFor } from './network/gateway.ts';
-import type { Log } from './network/log.ts';
-import { metricsText } from './network/metrics.ts';
-import { Peers } from './network/peers.ts';
-import type { NodeId } from './omnipaxos/ballot.ts';
-import type { ReplicaEvent, TurnOutput } from './replica/events.ts';
-import { fittedSettings } from './replica/fitted-settings.ts';
-import { Replica } from './replica/replica.ts';
-import { Ticks, tickMs } from './replica/ticks.ts';
-import type { DataDirectory } from './storage/directory/data-directory.ts';
-import { DiskWork } from './storage/directory/disk-work.ts';
-import { FileWatch } from './storage/directory/file-watch.ts';
-import { SpaceReports } from './storage/directory/space-reports.ts';
-import { olderCopyError } from './storage/disk/data-directory-error.ts';
-import type { TlsIdentity } from './tls/identity.ts';
-import { checkNodeTls, type NodeIdentity, nodeIdentityOf, otherHostWarning } from './tls/node-identity.ts';
-import type { NodeStatus } from './wire/client-message.ts';
-import { protocolVersion } from './wire/limits.ts';
-
-/** What a node is started with. */
-export interface NodeOptions {
-  readonly nodeId: NodeId;
-  /** Directory of its data; made if absent. */
-  readonly dataDirectory: string;
-  /** 1 to 64 letters, digits, ".", "_" and "-": nodes of clusters with different names never form one. */
-  readonly clusterName: string;
-  /** Id → "host:port" of the members of the first configuration. A node that is not among them stands by. */
-  readonly nodes: ReadonlyMap<NodeId, string>;
-  /** "host:port" to listen on. */
-  readonly address: string;
-  /** Allows an address that other machines can reach without `tls`: whoever reaches it may read and write everything. */
-  readonly insecure?: boolean | undefined;
-  /**
-   * All connections, of nodes and clients, are encrypted with TLS 1.3, and only those who show a certificate of an authority in `ca` are let in.
-   * The certificate has to be for the host in the address by which others reach this node. All nodes have it, or none.
-   */
-  readonly tls?: TlsIdentity | undefined;
-  readonly settings?: ClusterSettings | undefined;
-  /** A new directory stands by until `kv member rebuild` gives it the node's vote, instead of forming a cluster. */
-  readonly standsBy?: boolean | undefined;
-  /** Refuses a directory without data, code `absent`, instead of making a new one: its disk may not be mounted. */
-  readonly existing?: boolean | undefined;
-  /** Takes what an operator would want to know. It must not throw: that ends the node, or the process. */
-  readonly log?: Log | undefined;
-}
-
-/** A node that runs in this process. */
-export interface RunningNode {
-  /** "host:port" that it listens on. */
-  readonly address: string;
-  /** Resolves after `stop()`; rejects if the node ended by itself: a disk that failed, an invariant that broke. */
-  readonly closed: Promise<void>;
-  status(): NodeStatus;
-  /** For a node with TLS: what it shows, and whom it believes, from the next connection on. Throws an InputError. */
-  renewTls(tls: TlsIdentity): void;
-  /** Answers what it can, makes everything durable, and closes. */
-  stop(): Promise<void>;
-  /** As {@link stop}: for `await using`. */
-  [Symbol.asyncDispose](): Promise<void>;
-}
+import { defaultAddress, parseAddress } from '../cluster/address.ts';
+import { InputError } from '../cluster/input-error.ts';
+import { memoryLimit } from '../host/memory-limit.ts';
+import { openFilesMax } from '../host/open-files.ts';
+import type { OwnProcess } from '../host/own-process.ts';
+import { AskingClients } from '../network/asking-clients.ts';
+import { calmLog } from '../network/calm-log.ts';
+import { Gateway, limitsFor } from '../network/gateway.ts';
+import type { Log } from '../network/log.ts';
+import { metricsText } from '../network/metrics.ts';
+import { Peers } from '../network/peers.ts';
+import type { NodeId } from '../omnipaxos/ballot.ts';
+import type { ReplicaEvent, TurnOutput } from '../replica/events.ts';
+import { fittedSettings } from '../replica/fitted-settings.ts';
+import { Replica } from '../replica/replica.ts';
+import { Ticks, tickMs } from '../replica/ticks.ts';
+import type { DataDirectory } from '../storage/directory/data-directory.ts';
+import { DiskWork } from '../storage/directory/disk-work.ts';
+import { FileWatch } from '../storage/directory/file-watch.ts';
+import { SpaceReports } from '../storage/directory/space-reports.ts';
+import { olderCopyError } from '../storage/disk/data-directory-error.ts';
+import type { TlsIdentity } from '../tls/identity.ts';
+import { checkNodeTls, type NodeIdentity, nodeIdentityOf, otherHostWarning } from '../tls/node-identity.ts';
+import type { NodeStatus } from '../wire/client-message.ts';
+import { protocolVersion } from '../wire/limits.ts';
+import type { NodeOptions, RunningNode } from './node-options.ts';
 
 /** How long a node that failed waits for its files to close before it says so. */
 const failurePatienceMs = 1000;
