@@ -491,7 +491,7 @@ export class Replica {
   /** Applies decided entries in order. True if a StopSign among them made this node enter or leave a configuration. */
   #applyDecided(): boolean {
     const { mode } = this.#membership;
-    if (mode.name === 'forming' || (mode.name === 'standby' && !mode.filling)) return false;
+    if (mode.name === 'forming') return false;
     const applied = this.#applier.advance();
     if (applied === 'nothing') return false;
     if (applied === 'more') this.#hasMoreToDo = true;

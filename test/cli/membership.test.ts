@@ -27,6 +27,12 @@ function member(id: number, changes: Partial<MemberStatus> = {}): MemberStatus {
   } as MemberStatus;
 }
 
+function meterOf(ids: readonly number[], configurationId: number): CatchUpMeter {
+  const meter = new CatchUpMeter();
+  meter.watch(ids, configurationId);
+  return meter;
+}
+
 const down: Partial<MemberStatus> = { role: 'unreachable', state: undefined, decidedIndex: undefined };
 
 function status(...members: MemberStatus[]): ClusterStatus {
@@ -342,7 +348,7 @@ describe('how far newcomers are', () => {
   }
 
   test('bytes, rate and time left where the total is known', () => {
-    const meter = new CatchUpMeter([4], 2);
+    const meter = meterOf([4], 2);
     meter.measure(catchingUp(10, 50, 0), 0);
     const progress = meter.measure(catchingUp(20, 50, 0), 1000);
     expect(progress).toMatchObject({ bytesReceived: 20 * mebibyte, bytesPerSecond: 10 * mebibyte, share: 0.4 });
@@ -353,11 +359,21 @@ describe('how far newcomers are', () => {
   });
 
   test('else the log tells how far', () => {
-    const meter = new CatchUpMeter([4], 2);
+    const meter = meterOf([4], 2);
     meter.measure(catchingUp(1, undefined, 10), 0);
     const progress = meter.measure(catchingUp(2, undefined, 30), 1000);
     expect(progress).toMatchObject({ bytesTotal: null, share: 0.3, secondsLeft: 4 });
     expect(progressBar(progress)).toBe('node 4: state  [######--------------] 30 %  4 s left  2.0 MiB  1.0 MiB/s');
+  });
+
+  test('what was received counts on when a newcomer becomes a member, and counts from nothing itself', () => {
+    const meter = meterOf([4], 2);
+    meter.measure(catchingUp(40, 50, 0), 0);
+    expect(meter.measure(catchingUp(0, undefined, 0), 500)).toMatchObject({ bytesReceived: 40 * mebibyte, share: 0.8 });
+    const again = meter.measure(catchingUp(5, 10, 0), 1000);
+    expect(again).toMatchObject({ bytesReceived: 45 * mebibyte, bytesTotal: 50 * mebibyte, share: 0.9 });
+    meter.watch([4, 5], 3);
+    expect(meter.measure(catchingUp(5, 10, 0), 1500).newcomers[0]).toMatchObject({ bytesReceived: 45 * mebibyte });
   });
 
   test('one that has no room for the data stops the filling, since more does not come by waiting', async () => {
@@ -371,7 +387,14 @@ describe('how far newcomers are', () => {
     const events: CatchUpProgress[] = [];
     const onProgress = (progress: CatchUpProgress) => events.push(progress);
     const filling = fillNewcomers({ fill, statusOf }, plan, {
-      ...{ timeoutMs: 1000, fillTimeoutMs: 60_000, isForced: false, onProgress, onMessage: () => {} },
+      ...{
+        timeoutMs: 1000,
+        fillTimeoutMs: 60_000,
+        isForced: false,
+        meter: new CatchUpMeter(),
+        onProgress,
+        onMessage: () => {},
+      },
     });
     await expect(filling).rejects.toThrow(
       'node 4 has no room for the state: it takes about 12.0 MiB, and 5.0 MiB are left: nothing was changed; give it more room',
@@ -380,7 +403,7 @@ describe('how far newcomers are', () => {
   });
 
   test('a node is complete when it votes in that configuration, and silent ones are not', () => {
-    const meter = new CatchUpMeter([4, 5], 2);
+    const meter = meterOf([4, 5], 2);
     meter.measure(catchingUp(50, undefined, 99), 0);
     const now = status(member(1), member(4, { configurationId: 2 }), member(5, down));
     const { newcomers } = meter.measure(now, 100);

@@ -8,6 +8,23 @@ import { Client, Cluster } from './cluster.ts';
 const manyPieces = { checkpointTicks: 5, logTailEntries: 1, catchUpBytesMax: 100, voteLagEntries: 5 };
 const all = [1, 2, 3];
 
+it('a former member that is started again has applied what it had, as it tells', () => {
+  const { cluster, leader } = filled(20);
+  const [former, follower] = all.filter((id) => id !== leader) as [NodeId, NodeId];
+  cluster.converge(...all);
+  cluster.reconfigureTo(leader, [leader, follower]);
+  cluster.until('it stands by', () => cluster.replica(former).status().state === 'standby');
+  const { decidedIndex } = cluster.replica(former).status();
+  cluster.crash(former);
+  cluster.start(former);
+  cluster.tick();
+  expect(cluster.replica(former).status()).toMatchObject({
+    state: 'standby',
+    decidedIndex,
+    appliedIndex: decidedIndex,
+  });
+});
+
 describe('newcomers get all data before they become members', () => {
   it('while the members are what they are; then they need no state any more', () => {
     const { cluster, leader, client } = filled(140);
@@ -182,6 +199,22 @@ describe('newcomers get all data before they become members', () => {
     expect(cluster.askNow(leader, { type: 'fill', nodes, ifConfigurationId: 2 })).toMatchObject({ type: 'filling' });
   });
 
+  it('for the very change that somebody else has brought about nothing is left to be done', () => {
+    const { cluster, leader } = filled(10);
+    cluster.start(4);
+    fillUntilDone(cluster, leader, [...all, 4]);
+    cluster.reconfigureTo(leader, [...all, 4]);
+    const nodes = [...all, 4].map((id) => ({ id, address: `node-${id}:7000` }));
+    expect(cluster.askNow(leader, { type: 'fill', nodes, ifConfigurationId: 1 })).toEqual({
+      type: 'filling',
+      newcomers: [],
+    });
+    expect(cluster.askNow(leader, { type: 'reconfigure', nodes, ifConfigurationId: 1 })).toEqual({
+      type: 'reconfigured',
+      configurationId: 2,
+    });
+  });
+
   it('a member that does not hear it says so after a while, for the client to ask another one', () => {
     const { cluster, leader } = filled(10);
     cluster.start(4);
@@ -191,6 +224,21 @@ describe('newcomers get all data before they become members', () => {
     cluster.loses = ({ from, to }) => from === 4 && to === leader;
     const answers: string[] = [];
     for (let step = 0; step < 30; step++) {
+      cluster.tick(10);
+      answers.push(cluster.askNow(leader, { type: 'fill', nodes })?.type ?? 'none');
+    }
+    expect(answers.filter((type) => type === 'failed')).toHaveLength(1);
+    fillUntilDone(cluster, follower, [...all, 4]);
+  });
+
+  it('one that has no link with it says so sooner: it may have one with another', () => {
+    const { cluster, leader } = filled(10);
+    cluster.start(4);
+    cluster.cut([4], [leader]);
+    const [follower] = all.filter((id) => id !== leader) as [NodeId];
+    const nodes = [...all, 4].map((id) => ({ id, address: `node-${id}:7000` }));
+    const answers: string[] = [];
+    for (let step = 0; step < 12; step++) {
       cluster.tick(10);
       answers.push(cluster.askNow(leader, { type: 'fill', nodes })?.type ?? 'none');
     }

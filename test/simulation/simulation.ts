@@ -188,6 +188,7 @@ class Simulation {
   /** Heals a core that must recover; all else stays broken for good. */
   #heal(): void {
     const { electionTimeoutUs } = this.#plan;
+    if (this.#isFormedTwice) this.#beginAnew();
     const core = this.#chooseCore();
     const isEasy = this.#isEasy(core);
     const hub = this.#plan.hubCore && this.#areAllIn(core) ? this.#random.pick(core) : undefined;
@@ -293,6 +294,22 @@ class Simulation {
   /** False for a cluster of which nobody knows: whoever formed it crashed before it was on a disk, or told (seed 35602). */
   get #isFormed(): boolean {
     return this.#nodes.some(knowsConfiguration);
+  }
+
+  /** A founder's disk was emptied again and again while they met: others have formed a cluster with one of its disks each, and none of these is whole (seed 58203292). */
+  get #isFormedTwice(): boolean {
+    if (this.#oracle.decidedIndex > 0) return false;
+    const members = this.#nodes.filter(({ id }) => this.#plan.members.includes(id));
+    return new Set(members.flatMap(({ disk }) => disk.log.clusterId ?? [])).size > 1;
+  }
+
+  /** Nothing was decided, so nothing is lost. */
+  #beginAnew(): void {
+    this.#counts.add('formed anew');
+    for (const node of this.#nodes) {
+      node.crash();
+      node.wipe();
+    }
   }
 
   /** All of them vote in the newest configuration, and no other is under way. */

@@ -16,6 +16,8 @@ export interface Wait {
   readonly configurationId: number;
   readonly newcomers: readonly number[];
   readonly timeoutMs: number;
+  /** One that has measured them before goes on. */
+  readonly meter?: CatchUpMeter;
   /** Called with each answer. */
   onProgress(progress: CatchUpProgress): void;
 }
@@ -28,7 +30,8 @@ export async function awaitComplete(
   client: Pick<KvClient, 'clusterStatus'>,
   wait: Wait,
 ): Promise<CatchUpProgress | undefined> {
-  const meter = new CatchUpMeter(wait.newcomers, wait.configurationId);
+  const meter = wait.meter ?? new CatchUpMeter();
+  meter.watch(wait.newcomers, wait.configurationId);
   const deadlineMs = performance.now() + wait.timeoutMs;
   let progress: CatchUpProgress | undefined;
   while (wait.newcomers.length > 0) {

@@ -46,14 +46,20 @@ interface Sample {
 /** Rates are of the last so many milliseconds. */
 const windowMs = 3000;
 
-/** Makes rates, and the time that is left, out of what newcomers say of themselves from time to time. */
+/**
+ * Makes rates, and the time that is left, out of what newcomers say of themselves from time to time. What they have received counts from the first
+ * measurement on: a newcomer itself begins to count anew when it becomes a member, or begins its state anew.
+ */
 export class CatchUpMeter {
-  readonly #ids: readonly number[];
-  readonly #configurationId: number;
+  #ids: readonly number[] = [];
+  #configurationId = 0;
   readonly #last = new Map<number, NewcomerProgress>();
+  /** What each said last that it has received, and what it had before it began to count anew. */
+  readonly #counts = new Map<number, { readonly said: number; readonly earlier: number }>();
   #samples: Sample[] = [];
 
-  constructor(ids: readonly number[], configurationId: number) {
+  /** From now on these are measured, until they vote in this configuration. */
+  watch(ids: readonly number[], configurationId: number): void {
     this.#ids = ids;
     this.#configurationId = configurationId;
   }
@@ -84,14 +90,17 @@ export class CatchUpMeter {
     const before = this.#last.get(id);
     const catchUp = member?.catchUp;
     const isComplete = member?.state === 'member' && (member.configurationId ?? 0) >= this.#configurationId;
+    const earlier = this.#earlierBytes(id, catchUp?.bytesReceived);
     // Once it votes it tells no more of its way: what it told last stands.
-    const bytesReceived = catchUp?.bytesReceived ?? before?.bytesReceived ?? 0;
+    const bytesReceived = catchUp === undefined ? (before?.bytesReceived ?? 0) : earlier + catchUp.bytesReceived;
+    const told = catchUp?.bytesTotal === undefined ? before?.bytesTotal : earlier + catchUp.bytesTotal;
+    const bytesTotal = isComplete ? bytesReceived : told && Math.max(told, bytesReceived);
     return {
       id,
       state: member?.state ?? null,
       stage: catchUp?.stage ?? null,
       bytesReceived,
-      bytesTotal: isComplete ? bytesReceived : (catchUp?.bytesTotal ?? before?.bytesTotal ?? null),
+      bytesTotal: bytesTotal ?? null,
       decidedIndex: member?.decidedIndex ?? null,
       fromIndex: catchUp?.fromIndex ?? before?.fromIndex ?? null,
       targetIndex: catchUp?.targetIndex ?? before?.targetIndex ?? null,
@@ -99,6 +108,14 @@ export class CatchUpMeter {
       lackOfRoom: catchUp?.lackOfRoom ?? null,
       isComplete,
     };
+  }
+
+  #earlierBytes(id: number, said: number | undefined): number {
+    const { said: before, earlier } = this.#counts.get(id) ?? { said: 0, earlier: 0 };
+    if (said === undefined) return earlier;
+    const count = { said, earlier: said < before ? earlier + before : earlier };
+    this.#counts.set(id, count);
+    return count.earlier;
   }
 
   #secondsLeft(share: number | undefined): number | null {

@@ -17,6 +17,7 @@ import { askYesNo, canAsk } from '../prompt.ts';
 import { takesPart } from '../report/status-report.ts';
 import { askNodes } from './ask-nodes.ts';
 import { awaitComplete } from './await-complete.ts';
+import { CatchUpMeter } from './catch-up-meter.ts';
 import { apartNotes, type Filled, findProblems, isCatchingUp, pauseNote, stopAt } from './checks.ts';
 import { type Filling, fillNewcomers } from './fill-newcomers.ts';
 import { fates, Interruption } from './interruption.ts';
@@ -101,8 +102,10 @@ async function carryOut(
   // What was looked at is what is changed: not what somebody else made of it meanwhile.
   const ifConfigurationId = plan.configurationId;
   const fillTimeoutMs = options.waitTimeoutMs ?? 0;
+  // One for all of it: who has filled itself is not at its beginning again once it is a member.
+  const meter = new CatchUpMeter();
   if (fillTimeoutMs > 0) {
-    await fill(client, plan, { timeoutMs, fillTimeoutMs, isForced: options.isForced }, report);
+    await fill(client, plan, { timeoutMs, fillTimeoutMs, isForced: options.isForced, meter }, report);
     // What was seen before may have changed since: that took its time.
     if (plan.added.length > 0)
       stopAt(await lastingProblems(client, plan, timeoutMs, options.isForced), options.isForced);
@@ -117,7 +120,7 @@ async function carryOut(
   const awaited = [...decided.added, ...lateIn(plan, status)];
   if (options.waitTimeoutMs === undefined) return report.done(decided, awaited.length === 0);
   await report.decided(decided, awaited);
-  await wait(client, { configurationId, awaited }, options.waitTimeoutMs, report);
+  await wait(client, { configurationId, awaited, meter }, options.waitTimeoutMs, report);
   await report.done(decided, true, awaited);
 }
 
@@ -177,7 +180,8 @@ async function awaitFormer(
     return report.done(change, areAllThere && joining.length === 0);
   }
   await report.decided(change, joining);
-  await wait(client, { configurationId: change.configurationId, awaited: joining }, waitTimeoutMs, report);
+  const { configurationId } = change;
+  await wait(client, { configurationId, awaited: joining, meter: new CatchUpMeter() }, waitTimeoutMs, report);
   await report.done(change, areAllThere, joining);
 }
 
@@ -210,7 +214,7 @@ async function problemsOf(
 async function fill(
   client: MembershipSession['client'],
   plan: ReconfigurationPlan,
-  settings: Pick<Filling, 'timeoutMs' | 'fillTimeoutMs' | 'isForced'>,
+  settings: Pick<Filling, 'timeoutMs' | 'fillTimeoutMs' | 'isForced' | 'meter'>,
   report: MembershipReport,
 ): Promise<void> {
   // Without newcomers there may be members that stay to be waited for.
@@ -226,9 +230,16 @@ async function fill(
   }
 }
 
+/** Who is to have all data in which configuration. */
+interface Awaiting {
+  readonly configurationId: number;
+  readonly awaited: readonly number[];
+  readonly meter: CatchUpMeter;
+}
+
 async function wait(
   client: MembershipSession['client'],
-  { configurationId, awaited }: { readonly configurationId: number; readonly awaited: readonly number[] },
+  { configurationId, awaited, meter }: Awaiting,
   timeoutMs: number,
   report: MembershipReport,
 ): Promise<void> {
@@ -237,6 +248,7 @@ async function wait(
       configurationId,
       newcomers: awaited,
       timeoutMs,
+      meter,
       onProgress: (progress) => report.progress(progress),
     });
   } finally {

@@ -4,7 +4,7 @@ import { fillNewcomers as fillThem, silentNewcomer } from '../../client/members/
 import type { NewcomerFilling, NodeStatus } from '../../wire/client-message.ts';
 import type { ReconfigurationPlan } from '../arguments/reconfiguration-plan.ts';
 import { CommandError } from '../exit-codes.ts';
-import { CatchUpMeter, type CatchUpProgress } from './catch-up-meter.ts';
+import type { CatchUpMeter, CatchUpProgress } from './catch-up-meter.ts';
 
 export interface Filling {
   /** Of each request, milliseconds. */
@@ -13,6 +13,8 @@ export interface Filling {
   readonly fillTimeoutMs: number;
   /** Members that stay and are far behind are not waited for. */
   readonly isForced: boolean;
+  /** Of the newcomers. */
+  readonly meter: CatchUpMeter;
   onProgress(progress: CatchUpProgress): void;
   /** What people should know meanwhile. */
   onMessage(line: string): void;
@@ -25,10 +27,10 @@ export interface Filling {
 export async function fillNewcomers(
   client: Pick<KvClient, 'fill' | 'statusOf'>,
   { nodes, added, configurationId: ifConfigurationId }: ReconfigurationPlan,
-  { timeoutMs, fillTimeoutMs, isForced, onProgress, onMessage }: Filling,
+  { timeoutMs, fillTimeoutMs, isForced, meter, onProgress, onMessage }: Filling,
 ): Promise<void> {
   const newcomers = added.map(({ id }) => id);
-  const meter = new CatchUpMeter(newcomers, ifConfigurationId + 1);
+  meter.watch(newcomers, ifConfigurationId + 1);
   const ids = isForced ? newcomers : undefined;
   const onLook = (statuses: readonly NodeStatus[]) => {
     const members = statuses.map(({ nodeId: id, state, configurationId, decidedIndex, catchUp }) => {

@@ -5,8 +5,11 @@ import { RoomWatch } from './room-watch.ts';
 
 /** Between two steps, milliseconds. That all is there is known by the second step after it. */
 const stepMs = 100;
-/** How long a newcomer may be out of reach from the first on, before the change is proposed: the node that proposes says why not. */
-const linkPatienceMs = 2000;
+/**
+ * How long a newcomer may be out of reach from the first on, before the change is proposed: the node that proposes says why not. Members that have no
+ * link with it say so after a second and a half, and the next one is asked: of three, two may have none.
+ */
+const linkPatienceMs = 5000;
 /** How often the newcomers themselves are asked how far they are, milliseconds: that is a connection each. */
 const lookMs = 250;
 /** How long a newcomer may take to answer, milliseconds. */

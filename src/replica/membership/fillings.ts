@@ -5,7 +5,7 @@ import { membersMax } from '../../wire/limits.ts';
 import type { DonorStanding } from '../../wire/peer-message.ts';
 import type { ConnectionId } from '../events.ts';
 import { failure, type Output } from '../output.ts';
-import { cameFirst } from './reconfigurations.ts';
+import { cameFirst, isTarget } from './reconfigurations.ts';
 import { checkedTargets } from './target-nodes.ts';
 
 /** Ticks after the last request for which newcomers are still dialled, and go on filling themselves. */
@@ -14,6 +14,8 @@ export const fillPatienceTicks = 300;
 const heardTicksMax = 100;
 /** A newcomer that was asked for so many ticks, and said nothing, may answer another member. */
 const silentTicksMax = 200;
+/** One that there is no link with, after so many: others may have one. Less than clients wait for one (`client/members/fill-newcomers.ts`). */
+const unlinkedTicksMax = 75;
 
 /** Whoever lacks no more than this is there in a moment, and counts as filled. */
 const lagBytesMax = 8 * 1024 * 1024;
@@ -98,7 +100,11 @@ export class Fillings {
     if (!Array.isArray(nodes)) return this.#output.respond(connection, request.id, nodes);
     const { configuration } = this.#view;
     if (configuration && configuration.configurationId > (request.ifConfigurationId ?? configuration.configurationId)) {
-      return this.#output.respond(connection, request.id, cameFirst(configuration, 'notApplied'));
+      // Somebody else asked for the very same: whoever proposes is told so.
+      const isDone =
+        nodes.every(({ isRebuilt }) => !isRebuilt) && isTarget(configuration, { nodes, formerDirectories: [] });
+      const answer = isDone ? ({ type: 'filling', newcomers: [] } as const) : cameFirst(configuration, 'notApplied');
+      return this.#output.respond(connection, request.id, answer);
     }
     this.#forgetOld();
     const silent = this.#takeSilent(nodes);
@@ -125,10 +131,11 @@ export class Fillings {
 
   /** One of these that this node does not hear: the client had better ask another member. If it comes back, time begins anew. */
   #takeSilent(nodes: readonly TargetNode[]): NodeId | undefined {
-    const { tick } = this.#view;
+    const { tick, isConnected } = this.#view;
     for (const { id } of nodes) {
       const newcomer = this.#newcomers.get(id);
-      if (newcomer === undefined || tick - newcomer.silentSinceTick <= silentTicksMax) continue;
+      const ticksMax = isConnected(id) ? silentTicksMax : unlinkedTicksMax;
+      if (newcomer === undefined || tick - newcomer.silentSinceTick <= ticksMax) continue;
       newcomer.silentSinceTick = tick;
       return id;
     }

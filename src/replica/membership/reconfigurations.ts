@@ -405,7 +405,8 @@ function newcomerProblem(hello: PeerHello, configuration: Configuration): string
   );
 }
 
-function isTarget(
+/** True if the members are those that were asked for. `formerDirectories`: of those that are rebuilt. */
+export function isTarget(
   configuration: Configuration,
   { nodes, formerDirectories }: Pick<PendingReconfiguration, 'nodes' | 'formerDirectories'>,
 ): boolean {
