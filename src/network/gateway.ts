@@ -219,11 +219,13 @@ export class Gateway {
       rejectUnauthorized: true,
       handshakeTimeout: handshakeMsMax,
     });
-    server.on('tlsClientError', (error, { remoteAddress, authorizationError }: TLSSocket) => {
+    server.on('connection', keepAddress);
+    server.on('tlsClientError', (error, socket: TLSSocket) => {
+      const { authorizationError } = socket;
       const { code, reason } = error as Error & { readonly code?: string; readonly reason?: string };
       // Of whom it does not believe Node says no more than that the socket closed. Others hang up by themselves, and know why.
       const isHangUp = code === 'ECONNRESET' && !authorizationError;
-      const fields = { from: remoteAddress, reason: authorizationError ?? reason ?? error.message };
+      const fields = { from: keptAddress(socket), reason: authorizationError ?? reason ?? error.message };
       this.#options.log(isHangUp ? 'debug' : 'warn', 'connection refused: its TLS is not accepted', fields);
     });
     return server;
@@ -317,4 +319,15 @@ function answerJson(response: ServerResponse, status: number, body: object): voi
 function refuseUpgrade(tcp: Duplex, status: string, reason: string): void {
   tcp.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n${reason}\n`);
   tcp.once('finish', () => tcp.destroy());
+}
+
+/** A socket tells its address after its end, too, if it was asked before. */
+function keepAddress({ remoteAddress }: Socket): string | undefined {
+  return remoteAddress;
+}
+
+/** Whose handshake failed. The socket is destroyed by then, and only the one below it, which Node does not document, still knows. */
+function keptAddress(socket: TLSSocket): string | undefined {
+  const { _parent: below } = socket as { readonly _parent?: Socket | null };
+  return socket.remoteAddress ?? below?.remoteAddress;
 }

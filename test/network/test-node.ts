@@ -91,7 +91,8 @@ export class TestNode {
   /** Nodes that were dialled in vain. */
   readonly unreached: { readonly nodeId: number; readonly reason: string; readonly isRefusal: boolean }[] = [];
   readonly handles = new Map<number, PeerHandle>();
-  readonly logged: { readonly level: string; readonly message: string; readonly reason: unknown }[] = [];
+  readonly logged: { readonly level: string; readonly message: string; readonly reason: unknown; from?: unknown }[] =
+    [];
   /** Connections accepted from other nodes that are still open. */
   readonly accepted = new Set<WebSocket>();
   readonly closedClients: number[] = [];
@@ -103,7 +104,8 @@ export class TestNode {
     this.hello = helloOf(id, options.hello);
     this.secureContext = options.tls && clientContext(options.tls);
     const log = (level: string, message: string, fields?: Readonly<Record<string, unknown>>) => {
-      this.logged.push({ level, message, reason: fields?.['reason'] });
+      const { reason, from } = fields ?? {};
+      this.logged.push({ level, message, reason, ...(from !== undefined && { from }) });
     };
     this.links = new PeerLinks({
       hello: () => this.hello,

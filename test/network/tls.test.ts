@@ -65,7 +65,8 @@ describe('a link with TLS', () => {
     expect(one.unreached[0]?.reason).toContain(
       'is this certificate still valid, and of an authority that the node believes?',
     );
-    expect(two.logged).toContainEqual(expect.objectContaining({ reason: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' }));
+    const line = { from: '127.0.0.1', reason: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' };
+    expect(two.logged).toContainEqual(expect.objectContaining(line));
   });
 
   it('is not made to one of another authority, whatever the environment has Node believe', async () => {
