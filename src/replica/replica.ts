@@ -12,7 +12,7 @@ import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.
 import { protocolVersion } from '../wire/limits.ts';
 import type { OpenedWith, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
 import type { CatchUp } from './catch-up/catch-up.ts';
-import { type Answer, Donor } from './catch-up/donor.ts';
+import { Donor } from './catch-up/donor.ts';
 import { type DonorRequest, DonorService } from './catch-up/donor-service.ts';
 import { Backups } from './clients/backups.ts';
 import { Clients } from './clients/clients.ts';
@@ -128,13 +128,7 @@ export class Replica {
     this.#donor = new Donor(this.#machine, this.#settings);
     this.#keeper = new StateKeeper(this.#machine, this.#stateStore, this.#logStore, this.#donor, this.#settings);
     this.#applier = this.#makeApplier();
-    this.#donorService = new DonorService(
-      this.#donor,
-      this.#machine,
-      this.#keeper,
-      this.#logStore,
-      this.#settings.catchUpBytesMax,
-    );
+    this.#donorService = this.#makeDonorService();
     this.#catchUpControl = new CatchUpControl(
       this.#logStore,
       this.#stateStore,
@@ -314,6 +308,11 @@ export class Replica {
     });
   }
 
+  #makeDonorService(): DonorService {
+    const parts = { donor: this.#donor, machine: this.#machine, keeper: this.#keeper, store: this.#logStore };
+    return new DonorService({ ...parts, output: this.#output }, this.#settings.catchUpBytesMax);
+  }
+
   #makeMembership(): Membership {
     const parts = {
       ...{ store: this.#logStore, keeper: this.#keeper, catchUpControl: this.#catchUpControl },
@@ -379,10 +378,7 @@ export class Replica {
   #onSpace(measured: SpaceMeasured): void {
     this.#space.onMeasured(measured);
     this.#keeper.onSpace(measured);
-    if (measured.isWaiting) this.#donor.makeRoomOnDisk();
-    if (measured.level !== 'ok') this.#donor.letGoOfLog();
-    const losers = this.#donor.onSpace(measured);
-    if (losers.length > 0) this.#output.notice('warn', tooSlow(losers));
+    this.#donorService.onSpace(measured);
     this.#backups.onSpace(measured);
     this.#trimLog();
   }
@@ -432,16 +428,7 @@ export class Replica {
     const { entries, bytes } = this.#applier.takeSinceTick();
     const isServing = entries > 0 || this.#clients.hasPendingWrites;
     const lateness = elapsedMs / this.#options.tickMs;
-    this.#sendAll(this.#donor.tick({ isServing, lateness, appliedBytes: bytes }));
-  }
-
-  #sendAll(answers: readonly Answer[]): void {
-    for (const answer of answers) this.#sendAnswer(answer);
-  }
-
-  /** What is given carries this node's configuration, so that the taker can tell what may lie in it. */
-  #sendAnswer(answer: Answer | undefined): void {
-    if (answer) this.#output.send(answer.to, this.#membership.configurationId, answer.payload);
+    this.#donorService.tick({ isServing, lateness, appliedBytes: bytes });
   }
 
   /** Moves everything on as far as it goes: proposals, messages, decided entries, reads, catch-up, checkpoints. */
@@ -454,7 +441,7 @@ export class Replica {
     if (this.#clients.settleDoubts()) this.#hasMoreToDo = true;
     if (this.#clients.serveReads()) this.#hasMoreToDo = true;
     this.#advanceCatchUp();
-    this.#give();
+    if (this.#donorService.serve(this.#isTurnBusy, this.#applier.bytesInTurn)) this.#hasMoreToDo = true;
     this.#backups.advance();
     this.#keeper.advance(this.#tick, this.isUnhurried, this.#output);
   }
@@ -495,7 +482,7 @@ export class Replica {
     const applied = this.#applier.advance();
     if (applied === 'nothing') return false;
     if (applied === 'more') this.#hasMoreToDo = true;
-    this.#sendAll(this.#donor.reached());
+    this.#donorService.reached();
     return applied === 'handedOver';
   }
 
@@ -566,7 +553,7 @@ export class Replica {
    */
   #onDonorRequest(from: NodeId, configurationId: number, request: DonorRequest): void {
     if (configurationId < this.#membership.configurationId) this.#membership.announce(from);
-    this.#sendAnswer(this.#donorService.take(from, request, this.voter?.paxos.isLeader ?? false));
+    this.#donorService.take(from, request, this.voter?.paxos.isLeader ?? false);
   }
 
   #onVoterMessage(from: NodeId, message: PeerMessage): void {
@@ -585,7 +572,8 @@ export class Replica {
     if (this.#membership.advance()) this.#hasMoreToDo = true;
     const { catchUp } = this.#membership;
     if (catchUp === undefined) return;
-    this.#sendAll(this.#catchUpControl.requests(catchUp, this.#peers.ids(), this.#space.stateRoom));
+    const requests = this.#catchUpControl.requests(catchUp, this.#peers.ids(), this.#space.stateRoom);
+    for (const { to, payload } of requests) this.#output.send(to, this.#membership.configurationId, payload);
     this.#installComplete(catchUp);
   }
 
@@ -594,11 +582,6 @@ export class Replica {
     if (index === undefined) return;
     if (index <= this.#machine.appliedIndex) return catchUp.abandonState();
     this.#keeper.install(index);
-  }
-
-  #give(): void {
-    this.#sendAll(this.#donorService.serve(this.#isTurnBusy, this.#applier.bytesInTurn));
-    if (this.#donor.hasWork) this.#hasMoreToDo = true;
   }
 
   #onStateChunk(from: NodeId, configurationId: number, chunk: StateChunk): void {
@@ -621,7 +604,7 @@ export class Replica {
     else new Log(this.#logStore, 0).installState(index);
     // What lies in it is never applied here one by one: its session tells what came of it.
     this.#clients.proposeAgain();
-    this.#sendAll(this.#donor.reached());
+    this.#donorService.reached();
   }
 
   /** The message, without proposals that must not get into the log. */
@@ -746,10 +729,6 @@ function staleAddresses({ nodes }: InitialCluster, configuration: Configuration 
   if (moved.length === 0) return undefined;
   const list = moved.map(({ id, address }) => `node ${id} at ${address}, not at ${nodes.get(id)}`).join(', ');
   return `the members know ${list}: that counts, and not the cluster file; kv reconfigure gives a node that moved its new address`;
-}
-
-function tooSlow(takers: readonly NodeId[]): string {
-  return `the state is taken too slowly by node ${takers.join(', ')}: the changes kept for it take too much room, so the transfer begins anew`;
 }
 
 function recentEntryBytes({ sequence, state: { decidedIndex } }: LogStore): number {
