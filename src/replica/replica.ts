@@ -10,8 +10,7 @@ import type { StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
-import type { OpenedWith, PeerHello, PeerMessage, StateChunk } from '../wire/peer-message.ts';
-import type { CatchUp } from './catch-up/catch-up.ts';
+import type { OpenedWith, PeerHello, PeerMessage } from '../wire/peer-message.ts';
 import { Donor } from './catch-up/donor.ts';
 import { type DonorRequest, DonorService } from './catch-up/donor-service.ts';
 import { Backups } from './clients/backups.ts';
@@ -30,6 +29,7 @@ import { whyNoLeader } from './membership/mode.ts';
 import { Openings, openedWith } from './membership/openings.ts';
 import { Peers } from './membership/peers.ts';
 import { PeersToDial } from './membership/peers-to-dial.ts';
+import { Recipient } from './membership/recipient.ts';
 import { Reconfigurations } from './membership/reconfigurations.ts';
 import { nodeStatus } from './node-status.ts';
 import { failure, Output } from './output.ts';
@@ -81,7 +81,6 @@ export class Replica {
   readonly #keeper: StateKeeper;
   readonly #applier: Applier;
   readonly #donorService: DonorService;
-  readonly #catchUpControl: CatchUpControl;
   readonly #backups: Backups;
   readonly #peers = new Peers();
   readonly #isLinked = (nodeId: NodeId): boolean => this.#peers.has(nodeId);
@@ -99,6 +98,7 @@ export class Replica {
   readonly #leadKeeper: LeadKeeper;
   readonly #peersToDial: PeersToDial;
   readonly #membership: Membership;
+  readonly #recipient: Recipient;
   #inbox: ReplicaEvent[] = [];
   #tick = 0;
   #nowMs = 0;
@@ -129,13 +129,6 @@ export class Replica {
     this.#keeper = new StateKeeper(this.#machine, this.#stateStore, this.#logStore, this.#donor, this.#settings);
     this.#applier = this.#makeApplier();
     this.#donorService = this.#makeDonorService();
-    this.#catchUpControl = new CatchUpControl(
-      this.#logStore,
-      this.#stateStore,
-      this.#keeper,
-      this.#settings,
-      this.#output,
-    );
     const view = this.#view();
     this.#space = new Space(this.#machine, this.#output, view, 2 * this.#settings.electionTimeoutTicks);
     this.#expirer = new Expirer(this.#machine, view, expiryRetryTimeouts * this.#settings.electionTimeoutTicks);
@@ -145,6 +138,7 @@ export class Replica {
     this.#fillings = new Fillings(this.#output, view, fillLag * this.#settings.voteLagEntries);
     this.#leadKeeper = new LeadKeeper(this.#output, view);
     this.#membership = this.#makeMembership();
+    this.#recipient = this.#makeRecipient();
     this.#enterConfigurationOfState();
     const stale = staleAddresses(options.initial, this.#configuration);
     if (stale !== undefined) this.#output.notice('warn', stale);
@@ -315,7 +309,8 @@ export class Replica {
 
   #makeMembership(): Membership {
     const parts = {
-      ...{ store: this.#logStore, keeper: this.#keeper, catchUpControl: this.#catchUpControl },
+      ...{ store: this.#logStore, keeper: this.#keeper },
+      catchUpControl: new CatchUpControl(this.#logStore, this.#stateStore, this.#keeper, this.#settings),
       ...{ peers: this.#peers, openings: this.#openings, output: this.#output },
     };
     const { initial, settings, standsBy = false } = this.#options;
@@ -330,6 +325,13 @@ export class Replica {
         const refusal = this.#refusal();
         if (refusal) this.#clients.failAll(refusal);
       },
+    });
+  }
+
+  #makeRecipient(): Recipient {
+    return new Recipient({
+      ...{ membership: this.#membership, keeper: this.#keeper, machine: this.#machine, store: this.#logStore },
+      ...{ peers: this.#peers, space: this.#space, output: this.#output },
     });
   }
 
@@ -408,20 +410,13 @@ export class Replica {
     this.#nowMs += elapsedMs;
     const { voter } = this;
     this.#membership.tick();
-    if (voter) this.#tickVoter(voter);
+    voter?.tick();
+    if (voter) this.#recipient.tellLog(voter);
     this.#expirer.tick(elapsedMs);
     this.#tickDonor(elapsedMs);
     this.#backups.tick();
     if (this.#tick % sweepTicks === 0) this.#clients.sweep();
     if (this.#tick % this.#settings.resendTicks === 0) this.#membership.announceToUnheard();
-  }
-
-  #tickVoter(voter: Voter): void {
-    voter.tick();
-    const { appliedIndex } = this.#machine;
-    // A state that was installed while this node led could not be told to its log then.
-    const isAhead = appliedIndex > this.#logStore.state.decidedIndex && !this.#keeper.isInstalling;
-    if (isAhead && !voter.paxos.isLeaderInAcceptPhase) voter.paxos.installState(appliedIndex);
   }
 
   #tickDonor(elapsedMs: number): void {
@@ -440,7 +435,8 @@ export class Replica {
     this.#exchange();
     if (this.#clients.settleDoubts()) this.#hasMoreToDo = true;
     if (this.#clients.serveReads()) this.#hasMoreToDo = true;
-    this.#advanceCatchUp();
+    if (this.#membership.advance()) this.#hasMoreToDo = true;
+    this.#recipient.advance();
     if (this.#donorService.serve(this.#isTurnBusy, this.#applier.bytesInTurn)) this.#hasMoreToDo = true;
     this.#backups.advance();
     this.#keeper.advance(this.#tick, this.isUnhurried, this.#output);
@@ -533,15 +529,12 @@ export class Replica {
         return this.#membership.onFill(from, payload);
       case 'DonorStanding':
         this.#fillings.onStanding(from, payload);
-        return this.#membership.catchUp?.onStanding(from, payload);
+        return this.#recipient.receive(from, configurationId, payload);
       case 'LogSegment':
-        return this.#membership.catchUp?.onLogSegment(from, payload, this.#membership.configurationId);
       case 'SnapshotOffer':
-        return this.#membership.catchUp?.onSnapshotOffer(from, payload);
       case 'Cuts':
-        return this.#membership.catchUp?.onCuts(from, payload);
       case 'StateChunk':
-        return this.#onStateChunk(from, configurationId, payload);
+        return this.#recipient.receive(from, configurationId, payload);
       default:
         return this.#onVoterMessage(from, message);
     }
@@ -568,40 +561,8 @@ export class Replica {
     }
   }
 
-  #advanceCatchUp(): void {
-    if (this.#membership.advance()) this.#hasMoreToDo = true;
-    const { catchUp } = this.#membership;
-    if (catchUp === undefined) return;
-    const requests = this.#catchUpControl.requests(catchUp, this.#peers.ids(), this.#space.stateRoom);
-    for (const { to, payload } of requests) this.#output.send(to, this.#membership.configurationId, payload);
-    this.#installComplete(catchUp);
-  }
-
-  #installComplete(catchUp: CatchUp): void {
-    const index = catchUp.takeComplete();
-    if (index === undefined) return;
-    if (index <= this.#machine.appliedIndex) return catchUp.abandonState();
-    this.#keeper.install(index);
-  }
-
-  #onStateChunk(from: NodeId, configurationId: number, chunk: StateChunk): void {
-    // A state from behind a StopSign that this node was not told of must not become that of a voter.
-    if (configurationId > this.#membership.newestIdToldOf) return;
-    const catchUp = this.#membership.catchUp;
-    // A snapshot that is being installed must not be mixed with another one's rows.
-    if (catchUp === undefined || this.#keeper.isInstalling) return;
-    catchUp.onStateChunk(from, chunk);
-    this.#installComplete(catchUp);
-  }
-
   #onStateInstalled(index: number): void {
-    this.#keeper.onInstalled();
-    this.#membership.onStateInstalled(index);
-    const catchUp = this.#membership.catchUp;
-    if (catchUp) catchUp.onInstalled(index);
-    // Whoever asked for it has moved on meanwhile; the log must still begin where the state ends.
-    else if (this.#membership.mode.name === 'member') this.#membership.mode.voter.paxos.installState(index);
-    else new Log(this.#logStore, 0).installState(index);
+    this.#recipient.onStateInstalled(index);
     // What lies in it is never applied here one by one: its session tells what came of it.
     this.#clients.proposeAgain();
     this.#donorService.reached();

@@ -10,6 +10,7 @@ const sync = 'src/omnipaxos/sync.ts';
 const reads = 'src/omnipaxos/read-index.ts';
 const replica = 'src/replica/replica.ts';
 const membership = 'src/replica/membership/membership.ts';
+const recipient = 'src/replica/membership/recipient.ts';
 const admission = 'src/replica/membership/admission.ts';
 const leadHandover = 'src/replica/lead/lead-handover.ts';
 const stateKeeper = 'src/replica/state/state-keeper.ts';
@@ -505,12 +506,12 @@ export const plantedBugs = [
     seeds: 2000,
     edits: [
       {
-        file: replica,
+        file: recipient,
         find: 'if (configurationId > this.#membership.newestIdToldOf) return;',
         replace: '',
       },
       {
-        file: replica,
+        file: recipient,
         find: 'this.#membership.onStateInstalled(index);',
         replace: '',
       },

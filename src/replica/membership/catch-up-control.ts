@@ -1,32 +1,24 @@
-import { formatBytes } from '../../base/byte-size.ts';
 import type { Configuration } from '../../cluster/configuration.ts';
 import type { StateStore } from '../../kv/state-store.ts';
-import type { NodeId } from '../../omnipaxos/ballot.ts';
 import { Log } from '../../omnipaxos/log.ts';
-import type { LackOfRoom } from '../../wire/client-message.ts';
 import { CatchUp } from '../catch-up/catch-up.ts';
-import type { Answer } from '../catch-up/donor.ts';
 import type { LogStore } from '../log-store.ts';
-import type { Output } from '../output.ts';
 import type { ReplicaSettings } from '../settings.ts';
-import type { StateRoom } from '../state/space.ts';
 import type { StateKeeper } from '../state/state-keeper.ts';
 import type { Mode } from './mode.ts';
 
-/** This node as one who lacks what is decided and takes it from others: when its catching up begins and ends, and what it asks for. */
+/** When this node's catching up begins and ends, and what is lacking then. What it asks for and is given meanwhile, see {@link Recipient}. */
 export class CatchUpControl {
   readonly #logStore: LogStore;
   readonly #stateStore: StateStore;
   readonly #keeper: StateKeeper;
   readonly #settings: ReplicaSettings;
-  readonly #output: Output;
 
-  constructor(store: LogStore, state: StateStore, keeper: StateKeeper, settings: ReplicaSettings, output: Output) {
+  constructor(store: LogStore, state: StateStore, keeper: StateKeeper, settings: ReplicaSettings) {
     this.#logStore = store;
     this.#stateStore = state;
     this.#keeper = keeper;
     this.#settings = settings;
-    this.#output = output;
   }
 
   /** For a node that does not vote: all below `targetIndex` is wanted. */
@@ -61,28 +53,4 @@ export class CatchUpControl {
     const { phase } = voter.paxos;
     return (phase === 'recover' || phase === 'promised') && catchUp?.isComplete === false;
   }
-
-  /** What to ask of those who are `linked` now. */
-  requests(catchUp: CatchUp, linked: readonly NodeId[], room: StateRoom): Answer[] {
-    // What is being installed must not be dropped for the rows of another snapshot.
-    if (this.#keeper.isInstalling) return [];
-    for (const id of catchUp.takeCorruptDonors()) this.#output.notice('warn', describeDamage(id));
-    const requests = catchUp.requests(linked, room);
-    const lack = catchUp.takeLackOfRoom();
-    if (lack) this.#output.notice('warn', describeLack(lack));
-    return requests;
-  }
-}
-
-function describeDamage(id: NodeId): string {
-  return `what node ${id} gave to catch up with does not fit its checksum and was dropped: others are asked first`;
-}
-
-function describeLack({ neededBytes, roomBytes }: LackOfRoom): string {
-  const needed = formatBytes(neededBytes);
-  const room = formatBytes(roomBytes);
-  return (
-    `no room for the state that is to be caught up with: it takes about ${needed} beside the present one, and ${room} are left: ` +
-    'give this node more room, delete keys, or replace it'
-  );
 }
