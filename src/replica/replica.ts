@@ -8,7 +8,7 @@ import type { StateStore } from '../kv/state-store.ts';
 import type { Ballot, NodeId } from '../omnipaxos/ballot.ts';
 import type { StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
-import type { ClientRequest, Failure, NodeStatus } from '../wire/client-message.ts';
+import type { ClientRequest, NodeStatus } from '../wire/client-message.ts';
 import { protocolVersion } from '../wire/limits.ts';
 import type { OpenedWith, PeerHello, PeerMessage } from '../wire/peer-message.ts';
 import { Donor } from './catch-up/donor.ts';
@@ -25,14 +25,15 @@ import { CatchUpControl } from './membership/catch-up-control.ts';
 import { Fillings } from './membership/fillings.ts';
 import type { InitialCluster } from './membership/formation.ts';
 import { Membership, newcomersOf } from './membership/membership.ts';
-import { whyNoLeader } from './membership/mode.ts';
 import { Openings, openedWith } from './membership/openings.ts';
 import { Peers } from './membership/peers.ts';
 import { PeersToDial } from './membership/peers-to-dial.ts';
 import { Recipient } from './membership/recipient.ts';
 import { Reconfigurations } from './membership/reconfigurations.ts';
 import { nodeStatus } from './node-status.ts';
-import { failure, Output } from './output.ts';
+import { NodeView } from './node-view.ts';
+import { Output } from './output.ts';
+import { Readiness, stoppingFailure } from './readiness.ts';
 import type { ReplicaSettings } from './settings.ts';
 import { Applier } from './state/applier.ts';
 import { Expirer } from './state/expirer.ts';
@@ -61,8 +62,6 @@ export interface ReplicaOptions {
 const fillLag = 4;
 /** Election timeouts until the end of a key is proposed again: a leader's own log loses nothing, but for a change of members. */
 const expiryRetryTimeouts = 100;
-/** So many of the last entries tell how large entries are. */
-const recentEntries = 16;
 /** Ticks between sweeps of deadlines. */
 const sweepTicks = 5;
 
@@ -83,7 +82,6 @@ export class Replica {
   readonly #donorService: DonorService;
   readonly #backups: Backups;
   readonly #peers = new Peers();
-  readonly #isLinked = (nodeId: NodeId): boolean => this.#peers.has(nodeId);
   readonly #openings: Openings;
   readonly #admission: Admission;
   readonly #opened: OpenedWith;
@@ -94,15 +92,14 @@ export class Replica {
   readonly #space: Space;
   readonly #expirer: Expirer;
   readonly #initialMembers: readonly NodeId[];
+  readonly #view: NodeView;
+  readonly #readiness: Readiness;
   readonly #flushTimes = new FlushTimes();
   readonly #leadKeeper: LeadKeeper;
   readonly #peersToDial: PeersToDial;
   readonly #membership: Membership;
   readonly #recipient: Recipient;
   #inbox: ReplicaEvent[] = [];
-  #tick = 0;
-  #nowMs = 0;
-  #isStopping = false;
   /** This turn has something for clients or for the algorithm. */
   #isTurnBusy = false;
   #hasMoreToDo = false;
@@ -129,15 +126,17 @@ export class Replica {
     this.#keeper = new StateKeeper(this.#machine, this.#stateStore, this.#logStore, this.#donor, this.#settings);
     this.#applier = this.#makeApplier();
     this.#donorService = this.#makeDonorService();
-    const view = this.#view();
+    this.#membership = this.#makeMembership();
+    const view = this.#makeView();
+    this.#view = view;
     this.#space = new Space(this.#machine, this.#output, view, 2 * this.#settings.electionTimeoutTicks);
     this.#expirer = new Expirer(this.#machine, view, expiryRetryTimeouts * this.#settings.electionTimeoutTicks);
     this.#backups = new Backups(this.#stateStore, this.#keeper, this.#settings, this.#output, view);
-    this.#clients = new Clients(this.#machine, this.#backups, this.#settings, this.#output, view);
+    this.#readiness = this.#makeReadiness();
+    this.#clients = new Clients(this.#machine, this.#backups, this.#settings, this.#output, this.#readiness);
     this.#reconfigurations = new Reconfigurations(this.#output, view);
     this.#fillings = new Fillings(this.#output, view, fillLag * this.#settings.voteLagEntries);
     this.#leadKeeper = new LeadKeeper(this.#output, view);
-    this.#membership = this.#makeMembership();
     this.#recipient = this.#makeRecipient();
     this.#enterConfigurationOfState();
     const stale = staleAddresses(options.initial, this.#configuration);
@@ -186,7 +185,7 @@ export class Replica {
     this.#clients.beginTurn();
     for (const event of events) this.#handle(event);
     this.#advance();
-    return this.#output.take(this.#isLinked, this.#keeper.durableConfigurationId, this.#hasMoreToDo);
+    return this.#output.take(this.#view.isConnected, this.#keeper.durableConfigurationId, this.#hasMoreToDo);
   }
 
   /** Nodes that this one wants a link with, and where they are. While nothing changes it is the same map: each tick asks for it. */
@@ -200,14 +199,13 @@ export class Replica {
   }
 
   status(): NodeStatus {
-    const mode = this.#membership.mode;
     return nodeStatus({
       store: this.#logStore,
       appliedIndex: this.#machine.appliedIndex,
       address: this.#options.address,
-      mode,
-      leader: mode.name === 'member' ? this.#knownLeader(mode.voter) : undefined,
-      members: this.#members,
+      mode: this.#membership.mode,
+      leader: this.#readiness.leader,
+      members: this.#view.members,
       connected: this.#peers.ids(),
       disk: this.#flushTimes.status(),
       logHeld: this.#donor.logHeld,
@@ -259,12 +257,6 @@ export class Replica {
   get #origin(): Origin | undefined {
     const { clusterId, origin } = this.#logStore.identity;
     return clusterId === undefined ? origin : this.#configuration?.origin;
-  }
-
-  get #members(): NodeStatus['members'] {
-    const members = this.#configuration?.members;
-    if (members) return members.map(({ id, address, storageId }) => ({ id, address, storageId }));
-    return [...this.#options.initial.nodes].map(([id, address]) => ({ id, address }));
   }
 
   /**
@@ -322,10 +314,24 @@ export class Replica {
         this.#reconfigurations.onConfiguration();
       },
       onSteppedBack: () => {
-        const refusal = this.#refusal();
+        const { refusal } = this.#readiness;
         if (refusal) this.#clients.failAll(refusal);
       },
     });
+  }
+
+  #makeView(): NodeView {
+    const { initial, settings, tickMs, defaultAddress } = this.#options;
+    return new NodeView({
+      ...{ store: this.#logStore, machine: this.#machine, membership: this.#membership, peers: this.#peers },
+      ...{ initial, settings, tickMs, defaultAddress },
+    });
+  }
+
+  #makeReadiness(): Readiness {
+    const { isCongested = () => false } = this.#options;
+    const parts = { view: this.#view, membership: this.#membership, space: this.#space };
+    return new Readiness({ ...parts, isCongested, status: () => this.status() });
   }
 
   #makeRecipient(): Recipient {
@@ -368,10 +374,10 @@ export class Replica {
       case 'stateInstalled':
         return this.#onStateInstalled(event.index);
       case 'stopping':
-        this.#isStopping = true;
+        this.#readiness.onStopping();
         return this.#leadKeeper.onStopping();
       case 'stopped':
-        return this.#clients.failAll(failure('shuttingDown', 'notApplied', 'this node is stopping'));
+        return this.#clients.failAll(stoppingFailure);
       default:
         return assertNever(event, 'event');
     }
@@ -394,7 +400,7 @@ export class Replica {
   #onRequest(connection: ConnectionId, request: ClientRequest): void {
     this.#isTurnBusy = true;
     if (request.type !== 'reconfigure' && request.type !== 'fill') return this.#clients.receive(connection, request);
-    const refusal = this.#refusal() ?? this.#formingRefusal();
+    const refusal = this.#readiness.refusal ?? this.#readiness.formingRefusal;
     if (refusal) this.#output.respond(connection, request.id, refusal);
     else if (request.type === 'fill') this.#fillings.receive(connection, request);
     else this.#reconfigurations.receive(connection, request);
@@ -406,8 +412,7 @@ export class Replica {
   }
 
   #onTick(elapsedMs: number): void {
-    this.#tick++;
-    this.#nowMs += elapsedMs;
+    this.#view.onTick(elapsedMs);
     const { voter } = this;
     this.#membership.tick();
     voter?.tick();
@@ -415,8 +420,9 @@ export class Replica {
     this.#expirer.tick(elapsedMs);
     this.#tickDonor(elapsedMs);
     this.#backups.tick();
-    if (this.#tick % sweepTicks === 0) this.#clients.sweep();
-    if (this.#tick % this.#settings.resendTicks === 0) this.#membership.announceToUnheard();
+    const { tick, resendTicks } = this.#view;
+    if (tick % sweepTicks === 0) this.#clients.sweep();
+    if (tick % resendTicks === 0) this.#membership.announceToUnheard();
   }
 
   #tickDonor(elapsedMs: number): void {
@@ -439,7 +445,7 @@ export class Replica {
     this.#recipient.advance();
     if (this.#donorService.serve(this.#isTurnBusy, this.#applier.bytesInTurn)) this.#hasMoreToDo = true;
     this.#backups.advance();
-    this.#keeper.advance(this.#tick, this.isUnhurried, this.#output);
+    this.#keeper.advance(this.#view.tick, this.isUnhurried, this.#output);
   }
 
   /** Messages out, decided entries in, until the configuration stays the same. */
@@ -495,7 +501,7 @@ export class Replica {
   }
 
   #onPeerConnected(hello: PeerHello): void {
-    const refused = this.#admission.admit(hello, this.#nowMs);
+    const refused = this.#admission.admit(hello, this.#view.nowMs);
     if (refused !== undefined) return this.#reconfigurations.onUnreached(hello.nodeId, refused, true);
     this.#membership.catchUp?.onLinkLost(hello.nodeId);
     this.#unlinkOlderCopies();
@@ -592,96 +598,6 @@ export class Replica {
     this.#clients.proposeAgain();
     if (leader) this.#output.notice('info', `node ${leader.pid} leads, ballot ${leader.n}`);
   }
-
-  #knownLeader(voter: Voter): NodeId | undefined {
-    return voter.canReachLeader(this.#isLinked) ? voter.leader?.pid : undefined;
-  }
-
-  /** Why this node takes no requests of clients, if it does not. */
-  #refusal(): Failure | undefined {
-    if (this.#isStopping) return failure('shuttingDown', 'notApplied', 'this node is stopping');
-    const { name } = this.#membership.mode;
-    if (name === 'member' || name === 'forming') return undefined;
-    const what = name === 'joining' ? 'is catching up with the cluster' : 'stands by and is no member';
-    const members = this.#members.filter((member) => member.id !== this.#nodeId);
-    return failure(
-      'notMember',
-      'notApplied',
-      `node ${this.#nodeId} ${what}`,
-      members.map((member) => member.address),
-    );
-  }
-
-  /** A node that belongs to no cluster yet may be an emptied member of one: who its members are is for others to say. */
-  #formingRefusal(): Failure | undefined {
-    const { mode } = this.#membership;
-    if (mode.name !== 'forming') return undefined;
-    return failure('notMember', 'notApplied', `node ${this.#nodeId} belongs to no cluster yet: ${whyNoLeader(mode)}`);
-  }
-
-  #view() {
-    const replica = this;
-    return {
-      nodeId: this.#nodeId,
-      get voter(): Voter | undefined {
-        return replica.voter;
-      },
-      get configuration(): Configuration | undefined {
-        return replica.#configuration;
-      },
-      get tick(): number {
-        return replica.#tick;
-      },
-      incarnation: this.#logStore.incarnation,
-      get clusterId(): string | undefined {
-        return replica.#logStore.identity.clusterId;
-      },
-      clusterName: this.#options.initial.name,
-      get decidedIndex(): number {
-        return replica.#logStore.state.decidedIndex;
-      },
-      get appliedIndex(): number {
-        return replica.#machine.appliedIndex;
-      },
-      get refusal(): Failure | undefined {
-        return replica.#refusal();
-      },
-      get formingRefusal(): Failure | undefined {
-        return replica.#formingRefusal();
-      },
-      get isLed(): boolean {
-        return replica.voter?.canReachLeader(replica.#isLinked) ?? false;
-      },
-      get whyNoLeader(): string {
-        return whyNoLeader(replica.#membership.mode);
-      },
-      recentEntryBytes: () => recentEntryBytes(replica.#logStore),
-      get nowMs(): number {
-        return replica.#nowMs;
-      },
-      get putRefusal(): Failure | undefined {
-        return replica.#space.putRefusal;
-      },
-      get writeWait(): string | undefined {
-        return replica.#space.writeWait;
-      },
-      resendTicks: this.#settings.resendTicks,
-      electionTimeoutTicks: this.#settings.electionTimeoutTicks,
-      handoverPauseTicks: this.#settings.handoverPauseTicks,
-      prepareTimeouts: this.#settings.prepareTimeouts,
-      tickMs: this.#options.tickMs,
-      isConnected: this.#isLinked,
-      get lacksRoomForState(): boolean {
-        return replica.#membership.catchUp?.lacksRoom ?? false;
-      },
-      isCongested: this.#options.isCongested ?? (() => false),
-      helloOf: (nodeId: NodeId) => this.#peers.helloOf(nodeId),
-      replacementOf: (nodeId: NodeId) => this.#peers.replacementOf(nodeId, this.#nowMs),
-      knownAddress: (nodeId: NodeId) =>
-        this.#options.initial.nodes.get(nodeId) ?? this.#options.defaultAddress?.(nodeId),
-      status: () => this.status(),
-    };
-  }
 }
 
 /** What the members agreed on counts. Else a copy of a directory that is started elsewhere would be taken for the node that it was. */
@@ -690,11 +606,4 @@ function staleAddresses({ nodes }: InitialCluster, configuration: Configuration 
   if (moved.length === 0) return undefined;
   const list = moved.map(({ id, address }) => `node ${id} at ${address}, not at ${nodes.get(id)}`).join(', ');
   return `the members know ${list}: that counts, and not the cluster file; kv reconfigure gives a node that moved its new address`;
-}
-
-function recentEntryBytes({ sequence, state: { decidedIndex } }: LogStore): number {
-  const entries = sequence.read(Math.max(sequence.trimmedIndex, decidedIndex - recentEntries), decidedIndex);
-  let bytes = 0;
-  for (const entry of entries) if (entry.type === 'Normal') bytes += entry.entry.length;
-  return bytes / Math.max(1, entries.length);
 }
