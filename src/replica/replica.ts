@@ -5,7 +5,7 @@ import { laterConfigurationOf } from '../cluster/state-configuration.ts';
 import { configurationOf } from '../cluster/stop-sign.ts';
 import { KvStateMachine } from '../kv/state-machine.ts';
 import type { StateStore } from '../kv/state-store.ts';
-import type { Ballot, NodeId } from '../omnipaxos/ballot.ts';
+import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, NodeStatus } from '../wire/client-message.ts';
@@ -15,7 +15,7 @@ import { Donor } from './catch-up/donor.ts';
 import { type DonorRequest, DonorService } from './catch-up/donor-service.ts';
 import { Backups } from './clients/backups.ts';
 import { Clients } from './clients/clients.ts';
-import { soundProposals } from './clients/forwarded-proposals.ts';
+import { ConsensusExchange } from './consensus-exchange.ts';
 import type { ConnectionId, ReplicaEvent, SpaceMeasured, TurnOutput } from './events.ts';
 import { FlushTimes } from './lead/flush-times.ts';
 import { LeadKeeper } from './lead/lead-keeper.ts';
@@ -99,15 +99,10 @@ export class Replica {
   readonly #peersToDial: PeersToDial;
   readonly #membership: Membership;
   readonly #recipient: Recipient;
+  readonly #exchange: ConsensusExchange;
   #inbox: ReplicaEvent[] = [];
   /** This turn has something for clients or for the algorithm. */
   #isTurnBusy = false;
-  #hasMoreToDo = false;
-  /** Whose lead was noticed last, and in which configuration. */
-  #noticed: { readonly leader: Ballot | undefined; readonly configurationId: number } = {
-    leader: undefined,
-    configurationId: 0,
-  };
 
   /** Goes on from what the stores hold. Throws if they do not belong together. */
   constructor(options: ReplicaOptions) {
@@ -138,6 +133,7 @@ export class Replica {
     this.#fillings = new Fillings(this.#output, view, fillLag * this.#settings.voteLagEntries);
     this.#leadKeeper = new LeadKeeper(this.#output, view);
     this.#recipient = this.#makeRecipient();
+    this.#exchange = this.#makeExchange();
     this.#enterConfigurationOfState();
     const stale = staleAddresses(options.initial, this.#configuration);
     if (stale !== undefined) this.#output.notice('warn', stale);
@@ -179,13 +175,13 @@ export class Replica {
   turn(): TurnOutput {
     const events = this.#inbox;
     this.#inbox = [];
-    this.#hasMoreToDo = false;
     this.#isTurnBusy = false;
     this.#applier.beginTurn();
     this.#clients.beginTurn();
+    this.#exchange.beginTurn();
     for (const event of events) this.#handle(event);
-    this.#advance();
-    return this.#output.take(this.#view.isConnected, this.#keeper.durableConfigurationId, this.#hasMoreToDo);
+    const hasMore = this.#advance();
+    return this.#output.take(this.#view.isConnected, this.#keeper.durableConfigurationId, hasMore);
   }
 
   /** Nodes that this one wants a link with, and where they are. While nothing changes it is the same map: each tick asks for it. */
@@ -341,6 +337,13 @@ export class Replica {
     });
   }
 
+  #makeExchange(): ConsensusExchange {
+    return new ConsensusExchange({
+      ...{ view: this.#view, membership: this.#membership, applier: this.#applier, donorService: this.#donorService },
+      ...{ clients: this.#clients, reconfigurations: this.#reconfigurations, output: this.#output },
+    });
+  }
+
   #handle(event: ReplicaEvent): void {
     switch (event.type) {
       case 'tick':
@@ -432,60 +435,21 @@ export class Replica {
     this.#donorService.tick({ isServing, lateness, appliedBytes: bytes });
   }
 
-  /** Moves everything on as far as it goes: proposals, messages, decided entries, reads, catch-up, checkpoints. */
-  #advance(): void {
-    this.#noticeLeader();
+  /** Moves everything on as far as it goes: proposals, messages, decided entries, reads, catch-up, checkpoints. True if there is more to do at once. */
+  #advance(): boolean {
+    this.#exchange.noticeLeader();
     this.#clients.pump();
     this.#reconfigurations.pump();
     this.#space.pump();
-    this.#exchange();
-    if (this.#clients.settleDoubts()) this.#hasMoreToDo = true;
-    if (this.#clients.serveReads()) this.#hasMoreToDo = true;
-    if (this.#membership.advance()) this.#hasMoreToDo = true;
+    this.#exchange.advance();
+    let hasMore = this.#clients.settleDoubts();
+    if (this.#clients.serveReads()) hasMore = true;
+    if (this.#membership.advance()) hasMore = true;
     this.#recipient.advance();
-    if (this.#donorService.serve(this.#isTurnBusy, this.#applier.bytesInTurn)) this.#hasMoreToDo = true;
+    if (this.#donorService.serve(this.#isTurnBusy, this.#applier.bytesInTurn)) hasMore = true;
     this.#backups.advance();
     this.#keeper.advance(this.#view.tick, this.isUnhurried, this.#output);
-  }
-
-  /** Messages out, decided entries in, until the configuration stays the same. */
-  #exchange(): void {
-    for (;;) {
-      const mode = this.#membership.mode;
-      if (mode.name === 'member') this.#collect(mode.voter);
-      const isHandedOver = this.#applyDecided();
-      if (!isHandedOver) return;
-      this.#reconfigurations.pump();
-      this.#hasMoreToDo = true;
-    }
-  }
-
-  /** The StopSign before that configuration may be behind more than one turn applies. */
-  #exchangeUpTo(configurationId: number): void {
-    for (let before = -1; before < this.#machine.appliedIndex && this.#membership.configurationId < configurationId; ) {
-      before = this.#machine.appliedIndex;
-      this.#exchange();
-    }
-  }
-
-  #collect(voter: Voter): void {
-    for (const { to, configurationId, payload } of voter.outgoing()) this.#output.send(to, configurationId, payload);
-    for (const { readId, readIndex } of voter.paxos.takeReadyReads()) this.#clients.onReadReady(readId, readIndex);
-    for (const entry of voter.paxos.takeReturnedProposals()) {
-      if (entry.type === 'Normal') this.#clients.onReturned(entry.entry);
-      else this.#reconfigurations.onReturned();
-    }
-  }
-
-  /** Applies decided entries in order. True if a StopSign among them made this node enter or leave a configuration. */
-  #applyDecided(): boolean {
-    const { mode } = this.#membership;
-    if (mode.name === 'forming') return false;
-    const applied = this.#applier.advance();
-    if (applied === 'nothing') return false;
-    if (applied === 'more') this.#hasMoreToDo = true;
-    this.#donorService.reached();
-    return applied === 'handedOver';
+    return hasMore || this.#exchange.hasMoreToDo;
   }
 
   /** A decided StopSign was reached (PROTOCOL: Reconfiguration 2, 3, 6). False for one that is history here already. */
@@ -542,7 +506,8 @@ export class Replica {
       case 'StateChunk':
         return this.#recipient.receive(from, configurationId, payload);
       default:
-        return this.#onVoterMessage(from, message);
+        this.#isTurnBusy = true;
+        return this.#exchange.receive(from, message);
     }
   }
 
@@ -555,48 +520,11 @@ export class Replica {
     this.#donorService.take(from, request, this.voter?.paxos.isLeader ?? false);
   }
 
-  #onVoterMessage(from: NodeId, message: PeerMessage): void {
-    this.#isTurnBusy = true;
-    // What decides a StopSign and what comes behind it may be here in one turn: the first opens the configuration of the others.
-    if (message.configurationId > this.#membership.configurationId) this.#exchangeUpTo(message.configurationId);
-    const mode = this.#membership.mode;
-    if (mode.name === 'member' && message.configurationId === mode.voter.configurationId) {
-      mode.voter.handle(from, this.#nodeId, this.#sound(from, message));
-    } else if (message.configurationId < this.#membership.configurationId) {
-      this.#membership.announce(from);
-    }
-  }
-
   #onStateInstalled(index: number): void {
     this.#recipient.onStateInstalled(index);
     // What lies in it is never applied here one by one: its session tells what came of it.
     this.#clients.proposeAgain();
     this.#donorService.reached();
-  }
-
-  /** The message, without proposals that must not get into the log. */
-  #sound(from: NodeId, message: PeerMessage): PeerMessage {
-    const { configurationId, payload } = message;
-    if (payload.type !== 'ForwardProposals') return message;
-    const entries = soundProposals(payload.entries, configurationId);
-    if (entries === payload.entries) return message;
-    const count = payload.entries.length - entries.length;
-    this.#output.notice(
-      'warn',
-      `node ${from} forwarded ${count} of ${payload.entries.length} proposals that are no valid commands`,
-    );
-    return { configurationId, payload: { type: 'ForwardProposals', entries } };
-  }
-
-  /** Proposals in the hands of a leader that leads no more may be lost. */
-  #noticeLeader(): void {
-    const leader = this.#membership.mode.name === 'member' ? this.#membership.mode.voter.leader : undefined;
-    const before = this.#noticed;
-    const isSame = leader?.n === before.leader?.n && leader?.pid === before.leader?.pid;
-    if (isSame && (!leader || before.configurationId === this.#membership.configurationId)) return;
-    this.#noticed = { leader, configurationId: this.#membership.configurationId };
-    this.#clients.proposeAgain();
-    if (leader) this.#output.notice('info', `node ${leader.pid} leads, ballot ${leader.n}`);
   }
 }
 
