@@ -1,6 +1,5 @@
 import { assert, assertNever } from '../base/assert.ts';
 import type { Configuration } from '../cluster/configuration.ts';
-import type { Origin } from '../cluster/origin.ts';
 import { laterConfigurationOf } from '../cluster/state-configuration.ts';
 import { configurationOf } from '../cluster/stop-sign.ts';
 import { KvStateMachine } from '../kv/state-machine.ts';
@@ -9,8 +8,7 @@ import type { NodeId } from '../omnipaxos/ballot.ts';
 import type { StopSign } from '../omnipaxos/entry.ts';
 import { Log } from '../omnipaxos/log.ts';
 import type { ClientRequest, NodeStatus } from '../wire/client-message.ts';
-import { protocolVersion } from '../wire/limits.ts';
-import type { OpenedWith, PeerHello, PeerMessage } from '../wire/peer-message.ts';
+import type { PeerHello, PeerMessage } from '../wire/peer-message.ts';
 import { Donor } from './catch-up/donor.ts';
 import { type DonorRequest, DonorService } from './catch-up/donor-service.ts';
 import { Backups } from './clients/backups.ts';
@@ -24,10 +22,11 @@ import { Admission } from './membership/admission.ts';
 import { CatchUpControl } from './membership/catch-up-control.ts';
 import { Fillings } from './membership/fillings.ts';
 import type { InitialCluster } from './membership/formation.ts';
+import { Greeting } from './membership/greeting.ts';
 import { Membership, newcomersOf } from './membership/membership.ts';
-import { Openings, openedWith } from './membership/openings.ts';
+import { Openings } from './membership/openings.ts';
 import { Peers } from './membership/peers.ts';
-import { PeersToDial } from './membership/peers-to-dial.ts';
+import { PeersToDial, staleAddresses } from './membership/peers-to-dial.ts';
 import { Recipient } from './membership/recipient.ts';
 import { Reconfigurations } from './membership/reconfigurations.ts';
 import { nodeStatus } from './node-status.ts';
@@ -84,14 +83,13 @@ export class Replica {
   readonly #peers = new Peers();
   readonly #openings: Openings;
   readonly #admission: Admission;
-  readonly #opened: OpenedWith;
+  readonly #greeting: Greeting;
   readonly #output = new Output();
   readonly #clients: Clients;
   readonly #reconfigurations: Reconfigurations;
   readonly #fillings: Fillings;
   readonly #space: Space;
   readonly #expirer: Expirer;
-  readonly #initialMembers: readonly NodeId[];
   readonly #view: NodeView;
   readonly #readiness: Readiness;
   readonly #flushTimes = new FlushTimes();
@@ -108,11 +106,10 @@ export class Replica {
   constructor(options: ReplicaOptions) {
     this.#options = options;
     this.#settings = options.settings;
-    this.#initialMembers = [...options.initial.nodes.keys()];
     this.#logStore = options.logStore;
     this.#stateStore = options.stateStore;
-    this.#peersToDial = new PeersToDial(this.#nodeId, options.address, options.initial.nodes);
-    this.#opened = openedWith(this.#logStore);
+    this.#peersToDial = new PeersToDial(this.#logStore.identity.nodeId, options.address, options.initial.nodes);
+    this.#greeting = new Greeting(this.#logStore, options.initial, options.address);
     this.#openings = new Openings(this.#logStore);
     this.#admission = this.#makeAdmission();
     this.#recoverLog();
@@ -135,27 +132,13 @@ export class Replica {
     this.#recipient = this.#makeRecipient();
     this.#exchange = this.#makeExchange();
     this.#enterConfigurationOfState();
-    const stale = staleAddresses(options.initial, this.#configuration);
+    const stale = staleAddresses(options.initial.nodes, this.#configuration);
     if (stale !== undefined) this.#output.notice('warn', stale);
   }
 
   /** What this node says of itself on a new link, as of now. */
   hello(): PeerHello {
-    const { nodeId, storageId, clusterId } = this.#logStore.identity;
-    const { initial, address } = this.#options;
-    const origin = this.#origin;
-    return {
-      protocolVersion,
-      clusterName: initial.name,
-      clusterId,
-      nodeId,
-      address,
-      storageId,
-      initialMembers: this.#membership.mayForm ? this.#initialMembers : [],
-      ...(origin && { origin }),
-      opened: this.#opened,
-      openings: this.#logStore.openings,
-    };
+    return this.#greeting.hello(this.#membership.mayForm);
   }
 
   /** The cluster that this node belongs to, once it does. */
@@ -240,19 +223,9 @@ export class Replica {
     this.#backups.closeAll();
   }
 
-  get #nodeId(): NodeId {
-    return this.#logStore.identity.nodeId;
-  }
-
   /** The one that this node has taken up. */
   get #configuration(): Configuration | undefined {
     return this.#logStore.configuration;
-  }
-
-  /** Whence the data of this node's cluster came, or its own while it belongs to none. */
-  get #origin(): Origin | undefined {
-    const { clusterId, origin } = this.#logStore.identity;
-    return clusterId === undefined ? origin : this.#configuration?.origin;
   }
 
   /**
@@ -526,12 +499,4 @@ export class Replica {
     this.#clients.proposeAgain();
     this.#donorService.reached();
   }
-}
-
-/** What the members agreed on counts. Else a copy of a directory that is started elsewhere would be taken for the node that it was. */
-function staleAddresses({ nodes }: InitialCluster, configuration: Configuration | undefined): string | undefined {
-  const moved = (configuration?.members ?? []).filter(({ id, address }) => (nodes.get(id) ?? address) !== address);
-  if (moved.length === 0) return undefined;
-  const list = moved.map(({ id, address }) => `node ${id} at ${address}, not at ${nodes.get(id)}`).join(', ');
-  return `the members know ${list}: that counts, and not the cluster file; kv reconfigure gives a node that moved its new address`;
 }

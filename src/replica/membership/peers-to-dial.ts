@@ -41,3 +41,14 @@ export class PeersToDial {
     return peers;
   }
 }
+
+/**
+ * Which members the cluster file, with the nodes `initial`, has elsewhere than the configuration, for people. What the members agreed on counts:
+ * else a copy of a directory that is started elsewhere would be taken for the node that it was.
+ */
+export function staleAddresses(initial: Addresses, configuration: Configuration | undefined): string | undefined {
+  const moved = (configuration?.members ?? []).filter(({ id, address }) => (initial.get(id) ?? address) !== address);
+  if (moved.length === 0) return undefined;
+  const list = moved.map(({ id, address }) => `node ${id} at ${address}, not at ${initial.get(id)}`).join(', ');
+  return `the members know ${list}: that counts, and not the cluster file; kv reconfigure gives a node that moved its new address`;
+}
