@@ -14,6 +14,7 @@ const recipient = 'src/replica/membership/recipient.ts';
 const admission = 'src/replica/membership/admission.ts';
 const leadHandover = 'src/replica/lead/lead-handover.ts';
 const stateKeeper = 'src/replica/state/state-keeper.ts';
+const roomForState = 'src/replica/catch-up/room-for-state.ts';
 const peers = 'src/replica/membership/peers.ts';
 const clients = 'src/replica/clients/clients.ts';
 const watches = 'src/replica/clients/watches.ts';
@@ -559,9 +560,9 @@ export const plantedBugs = [
     seeds: 300,
     edits: [
       {
-        file: 'src/replica/catch-up/catch-up.ts',
-        find: 'if (this.#stateStore.installLacksRoom || (isOver && stage.hadSpace))',
-        replace: 'if (isOver && stage.hadSpace)',
+        file: roomForState,
+        find: 'if (this.#stateStore.installLacksRoom || (isOver && attempt.hadSpace))',
+        replace: 'if (isOver && attempt.hadSpace)',
       },
     ],
   },
@@ -571,9 +572,9 @@ export const plantedBugs = [
     seeds: 2000,
     edits: [
       {
-        file: 'src/replica/catch-up/catch-up.ts',
-        find: 'if (least > neededBytes) this.#roomFactor *= least / neededBytes;\n    this.#stateStore.beginInstall();',
-        replace: 'if (least > neededBytes) this.#roomFactor *= least / neededBytes;',
+        file: roomForState,
+        find: 'if (least > neededBytes) this.#factor *= least / neededBytes;\n    this.#stateStore.beginInstall();',
+        replace: 'if (least > neededBytes) this.#factor *= least / neededBytes;',
       },
     ],
   },

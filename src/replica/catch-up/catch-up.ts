@@ -17,6 +17,7 @@ import { bytesOf } from './donor.ts';
 import { Donors } from './donors.ts';
 import { type DecidedSink, LogTransfer } from './log-transfer.ts';
 import { requestsPerDonorMax } from './outstanding-requests.ts';
+import { type RoomAttempt, RoomForState } from './room-for-state.ts';
 import { StateTransfer } from './state-transfer.ts';
 
 /**
@@ -32,11 +33,7 @@ type Stage =
   | {
       readonly name: 'state';
       readonly transfer: StateTransfer;
-      /** What it was to take, and what there was, bytes. */
-      readonly neededBytes: number;
-      readonly roomBytes: number;
-      /** There was space since it began: if there is none by now, it is for this. */
-      hadSpace: boolean;
+      readonly attempt: RoomAttempt;
     }
   | { readonly name: 'install'; readonly index: number }
   | { readonly name: 'log'; readonly transfer: LogTransfer };
@@ -58,18 +55,6 @@ const patienceFactorMax = 8;
 const planTicks = 5;
 /** Ticks between questions to donors of what they have, while it is not known or may be old. */
 const queryTicks = 5;
-/** A page of the disk; what its head takes, and each row in it beside its bytes. */
-const pageBytes = 4096;
-const pageHeadBytes = 16;
-const rowOverheadBytes = 24;
-/** Pages are not full: rows take so many times their bytes, at the least and at the most. */
-const leastOnDisk = 5 / 4;
-const mostOnDisk = 13 / 8;
-/** A state that ran out of room on the way, and had taken this part of it, takes at least so many times what there was. */
-const ownPart = 3 / 4;
-const leastOver = 5 / 4;
-/** Times that the pause behind such an attempt is doubled. */
-const pauseDoublings = 5;
 /** Most times that the goal is moved to what was decided meanwhile. */
 const chasesMax = 5;
 /** Donors' timeouts without a step forward after which what cannot be had is waited for no longer. */
@@ -85,6 +70,7 @@ export class CatchUp {
   readonly #stateStore: StateStore;
   readonly #settings: ReplicaSettings;
   readonly #donors: Donors;
+  readonly #room: RoomForState;
   readonly #fromIndex: number;
   /** What its owner needs; and what it aims at, which may be what was decided meanwhile. */
   #neededIndex: number;
@@ -96,16 +82,6 @@ export class CatchUp {
   #queryPatience = 0;
   #needsState = false;
   #decidedElsewhere = 0;
-  /** Nothing is asked for so long. */
-  #pauseTicks = 0;
-  /** Set from the moment at which a snapshot did not fit until one does. */
-  #lackOfRoom: LackOfRoom | undefined;
-  /** So many times what a donor said did one take that ran out of room on the way. */
-  #roomFactor = 1;
-  /** Attempts in a row that did. The pause behind one is not ended by room: it may be what that attempt itself left. */
-  #roomFailures = 0;
-  #isPauseFirm = false;
-  #isLackTold = false;
   /** Who gave what does not fit its checksum, since that was told last. */
   readonly #corruptDonors = new Set<NodeId>();
   /** Set after an install until it is known what was decided meanwhile. */
@@ -120,6 +96,7 @@ export class CatchUp {
     this.#targetIndex = targetIndex;
     this.#fromIndex = sink.decidedIndex;
     this.#donors = new Donors(settings.donorTimeoutTicks);
+    this.#room = new RoomForState(state, settings);
   }
 
   /** What was decided meanwhile may be out of reach, with the one donor that told of it: then what is needed has to do. */
@@ -151,6 +128,7 @@ export class CatchUp {
   status(): CatchUpStatus {
     const stage = this.#stage;
     const bytesReceived = this.#donors.bytes;
+    const { lack } = this.#room;
     return {
       stage: stage.name === 'align' ? 'plan' : stage.name,
       bytesReceived,
@@ -158,7 +136,7 @@ export class CatchUp {
       fromIndex: this.#fromIndex,
       targetIndex: this.#targetIndex,
       donors: this.#donors.given(),
-      ...(this.#lackOfRoom && { lackOfRoom: this.#lackOfRoom }),
+      ...(lack && { lackOfRoom: lack }),
     };
   }
 
@@ -177,7 +155,7 @@ export class CatchUp {
   tick(): void {
     this.#donors.tick();
     if (this.#queryPatience > 0) this.#queryPatience--;
-    if (this.#pauseTicks > 0) this.#pauseTicks--;
+    this.#room.tick();
     this.#countIdleTick();
     const stage = this.#stage;
     switch (stage.name) {
@@ -200,10 +178,9 @@ export class CatchUp {
   /** The requests to send now. `linked` are the nodes that have a link now. */
   requests(linked: readonly NodeId[], room: StateRoom): Answer[] {
     const { roomBytes } = room;
-    const hasRoom = this.#lackOfRoom !== undefined && roomBytes >= this.#lackOfRoom.neededBytes;
-    if (hasRoom && !(this.#isPauseFirm && this.#pauseTicks > 0)) this.#endLack();
+    this.#room.onRoom(roomBytes);
     this.#lookAtRoom(room);
-    if (this.isInstalling || this.isComplete || this.#pauseTicks > 0) return [];
+    if (this.isInstalling || this.isComplete || this.#room.isPausing) return [];
     const requests = this.#queries(linked);
     if (this.#stage.name === 'plan') this.#plan(this.#stage, linked);
     if (this.#stage.name === 'align') requests.push(...this.#align(this.#stage.alignment, linked, roomBytes));
@@ -215,14 +192,12 @@ export class CatchUp {
 
   /** The last snapshot offered does not fit on the disk. */
   get lacksRoom(): boolean {
-    return this.#lackOfRoom !== undefined;
+    return this.#room.lack !== undefined;
   }
 
   /** That the last snapshot offered did not fit, once each time. */
   takeLackOfRoom(): LackOfRoom | undefined {
-    if (this.#isLackTold) return undefined;
-    this.#isLackTold = true;
-    return this.#lackOfRoom;
+    return this.#room.takeLack();
   }
 
   /** Donors that gave what does not fit its checksum since this was asked last. */
@@ -294,8 +269,7 @@ export class CatchUp {
   /** The installed state is durable and in use; the log goes on behind it. */
   onInstalled(index: number): void {
     this.#sink.installState(index);
-    this.#roomFactor = 1;
-    this.#roomFailures = 0;
+    this.#room.onInstalled();
     this.#mustPlan = true;
     this.#needsState = false;
     this.#restart();
@@ -350,14 +324,8 @@ export class CatchUp {
     else this.#beginLog();
   }
 
-  /** There is room now: nothing is to be waited for. */
-  #endLack(): void {
-    this.#lackOfRoom = undefined;
-    this.#pauseTicks = 0;
-  }
-
   #beginLog(): void {
-    this.#lackOfRoom = undefined;
+    this.#room.onLog();
     this.#stage = { name: 'log', transfer: new LogTransfer(this.#sink, this.#settings) };
   }
 
@@ -383,68 +351,24 @@ export class CatchUp {
     const outcome = alignment.advance(linked);
     if (outcome.type === 'failed') this.#restart(queryTicks);
     if (outcome.type !== 'aligned') return outcome.type === 'asks' ? outcome.requests : [];
-    const neededBytes = this.#roomFactor * bytesOnDisk(outcome.offer);
-    if (!this.#fits(outcome.offer, neededBytes, roomBytes)) return [];
+    const attempt = this.#room.begin(outcome.offer, roomBytes);
+    if (attempt === undefined) {
+      this.#restart();
+      return [];
+    }
     const transfer = new StateTransfer(outcome.offer, this.#stateStore, this.#settings);
     for (const id of outcome.holders) transfer.holders.add(id);
-    this.#stage = { name: 'state', transfer, neededBytes, roomBytes, hadSpace: false };
+    this.#stage = { name: 'state', transfer, attempt };
     // Those who are late are invited at once.
     this.#queryPatience = 0;
     return [];
   }
 
-  /**
-   * A state that does not fit would fill the disk half-way, and a full member keeps the cluster from taking puts. False: it is not to be
-   * begun, and another one is asked for later, when there may be more room, or less to take. Donors hold their snapshots for a while though
-   * nobody reads them, and free no pages meanwhile: hence the long pause.
-   */
-  #fits({ index }: SnapshotOffer, neededBytes: number, roomBytes: number): boolean {
-    const begunIndex = this.#stateStore.installProgress?.index;
-    // What is there of this very snapshot takes room that it will need.
-    if (neededBytes <= roomBytes || begunIndex === index) {
-      this.#lackOfRoom = undefined;
-      return true;
-    }
-    this.#restart();
-    if (begunIndex === undefined) this.#beginLack(neededBytes, roomBytes);
-    else {
-      // Rows of another one are of no use any more, and take room: as soon as that is measured it may do.
-      this.#stateStore.beginInstall();
-      this.#pauseTicks = this.#settings.donorTimeoutTicks;
-    }
-    return false;
-  }
-
-  #beginLack(neededBytes: number, roomBytes: number): void {
-    const toldBytes = Math.min(Math.max(0, Math.floor(roomBytes)), Number.MAX_SAFE_INTEGER);
-    this.#lackOfRoom = { neededBytes: Math.ceil(neededBytes), roomBytes: toldBytes };
-    this.#isLackTold = false;
-    this.#pauseTicks = 2 * this.#settings.snapshotIdleTicks;
-    this.#isPauseFirm = false;
-  }
-
-  #lookAtRoom({ isOver, roomBytes }: StateRoom): void {
+  #lookAtRoom(room: StateRoom): void {
     const stage = this.#stage;
-    if (stage.name !== 'state') return;
-    if (this.#stateStore.installLacksRoom || (isOver && stage.hadSpace)) return this.#giveUp(stage, roomBytes);
-    stage.hadSpace ||= !isOver;
-  }
-
-  /**
-   * There is no room for the rest: what donors say of a size is a guess, and others may have taken what was free. What is there already makes
-   * room again, lest a full member keep the cluster from taking puts.
-   */
-  #giveUp({ transfer, neededBytes, roomBytes }: Stage & { name: 'state' }, leftBytes: number): void {
-    const takenBytes = leastOnDisk * transfer.bytesTaken;
-    const isLarger = takenBytes >= ownPart * roomBytes;
-    const least = isLarger ? leastOver * roomBytes : neededBytes;
-    if (least > neededBytes) this.#roomFactor *= least / neededBytes;
-    this.#stateStore.beginInstall();
+    if (stage.name !== 'state' || !this.#room.isOverFor(stage.attempt, room)) return;
+    this.#room.giveUp(stage.attempt, stage.transfer.bytesTaken, room.roomBytes);
     this.#restart();
-    this.#beginLack(Math.max(neededBytes, least), isLarger ? roomBytes : Math.min(leftBytes, neededBytes - takenBytes));
-    this.#isPauseFirm = true;
-    this.#pauseTicks *= 2 ** Math.min(this.#roomFailures, pauseDoublings);
-    this.#roomFailures++;
   }
 
   #loseHolder(transfer: StateTransfer, donor: NodeId): void {
@@ -527,18 +451,4 @@ export class CatchUp {
     const all = this.#donors.bytes + (transfer.outstanding + 1) * bytesMax;
     return this.#donors.bytesOf(donor) + (outstanding + 1) * bytesMax <= all / sharers;
   }
-}
-
-/**
- * About what rows take on the disk: as many of the mean size as fit share a page, and one that is over half of a page has pages of its own.
- * Rows may be of many sizes, so that only goes so far. What is more than this is noticed later; what is less would keep out who has the room.
- */
-function bytesOnDisk({ rows, bytes }: SnapshotOffer): number {
-  const rowBytes = bytes / Math.max(rows, 1) + rowOverheadBytes;
-  const perPage = Math.floor((pageBytes - pageHeadBytes) / rowBytes);
-  const pages = perPage >= 2 ? rows / perPage : rows * Math.ceil((rowBytes + pageHeadBytes) / pageBytes);
-  const overheadBytes = rows * rowOverheadBytes;
-  const least = bytes * leastOnDisk + overheadBytes;
-  const most = bytes * mostOnDisk + overheadBytes;
-  return Math.ceil(Math.min(Math.max(pages * pageBytes, least), most));
 }

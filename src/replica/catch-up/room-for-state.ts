@@ -1,0 +1,157 @@
+import type { StateStore } from '../../kv/state-store.ts';
+import type { LackOfRoom } from '../../wire/client-message.ts';
+import type { SnapshotOffer } from '../../wire/peer-message.ts';
+import type { ReplicaSettings } from '../settings.ts';
+import type { StateRoom } from '../state/space.ts';
+
+/** A state that there was room for when it was begun. */
+export interface RoomAttempt {
+  /** What it was to take, and what there was, bytes. */
+  readonly neededBytes: number;
+  readonly roomBytes: number;
+  /** There was space since it began: if there is none by now, it is for this. */
+  hadSpace: boolean;
+}
+
+/** A page of the disk; what its head takes, and each row in it beside its bytes. */
+const pageBytes = 4096;
+const pageHeadBytes = 16;
+const rowOverheadBytes = 24;
+/** Pages are not full: rows take so many times their bytes, at the least and at the most. */
+const leastOnDisk = 5 / 4;
+const mostOnDisk = 13 / 8;
+/** A state that ran out of room on the way, and had taken this part of it, takes at least so many times what there was. */
+const ownPart = 3 / 4;
+const leastOver = 5 / 4;
+/** Times that the pause behind such an attempt is doubled. */
+const pauseDoublings = 5;
+
+/**
+ * Whether there is room on the disk for a state beside the present one. A state that does not fit would fill the disk half-way, and a full member keeps
+ * the cluster from taking puts: it is not begun, or is given up, and nothing is asked for until another attempt may come through.
+ */
+export class RoomForState {
+  readonly #stateStore: StateStore;
+  readonly #settings: ReplicaSettings;
+  /** Nothing is asked for so long. */
+  #pauseTicks = 0;
+  /** Set from the moment at which a snapshot did not fit until one does. */
+  #lack: LackOfRoom | undefined;
+  #isLackTold = false;
+  /** So many times what a donor said did one take that ran out of room on the way. */
+  #factor = 1;
+  /** Attempts in a row that did. The pause behind one is not ended by room: it may be what that attempt itself left. */
+  #failures = 0;
+  #isPauseFirm = false;
+
+  constructor(state: StateStore, settings: ReplicaSettings) {
+    this.#stateStore = state;
+    this.#settings = settings;
+  }
+
+  /** True while nothing is to be asked for. */
+  get isPausing(): boolean {
+    return this.#pauseTicks > 0;
+  }
+
+  /** Why the last snapshot offered was not taken, or not to its end; undefined if that was not for want of room. */
+  get lack(): LackOfRoom | undefined {
+    return this.#lack;
+  }
+
+  /** The same, once each time. */
+  takeLack(): LackOfRoom | undefined {
+    if (this.#isLackTold) return undefined;
+    this.#isLackTold = true;
+    return this.#lack;
+  }
+
+  tick(): void {
+    if (this.#pauseTicks > 0) this.#pauseTicks--;
+  }
+
+  /** There is so much room now: where it is enough, nothing is to be waited for. */
+  onRoom(roomBytes: number): void {
+    const hasRoom = this.#lack !== undefined && roomBytes >= this.#lack.neededBytes;
+    if (!hasRoom || (this.#isPauseFirm && this.isPausing)) return;
+    this.#lack = undefined;
+    this.#pauseTicks = 0;
+  }
+
+  /**
+   * The attempt to take this snapshot with so much room. Undefined: it is not to be begun, and another one is asked for later, when there may be
+   * more room, or less to take. Donors hold their snapshots for a while though nobody reads them, and free no pages meanwhile: hence the long pause.
+   */
+  begin(offer: SnapshotOffer, roomBytes: number): RoomAttempt | undefined {
+    const neededBytes = this.#factor * bytesOnDisk(offer);
+    const begunIndex = this.#stateStore.installProgress?.index;
+    // What is there of this very snapshot takes room that it will need.
+    if (neededBytes <= roomBytes || begunIndex === offer.index) {
+      this.#lack = undefined;
+      return { neededBytes, roomBytes, hadSpace: false };
+    }
+    if (begunIndex === undefined) this.#beginLack(neededBytes, roomBytes);
+    else {
+      // Rows of another one are of no use any more, and take room: as soon as that is measured it may do.
+      this.#stateStore.beginInstall();
+      this.#pauseTicks = this.#settings.donorTimeoutTicks;
+    }
+    return undefined;
+  }
+
+  /** To be called in every turn of an attempt. True if there is no room for the rest: it is to be given up. */
+  isOverFor(attempt: RoomAttempt, { isOver }: StateRoom): boolean {
+    if (this.#stateStore.installLacksRoom || (isOver && attempt.hadSpace)) return true;
+    attempt.hadSpace ||= !isOver;
+    return false;
+  }
+
+  /**
+   * There is no room for the rest: what donors say of a size is a guess, and others may have taken what was free. What is there already, of rows with
+   * `rowBytes`, makes room again, lest a full member keep the cluster from taking puts. `leftBytes` is the room that there is now.
+   */
+  giveUp({ neededBytes, roomBytes }: RoomAttempt, rowBytes: number, leftBytes: number): void {
+    const takenBytes = leastOnDisk * rowBytes;
+    const isLarger = takenBytes >= ownPart * roomBytes;
+    const least = isLarger ? leastOver * roomBytes : neededBytes;
+    if (least > neededBytes) this.#factor *= least / neededBytes;
+    this.#stateStore.beginInstall();
+    this.#beginLack(Math.max(neededBytes, least), isLarger ? roomBytes : Math.min(leftBytes, neededBytes - takenBytes));
+    this.#isPauseFirm = true;
+    this.#pauseTicks *= 2 ** Math.min(this.#failures, pauseDoublings);
+    this.#failures++;
+  }
+
+  /** The log will do: no state is needed. */
+  onLog(): void {
+    this.#lack = undefined;
+  }
+
+  /** A state came through: the next one is judged anew. */
+  onInstalled(): void {
+    this.#factor = 1;
+    this.#failures = 0;
+  }
+
+  #beginLack(neededBytes: number, roomBytes: number): void {
+    const toldBytes = Math.min(Math.max(0, Math.floor(roomBytes)), Number.MAX_SAFE_INTEGER);
+    this.#lack = { neededBytes: Math.ceil(neededBytes), roomBytes: toldBytes };
+    this.#isLackTold = false;
+    this.#pauseTicks = 2 * this.#settings.snapshotIdleTicks;
+    this.#isPauseFirm = false;
+  }
+}
+
+/**
+ * About what rows take on the disk: as many of the mean size as fit share a page, and one that is over half of a page has pages of its own.
+ * Rows may be of many sizes, so that only goes so far. What is more than this is noticed later; what is less would keep out who has the room.
+ */
+function bytesOnDisk({ rows, bytes }: SnapshotOffer): number {
+  const rowBytes = bytes / Math.max(rows, 1) + rowOverheadBytes;
+  const perPage = Math.floor((pageBytes - pageHeadBytes) / rowBytes);
+  const pages = perPage >= 2 ? rows / perPage : rows * Math.ceil((rowBytes + pageHeadBytes) / pageBytes);
+  const overheadBytes = rows * rowOverheadBytes;
+  const least = bytes * leastOnDisk + overheadBytes;
+  const most = bytes * mostOnDisk + overheadBytes;
+  return Math.ceil(Math.min(Math.max(pages * pageBytes, least), most));
+}
