@@ -1,14 +1,7 @@
 import type { StateStore } from '../../kv/state-store.ts';
 import type { NodeId } from '../../omnipaxos/ballot.ts';
 import type { CatchUpStatus, LackOfRoom } from '../../wire/client-message.ts';
-import type {
-  Cuts,
-  DonorStanding,
-  LogSegment,
-  PeerPayload,
-  SnapshotOffer,
-  StateChunk,
-} from '../../wire/peer-message.ts';
+import type { Cuts, DonorStanding, LogSegment, SnapshotOffer, StateChunk } from '../../wire/peer-message.ts';
 import type { ReplicaSettings } from '../settings.ts';
 import type { StateRoom } from '../state/space.ts';
 import { Alignment } from './alignment.ts';
@@ -16,9 +9,9 @@ import type { Answer } from './donor.ts';
 import { bytesOf } from './donor.ts';
 import { Donors } from './donors.ts';
 import { type DecidedSink, LogTransfer } from './log-transfer.ts';
-import { requestsPerDonorMax } from './outstanding-requests.ts';
 import { type RoomAttempt, RoomForState } from './room-for-state.ts';
 import { StateTransfer } from './state-transfer.ts';
+import { Striping } from './striping.ts';
 
 /**
  * - `plan`: asks all who are linked what they have.
@@ -38,19 +31,6 @@ type Stage =
   | { readonly name: 'install'; readonly index: number }
   | { readonly name: 'log'; readonly transfer: LogTransfer };
 
-/** How much of what may wait for answers of a donor does at most when it is asked for more: several in one frame cost both sides much less than one by one. */
-const lowPart = 1 / 2;
-/**
- * Where values are large, each is an answer: fewer are asked for at once of a donor whose answers take long, or are not known yet, by their size, but
- * always two. All that is under way is in front of what is decided meanwhile.
- */
-const bytesPerSlowDonorMax = 2 * 1024 * 1024;
-/** What more than the usual number of requests, of a donor that is far away, may bring. */
-const bytesPerFarDonorMax = 4 * 1024 * 1024;
-const requestsPerDonorMin = 2;
-const quickTicks = 10;
-/** Answers that are so many times as large as a message should be may take so many times as long, and those of whom none is known yet. */
-const patienceFactorMax = 8;
 /** Ticks in which donors answer what they have, before those that have are enough. */
 const planTicks = 5;
 /** Ticks between questions to donors of what they have, while it is not known or may be old. */
@@ -70,6 +50,7 @@ export class CatchUp {
   readonly #stateStore: StateStore;
   readonly #settings: ReplicaSettings;
   readonly #donors: Donors;
+  readonly #striping: Striping;
   readonly #room: RoomForState;
   readonly #fromIndex: number;
   /** What its owner needs; and what it aims at, which may be what was decided meanwhile. */
@@ -96,6 +77,7 @@ export class CatchUp {
     this.#targetIndex = targetIndex;
     this.#fromIndex = sink.decidedIndex;
     this.#donors = new Donors(settings.donorTimeoutTicks);
+    this.#striping = new Striping(this.#donors, settings);
     this.#room = new RoomForState(state, settings);
   }
 
@@ -168,7 +150,7 @@ export class CatchUp {
         return stage.alignment.tick();
       case 'state':
       case 'log':
-        for (const donor of stage.transfer.tick((id) => this.#patienceOf(id))) this.#donors.strike(donor);
+        for (const donor of stage.transfer.tick((id) => this.#striping.patienceOf(id))) this.#donors.strike(donor);
         return;
       case 'install':
         return;
@@ -385,7 +367,7 @@ export class CatchUp {
       return [];
     }
     const holders = [...transfer.holders];
-    return this.#stripe(holders, this.#donors.sharers(holders), transfer, (donor) => transfer.next(donor));
+    return this.#striping.stripe(holders, this.#donors.sharers(holders), transfer, (donor) => transfer.next(donor));
   }
 
   #stripeLog(stage: Stage & { name: 'log' }, linked: readonly NodeId[]): Answer[] {
@@ -395,60 +377,11 @@ export class CatchUp {
     const donors = linked.filter((id) => (this.#donors.standingOf(id)?.decidedIndex ?? 0) > decidedIndex);
     // Whoever has trimmed what is needed next gives nothing yet: a leader that alone has it is not held to a share.
     const able = donors.filter((id) => (this.#donors.standingOf(id)?.trimmedIndex ?? 0) <= decidedIndex);
-    const requests = this.#stripe(donors, this.#donors.sharers(able), transfer, (donor) => {
+    const requests = this.#striping.stripe(donors, this.#donors.sharers(able), transfer, (donor) => {
       const standing = this.#donors.standingOf(donor);
       return standing && transfer.next(donor, standing, end);
     });
     if (transfer.outstanding === 0) this.#restart(queryTicks);
     return requests;
-  }
-
-  /** Gives donors work in turn, as long as any takes more. */
-  #stripe(
-    holders: readonly NodeId[],
-    sharers: number,
-    transfer: StateTransfer | LogTransfer,
-    next: (donor: NodeId) => PeerPayload | undefined,
-  ): Answer[] {
-    const donors = this.#donors
-      .usable(holders)
-      .filter((id) => transfer.outstandingOf(id) <= transfer.windowOf(id) * lowPart);
-    const requests: Answer[] = [];
-    for (let isGiven = true; isGiven; ) {
-      isGiven = false;
-      for (const to of donors) {
-        if (!this.#mayAsk(to, sharers, transfer)) continue;
-        const payload = next(to);
-        if (!payload) continue;
-        requests.push({ to, payload });
-        isGiven = true;
-      }
-    }
-    return requests;
-  }
-
-  #patienceOf(donor: NodeId): number {
-    const answerBytes = this.#donors.answerBytesOf(donor);
-    const factor = answerBytes === 0 ? patienceFactorMax : answerBytes / this.#settings.catchUpBytesMax;
-    return this.#settings.donorTimeoutTicks * Math.min(Math.max(factor, 1), patienceFactorMax);
-  }
-
-  #mayHaveMore(donor: NodeId, outstanding: number, transfer: StateTransfer | LogTransfer): boolean {
-    const answerBytes = this.#donors.answerBytesOf(donor);
-    if (answerBytes === 0) return false;
-    if (outstanding >= requestsPerDonorMax && (outstanding + 1) * answerBytes > bytesPerFarDonorMax) return false;
-    return (outstanding + 1) * answerBytes <= bytesPerSlowDonorMax || transfer.answerTicksOf(donor) <= quickTicks;
-  }
-
-  #mayAsk(donor: NodeId, sharers: number, transfer: StateTransfer | LogTransfer): boolean {
-    const outstanding = transfer.outstandingOf(donor);
-    if (outstanding >= transfer.windowOf(donor)) return false;
-    if (outstanding >= requestsPerDonorMin && !this.#mayHaveMore(donor, outstanding, transfer)) return false;
-    // Whatever the share of a leader: what others do not give must come from it.
-    if (!this.#donors.isLeader(donor) || sharers === 1 || transfer.outstanding === 0) return true;
-    // With what it owes it must not come to more than an equal share.
-    const bytesMax = this.#settings.catchUpBytesMax;
-    const all = this.#donors.bytes + (transfer.outstanding + 1) * bytesMax;
-    return this.#donors.bytesOf(donor) + (outstanding + 1) * bytesMax <= all / sharers;
   }
 }
