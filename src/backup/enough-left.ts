@@ -20,6 +20,8 @@ export interface EnoughLeft {
   readonly members: readonly NodeId[];
   /** Others without whom no member has all that was decided before its configuration, or knows of that; empty where the members need nobody. */
   readonly givers: readonly NodeId[];
+  /** Those of them that no configuration names together with a member: cluster files have to, or they do not find each other. */
+  readonly strangers: readonly NodeId[];
 }
 
 /** Up to where what a node left is known to be decided: its decided index on disk may lag behind its state. */
@@ -54,9 +56,17 @@ export function enoughLeft(left: readonly LeftNode[]): EnoughLeft | undefined {
   const ids = members.map(idOf);
   const others = (found: readonly NodeId[]): NodeId[] => found.filter((id) => !ids.includes(id));
   const isOneComplete = members.some((node) => hasAllBefore(node, configuration, tellers(configuration, members)));
-  if (isOneComplete) return { configuration, members: ids, givers: [] };
-  const givers = new Set([...others(holders), ...others(tellers(configuration, sound).map(idOf))]);
-  return { configuration, members: ids, givers: [...givers] };
+  if (isOneComplete) return { configuration, members: ids, givers: [], strangers: [] };
+  const givers = [...new Set([...others(holders), ...others(tellers(configuration, sound).map(idOf))])];
+  const isStranger = (node: LeftNode) => givers.includes(idOf(node)) && !isNamedWith(node, ids, configuration);
+  return { configuration, members: ids, givers, strangers: sound.filter(isStranger).map(idOf) };
+}
+
+/** Nodes dial the members of the configuration that they have taken up. */
+function isNamedWith(node: LeftNode, members: readonly NodeId[], configuration: Configuration): boolean {
+  const names = (one: Configuration | undefined, id: NodeId) =>
+    one?.members.some((member) => member.id === id) === true;
+  return names(configuration, idOf(node)) || members.some((id) => names(node.configuration, id));
 }
 
 /**

@@ -56,6 +56,7 @@ export class MemoryStateStore implements StateStore {
 
   /** Rows are on the disk as soon as they are given. */
   readonly installBacklogBytes: number = 0;
+  readonly installDiskBytes: number = 0;
   readonly installLacksRoom: boolean = false;
   readonly stagedPages = 0;
   readonly rowPages = 0;

@@ -180,6 +180,8 @@ export interface StateStore {
   installPacked(rows: PackedRows, frontier: SnapshotCursor | undefined): boolean;
   /** Bytes of installed rows that wait to be written: whoever installs waits for it to fall before asking for more. */
   readonly installBacklogBytes: number;
+  /** About what those that are written take of the disk, bytes. */
+  readonly installDiskBytes: number;
   /** The disk had no room for some of the rows: the install cannot be finished, and its rows are to make room again, by another `beginInstall`. */
   readonly installLacksRoom: boolean;
   /** All rows are given: what waits for more of them to be written together is written now. */

@@ -4,6 +4,8 @@
  */
 const windowMin = 4;
 const windowMax = 32;
+/** To one that was in step, and takes what it is sent too slowly, no more than was under way to it then: more would only stand on its link for longer. */
+const windowMaxSlow = 16;
 /** One burst of writes is no reason. */
 const looksToWiden = 2;
 
@@ -12,6 +14,9 @@ export class Fill {
   /** Where each message ended that it has not on disk yet. */
   readonly #ends: number[] = [];
   #window = windowMin;
+  #windowMax = windowMax;
+  /** Up to here it was sent before this began. */
+  #takenUpTo = 0;
   #lag = Number.POSITIVE_INFINITY;
   #acceptedIndex = -1;
   /** Looks in a row at which it had got on and come no closer. */
@@ -30,6 +35,8 @@ export class Fill {
   /** All that was sent up to `endIndex` counts as much as may be under way: there is room once it has that on disk. */
   takeUp(endIndex: number): void {
     while (this.hasRoom) this.sent(endIndex);
+    this.#takenUpTo = endIndex;
+    this.#windowMax = windowMaxSlow;
   }
 
   get hasRoom(): boolean {
@@ -46,10 +53,11 @@ export class Fill {
    * much is written.
    */
   look(acceptedIndex: number, lag: number): void {
+    if (acceptedIndex < this.#takenUpTo) return;
     const comesNoCloser = acceptedIndex > this.#acceptedIndex && lag >= this.#lag;
     this.#looks = comesNoCloser ? this.#looks + 1 : 0;
     if (this.#looks === looksToWiden) {
-      this.#window = Math.min(2 * this.#window, windowMax);
+      this.#window = Math.min(2 * this.#window, this.#windowMax);
       this.#looks = 0;
     }
     this.#acceptedIndex = acceptedIndex;

@@ -136,7 +136,7 @@ describe('members that have nothing yet', () => {
 
   it('are enough with a former member, which gives them what they lack', () => {
     const [enough, ended] = whoIsEnough(2, 4, 5);
-    expect(enough).toMatchObject({ members: [4, 5], givers: [2] });
+    expect(enough).toMatchObject({ members: [4, 5], givers: [2], strangers: [] });
     expect(goOn(ended.cluster, [2, 4, 5], 2)).toBe(true);
     expectAll(ended, 'with a former member');
   });
@@ -164,6 +164,29 @@ describe('members that have nothing yet', () => {
     expect(lacksDecided(salvageOf(readings))).toBe(true);
     expect(mayHaveGoneOn(readings)).toBe(true);
   });
+});
+
+it('of those that are enough it is told where only cluster files can say how they find each other', () => {
+  const cluster = new Cluster([1, 2, 3]);
+  const first = cluster.elect();
+  for (const id of [4, 5, 6]) cluster.start(id);
+  cluster.tick(2);
+  cluster.reconfigureTo(first, [4, 5, 6]);
+  cluster.converge(4, 5, 6);
+  for (const id of [1, 2, 3]) cluster.crash(id);
+  const leader = cluster.elect();
+  const sleeper = [4, 5, 6].find((id) => id !== leader) as NodeId;
+  cluster.timeouts(4);
+  cluster.isolate(sleeper);
+  for (const id of [7, 8, 9]) cluster.start(id);
+  cluster.tick(2);
+  cluster.loses = ({ to, message }) => to > 6 && ['LogSegment', 'StateChunk'].includes(message.payload.type);
+  cluster.reconfigure(leader, [7, 8, 9], 60_000);
+  const hasEntered = (id: NodeId) => cluster.disk(id).log.configuration?.configurationId === 3;
+  cluster.until('they have taken it up', () => [7, 8].every(hasEntered));
+  endAll(cluster);
+  const readings = readingsOf({ cluster, acknowledged: new Map() }, [sleeper, 7, 8]);
+  expect(enoughLeft(readings)).toMatchObject({ members: [7, 8], givers: [sleeper], strangers: [sleeper] });
 });
 
 it('a change of members that was accepted and not decided is told', () => {

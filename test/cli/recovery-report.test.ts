@@ -31,7 +31,7 @@ test('enough members that are left are to be started, and nothing is recovered',
     'nodes 1, 3 are left of 3 members, and that is enough: start them, nothing is lost then',
   );
   expect(words(survivor(1))).toBeUndefined();
-  const enough = { configuration: survivor(1).configuration, members: [1, 3], givers: [] };
+  const enough = { configuration: survivor(1).configuration, members: [1, 3], givers: [], strangers: [] };
   expect(describeEnough(enough, [1, 4, 5])).toContain(
     'a change of members to 1, 4, 5 may take effect then, and needs these to go on',
   );
@@ -52,6 +52,13 @@ test('members that were still joining are to be started with a node that has wha
   expect(words(...joining, former)).toContain(
     'nodes 1, 2 are left of 3 members, and that is enough with node 4, from which they get what they lack: ' +
       'start all of these, nothing is lost then',
+  );
+  const slept = {
+    ...former,
+    configuration: { configurationId: 1, startIndex: 0, members: [{ ...members[0], id: 4 }] },
+  };
+  expect(words(...joining, slept as typeof former)).toContain(
+    '; the cluster files of nodes 1, 2 have to name 4, or they do not find each other',
   );
   expect(words(...joining, { ...former, olderCopy: 'node 3 says so' }), 'it is refused').toBeUndefined();
   expect(describeSurvivors(joining, [], joining).at(-1)).toBe(

@@ -18,7 +18,7 @@ it('what only a donor had that is gone is not waited for, once all that is neede
   const tick = (linked: readonly number[], ticks: number) => {
     for (let count = 0; count < ticks; count++) {
       catchUp.tick();
-      catchUp.requests(linked, { roomBytes: Number.POSITIVE_INFINITY, isOver: false });
+      catchUp.requests(linked, { roomBytes: Number.POSITIVE_INFINITY, isOver: false, isWaiting: false });
     }
   };
   tick([2], 1);

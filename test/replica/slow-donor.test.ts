@@ -34,7 +34,11 @@ class Newcomer {
     const before = this.asked.length;
     for (let count = 0; count < ticks; count++) {
       this.catchUp.tick();
-      for (const { payload } of this.catchUp.requests(linked, { roomBytes: Number.POSITIVE_INFINITY, isOver: false })) {
+      for (const { payload } of this.catchUp.requests(linked, {
+        roomBytes: Number.POSITIVE_INFINITY,
+        isOver: false,
+        isWaiting: false,
+      })) {
         if (payload.type === 'LogRequest') this.asked.push(payload);
       }
     }

@@ -67,7 +67,7 @@ class Trio {
   lost: readonly number[] = [];
   /** Messages to 3 wait on its link. */
   isSlow3 = false;
-  readonly #waiting: PaxosMessage<Uint8Array>[] = [];
+  readonly waiting: PaxosMessage<Uint8Array>[] = [];
 
   constructor() {
     this.nodes[0].handleLeader({ n: 1, priority: 0, pid: 1 });
@@ -85,7 +85,7 @@ class Trio {
     for (const message of messages) {
       if (this.lost.includes(message.to) || this.lost.includes(message.from)) continue;
       if (message.to === 3) this.sentTo3.push(message);
-      if (message.to === 3 && this.isSlow3) this.#waiting.push(message);
+      if (message.to === 3 && this.isSlow3) this.waiting.push(message);
       else this.nodes[message.to - 1]?.handle(message);
     }
     return messages.length > 0;
@@ -117,7 +117,7 @@ class Trio {
 
   /** One of those that wait gets through; false if none is left. */
   deliverTo3(): boolean {
-    const message = this.#waiting.shift();
+    const message = this.waiting.shift();
     if (message) this.nodes[2].handle(message);
     return message !== undefined;
   }
@@ -254,4 +254,24 @@ it('one that takes what it is sent too slowly gets no more than that while other
   while (trio.deliverTo3()) trio.settle();
   expect(trio.nodes[2].decidedIndex).toBe(321);
   expect(trio.sentTo3.flatMap(entriesOf), 'each entry once').toHaveLength(321);
+});
+
+it.each([1, 2])('one that takes %d messages a tick where three come has no more than that under way either', (each) => {
+  const trio = new Trio();
+  trio.meet3();
+  trio.propose(1);
+  trio.isSlow3 = true;
+  let most = 0;
+  for (let count = 0; count < 200; count++) {
+    trio.propose(8, 250_000);
+    trio.tick();
+    for (let taken = 0; taken < each; taken++) {
+      trio.deliverTo3();
+      trio.settle();
+    }
+    const bytes = trio.waiting.flatMap(entriesOf).reduce((sum, entry) => sum + bytesOf(entry), 0);
+    most = Math.max(most, bytes);
+  }
+  expect(most).toBeGreaterThan(2 * settings.undecidedBytesMax);
+  expect(most).toBeLessThan(25e6);
 });

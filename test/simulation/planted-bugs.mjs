@@ -561,8 +561,8 @@ export const plantedBugs = [
     edits: [
       {
         file: roomForState,
-        find: 'if (this.#stateStore.installLacksRoom || (isOver && attempt.hadSpace))',
-        replace: 'if (isOver && attempt.hadSpace)',
+        find: 'if (this.#stateStore.installLacksRoom) return true;',
+        replace: '',
       },
     ],
   },
@@ -573,8 +573,8 @@ export const plantedBugs = [
     edits: [
       {
         file: roomForState,
-        find: 'if (least > neededBytes) this.#factor *= least / neededBytes;\n    this.#stateStore.beginInstall();',
-        replace: 'if (least > neededBytes) this.#factor *= least / neededBytes;',
+        find: 'this.#saidBytes = saidBytes;\n    this.#stateStore.beginInstall();',
+        replace: 'this.#saidBytes = saidBytes;',
       },
     ],
   },

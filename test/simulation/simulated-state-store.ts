@@ -125,6 +125,8 @@ export class SimulatedStateStore implements StateStore {
     return this.#lateRows.reduce((bytes, { rows }) => bytes + rows.bytes.length, 0);
   }
 
+  readonly installDiskBytes = 0;
+
   get installLacksRoom(): boolean {
     return this.#lacksRoom;
   }

@@ -58,17 +58,23 @@ describe('an install for which there is no room', () => {
 /** A disk of so many bytes, which the state's file has for itself. */
 class SizedRoom extends DiskRoom {
   readonly #path: string;
-  readonly #bytes: number;
+  bytes: number;
+  /** The least that was looked for last. */
+  lookedFor = 0;
 
   constructor(path: string, bytes: number) {
     super(path);
     this.#path = path;
-    this.#bytes = bytes;
+    this.bytes = bytes;
+  }
+
+  get fileBytes(): number {
+    return statSync(join(this.#path, 'data.mdb'), { throwIfNoEntry: false })?.size ?? 0;
   }
 
   override async checkFree(bytes: number): Promise<void> {
-    const file = statSync(join(this.#path, 'data.mdb'), { throwIfNoEntry: false });
-    const free = this.#bytes - (file?.size ?? 0);
+    this.lookedFor = bytes;
+    const free = this.bytes - this.fileBytes;
     if (free < bytes) throw new NoRoomError(`${bytes} bytes are needed, ${free} are free`);
   }
 }
@@ -91,6 +97,65 @@ describe('an install for which there is room', () => {
       expect(store.installLacksRoom).toBe(false);
       await store.finishInstall(index);
     }
+    await store.close();
+  });
+});
+
+/** A store with so many bytes of a state that it begins to take over, in a file of a disk that has no more than `leftBytes` beside. */
+async function halfInstalled(mebibytes: number, leftBytes: number): Promise<[LmdbStateStore, SizedRoom]> {
+  const path = scratch.fresh();
+  const room = new SizedRoom(path, 1e9);
+  const store = await LmdbStateStore.open(path, room);
+  room.allowWaiting();
+  store.put('before', new Uint8Array([1]), 1);
+  await checkpointAt(store, 1);
+  store.beginInstall(90);
+  for (let at = 0; at < mebibytes * 10; at++) {
+    store.installRows([{ type: 'pair', key: `key-${10_000 + at}`, value: new Uint8Array(100_000), revision: 2 }]);
+    if (at % 50 === 49) await expect.poll(() => store.installBacklogBytes, { interval: 2 }).toBeLessThan(8e6);
+  }
+  store.hurryInstall();
+  await expect.poll(() => store.installBacklogBytes, { interval: 2 }).toBe(0);
+  room.bytes = room.fileBytes + leftBytes;
+  return [store, room];
+}
+
+describe('a state that is given up', () => {
+  it.each([false, true])(
+    'makes room for a checkpoint, also for one that waits for it already (%s)',
+    async (isFirst) => {
+      const [store, room] = await halfInstalled(20, 256 * 1024);
+      for (let at = 0; at < 20; at++) store.put(`own-${at}`, new Uint8Array(100_000), 3);
+      const first = isFirst ? checkpointAt(store, 2) : undefined;
+      // What was given before it is given up must not come behind that.
+      store.installRows([{ type: 'pair', key: 'late', value: new Uint8Array(10), revision: 2 }]);
+      store.beginInstall(91);
+      await (first ?? checkpointAt(store, 2));
+      expect(store.get('own-19')?.revision).toBe(3);
+      room.bytes = 1e9;
+      store.installRows([{ type: 'pair', key: 'other', value: new Uint8Array(10), revision: 2 }]);
+      await store.finishInstall(91);
+      expect([store.get('late'), store.get('other')?.revision]).toEqual([undefined, 2]);
+      await store.close();
+    },
+  );
+
+  it('takes no more of the disk by that than was looked for', async () => {
+    const [store, room] = await halfInstalled(150, 1e9);
+    const { fileBytes } = room;
+    store.beginInstall();
+    await expect.poll(() => store.measure().freeBytes, { interval: 5 }).toBeGreaterThan(100e6);
+    expect(room.fileBytes - fileBytes).toBeLessThanOrEqual(room.lookedFor);
+    expect(room.fileBytes).toBeGreaterThan(fileBytes);
+    await store.close();
+  });
+
+  it('tells before what it takes', async () => {
+    const [store] = await halfInstalled(5, 1e9);
+    expect(store.installDiskBytes).toBeGreaterThan(5e6);
+    expect(store.installDiskBytes).toBeLessThan(5.5e6);
+    store.beginInstall();
+    await expect.poll(() => store.installDiskBytes, { interval: 2 }).toBe(0);
     await store.close();
   });
 });

@@ -127,7 +127,7 @@ export function outsidersProblem(
 
 /** Enough nodes are left: nothing needs to be lost. `openChange`: nodes that are to be the members, if that was accepted and not decided. */
 export function describeEnough(
-  { configuration, members, givers }: EnoughLeft,
+  { configuration, members, givers, strangers }: EnoughLeft,
   openChange: readonly number[] | undefined,
 ): string {
   const left = `nodes ${members.join(', ')} are left of ${configuration.members.length} members, and that is enough`;
@@ -136,8 +136,12 @@ export function describeEnough(
     givers.length === 0
       ? `${left}: start them`
       : `${left} with ${from}, from which they get what they lack: start all of these`;
+  const where =
+    strangers.length === 0
+      ? ''
+      : `; the cluster files of nodes ${members.join(', ')} have to name ${strangers.join(', ')}, or they do not find each other`;
   const then = openChange
     ? `; a change of members to ${openChange.join(', ')} may take effect then, and needs these to go on`
     : '';
-  return `${what}, nothing is lost then, unless one is an older copy${then} (--force makes a new cluster all the same)`;
+  return `${what}, nothing is lost then, unless one is an older copy${where}${then} (--force makes a new cluster all the same)`;
 }

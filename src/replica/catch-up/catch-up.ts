@@ -348,8 +348,11 @@ export class CatchUp {
 
   #lookAtRoom(room: StateRoom): void {
     const stage = this.#stage;
-    if (stage.name !== 'state' || !this.#room.isOverFor(stage.attempt, room)) return;
-    this.#room.giveUp(stage.attempt, stage.transfer.bytesTaken, room.roomBytes);
+    if (stage.name !== 'state') return;
+    const isWritten = stage.transfer.isComplete && this.#stateStore.installBacklogBytes === 0;
+    if (!this.#room.isOverFor(stage.attempt, room, isWritten)) return;
+    const taken = { part: stage.transfer.writtenPart, diskBytes: this.#stateStore.installDiskBytes };
+    this.#room.giveUp(stage.attempt, taken, room.roomBytes);
     this.#restart();
   }
 
@@ -360,6 +363,8 @@ export class CatchUp {
 
   #stripeState(stage: Stage & { name: 'state' }, linked: readonly NodeId[]): Answer[] {
     const { transfer } = stage;
+    // It only waits to be written: who gave it may go.
+    if (transfer.isComplete) return [];
     for (const donor of transfer.holders) if (!linked.includes(donor)) this.#loseHolder(transfer, donor);
     if (transfer.holders.size === 0) {
       // What is installed stays: if someone still holds that snapshot, or comes back, it goes on from there.

@@ -9,8 +9,18 @@ export interface RoomAttempt {
   /** What it was to take, and what there was, bytes. */
   readonly neededBytes: number;
   readonly roomBytes: number;
+  /** What it was to take by what the donor said alone. */
+  readonly saidBytes: number;
   /** There was space since it began: if there is none by now, it is for this. */
   hadSpace: boolean;
+}
+
+/** How far an attempt had come. */
+export interface Taken {
+  /** The part of the rows that is on the disk, of as many as the donor said there are; undefined: what was there before cannot be told from it. */
+  readonly part: number | undefined;
+  /** What they take there, bytes. */
+  readonly diskBytes: number;
 }
 
 /** A page of the disk; what its head takes, and each row in it beside its bytes. */
@@ -20,9 +30,12 @@ const rowOverheadBytes = 24;
 /** Pages are not full: rows take so many times their bytes, at the least and at the most. */
 const leastOnDisk = 5 / 4;
 const mostOnDisk = 13 / 8;
-/** A state that ran out of room on the way, and had taken this part of it, takes at least so many times what there was. */
-const ownPart = 3 / 4;
+/** What a state takes in all is told by a part of it, if that is not less than this. */
+const tellingPart = 1 / 20;
+/** Of one that is larger than was said nobody knows by how much: at least so many times what is there. As much more room is more than there was. */
 const leastOver = 5 / 4;
+/** The donor's guess is another one if it differs by so many times: what was learned of the last one says nothing of it. */
+const otherGuess = 3 / 2;
 /** Times that the pause behind such an attempt is doubled. */
 const pauseDoublings = 5;
 
@@ -38,11 +51,13 @@ export class RoomForState {
   /** Set from the moment at which a snapshot did not fit until one does. */
   #lack: LackOfRoom | undefined;
   #isLackTold = false;
-  /** So many times what a donor said did one take that ran out of room on the way. */
+  /** So many times what a donor said did one take that ran out of room on the way, and what it had said. */
   #factor = 1;
-  /** Attempts in a row that did. The pause behind one is not ended by room: it may be what that attempt itself left. */
+  #saidBytes = 0;
+  /** Attempts in a row that did. */
   #failures = 0;
-  #isPauseFirm = false;
+  /** Less room does not end the pause behind one: it may be what that attempt itself left. */
+  #roomToGoOn = 0;
 
   constructor(state: StateStore, settings: ReplicaSettings) {
     this.#stateStore = state;
@@ -73,7 +88,7 @@ export class RoomForState {
   /** There is so much room now: where it is enough, nothing is to be waited for. */
   onRoom(roomBytes: number): void {
     const hasRoom = this.#lack !== undefined && roomBytes >= this.#lack.neededBytes;
-    if (!hasRoom || (this.#isPauseFirm && this.isPausing)) return;
+    if (!hasRoom || (this.isPausing && roomBytes < this.#roomToGoOn)) return;
     this.#lack = undefined;
     this.#pauseTicks = 0;
   }
@@ -83,12 +98,14 @@ export class RoomForState {
    * more room, or less to take. Donors hold their snapshots for a while though nobody reads them, and free no pages meanwhile: hence the long pause.
    */
   begin(offer: SnapshotOffer, roomBytes: number): RoomAttempt | undefined {
-    const neededBytes = this.#factor * bytesOnDisk(offer);
+    const saidBytes = bytesOnDisk(offer);
+    if (saidBytes > otherGuess * this.#saidBytes || otherGuess * saidBytes < this.#saidBytes) this.#factor = 1;
+    const neededBytes = this.#factor * saidBytes;
     const begunIndex = this.#stateStore.installProgress?.index;
     // What is there of this very snapshot takes room that it will need.
     if (neededBytes <= roomBytes || begunIndex === offer.index) {
       this.#lack = undefined;
-      return { neededBytes, roomBytes, hadSpace: false };
+      return { neededBytes, roomBytes, saidBytes, hadSpace: false };
     }
     if (begunIndex === undefined) this.#beginLack(neededBytes, roomBytes);
     else {
@@ -99,25 +116,29 @@ export class RoomForState {
     return undefined;
   }
 
-  /** To be called in every turn of an attempt. True if there is no room for the rest: it is to be given up. */
-  isOverFor(attempt: RoomAttempt, { isOver }: StateRoom): boolean {
-    if (this.#stateStore.installLacksRoom || (isOver && attempt.hadSpace)) return true;
+  /**
+   * To be called in every turn of an attempt. True if there is no room for the rest: it is to be given up. Where all of it is written (`isWritten`) to
+   * install it is what makes room, since the state before it goes; but not where a checkpoint of that one waits, which comes first.
+   */
+  isOverFor(attempt: RoomAttempt, { isOver, isWaiting }: StateRoom, isWritten: boolean): boolean {
+    if (this.#stateStore.installLacksRoom) return true;
+    if (isOver && attempt.hadSpace && (isWaiting || !isWritten)) return true;
     attempt.hadSpace ||= !isOver;
     return false;
   }
 
   /**
-   * There is no room for the rest: what donors say of a size is a guess, and others may have taken what was free. What is there already, of rows with
-   * `rowBytes`, makes room again, lest a full member keep the cluster from taking puts. `leftBytes` is the room that there is now.
+   * There is no room for the rest: what donors say of a size is a guess, and others may have taken what was free. What is there already makes room
+   * again, lest a full member keep the cluster from taking puts. `leftBytes` is the room that there is now.
    */
-  giveUp({ neededBytes, roomBytes }: RoomAttempt, rowBytes: number, leftBytes: number): void {
-    const takenBytes = leastOnDisk * rowBytes;
-    const isLarger = takenBytes >= ownPart * roomBytes;
-    const least = isLarger ? leastOver * roomBytes : neededBytes;
-    if (least > neededBytes) this.#factor *= least / neededBytes;
+  giveUp({ neededBytes, roomBytes, saidBytes }: RoomAttempt, taken: Taken, leftBytes: number): void {
+    const allBytes = Math.max(neededBytes, allBytesOf(taken));
+    this.#factor *= allBytes / neededBytes;
+    this.#saidBytes = saidBytes;
     this.#stateStore.beginInstall();
-    this.#beginLack(Math.max(neededBytes, least), isLarger ? roomBytes : Math.min(leftBytes, neededBytes - takenBytes));
-    this.#isPauseFirm = true;
+    // Where it would have fitted others have taken what it lacks.
+    this.#beginLack(allBytes, allBytes > roomBytes ? roomBytes : Math.min(leftBytes, allBytes - taken.diskBytes));
+    this.#roomToGoOn = leastOver * roomBytes;
     this.#pauseTicks *= 2 ** Math.min(this.#failures, pauseDoublings);
     this.#failures++;
   }
@@ -138,8 +159,14 @@ export class RoomForState {
     this.#lack = { neededBytes: Math.ceil(neededBytes), roomBytes: toldBytes };
     this.#isLackTold = false;
     this.#pauseTicks = 2 * this.#settings.snapshotIdleTicks;
-    this.#isPauseFirm = false;
+    this.#roomToGoOn = 0;
   }
+}
+
+/** What all rows take at the least, as some of them show; 0 if these show nothing. */
+function allBytesOf({ part, diskBytes }: Taken): number {
+  if (part === undefined || part < tellingPart) return 0;
+  return part > 1 ? leastOver * diskBytes : diskBytes / part;
 }
 
 /**

@@ -46,6 +46,8 @@ export class StateTransfer {
   /** Up to here there are pieces. */
   #cutTo: SnapshotCursor | undefined;
   #isAllCut = false;
+  /** Some rows were there before. */
+  readonly #isResumed: boolean;
 
   /** Begins, or goes on where an install of the same snapshot was left. */
   constructor(offer: SnapshotOffer, state: StateStore, settings: ReplicaSettings) {
@@ -56,7 +58,9 @@ export class StateTransfer {
     this.#rowsPerCut = rowsPerPiece(offer, settings.catchUpBytesMax);
     this.#requests = new OutstandingRequests();
     this.#cutOutstandingRequests = new OutstandingRequests();
-    this.#cutTo = beginOrResume(state, offer.index)?.frontier;
+    const progress = beginOrResume(state, offer.index);
+    this.#isResumed = progress !== undefined;
+    this.#cutTo = progress?.frontier;
   }
 
   get isComplete(): boolean {
@@ -66,6 +70,13 @@ export class StateTransfer {
   /** Bytes of rows that have come since this began. */
   get bytesTaken(): number {
     return this.#bytesTaken;
+  }
+
+  /** The part of the rows, by their bytes, that is written; over 1 if there are more than the first donor said. Undefined where some were there before. */
+  get writtenPart(): number | undefined {
+    if (this.#isResumed) return undefined;
+    const writtenBytes = this.#bytesTaken - this.#heldBytes - this.#stateStore.installBacklogBytes;
+    return writtenBytes / Math.max(1, this.bytesTotal);
   }
 
   outstandingOf(donor: NodeId): number {

@@ -22,6 +22,8 @@ export interface StateRoom {
   readonly roomBytes: number;
   /** There is no space any more. */
   readonly isOver: boolean;
+  /** A write that must be made waits for room. */
+  readonly isWaiting: boolean;
 }
 
 /**
@@ -50,8 +52,8 @@ export class Space {
   }
 
   get stateRoom(): StateRoom {
-    const { stateRoomBytes = Number.POSITIVE_INFINITY, level } = this.#measured ?? {};
-    return { roomBytes: stateRoomBytes, isOver: level === 'full' };
+    const { stateRoomBytes = Number.POSITIVE_INFINITY, level, isWaiting = false } = this.#measured ?? {};
+    return { roomBytes: stateRoomBytes, isOver: level === 'full', isWaiting };
   }
 
   /** Members without space, as applied here. */

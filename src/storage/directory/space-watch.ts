@@ -163,8 +163,7 @@ export class SpaceWatch {
 
   /** A state that made the space full would keep the cluster from taking puts. It is written in pieces, and only where log and state have what they may need. */
   #stateRoom(stateLeftBytes: number, usedBytes: number, capacityBytes: number): number {
-    const { reserveBytes } = this.#plan;
-    const besideBytes = reserveBytes + this.#room.backlog.growthBytes(0);
+    const { besideBytes } = this.#room;
     const pieceBytes = Math.min(installPieceBytes, capacityBytes * installPiecePart);
     return Math.min(stateLeftBytes - besideBytes - pieceBytes, capacityBytes * fullFrom - usedBytes);
   }

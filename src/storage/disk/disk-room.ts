@@ -181,7 +181,14 @@ export class DiskRoom {
 
   /** Rejects if `bytes` bytes of state that nobody needs yet would not leave what the reserve has, and what the state may need for the log that is there. */
   async checkBeside(bytes: number): Promise<void> {
-    await this.checkFree(bytes + (this.reserve?.bytes ?? 0) + this.backlog.growthBytes(0));
+    await this.checkFree(bytes + this.besideBytes);
+  }
+
+  /** What log and state may need of what is free: a reserve that is held is not in that. */
+  get besideBytes(): number {
+    const { reserve } = this;
+    const reserveBytes = reserve === undefined || reserve.isHeld ? 0 : reserve.bytes;
+    return reserveBytes + this.backlog.growthBytes(0);
   }
 
   /** Rejects, as the system does on a full disk, if fewer than `bytes` bytes are free. */

@@ -96,6 +96,16 @@ export function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages 
   return treeBranchPageCount + treeLeafPageCount + overflowPages;
 }
 
+/** A commit that goes before others, and what it is to do once it is durable. */
+interface AheadCommit {
+  readonly batch: StateBatch;
+  readonly freedPages: () => number;
+  readonly onDone: () => void;
+}
+
+/** A page that is freed is listed with so many bytes. */
+const listedPageBytes = 8;
+
 /** One LMDB environment in a directory of its own, with the settings that all of ours share. */
 export class LmdbEnvironment {
   /** The file to name in errors. */
@@ -104,6 +114,8 @@ export class LmdbEnvironment {
   readonly #writer: StateWriter;
   readonly #room: DiskRoom;
   readonly #tables: Database<Uint8Array>[] = [];
+  /** Those that go before the commit that waits for room, the oldest first. */
+  readonly #ahead: AheadCommit[] = [];
   /** The commit before the next one, well or badly ended. */
   #committed: Promise<unknown> = Promise.resolve();
   /** To look at the size of the very file that LMDB has mapped. Undefined once closed. */
@@ -179,22 +191,29 @@ export class LmdbEnvironment {
    * Makes `batch` one transaction, durable and to be seen by reads when this resolves. It must not change until then. Rejects
    * with a {@link DiskFailedError}. One commit after the other: those behind one that finds no room on the disk wait with it, and
    * it is run again when there is. It is not run while less is free than it may take: lmdb may not outlive a write of pages
-   * that fails, see {@link tryDisk}.
+   * that fails, see {@link tryDisk}. `freedPages` tells how many pages it clears: they are listed, and the list takes room.
    */
-  commit(batch: StateBatch): Promise<void> {
-    return this.#inTurn(async () => {
-      await this.#checkRoom(batch.size);
-      await this.#commitOnce(batch, 0);
+  commit(batch: StateBatch, freedPages = (): number => 0): Promise<void> {
+    return this.#inTurn(() => this.#commitChecked(batch, freedPages));
+  }
+
+  /** As {@link commit}, but before a commit that waits for room, and all behind that: what `batch` clears may be the room. */
+  commitAhead(batch: StateBatch, freedPages: () => number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#ahead.push({ batch, freedPages, onDone: resolve });
+      // Where no other one does this does what is to go ahead.
+      this.#inTurn(async () => {}).catch(reject);
     });
   }
 
   /**
    * As {@link commit}, of what is not needed, whose keys come behind all in their tables: once, and only where that leaves what log and state may need.
-   * False, and nothing of it counts, if the disk has no room for it.
+   * False, and nothing of it counts, if the disk has no room for it. Nothing is done if `isWanted` says so when its turn has come.
    */
-  async commitIfRoom(batch: StateBatch): Promise<boolean> {
-    let isDone = false;
+  async commitIfRoom(batch: StateBatch, isWanted: () => boolean): Promise<boolean> {
+    let isDone = true;
     await this.#serially(async () => {
+      if (!isWanted()) return;
       isDone = await this.#room.attempt(async () => {
         await this.#room.checkBeside(this.#growthOf({ changes: lastPages, bytes: batch.size.bytes }));
         await this.#commitOnce(batch, 0);
@@ -265,19 +284,38 @@ export class LmdbEnvironment {
   }
 
   /** Rejects, as the system does on a full disk, if the data file may have to grow by more than is free. */
-  #checkRoom(size: CommitSize): Promise<void> {
-    return this.#room.checkFree(this.#growthOf(size));
+  #checkRoom(size: CommitSize, freedPages = 0): Promise<void> {
+    return this.#room.checkFree(this.#growthOf(size, freedPages));
   }
 
   /** By how many bytes the data file may have to grow. */
-  #growthOf({ changes, bytes }: CommitSize): number {
+  #growthOf({ changes, bytes }: CommitSize, freedPages = 0): number {
     const { pageSize, freePages, treePages, listPages } = this.#countPages();
-    const pages = Math.ceil(bytes / pageSize) + Math.min(2 * changes, treePages) + listPages + sparePages;
+    const freedListPages = Math.ceil((freedPages * listedPageBytes) / pageSize);
+    const changedPages = Math.ceil(bytes / pageSize) + Math.min(2 * changes, treePages);
+    const pages = changedPages + listPages + freedListPages + sparePages;
     return fileGrowth(pages, freePages) * pageSize;
   }
 
   #inTurn(commit: () => Promise<void>): Promise<void> {
-    return this.#serially(() => this.#room.write(commit));
+    const attempt = async (): Promise<void> => {
+      await this.#commitThoseAhead();
+      await commit();
+    };
+    return this.#serially(() => this.#room.write(attempt));
+  }
+
+  async #commitThoseAhead(): Promise<void> {
+    for (let first = this.#ahead[0]; first !== undefined; first = this.#ahead[0]) {
+      await this.#commitChecked(first.batch, first.freedPages);
+      this.#ahead.shift();
+      first.onDone();
+    }
+  }
+
+  async #commitChecked(batch: StateBatch, freedPages: () => number): Promise<void> {
+    await this.#checkRoom(batch.size, freedPages());
+    await this.#commitOnce(batch, 0);
   }
 
   async #serially(commit: () => Promise<void>): Promise<void> {

@@ -167,6 +167,12 @@ export class LmdbStateStore implements StateStore {
     return this.#install?.backlogBytes ?? 0;
   }
 
+  get installDiskBytes(): number {
+    if (this.#install === undefined) return 0;
+    const { treeBytes, largeBytes } = this.#tables(this.#install.generation).diskUse;
+    return treeBytes + largeBytes;
+  }
+
   get installLacksRoom(): boolean {
     return this.#install?.lacksRoom ?? false;
   }
@@ -283,7 +289,7 @@ export class LmdbStateStore implements StateStore {
     const batch = new StateBatch(this.#chunks);
     batch.clear(generation);
     batch.head(installKey, progress && sealInstallProgress(generation, progress));
-    this.#install.written = this.#guarded(this.#commit(batch));
+    this.#install.written = this.#guarded(this.#commitClear(batch, generation));
     this.#resumable = undefined;
   }
 
@@ -359,23 +365,25 @@ export class LmdbStateStore implements StateStore {
 
   async #commitGroup(install: Install, group: InstallGroup): Promise<void> {
     if (install.gathered === group) install.gathered = undefined;
-    // Another install has begun, in the same tables: nothing of this one may come after.
-    if (this.#install !== install) return;
-    if (!install.lacksRoom) install.lacksRoom = !(await this.#environment.commitIfRoom(group.batch));
+    // Once another install has begun, in the same tables, nothing of this one may come after.
+    const isWanted = (): boolean => this.#install === install && !install.lacksRoom;
+    if (isWanted()) install.lacksRoom = !(await this.#environment.commitIfRoom(group.batch, isWanted));
     group.batch.release();
     install.backlogBytes -= group.rowBytes;
   }
 
-  async #commit(batch: StateBatch): Promise<void> {
-    await this.#environment.commit(batch);
+  /** Before what waits for room, since it may be what makes some. */
+  async #commitClear(batch: StateBatch, generation: number): Promise<void> {
+    await this.#environment.commitAhead(batch, () => this.#tables(generation).pages);
     batch.release();
   }
 
   /** Removes all of a generation. */
-  #clear(generation: number): Promise<void> {
+  async #clear(generation: number): Promise<void> {
     const batch = new StateBatch(this.#chunks);
     batch.clear(generation);
-    return this.#commit(batch);
+    await this.#environment.commit(batch, () => this.#tables(generation).pages);
+    batch.release();
   }
 
   async finishInstall(appliedIndex: number): Promise<void> {

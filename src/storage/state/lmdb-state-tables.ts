@@ -110,6 +110,11 @@ export class LmdbStateTables {
     return (this.pairs.getStats() as { readonly treeLeafPageCount: number }).treeLeafPageCount;
   }
 
+  /** All pages of it, in the newest commit. */
+  get pages(): number {
+    return pagesOf(this.pairs.getStats() as PageCounts) + pagesOf(this.sessions.getStats() as PageCounts);
+  }
+
   /** What it takes of the file, as of the newest commit. */
   get diskUse(): DiskUse {
     const pairs = diskUseOf(this.pairs);
