@@ -330,7 +330,7 @@ export class Replica {
         return this.#peers.disconnect(event.nodeId);
       case 'peerUnreached':
         this.#membership.onUnreached(event.nodeId, event.isRefusal ? event.reason : undefined);
-        return this.#reconfigurations.onUnreached(event.nodeId, event.reason, event.isRefusal);
+        return this.#onUnreached(event.nodeId, event.reason, event.isRefusal);
       case 'peerMessages':
         if (!this.#peers.has(event.from)) return;
         for (const message of event.messages) this.#onPeerMessage(event.from, message);
@@ -439,13 +439,19 @@ export class Replica {
 
   #onPeerConnected(hello: PeerHello): void {
     const refused = this.#admission.admit(hello, this.#view.nowMs);
-    if (refused !== undefined) return this.#reconfigurations.onUnreached(hello.nodeId, refused, true);
+    if (refused !== undefined) return this.#onUnreached(hello.nodeId, refused, true);
     this.#membership.catchUp?.onLinkLost(hello.nodeId);
     this.#unlinkOlderCopies();
     const wasVoter = this.voter;
     this.#membership.onPeerConnected(hello);
     if (wasVoter?.leader?.pid === hello.nodeId) this.#clients.proposeAgain();
     if (hello.clusterId === undefined) this.#membership.announce(hello.nodeId);
+  }
+
+  /** A newcomer, maybe. */
+  #onUnreached(nodeId: NodeId, reason: string, isRefusal: boolean): void {
+    this.#fillings.onUnreached(nodeId, reason, isRefusal);
+    this.#reconfigurations.onUnreached(nodeId, reason, isRefusal);
   }
 
   #unlinkOlderCopies(): void {

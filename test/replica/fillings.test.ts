@@ -317,6 +317,31 @@ describe('newcomers get all data before they become members', () => {
     expect(cluster.sentTo(4, 'Fill').length).toBe(before + 1);
   });
 
+  it('one that will not have it, nor be had, is told of after a while, unless it is linked by then', () => {
+    const { cluster, leader } = filled(10);
+    const nodes = [...all, 4].map((id) => ({ id, address: `node-${id}:7000` }));
+    const step = () => {
+      const refusal = {
+        type: 'peerUnreached',
+        nodeId: 4,
+        reason: 'it is of another cluster',
+        isRefusal: true,
+      } as const;
+      cluster.replica(leader).receive(refusal);
+      cluster.tick(10);
+      return cluster.askNow(leader, { type: 'fill', nodes });
+    };
+    const answers = Array.from({ length: 7 }, step);
+    expect(answers.slice(0, 5).map((answer) => answer?.type)).not.toContain('failed');
+    expect(answers.at(-1)).toEqual({
+      ...{ type: 'failed', code: 'unreachable', outcome: 'notApplied' },
+      message: 'node 4 cannot be a member: it is of another cluster',
+    });
+    cluster.start(4);
+    cluster.tick();
+    expect(step()).toMatchObject({ type: 'filling' });
+  });
+
   it('a node of another cluster takes nothing', () => {
     const { cluster, leader } = filled(60);
     const { cluster: theirs } = filled(5);

@@ -5,7 +5,7 @@ import { membersMax } from '../../wire/limits.ts';
 import type { DonorStanding } from '../../wire/peer-message.ts';
 import type { ConnectionId } from '../events.ts';
 import { failure, type Output } from '../output.ts';
-import { cameFirst, isTarget } from './reconfigurations.ts';
+import { cameFirst, cannotBeMember, isTarget } from './reconfigurations.ts';
 import { checkedTargets } from './target-nodes.ts';
 
 /** Ticks after the last request for which newcomers are still dialled, and go on filling themselves. */
@@ -16,6 +16,9 @@ const heardTicksMax = 100;
 const silentTicksMax = 200;
 /** One that there is no link with, after so many: others may have one. Less than clients wait for one (`client/members/fill-newcomers.ts`). */
 const unlinkedTicksMax = 75;
+
+/** One that was refused for so many ticks is told of: it, or an address, may have been in the middle of a change. */
+const refusedTicksMax = 50;
 
 /** Whoever lacks no more than this is there in a moment, and counts as filled. */
 const lagBytesMax = 8 * 1024 * 1024;
@@ -78,6 +81,8 @@ export class Fillings {
   /** At most as many as a configuration may have members: whoever asks for ever more of them has none of them filled. */
   readonly #newcomers = new Map<NodeId, Newcomer>();
   readonly #heard = new Map<NodeId, Heard>();
+  /** Newcomers of which one of the two will not have the other: since when, and why. */
+  readonly #refused = new Map<NodeId, { readonly sinceTick: number; readonly reason: string }>();
   /** What a majority knew to be decided at the last step, and at the one before, and when the last one was. Infinite: none was heard. */
   #step = { index: Infinity, previousIndex: Infinity, tick: -Infinity };
 
@@ -107,6 +112,8 @@ export class Fillings {
       return this.#output.respond(connection, request.id, answer);
     }
     this.#forgetOld();
+    const refused = this.#refusedOf(nodes);
+    if (refused !== undefined) return this.#output.respond(connection, request.id, refused);
     const silent = this.#takeSilent(nodes);
     if (silent !== undefined) return this.#output.respond(connection, request.id, silentFailure(silent));
     this.#askMembers();
@@ -127,6 +134,25 @@ export class Fillings {
     newcomer.keepsUp = decidedIndex >= newcomer.previousIndex;
     newcomer.heardTick = this.#view.tick;
     newcomer.silentSinceTick = this.#view.tick;
+  }
+
+  /** A node could not be dialled, or, which does not pass by waiting (`isRefusal`), was refused or refused us. */
+  onUnreached(nodeId: NodeId, reason: string, isRefusal: boolean): void {
+    if (!this.#newcomers.has(nodeId)) return;
+    if (!isRefusal) this.#refused.delete(nodeId);
+    else this.#refused.set(nodeId, { sinceTick: this.#refused.get(nodeId)?.sinceTick ?? this.#view.tick, reason });
+  }
+
+  /** As whoever proposes would say: it need not come to that. */
+  #refusedOf(nodes: readonly TargetNode[]): Failure | undefined {
+    const { tick, isConnected } = this.#view;
+    for (const { id } of nodes) {
+      if (isConnected(id) || !this.#newcomers.has(id)) this.#refused.delete(id);
+      const refused = this.#refused.get(id);
+      if (refused === undefined || tick - refused.sinceTick < refusedTicksMax) continue;
+      return failure('unreachable', 'notApplied', cannotBeMember(id, refused.reason));
+    }
+    return undefined;
   }
 
   /** One of these that this node does not hear: the client had better ask another member. If it comes back, time begins anew. */
@@ -272,7 +298,9 @@ export class Fillings {
 
   #forgetOld(): void {
     for (const [id, { askedTick }] of this.#newcomers) {
-      if (this.#isMember(id) || this.#view.tick - askedTick > fillPatienceTicks) this.#newcomers.delete(id);
+      if (!this.#isMember(id) && this.#view.tick - askedTick <= fillPatienceTicks) continue;
+      this.#newcomers.delete(id);
+      this.#refused.delete(id);
     }
   }
 }

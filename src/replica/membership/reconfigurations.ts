@@ -208,7 +208,7 @@ export class Reconfigurations {
       if (hello) {
         const problem = newcomerProblem(hello, configuration);
         if (problem !== undefined) return problem;
-      } else if (unreached?.isRefusal) return `node ${id} cannot be a member: ${unreached.reason}`;
+      } else if (unreached?.isRefusal) return cannotBeMember(id, unreached.reason);
     }
     return undefined;
   }
@@ -361,6 +361,11 @@ export class Reconfigurations {
       this.#view.helloOf(node.id)?.address
     );
   }
+}
+
+/** Where one of the two will not have the other. */
+export function cannotBeMember(id: NodeId, reason: string): string {
+  return `node ${id} cannot be a member: ${reason}`;
 }
 
 function underWay(which: string): string {
