@@ -7,7 +7,7 @@ import type { Cuts, DonorStanding, LogSegment, SnapshotOffer, StateChunk } from 
 import type { CatchUp } from '../catch-up/catch-up.ts';
 import type { LogStore } from '../log-store.ts';
 import type { Output } from '../output.ts';
-import type { Space } from '../state/space.ts';
+import type { Space, StateRoom } from '../state/space.ts';
 import type { StateKeeper } from '../state/state-keeper.ts';
 import type { Voter } from '../voter.ts';
 import type { Membership } from './membership.ts';
@@ -97,11 +97,17 @@ export class Recipient {
 
   #ask(catchUp: CatchUp): void {
     for (const id of catchUp.takeCorruptDonors()) this.#output.notice('warn', describeDamage(id));
-    const requests = catchUp.requests(this.#peers.ids(), this.#space.stateRoom);
+    const requests = catchUp.requests(this.#peers.ids(), this.#room);
     const lack = catchUp.takeLackOfRoom();
     if (lack) this.#output.notice('warn', describeLack(lack));
     const { configurationId } = this.#membership;
     for (const { to, payload } of requests) this.#output.send(to, configurationId, payload);
+  }
+
+  /** The install of a state comes behind the checkpoint that is under way: where that waits for room, there is none for the state. */
+  get #room(): StateRoom {
+    const { stateRoom } = this.#space;
+    return { ...stateRoom, isWaiting: stateRoom.isWaiting && this.#keeper.isCheckpointing };
   }
 
   #onStateChunk(catchUp: CatchUp, from: NodeId, configurationId: number, chunk: StateChunk): void {
@@ -114,6 +120,7 @@ export class Recipient {
   }
 
   #installComplete(catchUp: CatchUp): void {
+    if (this.#room.isWaiting) return;
     const index = catchUp.takeComplete();
     if (index === undefined) return;
     if (index <= this.#machine.appliedIndex) return catchUp.abandonState();

@@ -22,7 +22,7 @@ export interface StateRoom {
   readonly roomBytes: number;
   /** There is no space any more. */
   readonly isOver: boolean;
-  /** A write that must be made waits for room. */
+  /** A write that must be made, and comes first, waits for room. */
   readonly isWaiting: boolean;
 }
 
