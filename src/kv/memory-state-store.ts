@@ -16,6 +16,7 @@ import { SortedKeys } from './sorted-keys.ts';
 import { StagedChanges } from './staged-changes.ts';
 import type {
   InstallProgress,
+  InstallUse,
   KvPage,
   KvPair,
   KvRange,
@@ -56,7 +57,7 @@ export class MemoryStateStore implements StateStore {
 
   /** Rows are on the disk as soon as they are given. */
   readonly installBacklogBytes: number = 0;
-  readonly installDiskBytes: number = 0;
+  readonly installUse: InstallUse = { rowBytes: 0, diskBytes: 0 };
   readonly installLacksRoom: boolean = false;
   readonly stagedPages = 0;
   readonly rowPages = 0;

@@ -116,6 +116,14 @@ export interface InstallProgress {
   readonly frontier: SnapshotCursor | undefined;
 }
 
+/** How much of an install is written, bytes. */
+export interface InstallUse {
+  /** Of the rows that were given in this process, as they were given. */
+  readonly rowBytes: number;
+  /** About what all of its rows, also those from before a crash, take of the disk. */
+  readonly diskBytes: number;
+}
+
 /** How much is staged above the last checkpoint. */
 export interface StagedSizes {
   /** About how many bytes are not sealed yet: when to do so. */
@@ -180,8 +188,8 @@ export interface StateStore {
   installPacked(rows: PackedRows, frontier: SnapshotCursor | undefined): boolean;
   /** Bytes of installed rows that wait to be written: whoever installs waits for it to fall before asking for more. */
   readonly installBacklogBytes: number;
-  /** About what those that are written take of the disk, bytes. */
-  readonly installDiskBytes: number;
+  /** What of an install is written. */
+  readonly installUse: InstallUse;
   /** The disk had no room for some of the rows: the install cannot be finished, and its rows are to make room again, by another `beginInstall`. */
   readonly installLacksRoom: boolean;
   /** All rows are given: what waits for more of them to be written together is written now. */

@@ -362,6 +362,7 @@ export class Replica {
   #onSpace(measured: SpaceMeasured): void {
     this.#space.onMeasured(measured);
     this.#keeper.onSpace(measured);
+    this.#recipient.onSpace();
     this.#donorService.onSpace(measured);
     this.#backups.onSpace(measured);
     this.#trimLog();

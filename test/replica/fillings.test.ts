@@ -337,6 +337,10 @@ describe('newcomers get all data before they become members', () => {
       ...{ type: 'failed', code: 'unreachable', outcome: 'notApplied' },
       message: 'node 4 cannot be a member: it is of another cluster',
     });
+    const elsewhere = nodes.map((node) => (node.id === 4 ? { id: 4, address: 'elsewhere:7000' } : node));
+    expect(cluster.askNow(leader, { type: 'fill', nodes: elsewhere }), 'at another address').toMatchObject({
+      type: 'filling',
+    });
     cluster.start(4);
     cluster.tick();
     expect(step()).toMatchObject({ type: 'filling' });

@@ -16,7 +16,7 @@ const pauseTicks = 2 * settings.snapshotIdleTicks;
 /** What it is given is written when the test says so. */
 class SlowStore extends MemoryStateStore {
   override installBacklogBytes = 0;
-  override installDiskBytes = 0;
+  override installUse = { rowBytes: 0, diskBytes: 0 };
   override installLacksRoom = false;
 
   override installPacked(): boolean {
@@ -31,6 +31,7 @@ class Taker {
   readonly catchUp = new CatchUp(this.#sink as never, this.store, settings, 10);
   asked: string[] = [];
   pieces = 1;
+  rows = 1000;
   pieceBytes = 0;
   gives = 0;
 
@@ -48,7 +49,7 @@ class Taker {
     if (payload.type === 'DonorQuery')
       this.catchUp.onStanding(donor, { type: 'DonorStanding', ...at, isLeader: false });
     if (payload.type === 'SnapshotRequest') {
-      const size = { rows: 1000, bytes: stateBytes };
+      const size = { rows: this.rows, bytes: this.rows === 0 ? 0 : stateBytes };
       this.catchUp.onSnapshotOffer(donor, { type: 'SnapshotOffer', index, isHeld: true, appliedIndex: 100, ...size });
     }
     if (payload.type === 'CutsRequest') {
@@ -73,10 +74,10 @@ class Taker {
     this.gives = pieces;
     this.tick(room, 20);
     expect(this.catchUp.status().stage).toBe('state');
-    this.store.installDiskBytes = diskBytes;
+    this.store.installUse = { rowBytes: pieces * this.pieceBytes, diskBytes };
     this.tick({ roomBytes: 0, isOver: true, isWaiting: true });
     expect(this.catchUp.status().stage).not.toBe('state');
-    this.store.installDiskBytes = 0;
+    this.store.installUse = { rowBytes: 0, diskBytes: 0 };
     this.asked = [];
   }
 }
@@ -167,6 +168,21 @@ describe('a state that ran out of room', () => {
     Object.assign(taker, { pieces: 10, pieceBytes: stateBytes / 10 });
     taker.runOutOfRoom(room, 8, 1.2 * stateBytes);
     taker.tick(room, pauseTicks + 20);
+    expect(taker.asked).toContain('StateRequest');
+  });
+
+  it('that was begun with the disk full goes where a checkpoint waits for room', () => {
+    taker.store.beginInstall(10);
+    taker.tick({ ...none, isWaiting: true }, 20);
+    expect(taker.asked).toContain('SnapshotRequest');
+    expect(taker.store.installProgress).toBeUndefined();
+    expect(taker.catchUp.lacksRoom).toBe(true);
+  });
+
+  it('that has no rows is asked for again, too', () => {
+    Object.assign(taker, { rows: 0 });
+    taker.runOutOfRoom(ample, 0, 0);
+    taker.tick(ample, pauseTicks + 20);
     expect(taker.asked).toContain('StateRequest');
   });
 

@@ -125,7 +125,7 @@ export class SimulatedStateStore implements StateStore {
     return this.#lateRows.reduce((bytes, { rows }) => bytes + rows.bytes.length, 0);
   }
 
-  readonly installDiskBytes = 0;
+  readonly installUse = { rowBytes: 0, diskBytes: 0 };
 
   get installLacksRoom(): boolean {
     return this.#lacksRoom;

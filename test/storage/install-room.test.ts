@@ -1,10 +1,12 @@
-import { statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
-import { DiskRoom, NoRoomError } from '../../src/storage/disk/disk-room.ts';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { availableBytes, DiskRoom, NoRoomError } from '../../src/storage/disk/disk-room.ts';
 import { DiskFailedError } from '../../src/storage/disk/storage-error.ts';
 import { LmdbStateStore } from '../../src/storage/state/lmdb-state-store.ts';
 import { checkpointAt } from '../contracts/checkpoint-at.ts';
+import { mount, smallDisksProblem } from '../process/small-disks.ts';
 import { Scratch } from './scratch.ts';
 
 const scratch = new Scratch();
@@ -59,7 +61,7 @@ describe('an install for which there is no room', () => {
 class SizedRoom extends DiskRoom {
   readonly #path: string;
   bytes: number;
-  /** The least that was looked for last. */
+  /** The most that was looked for. */
   lookedFor = 0;
 
   constructor(path: string, bytes: number) {
@@ -73,7 +75,7 @@ class SizedRoom extends DiskRoom {
   }
 
   override async checkFree(bytes: number): Promise<void> {
-    this.lookedFor = bytes;
+    this.lookedFor = Math.max(this.lookedFor, bytes);
     const free = this.bytes - this.fileBytes;
     if (free < bytes) throw new NoRoomError(`${bytes} bytes are needed, ${free} are free`);
   }
@@ -143,6 +145,7 @@ describe('a state that is given up', () => {
   it('takes no more of the disk by that than was looked for', async () => {
     const [store, room] = await halfInstalled(150, 1e9);
     const { fileBytes } = room;
+    room.lookedFor = 0;
     store.beginInstall();
     await expect.poll(() => store.measure().freeBytes, { interval: 5 }).toBeGreaterThan(100e6);
     expect(room.fileBytes - fileBytes).toBeLessThanOrEqual(room.lookedFor);
@@ -152,10 +155,56 @@ describe('a state that is given up', () => {
 
   it('tells before what it takes', async () => {
     const [store] = await halfInstalled(5, 1e9);
-    expect(store.installDiskBytes).toBeGreaterThan(5e6);
-    expect(store.installDiskBytes).toBeLessThan(5.5e6);
+    expect(store.installUse.rowBytes).toBeGreaterThan(5e6);
+    expect(store.installUse.diskBytes).toBeGreaterThan(5e6);
+    expect(store.installUse.diskBytes).toBeLessThan(5.5e6);
     store.beginInstall();
-    await expect.poll(() => store.installDiskBytes, { interval: 2 }).toBe(0);
+    await expect.poll(() => store.installUse, { interval: 2 }).toEqual({ rowBytes: 0, diskBytes: 0 });
+    await store.close();
+  });
+});
+
+const problem = smallDisksProblem();
+
+describe.skipIf(problem !== undefined)(`on a disk of 60 MiB${problem === undefined ? '' : ` (${problem})`}`, () => {
+  const disk = scratch.fresh();
+  beforeEach(() => {
+    mkdirSync(disk);
+    mount(disk, 60);
+  });
+  afterEach(() => {
+    execFileSync('umount', ['-l', disk], { stdio: 'pipe' });
+    rmSync(disk, { recursive: true });
+  });
+
+  /** Somebody else takes what is free, but for half a mebibyte. */
+  async function fill(): Promise<void> {
+    writeFileSync(join(disk, 'somebody-else'), new Uint8Array((await availableBytes(disk)) - 512 * 1024));
+  }
+
+  it.each([
+    ['a half-taken state that is given up', false],
+    ['the state before the one that was taken', true],
+  ])('what %s takes is there for the next checkpoint', async (_, isFinished) => {
+    const room = new DiskRoom(disk);
+    const store = await LmdbStateStore.open(join(disk, 'state'), room);
+    room.allowWaiting();
+    for (const index of isFinished ? [80, 90] : [90]) {
+      store.beginInstall(index);
+      for (let at = 0; at < 200; at++) {
+        store.installRows([{ type: 'pair', key: `key-${10_000 + at}`, value: new Uint8Array(100_000), revision: 2 }]);
+      }
+      store.hurryInstall();
+      await expect.poll(() => store.installBacklogBytes, { interval: 2, timeout: 5000 }).toBe(0);
+      expect(store.installLacksRoom).toBe(false);
+      if (isFinished) await store.finishInstall(index);
+    }
+    await fill();
+    for (let at = 0; at < 60; at++) store.put(`own-${at}`, new Uint8Array(100_000), 3);
+    const checkpoint = checkpointAt(store, 100);
+    if (!isFinished) store.beginInstall();
+    await checkpoint;
+    expect(store.get('own-59')?.revision).toBe(3);
     await store.close();
   });
 });

@@ -218,14 +218,24 @@ export class CatchUp {
     if (result === 'gone') this.#loseHolder(transfer, from);
     else this.#donors.gave(from, message.chunk?.rows.bytes.length ?? 0);
     const corruptDonor = transfer.install();
+    if (transfer.isComplete) this.#stateStore.hurryInstall();
     if (corruptDonor !== undefined) this.#noteDamage(corruptDonor);
+  }
+
+  /** True while a state is being taken, or begins to be this node's own. */
+  get isTakingState(): boolean {
+    return this.#stage.name === 'state' || this.#stage.name === 'install';
+  }
+
+  /** True once all of a state is here, written or not. */
+  get hasWholeState(): boolean {
+    return this.#stage.name === 'state' && this.#stage.transfer.isComplete;
   }
 
   /** The index at which a state is to be installed, once all of it is here and written. */
   takeComplete(): number | undefined {
     const stage = this.#stage;
     if (stage.name !== 'state' || !stage.transfer.isComplete) return undefined;
-    this.#stateStore.hurryInstall();
     if (this.#stateStore.installBacklogBytes > 0 || this.#stateStore.installLacksRoom) return undefined;
     this.#stage = { name: 'install', index: stage.transfer.index };
     return stage.transfer.index;
@@ -351,7 +361,7 @@ export class CatchUp {
     if (stage.name !== 'state') return;
     const isWritten = stage.transfer.isComplete && this.#stateStore.installBacklogBytes === 0;
     if (!this.#room.isOverFor(stage.attempt, room, isWritten)) return;
-    const taken = { part: stage.transfer.writtenPart, diskBytes: this.#stateStore.installDiskBytes };
+    const taken = { part: stage.transfer.writtenPart, diskBytes: this.#stateStore.installUse.diskBytes };
     this.#room.giveUp(stage.attempt, taken, room.roomBytes);
     this.#restart();
   }

@@ -103,9 +103,10 @@ export class RoomForState {
     const neededBytes = this.#factor * saidBytes;
     const begunIndex = this.#stateStore.installProgress?.index;
     // What is there of this very snapshot takes room that it will need.
+    const ownBytes = begunIndex === offer.index ? this.#stateStore.installUse.diskBytes : 0;
     if (neededBytes <= roomBytes || begunIndex === offer.index) {
       this.#lack = undefined;
-      return { neededBytes, roomBytes, saidBytes, hadSpace: false };
+      return { neededBytes, roomBytes: roomBytes + ownBytes, saidBytes, hadSpace: false };
     }
     if (begunIndex === undefined) this.#beginLack(neededBytes, roomBytes);
     else {
@@ -122,7 +123,7 @@ export class RoomForState {
    */
   isOverFor(attempt: RoomAttempt, { isOver, isWaiting }: StateRoom, isWritten: boolean): boolean {
     if (this.#stateStore.installLacksRoom) return true;
-    if (isOver && attempt.hadSpace && (isWaiting || !isWritten)) return true;
+    if (isOver && (isWaiting || (attempt.hadSpace && !isWritten))) return true;
     attempt.hadSpace ||= !isOver;
     return false;
   }
@@ -133,11 +134,12 @@ export class RoomForState {
    */
   giveUp({ neededBytes, roomBytes, saidBytes }: RoomAttempt, taken: Taken, leftBytes: number): void {
     const allBytes = Math.max(neededBytes, allBytesOf(taken));
-    this.#factor *= allBytes / neededBytes;
+    if (neededBytes > 0) this.#factor *= allBytes / neededBytes;
     this.#saidBytes = saidBytes;
     this.#stateStore.beginInstall();
     // Where it would have fitted others have taken what it lacks.
-    this.#beginLack(allBytes, allBytes > roomBytes ? roomBytes : Math.min(leftBytes, allBytes - taken.diskBytes));
+    const wasTaken = allBytes <= roomBytes;
+    this.#beginLack(allBytes, wasTaken ? Math.min(leftBytes + taken.diskBytes, allBytes) : roomBytes);
     this.#roomToGoOn = leastOver * roomBytes;
     this.#pauseTicks *= 2 ** Math.min(this.#failures, pauseDoublings);
     this.#failures++;

@@ -75,8 +75,7 @@ export class StateTransfer {
   /** The part of the rows, by their bytes, that is written; over 1 if there are more than the first donor said. Undefined where some were there before. */
   get writtenPart(): number | undefined {
     if (this.#isResumed) return undefined;
-    const writtenBytes = this.#bytesTaken - this.#heldBytes - this.#stateStore.installBacklogBytes;
-    return writtenBytes / Math.max(1, this.bytesTotal);
+    return this.#stateStore.installUse.rowBytes / Math.max(1, this.bytesTotal);
   }
 
   outstandingOf(donor: NodeId): number {

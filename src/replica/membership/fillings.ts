@@ -146,8 +146,10 @@ export class Fillings {
   /** As whoever proposes would say: it need not come to that. */
   #refusedOf(nodes: readonly TargetNode[]): Failure | undefined {
     const { tick, isConnected } = this.#view;
-    for (const { id } of nodes) {
-      if (isConnected(id) || !this.#newcomers.has(id)) this.#refused.delete(id);
+    for (const { id, address } of nodes) {
+      const known = this.#newcomers.get(id);
+      const isElsewhere = address !== undefined && known?.address !== address;
+      if (isConnected(id) || known === undefined || isElsewhere) this.#refused.delete(id);
       const refused = this.#refused.get(id);
       if (refused === undefined || tick - refused.sinceTick < refusedTicksMax) continue;
       return failure('unreachable', 'notApplied', cannotBeMember(id, refused.reason));

@@ -77,6 +77,12 @@ export class Recipient {
     }
   }
 
+  /** The space was measured: rows that nobody goes on with make room for a checkpoint that waits for some. */
+  onSpace(): void {
+    const { isOver, isWaiting } = this.#room;
+    if (isOver && isWaiting && this.#membership.catchUp?.isTakingState !== true) this.#keeper.dropHalfTaken();
+  }
+
   /** The rows of a snapshot at `index`, which were complete, are this node's state. */
   onStateInstalled(index: number): void {
     this.#keeper.onInstalled();
@@ -104,7 +110,7 @@ export class Recipient {
     for (const { to, payload } of requests) this.#output.send(to, configurationId, payload);
   }
 
-  /** The install of a state comes behind the checkpoint that is under way: where that waits for room, there is none for the state. */
+  /** A state is installed behind the checkpoint that is under way: where that waits for room, there is none for the state. */
   get #room(): StateRoom {
     const { stateRoom } = this.#space;
     return { ...stateRoom, isWaiting: stateRoom.isWaiting && this.#keeper.isCheckpointing };
@@ -119,8 +125,15 @@ export class Recipient {
     this.#installComplete(catchUp);
   }
 
+  /**
+   * Not behind a checkpoint: should that find no room, it would wait for what the rows take, and the install for it. So it either ends soon, or is seen
+   * to wait, and the state is given up.
+   */
   #installComplete(catchUp: CatchUp): void {
-    if (this.#room.isWaiting) return;
+    if (this.#keeper.isCheckpointing) {
+      if (catchUp.hasWholeState) this.#keeper.hurryCheckpoint();
+      return;
+    }
     const index = catchUp.takeComplete();
     if (index === undefined) return;
     if (index <= this.#machine.appliedIndex) return catchUp.abandonState();

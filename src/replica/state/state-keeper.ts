@@ -70,6 +70,16 @@ export class StateKeeper {
     return this.#schedule.roomForChanges;
   }
 
+  /** Somebody waits for the checkpoint under way. */
+  hurryCheckpoint(): void {
+    this.#stateStore.hurryCheckpoint();
+  }
+
+  /** A state that was begun and is not gone on with makes room. */
+  dropHalfTaken(): void {
+    if (!this.#isInstalling && this.#stateStore.installProgress !== undefined) this.#stateStore.beginInstall();
+  }
+
   onSpace(measured: SpaceMeasured): void {
     this.#logSurplusIndex = measured.logSurplusIndex;
     this.#isLogWaiting = measured.isWaiting;

@@ -313,8 +313,16 @@ export class LmdbEnvironment {
     }
   }
 
+  /**
+   * One that frees pages is committed twice: LMDB takes pages of the last commit for the next but one, while they count as free at once. The second
+   * time it changes next to nothing.
+   */
   async #commitChecked(batch: StateBatch, freedPages: () => number): Promise<void> {
-    await this.#checkRoom(batch.size, freedPages());
+    const freed = freedPages();
+    await this.#checkRoom(batch.size, freed);
+    await this.#commitOnce(batch, 0);
+    if (freed === 0) return;
+    await this.#checkRoom(batch.size);
     await this.#commitOnce(batch, 0);
   }
 

@@ -8,6 +8,7 @@ import { mergeRange, rangeStart, type StagedChange } from '../../kv/overlay.ts';
 import { StagedChanges } from '../../kv/staged-changes.ts';
 import type {
   InstallProgress,
+  InstallUse,
   KvPage,
   KvRange,
   KvRecord,
@@ -48,6 +49,8 @@ interface Install {
   progress: InstallProgress | undefined;
   /** Bytes of rows given and not yet written. */
   backlogBytes: number;
+  /** Bytes of rows that were. */
+  writtenBytes: number;
   /** The disk had no room for one of the groups: none of those behind it is written. */
   lacksRoom: boolean;
   /** What the next commit writes. */
@@ -167,10 +170,10 @@ export class LmdbStateStore implements StateStore {
     return this.#install?.backlogBytes ?? 0;
   }
 
-  get installDiskBytes(): number {
-    if (this.#install === undefined) return 0;
-    const { treeBytes, largeBytes } = this.#tables(this.#install.generation).diskUse;
-    return treeBytes + largeBytes;
+  get installUse(): InstallUse {
+    if (this.#install === undefined && this.#resumable === undefined) return { rowBytes: 0, diskBytes: 0 };
+    const { treeBytes, largeBytes } = this.#tables(1 - this.#head.generation).diskUse;
+    return { rowBytes: this.#install?.writtenBytes ?? 0, diskBytes: treeBytes + largeBytes };
   }
 
   get installLacksRoom(): boolean {
@@ -327,7 +330,7 @@ export class LmdbStateStore implements StateStore {
   #newInstall(progress: InstallProgress | undefined): Install {
     const generation = 1 - this.#head.generation;
     const written = Promise.resolve();
-    return { generation, progress, backlogBytes: 0, lacksRoom: false, gathered: undefined, written };
+    return { generation, progress, backlogBytes: 0, writtenBytes: 0, lacksRoom: false, gathered: undefined, written };
   }
 
   /**
@@ -368,6 +371,7 @@ export class LmdbStateStore implements StateStore {
     // Once another install has begun, in the same tables, nothing of this one may come after.
     const isWanted = (): boolean => this.#install === install && !install.lacksRoom;
     if (isWanted()) install.lacksRoom = !(await this.#environment.commitIfRoom(group.batch, isWanted));
+    if (isWanted()) install.writtenBytes += group.rowBytes;
     group.batch.release();
     install.backlogBytes -= group.rowBytes;
   }
