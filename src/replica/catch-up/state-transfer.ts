@@ -40,7 +40,6 @@ export class StateTransfer {
   readonly #cutOutstandingRequests: OutstandingRequests<'cuts'>;
   /** In order, without gaps, from the frontier on. */
   readonly #pieces: Piece[] = [];
-  #bytesTaken = 0;
   /** Bytes of those that are here. */
   #heldBytes = 0;
   /** Up to here there are pieces. */
@@ -65,11 +64,6 @@ export class StateTransfer {
 
   get isComplete(): boolean {
     return this.#isAllCut && this.#pieces.length === 0;
-  }
-
-  /** Bytes of rows that have come since this began. */
-  get bytesTaken(): number {
-    return this.#bytesTaken;
   }
 
   /** The part of the rows, by their bytes, that is written; over 1 if there are more than the first donor said. Undefined where some were there before. */
@@ -128,7 +122,6 @@ export class StateTransfer {
     const rest: Piece[] = isWhole ? [] : [{ after: chunk.last, upTo }];
     this.#pieces.splice(at, 1, here, ...rest);
     this.#heldBytes += chunk.rows.bytes.length;
-    this.#bytesTaken += chunk.rows.bytes.length;
     this.#requests.end(piece);
     return 'taken';
   }
