@@ -153,8 +153,7 @@ it('a member that lacks nothing but the StopSign is told of it by newcomers that
   cluster.converge(1, 2, 3);
   cluster.isolate(sleeper);
   // The newcomers get nothing before all former members are gone.
-  const givesSome = ({ message: { payload } }: Sent) => payload.type === 'LogSegment' || payload.type === 'StateChunk';
-  cluster.loses = givesSome;
+  cluster.loses = isGift;
   cluster.reconfigure(leader, [sleeper, 4, 5], 60_000);
   cluster.until('they know', () => [4, 5].every((id) => cluster.replica(id).configurationId === 2));
   for (const id of cluster.running) if (id !== sleeper) cluster.crash(id);
@@ -165,6 +164,62 @@ it('a member that lacks nothing but the StopSign is told of it by newcomers that
   expectNext(cluster, [sleeper, 4, 5]);
   expect(cluster.localValue(5, 'last')).toBe('decided');
 });
+
+describe('a newcomer that has nothing of its configuration yet and is told of the next one', () => {
+  it.each([
+    { next: [4, 5, 6], whether: 'and is a member of it' },
+    { next: [5, 6, 7], whether: 'and is none of it' },
+  ])('votes in its own, if it is needed to decide that StopSign once more, $whether', ({ next }) => {
+    const { cluster, leader, companion, client } = withNewcomer();
+    // Only the leader knows what is decided: with the StopSign something before it.
+    const isNews = ({ to, message: { configurationId, payload } }: Sent) =>
+      to === companion && (configurationId > 2 || payload.type === 'Decide');
+    cluster.loses = (sent) => isGift(sent) || isNews(sent);
+    cluster.stallDisk(companion);
+    client.put(leader, 'last', 'decided');
+    cluster.tick();
+    cluster.reconfigure(leader, next, 60_000);
+    cluster.tick();
+    cluster.freeDisk(companion);
+    const others = next.filter((id) => id !== 4);
+    cluster.until('they know', () => others.every((id) => cluster.replica(id).configurationId === 3));
+    cluster.until('the newcomer is told', () => isTold(cluster, 4, 3));
+    cluster.timeouts(2);
+    // It is lost for good.
+    cluster.crash(leader);
+    cluster.loses = () => false;
+    cluster.heal();
+    expectNext(cluster, next, 3);
+    expect(cluster.localValue(5, 'last')).toBe('decided');
+    cluster.until('all know', () => cluster.replica(4).configurationId === 3);
+  });
+
+  it('leaves it with nothing where nobody needs its vote', () => {
+    const { cluster, leader } = withNewcomer();
+    cluster.loses = (sent) => sent.to === 4 && isGift(sent);
+    cluster.reconfigure(leader, [5, 6, 7], 60_000);
+    cluster.until('it stands by', () => cluster.replica(4).status().state === 'standby');
+    expect(cluster.replica(4).appliedIndex).toBe(0);
+  });
+});
+
+const isGift = ({ message: { payload } }: Sent) => payload.type === 'LogSegment' || payload.type === 'StateChunk';
+
+/** Three members, of which one was replaced by node 4, which was given nothing yet; and newcomers. */
+function withNewcomer() {
+  const cluster = new Cluster([1, 2, 3]);
+  const leader = cluster.elect();
+  const [companion] = cluster.running.filter((id) => id !== leader) as [NodeId];
+  for (const id of [4, 5, 6, 7]) cluster.start(id);
+  cluster.tick();
+  const client = new Client(cluster, leader);
+  client.putAcknowledged(leader, 'first', 'decided');
+  cluster.loses = isGift;
+  cluster.reconfigure(leader, [leader, companion, 4], 60_000);
+  for (const id of [leader, companion]) cluster.until('it votes in the second', () => votesIn(cluster, id) === 2);
+  cluster.until('it is joining', () => cluster.replica(4).status().state === 'joining');
+  return { cluster, leader, companion, client };
+}
 
 /** Three members, one of which is cut off since long, and a newcomer. */
 function withStraggler() {
@@ -207,12 +262,13 @@ function tellStraggler(cluster: Cluster, straggler: NodeId, companion: NodeId): 
   cluster.timeouts(30);
 }
 
-const isTold = (cluster: Cluster, id: NodeId) =>
-  cluster.sentTo(id, 'Announce').some(({ configuration }) => configuration.configurationId === 2);
+const isTold = (cluster: Cluster, id: NodeId, configurationId = 2) =>
+  cluster.sentTo(id, 'Announce').some(({ configuration }) => configuration.configurationId === configurationId);
 
 const isToStraggler = (straggler: NodeId) => (sent: Sent) => sent.to === straggler && isRow(sent);
 
-function expectNext(cluster: Cluster, ids: readonly NodeId[]): void {
-  for (const id of ids) cluster.until(`node ${id} votes in the next one`, () => votesIn(cluster, id) === 2);
+function expectNext(cluster: Cluster, ids: readonly NodeId[], configurationId = 2): void {
+  for (const id of ids)
+    cluster.until(`node ${id} votes in the next one`, () => votesIn(cluster, id) === configurationId);
   cluster.converge(...ids);
 }

@@ -128,6 +128,11 @@ export class CatchUp {
     this.#targetIndex = Math.max(this.#targetIndex, targetIndex);
   }
 
+  /** All who are linked are asked now what they have. */
+  askAnew(): void {
+    this.#queryPatience = 0;
+  }
+
   /** The link with `donor` is another one, or none: what it was asked for over it does not come any more, and is not waited for. */
   onLinkLost(donor: NodeId): void {
     const stage = this.#stage;
@@ -162,8 +167,9 @@ export class CatchUp {
     const { roomBytes } = room;
     this.#room.onRoom(roomBytes);
     this.#lookAtRoom(room);
-    if (this.isInstalling || this.isComplete || this.#room.isPausing) return [];
+    if (this.isInstalling || this.isComplete) return [];
     const requests = this.#queries(linked);
+    if (this.#room.isPausing) return requests;
     if (this.#stage.name === 'plan') this.#plan(this.#stage, linked);
     if (this.#stage.name === 'align') requests.push(...this.#align(this.#stage.alignment, linked, roomBytes));
     const stage = this.#stage;
@@ -290,10 +296,11 @@ export class CatchUp {
     this.#queryPatience = queryPatience;
   }
 
-  /** While there is no plan all are asked often, else seldom: what they have changes. */
+  /** While a plan is being made all are asked often, else seldom: what they have changes. */
   #queries(linked: readonly NodeId[]): Answer[] {
     if (this.#queryPatience > 0) return [];
-    this.#queryPatience = this.#stage.name === 'plan' ? queryTicks : this.#settings.donorTimeoutTicks;
+    const isPlanning = this.#stage.name === 'plan' && !this.#room.isPausing;
+    this.#queryPatience = isPlanning ? queryTicks : this.#settings.donorTimeoutTicks;
     return linked.flatMap((to) => [{ to, payload: { type: 'DonorQuery' } }, ...this.#invitation(to)]);
   }
 

@@ -41,12 +41,12 @@ const pauseDoublings = 5;
 
 /**
  * Whether there is room on the disk for a state beside the present one. A state that does not fit would fill the disk half-way, and a full member keeps
- * the cluster from taking puts: it is not begun, or is given up, and nothing is asked for until another attempt may come through.
+ * the cluster from taking puts: it is not begun, or is given up, and none is asked for until another attempt may come through.
  */
 export class RoomForState {
   readonly #stateStore: StateStore;
   readonly #settings: ReplicaSettings;
-  /** Nothing is asked for so long. */
+  /** No snapshot is asked for so long. */
   #pauseTicks = 0;
   /** Set from the moment at which a snapshot did not fit until one does. */
   #lack: LackOfRoom | undefined;
@@ -64,7 +64,7 @@ export class RoomForState {
     this.#settings = settings;
   }
 
-  /** True while nothing is to be asked for. */
+  /** True while no snapshot is to be asked for. */
   get isPausing(): boolean {
     return this.#pauseTicks > 0;
   }

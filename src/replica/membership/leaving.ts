@@ -11,7 +11,7 @@ const timeoutsToDecideAgain = 4;
 const timeoutsAway = 16;
 
 /**
- * When a voter that was told of a later configuration, and has not reached its StopSign in the log, gives up its vote in its own. As
+ * When a member that was told of a later configuration, and has not reached its StopSign in the log, gives up its vote in its own. As
  * long as it may, it keeps that: others may need it, with what it accepted, to decide the StopSign (once more).
  *
  * Mostly it reaches the StopSign by the log and goes over by applying it. This is for when it cannot.
@@ -108,6 +108,14 @@ export class Leaving {
     const next = historyOf(this.#announced).find(({ configurationId }) => configurationId === nextId);
     // Of a past that is too long nobody knows where the own one ended.
     return next === undefined || index >= next.startIndex ? this.#announced : undefined;
+  }
+
+  /**
+   * The same for one that lacks what was decided before the present one, too, and so has no vote in it yet: those who are left may have to decide the StopSign once
+   * more, and be no quorum without it. `decidedIndex` is its own.
+   */
+  toEnterBeforeVoting(decidedIndex: number, decidedElsewhere: number): Configuration | undefined {
+    return this.toEnterWithoutState(decidedElsewhere) ?? this.toEnterWith(decidedIndex);
   }
 
   /**

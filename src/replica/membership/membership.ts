@@ -12,7 +12,7 @@ import type { CatchUpControl } from './catch-up-control.ts';
 import { fillPatienceTicks } from './fillings.ts';
 import { Formation, type FormedCluster, type InitialCluster } from './formation.ts';
 import { Leaving } from './leaving.ts';
-import { catchUpOf, type Mode, whyNoLeader } from './mode.ts';
+import { catchUpOf, leavingOf, type Mode, whyNoLeader } from './mode.ts';
 import type { Openings } from './openings.ts';
 import type { Peers } from './peers.ts';
 
@@ -99,10 +99,9 @@ export class Membership {
     return this.#configuration?.configurationId ?? 0;
   }
 
-  /** The same, or a later one that it was told of and has not taken up, since it still votes in that one. */
+  /** The same, or a later one that it was told of and has not taken up, since it may be needed in that one. */
   get newestIdToldOf(): number {
-    const announced = this.#mode.name === 'member' ? this.#mode.leaving.announced?.configurationId : undefined;
-    return Math.max(this.configurationId, announced ?? 0);
+    return Math.max(this.configurationId, leavingOf(this.#mode)?.announced?.configurationId ?? 0);
   }
 
   tick(): void {
@@ -117,11 +116,7 @@ export class Membership {
   /** Goes on where something of a configuration is complete. True if there is more to do at once. */
   advance(): boolean {
     const mode = this.#mode;
-    if (mode.name === 'joining' && mode.catchUp.isComplete) {
-      this.#mode = this.#votingIn(mode.configuration, false);
-      this.#output.notice('info', 'complete: this node votes');
-      return true;
-    }
+    if (mode.name === 'joining') return this.#advanceJoining(mode);
     if (mode.name !== 'member') return false;
     const isDecided = this.#decideStopSign(mode);
     const later = this.#catchUpControl.follow(mode);
@@ -150,9 +145,9 @@ export class Membership {
     for (const member of newcomersOf(next, before)) this.announce(member.id);
   }
 
-  /** The state at `index` is this node's own. If it is from behind the StopSign of the configuration that it votes in, that is over for it. */
+  /** The state at `index` is this node's own. If it is from behind the StopSign of its configuration, that is over for it. */
   onStateInstalled(index: number): void {
-    const later = this.#mode.name === 'member' ? this.#mode.leaving.toEnterWith(index) : undefined;
+    const later = leavingOf(this.#mode)?.toEnterWith(index);
     if (later) this.enter(later);
   }
 
@@ -179,7 +174,7 @@ export class Membership {
     if (mine === undefined && !(this.#fitsInto(configuration) && this.#isToldOf(clusterId))) return;
     if (this.#isMemberOf(configuration)) {
       if (mine === undefined) this.#logStore.bindCluster(clusterId);
-      return this.enter(configuration);
+      return this.#goOnTo(configuration);
     }
     const namesake = configuration.members.find(({ id }) => id === nodeId);
     if (namesake) {
@@ -190,9 +185,16 @@ export class Membership {
       if (this.#mode.name === 'forming') this.#standBy(clusterId);
       return this.#tellFounders(clusterId, configuration);
     }
-    if (mine !== undefined) return this.enter(configuration);
+    if (mine !== undefined) return this.#goOnTo(configuration);
     if (this.#mode.name === 'forming') this.#standBy(clusterId);
     this.#tellFounders(clusterId, configuration);
+  }
+
+  /** Who lacks what was decided before the present configuration may be needed in it still: see {@link Leaving.toEnterBeforeVoting}. */
+  #goOnTo(configuration: Configuration): void {
+    if (this.#mode.name !== 'joining') return this.enter(configuration);
+    this.#mode.leaving.onAnnounce(configuration, this.#tick);
+    this.#mode.catchUp.askAnew();
   }
 
   /**
@@ -270,13 +272,17 @@ export class Membership {
     if (!this.#isMemberOf(configuration)) return { name: 'standby', filling: undefined };
     if (this.#logStore.state.decidedIndex >= configuration.startIndex)
       return this.#votingIn(configuration, isIncumbent);
-    return { name: 'joining', configuration, catchUp: this.#catchUpControl.upTo(configuration.startIndex) };
+    const catchUp = this.#catchUpControl.upTo(configuration.startIndex);
+    return { name: 'joining', configuration, catchUp, leaving: this.#leaving(configuration) };
   }
 
-  #votingIn(configuration: Configuration, isIncumbent: boolean): Mode {
+  #votingIn(configuration: Configuration, isIncumbent: boolean, leaving = this.#leaving(configuration)): Mode {
     const voter = new Voter(configuration, this.#nodeId, this.#logStore, this.#settings, isIncumbent);
-    const leaving = new Leaving(configuration, this.#nodeId, this.#peers, this.#settings.electionTimeoutTicks);
     return { name: 'member', voter, catchUp: undefined, leaving };
+  }
+
+  #leaving(configuration: Configuration): Leaving {
+    return new Leaving(configuration, this.#nodeId, this.#peers, this.#settings.electionTimeoutTicks);
   }
 
   #isMemberOf(configuration: Configuration): boolean {
@@ -412,6 +418,17 @@ export class Membership {
   /** Nobody asks any more: what is here stays, to be gone on with. */
   #tickFilling(mode: Mode & { name: 'standby' }): void {
     if (this.#tick - this.#fillTick > fillPatienceTicks && !this.#keeper.isInstalling) mode.filling = undefined;
+  }
+
+  #advanceJoining({ configuration, catchUp, leaving }: Mode & { name: 'joining' }): boolean {
+    const { decidedIndex } = this.#logStore.state;
+    const later = leaving.toEnterBeforeVoting(decidedIndex, catchUp.decidedElsewhere);
+    if (later) this.enter(later);
+    else if (catchUp.isComplete) {
+      this.#mode = this.#votingIn(configuration, false, leaving);
+      this.#output.notice('info', 'complete: this node votes');
+    } else return false;
+    return true;
   }
 
   /** True if this node lacked nothing but the StopSign that it was told of. */

@@ -10,7 +10,7 @@ import type { Leaving } from './leaving.ts';
  * - `forming`: belongs to no cluster yet and waits for the other initial members.
  * - `member`: votes. `catchUp` is set while it lacks more than its leader's log can give it, or asks to go on with that; `leaving` knows of a later configuration
  *   that it was told of and has not reached in the log, and when to go there.
- * - `joining`: is a member of `configuration`, but lacks what was decided before it. It never votes in an older one again.
+ * - `joining`: is a member of `configuration`, but lacks what was decided before it. It never votes in an older one again. `leaving` as above.
  * - `standby`: no member; waits to be taken in. `filling` is set while it gets all data beforehand.
  */
 export type Mode =
@@ -21,13 +21,23 @@ export type Mode =
       catchUp: CatchUp | undefined;
       readonly leaving: Leaving;
     }
-  | { readonly name: 'joining'; readonly configuration: Configuration; readonly catchUp: CatchUp }
+  | {
+      readonly name: 'joining';
+      readonly configuration: Configuration;
+      readonly catchUp: CatchUp;
+      readonly leaving: Leaving;
+    }
   | { readonly name: 'standby'; filling: CatchUp | undefined };
 
 /** The catching up that is under way in it, if one is. */
 export function catchUpOf(mode: Mode): CatchUp | undefined {
   if (mode.name === 'standby') return mode.filling;
   return mode.name === 'member' || mode.name === 'joining' ? mode.catchUp : undefined;
+}
+
+/** What is known of later configurations, while this node may be needed in the present one. */
+export function leavingOf(mode: Mode): Leaving | undefined {
+  return mode.name === 'member' || mode.name === 'joining' ? mode.leaving : undefined;
 }
 
 /** What to tell a client whose time is over while no leader was in reach. */
