@@ -69,6 +69,8 @@ export interface Plan {
   readonly rowsUsMax: number;
   /** Percent of those writes that find no room, though the disk is not full. */
   readonly rowsLackRoomPercent: number;
+  /** A disk has room for a checkpoint or for rows of a state that is taken over, not for both: a checkpoint waits until the rows are gone. */
+  readonly tightDisks: boolean;
   readonly faults: FaultWeights;
   /** Mean time between faults. */
   readonly faultEveryUs: number;
@@ -117,9 +119,11 @@ export function planOf(seed: number): Plan {
   const standbys = ids.filter((id) => !members.includes(id));
   const electionTimeoutTicks = random.between(4, 10);
   const isLong = !calm && hasLongLogs(seed);
+  const isTight = !isLong && hasTightDisks(seed);
   const common = {
     ...settingsOf(random, electionTimeoutTicks),
     ...(isLong && longLogSettings),
+    ...(isTight && tightDiskSettings),
     // Some are short enough for a second handover.
     handoverPauseTicks: [100, 250, 1500][seed % 3] as number,
     quietTimeouts: seed % 4 === 2 ? defaultReplicaSettings.quietTimeouts : 1,
@@ -145,6 +149,7 @@ export function planOf(seed: number): Plan {
     flushUsMax: random.pick([2000, 5000, 20_000, 60_000]),
     checkpointUsMax: random.pick([2000, 20_000, 300_000]),
     ...lateRows(seed),
+    tightDisks: isTight,
     faults: calm
       ? { ...none, slowDisk: 1 }
       : { ...faultsOf(random), rollBack: rollBackWeight(seed), ...(isLong && longLogFaults) },
@@ -295,6 +300,14 @@ const longLogSettings = { undecidedBytesMax: 4000, messageBytesMax: 60, syncByte
 
 /** Followers fall behind, and leaders go. */
 const longLogFaults = { crash: 4, cutLinks: 4, isolate: 4, resetLinks: 4 };
+
+/** Drawn apart, as {@link rollBackWeight}. */
+function hasTightDisks(seed: number): boolean {
+  return new Random(seed, 11).chance(15);
+}
+
+/** Checkpoints as often as can be. */
+const tightDiskSettings = { checkpointTicks: 1, checkpointBytesMax: 300 };
 
 /** Drawn apart, as {@link rollBackWeight}. */
 function lanes(seed: number, electionTimeoutUs: number): Lanes {

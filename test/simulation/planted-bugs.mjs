@@ -579,6 +579,42 @@ export const plantedBugs = [
     ],
   },
   {
+    name: 'a complete state waits behind a checkpoint that waits for its room',
+    rule: 'a state is installed behind no checkpoint that waits for what its rows take',
+    seeds: 2000,
+    edits: [
+      {
+        file: recipient,
+        find: 'if (this.#keeper.isCheckpointing) {',
+        replace: 'if (this.#keeper.isCheckpointing && catchUp.takeComplete === undefined) {',
+      },
+    ],
+  },
+  {
+    name: 'a state is gone on with while a checkpoint waits for its room',
+    rule: 'a checkpoint that waits for room comes before a state',
+    seeds: 2000,
+    edits: [
+      {
+        file: roomForState,
+        find: 'if (isOver && (isWaiting || (attempt.hadSpace && !isWritten))) return true;',
+        replace: 'if (isOver && attempt.hadSpace && !isWritten && !isWaiting) return true;',
+      },
+    ],
+  },
+  {
+    name: 'rows that nobody goes on with keep their room',
+    rule: 'rows from before a crash make room for a checkpoint that waits for some',
+    seeds: 2000,
+    edits: [
+      {
+        file: recipient,
+        find: 'this.#membership.catchUp?.isTakingState !== true) this.#keeper.dropHalfTaken();',
+        replace: 'this.#membership.catchUp?.isTakingState !== true) return;',
+      },
+    ],
+  },
+  {
     name: 'a chunk with a bad checksum is installed',
     rule: 'chunks carry checksums, which are looked at before they are installed',
     seeds: 300,

@@ -59,6 +59,8 @@ interface Process {
   flushBegunUs: number;
   isWritingRows: boolean;
   job: StorageJob | undefined;
+  /** The job does, on a disk that is full. */
+  waitsForRoom: boolean;
 }
 
 /** A node: the real replica, driven as `src/node/node.ts` drives it, on a simulated disk, network and clock. */
@@ -182,6 +184,7 @@ export class SimulatedNode {
       flushBegunUs: 0,
       isWritingRows: false,
       job: undefined,
+      waitsForRoom: false,
     };
     this.#process = process;
     oracle.onStart(this);
@@ -336,7 +339,7 @@ export class SimulatedNode {
   }
 
   #measureSpace(process: Process): void {
-    const { isFull } = this.#disk;
+    const isFull = this.#disk.isFull || process.waitsForRoom;
     const level = isFull ? 'full' : this.#world.random.pick(['ok', 'low'] as const);
     const logSurplusIndex = this.#world.random.pick([0, Number.MAX_SAFE_INTEGER]);
     const bytes = { usedBytes: isFull ? 100 : 50, capacityBytes: 100 };
@@ -532,6 +535,8 @@ export class SimulatedNode {
     queue.after(this.#writeUs(0, plan.rowsUsMax), () => {
       if (this.#process !== process) return;
       process.isWritingRows = false;
+      // The store makes one commit after the other.
+      if (process.waitsForRoom) return;
       const lacksRoom = this.#disk.isFull || (!this.#hasQuickDisk && random.chance(plan.rowsLackRoomPercent));
       counts.add(lacksRoom ? 'rows without room' : 'rows written late');
       process.state.writeRows(!lacksRoom);
@@ -544,6 +549,11 @@ export class SimulatedNode {
     const { random, counts } = this.#world;
     counts.add('crash among rows');
     state.writeRows(true, random.between(0, 3));
+  }
+
+  /** A checkpoint does, for what rows of a state take. */
+  get waitsForRoom(): boolean {
+    return this.#process?.waitsForRoom === true;
   }
 
   /** It waits for some minutes before it looks for room again: its operator, who has made some, does not. */
@@ -570,7 +580,7 @@ export class SimulatedNode {
   /** On a full disk the write is tried again until it goes through. */
   #endJob(process: Process, job: StorageJob): void {
     if (this.#process !== process) return;
-    if (this.#disk.isFull) {
+    if (this.#disk.isFull || this.#isBehindRows(process, job)) {
       this.#world.counts.add('write to a full disk');
       this.#world.queue.after(roomPollUs, () => this.#endJob(process, job));
       return;
@@ -578,11 +588,28 @@ export class SimulatedNode {
     if (this.#fails()) return;
     process.state.endWork();
     process.job = undefined;
+    if (process.waitsForRoom) this.#setWaiting(process, false);
     if (this.#strikes('afterJob')) return;
     const event: ReplicaEvent =
       job.type === 'checkpoint' ? { type: 'checkpointed' } : { type: 'stateInstalled', index: job.index };
     this.#note('job', () => `node ${this.id}: ${job.type} is durable`);
     this.#post(() => this.#receive(process, event));
+  }
+
+  /** Room for it is made by the node itself, or never. */
+  #isBehindRows(process: Process, { type }: StorageJob): boolean {
+    const isBehind = this.#world.plan.tightDisks && type === 'checkpoint' && process.state.holdsInstalledRows;
+    if (isBehind && !process.waitsForRoom) {
+      this.#world.counts.add('checkpoint that waits for rows to go');
+      this.#setWaiting(process, true);
+    }
+    return isBehind;
+  }
+
+  #setWaiting(process: Process, waitsForRoom: boolean): void {
+    process.waitsForRoom = waitsForRoom;
+    this.#post(() => this.#measureSpace(process));
+    if (!waitsForRoom) this.#writeRowsLater(process);
   }
 
   /** A failed write ends the node, and nobody knows what of it reached the disk. */

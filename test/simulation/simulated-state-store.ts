@@ -1,6 +1,6 @@
 import { assert } from '../../src/base/assert.ts';
 import type { ByteString } from '../../src/base/bytes.ts';
-import { MemoryStateStore } from '../../src/kv/memory-state-store.ts';
+import { type MemoryStateDisk, MemoryStateStore } from '../../src/kv/memory-state-store.ts';
 import { type KeyedChange, mergeRange, Overlay, rangeStart } from '../../src/kv/overlay.ts';
 import { type SealedChanges, StagedChanges } from '../../src/kv/staged-changes.ts';
 import type {
@@ -40,6 +40,7 @@ const manyPages = 1_000_000;
  */
 export class SimulatedStateStore implements StateStore {
   readonly #inner: MemoryStateStore;
+  readonly #disk: MemoryStateDisk;
   readonly #staged = new StagedChanges(() => new Overlay());
   readonly #writesLate: boolean;
   #work: Work | undefined;
@@ -50,6 +51,7 @@ export class SimulatedStateStore implements StateStore {
   #lacksRoom = false;
 
   constructor(disk: SimulatedDisk, writesLate = false) {
+    this.#disk = disk.state;
     this.#inner = new MemoryStateStore(disk.state);
     this.#writesLate = writesLate;
     this.#progress = this.#inner.installProgress;
@@ -129,6 +131,11 @@ export class SimulatedStateStore implements StateStore {
 
   get installLacksRoom(): boolean {
     return this.#lacksRoom;
+  }
+
+  /** Rows of an install, or of one from before a crash, are on the disk. */
+  get holdsInstalledRows(): boolean {
+    return (this.#disk.install?.table.size ?? 0) > 0;
   }
 
   /** When rows are written is for the world to say. */

@@ -253,9 +253,9 @@ class Simulation {
     if (!configuration) return false;
     const members = core.filter((node) => isMember(configuration, node));
     const hashes = new Set<string>();
-    for (const { replica, log } of members) {
+    for (const { replica, log, waitsForRoom } of members) {
       const isIn = replica?.voter?.configurationId === configuration.configurationId;
-      if (!replica || !isIn || replica.appliedIndex < this.#oracle.decidedIndex) return false;
+      if (!replica || !isIn || waitsForRoom || replica.appliedIndex < this.#oracle.decidedIndex) return false;
       if (log?.state.decidedIndex !== this.#oracle.decidedIndex) return false;
       hashes.add(replica.stateHash());
     }
