@@ -365,8 +365,8 @@ export const plantedBugs = [
     edits: [
       {
         file: membership,
-        find: "mode.name === 'joining' && mode.catchUp.isComplete",
-        replace: "mode.name === 'joining'",
+        find: 'else if (catchUp.isComplete) {',
+        replace: 'else {',
       },
     ],
   },
