@@ -207,6 +207,31 @@ describe.skipIf(problem !== undefined)(`on a disk of 60 MiB${problem === undefin
     expect(store.get('own-59')?.revision).toBe(3);
     await store.close();
   });
+
+  // A write of LMDB that fails may end the process.
+  it('a half-taken state that is given up waits where the list of its pages has no room in one piece', async () => {
+    const room = new DiskRoom(disk);
+    const store = await LmdbStateStore.open(join(disk, 'state'), room);
+    room.allowWaiting();
+    for (let at = 0; at < 3000; at++) store.put(`own-${10_000 + at}`, new Uint8Array(3900), 1);
+    await checkpointAt(store, 1);
+    for (let at = 0; at < 3000; at += 2) store.delete(`own-${10_000 + at}`);
+    await checkpointAt(store, 2);
+    store.beginInstall(90);
+    for (let at = 0; at < 200; at++) {
+      store.installRows([{ type: 'pair', key: `key-${10_000 + at}`, value: new Uint8Array(100_000), revision: 2 }]);
+    }
+    store.hurryInstall();
+    await expect.poll(() => store.installBacklogBytes, { interval: 2, timeout: 5000 }).toBe(0);
+    expect(store.measure().freeBytes).toBeGreaterThan(4e6);
+    writeFileSync(join(disk, 'somebody-else'), new Uint8Array(await availableBytes(disk)));
+    store.beginInstall();
+    await expect.poll(() => room.isWaiting, { interval: 5, timeout: 5000 }).toBe(true);
+    rmSync(join(disk, 'somebody-else'));
+    await expect.poll(() => store.installUse.diskBytes, { interval: 5, timeout: 5000 }).toBe(0);
+    await expect.poll(() => store.measure().freeBytes, { interval: 5, timeout: 5000 }).toBeGreaterThan(20e6);
+    await store.close();
+  });
 });
 
 describe('what a snapshot says of its size', () => {

@@ -288,13 +288,16 @@ export class LmdbEnvironment {
     return this.#room.checkFree(this.#growthOf(size, freedPages));
   }
 
-  /** By how many bytes the data file may have to grow. */
+  /**
+   * By how many bytes the data file may have to grow. The list of freed pages is one record, in pages that follow each other: those that are free may all
+   * lie apart.
+   */
   #growthOf({ changes, bytes }: CommitSize, freedPages = 0): number {
     const { pageSize, freePages, treePages, listPages } = this.#countPages();
     const freedListPages = Math.ceil((freedPages * listedPageBytes) / pageSize);
     const changedPages = Math.ceil(bytes / pageSize) + Math.min(2 * changes, treePages);
-    const pages = changedPages + listPages + freedListPages + sparePages;
-    return fileGrowth(pages, freePages) * pageSize;
+    const pages = changedPages + listPages + sparePages;
+    return (fileGrowth(pages, freePages) + freedListPages) * pageSize;
   }
 
   #inTurn(commit: () => Promise<void>): Promise<void> {
