@@ -36,7 +36,7 @@ class Parts {
       },
       hurryCheckpoint: did('hurry the checkpoint'),
       install: did('install'),
-      dropHalfTaken: did('drop'),
+      dropHalfTaken: (upTo: number) => void this.did.push(`drop up to ${upTo}`),
     };
     const space = {
       get stateRoom() {
@@ -84,5 +84,14 @@ it('rows that nobody goes on with make room for a checkpoint that waits for some
   expect(parts.did).toEqual([]);
   parts.isTakingState = false;
   parts.recipient.onSpace();
-  expect(parts.did).toEqual(['drop']);
+  expect(parts.did).toEqual(['drop up to Infinity']);
+});
+
+it('rows that nobody can go on with make room on a full disk, though nothing waits', () => {
+  parts.isTakingState = false;
+  parts.recipient.onSpace();
+  expect(parts.did).toEqual([]);
+  parts.room = { ...room, isOver: true };
+  parts.recipient.onSpace();
+  expect(parts.did).toEqual(['drop up to 1']);
 });

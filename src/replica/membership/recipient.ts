@@ -77,10 +77,14 @@ export class Recipient {
     }
   }
 
-  /** The space was measured: rows that nobody goes on with make room for a checkpoint that waits for some. */
+  /**
+   * The space was measured. Rows that nobody goes on with make room for a checkpoint that waits for some; and those that nobody can go on with, since all of
+   * their index is applied, in any case where there is none: a full member keeps the cluster from taking puts, and then nothing need wait.
+   */
   onSpace(): void {
     const { isOver, isWaiting } = this.#room;
-    if (isOver && isWaiting && this.#membership.catchUp?.isTakingState !== true) this.#keeper.dropHalfTaken();
+    if (!isOver || this.#membership.catchUp?.isTakingState === true) return;
+    this.#keeper.dropHalfTaken(isWaiting ? Number.POSITIVE_INFINITY : this.#machine.appliedIndex);
   }
 
   /** The rows of a snapshot at `index`, which were complete, are this node's state. */

@@ -75,9 +75,10 @@ export class StateKeeper {
     this.#stateStore.hurryCheckpoint();
   }
 
-  /** A state that was begun and is not gone on with makes room. */
-  dropHalfTaken(): void {
-    if (!this.#isInstalling && this.#stateStore.installProgress !== undefined) this.#stateStore.beginInstall();
+  /** A state of `upTo` at the most that was begun and is not gone on with makes room. */
+  dropHalfTaken(upTo: number): void {
+    const index = this.#stateStore.installProgress?.index;
+    if (!this.#isInstalling && index !== undefined && index <= upTo) this.#stateStore.beginInstall();
   }
 
   onSpace(measured: SpaceMeasured): void {
