@@ -365,8 +365,8 @@ export const plantedBugs = [
     edits: [
       {
         file: membership,
-        find: 'else if (catchUp.isComplete) {',
-        replace: 'else {',
+        find: 'if (!catchUp.isComplete) return false;',
+        replace: '',
       },
     ],
   },
@@ -609,8 +609,8 @@ export const plantedBugs = [
     edits: [
       {
         file: recipient,
-        find: 'this.#membership.catchUp?.isTakingState !== true) this.#keeper.dropHalfTaken();',
-        replace: 'this.#membership.catchUp?.isTakingState !== true) return;',
+        find: 'this.#keeper.dropHalfTaken(isWaiting ? Number.POSITIVE_INFINITY : this.#machine.appliedIndex);',
+        replace: 'void isWaiting;',
       },
     ],
   },

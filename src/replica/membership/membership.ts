@@ -423,11 +423,13 @@ export class Membership {
   #advanceJoining({ configuration, catchUp, leaving }: Mode & { name: 'joining' }): boolean {
     const { decidedIndex } = this.#logStore.state;
     const later = leaving.toEnterBeforeVoting(decidedIndex, catchUp.decidedElsewhere);
-    if (later) this.enter(later);
-    else if (catchUp.isComplete) {
-      this.#mode = this.#votingIn(configuration, false, leaving);
-      this.#output.notice('info', 'complete: this node votes');
-    } else return false;
+    if (later) {
+      this.enter(later);
+      return true;
+    }
+    if (!catchUp.isComplete) return false;
+    this.#mode = this.#votingIn(configuration, false, leaving);
+    this.#output.notice('info', 'complete: this node votes');
     return true;
   }
 
