@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
 import { crc32 } from '../base/crc32.ts';
-import { type KeyedChange, mergeRange, Overlay, rangeStart } from './overlay.ts';
+import { type KeyedChange, Overlay } from './overlay.ts';
 import {
   openPairRecord,
   openSessionRecord,
@@ -13,7 +13,7 @@ import {
 } from './packed-rows.ts';
 import { cutRows, readSnapshotRows, type SnapshotSource } from './snapshot-rows.ts';
 import { SortedKeys } from './sorted-keys.ts';
-import { StagedChanges } from './staged-changes.ts';
+import { type DurablePairs, StagedChanges } from './staged-changes.ts';
 import type {
   InstallProgress,
   InstallUse,
@@ -71,13 +71,11 @@ export class MemoryStateStore implements StateStore {
   }
 
   get(key: ByteString): KvRecord | undefined {
-    const change = this.#staged.get(key);
-    return change === undefined ? this.#disk.table.get(key) : (change ?? undefined);
+    return this.#staged.get(key, this.#disk.table);
   }
 
   range(range: KvRange): KvPage {
-    const start = rangeStart(range);
-    return mergeRange(range, [...this.#staged.scans(start, range.prefix), this.#disk.table.scan(start, range.prefix)]);
+    return this.#staged.range(range, this.#disk.table);
   }
 
   put(key: ByteString, value: Uint8Array, revision: number): void {
@@ -178,7 +176,7 @@ export class MemoryStateStore implements StateStore {
 }
 
 /** Pairs and sessions at one applied index. Copied before it is written to while a snapshot reads it. */
-class MemoryTable implements SnapshotSource {
+class MemoryTable implements SnapshotSource, DurablePairs {
   #records = new Map<ByteString, KvRecord>();
   #keys = new SortedKeys();
   /** Deleted keys that `#keys` still has. */

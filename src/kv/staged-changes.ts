@@ -1,7 +1,14 @@
 import { assert } from '../base/assert.ts';
 import type { ByteString } from '../base/bytes.ts';
-import type { ChangeLayer, KeyedChange, StagedChange } from './overlay.ts';
-import type { SessionChange, StagedSizes } from './state-store.ts';
+import { type ChangeLayer, type KeyedChange, mergeRange, rangeStart, type StagedChange } from './overlay.ts';
+import type { KvPage, KvRange, KvRecord, SessionChange, StagedSizes } from './state-store.ts';
+
+/** What is durable: the pairs below all changes. */
+export interface DurablePairs {
+  get(key: ByteString): KvRecord | undefined;
+  /** Pairs at or above `from`, in byte order; ends when `prefix` no longer fits. */
+  scan(from: ByteString, prefix: ByteString): Iterator<KeyedChange>;
+}
 
 /** Changes that one checkpoint makes durable, up to an applied index. */
 export interface SealedChanges<Layer extends ChangeLayer> {
@@ -50,24 +57,21 @@ export class StagedChanges<Layer extends ChangeLayer> implements StagedSizes {
     return bytes;
   }
 
-  /** The newest change of `key`: `null` if deleted, `undefined` if the table decides. */
-  get(key: ByteString): StagedChange | undefined {
-    let change = this.#active.get(key);
-    for (let at = this.#sealed.length - 1; change === undefined && at >= 0; at--) {
-      change = (this.#sealed[at] as SealedChanges<Layer>).layer.get(key);
-    }
-    return change;
+  /** The record of `key` with all changes made to `table`. */
+  get(key: ByteString, table: DurablePairs): KvRecord | undefined {
+    const change = this.#changeOf(key);
+    return change === undefined ? table.get(key) : (change ?? undefined);
+  }
+
+  /** Lists `range` with all changes made to `table`. */
+  range(range: KvRange, table: DurablePairs): KvPage {
+    const start = rangeStart(range);
+    const scans = this.layers().map((layer) => layer.scan(start, range.prefix));
+    return mergeRange(range, [...scans.reverse(), table.scan(start, range.prefix)]);
   }
 
   set(key: ByteString, change: StagedChange): void {
     this.#active.set(key, change);
-  }
-
-  /** What {@link mergeRange} merges, newest first, without the table. */
-  scans(from: ByteString, prefix: ByteString): Iterator<KeyedChange>[] {
-    return this.layers()
-      .reverse()
-      .map((layer) => layer.scan(from, prefix));
   }
 
   /** What is staged, the oldest layer first. The newest one goes on changing: copy it. */
@@ -106,5 +110,14 @@ export class StagedChanges<Layer extends ChangeLayer> implements StagedSizes {
     this.#active = this.#makeLayer();
     this.#sealed = [];
     this.#isWriting = false;
+  }
+
+  /** The newest change of `key`: `null` if deleted, `undefined` if the table decides. */
+  #changeOf(key: ByteString): StagedChange | undefined {
+    let change = this.#active.get(key);
+    for (let at = this.#sealed.length - 1; change === undefined && at >= 0; at--) {
+      change = (this.#sealed[at] as SealedChanges<Layer>).layer.get(key);
+    }
+    return change;
   }
 }

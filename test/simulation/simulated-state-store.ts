@@ -1,7 +1,7 @@
 import { assert } from '../../src/base/assert.ts';
 import type { ByteString } from '../../src/base/bytes.ts';
 import { type MemoryStateDisk, MemoryStateStore } from '../../src/kv/memory-state-store.ts';
-import { type KeyedChange, mergeRange, Overlay, rangeStart } from '../../src/kv/overlay.ts';
+import { Overlay } from '../../src/kv/overlay.ts';
 import { type SealedChanges, StagedChanges } from '../../src/kv/staged-changes.ts';
 import type {
   InstallProgress,
@@ -39,8 +39,9 @@ const manyPages = 1_000_000;
  * Rows of an install are written when its owner calls `writeRows`, if it is one that writes them late, or find no room then.
  */
 export class SimulatedStateStore implements StateStore {
-  readonly #inner: MemoryStateStore;
   readonly #disk: MemoryStateDisk;
+  /** What it stages is durable at once: all that it has is on `#disk`. */
+  readonly #inner: MemoryStateStore;
   readonly #staged = new StagedChanges(() => new Overlay());
   readonly #writesLate: boolean;
   #work: Work | undefined;
@@ -73,12 +74,11 @@ export class SimulatedStateStore implements StateStore {
   readonly rowPages = manyPages;
 
   get(key: ByteString): KvRecord | undefined {
-    const change = this.#staged.get(key);
-    return change === undefined ? this.#inner.get(key) : (change ?? undefined);
+    return this.#staged.get(key, this.#disk.table);
   }
 
   range(range: KvRange): KvPage {
-    return mergeRange(range, [...this.#staged.scans(rangeStart(range), range.prefix), this.#innerScan(range)]);
+    return this.#staged.range(range, this.#disk.table);
   }
 
   put(key: ByteString, value: Uint8Array, revision: number): void {
@@ -215,11 +215,5 @@ export class SimulatedStateStore implements StateStore {
 
   #stage(): void {
     assert(this.#work?.type !== 'install', 'a change was staged while an install was being finished');
-  }
-
-  *#innerScan(range: KvRange): Generator<KeyedChange> {
-    const everything = { ...range, limit: Number.POSITIVE_INFINITY, bytesMax: Number.POSITIVE_INFINITY };
-    for (const { key, value, revision } of this.#inner.range(everything).pairs)
-      yield { key, change: { value, revision } };
   }
 }

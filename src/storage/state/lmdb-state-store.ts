@@ -4,7 +4,7 @@ import { assert } from '../../base/assert.ts';
 import type { ByteString } from '../../base/bytes.ts';
 import { keyBytesMax } from '../../kv/command-limits.ts';
 import { FrozenChanges } from '../../kv/frozen-changes.ts';
-import { mergeRange, rangeStart, type StagedChange } from '../../kv/overlay.ts';
+import type { StagedChange } from '../../kv/overlay.ts';
 import { StagedChanges } from '../../kv/staged-changes.ts';
 import type {
   InstallProgress,
@@ -197,14 +197,12 @@ export class LmdbStateStore implements StateStore {
 
   get(key: ByteString): KvRecord | undefined {
     this.#assertUsable();
-    const change = this.#staged.get(key);
-    return change === undefined ? this.#current().get(key) : (change ?? undefined);
+    return this.#staged.get(key, this.#current());
   }
 
   range(range: KvRange): KvPage {
     this.#assertUsable();
-    const start = rangeStart(range);
-    return mergeRange(range, [...this.#staged.scans(start, range.prefix), this.#current().scan(start, range.prefix)]);
+    return this.#staged.range(range, this.#current());
   }
 
   put(key: ByteString, value: Uint8Array, revision: number): void {

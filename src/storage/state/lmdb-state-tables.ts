@@ -3,6 +3,7 @@ import { takeCopy } from '../../base/buffer-pool.ts';
 import type { ByteString } from '../../base/bytes.ts';
 import type { KeyedChange } from '../../kv/overlay.ts';
 import type { SnapshotSource } from '../../kv/snapshot-rows.ts';
+import type { DurablePairs } from '../../kv/staged-changes.ts';
 import type { KvPair, KvRecord, SessionRow } from '../../kv/state-store.ts';
 import { DamagedError } from '../disk/storage-error.ts';
 import { messageOf } from '../disk/system-error.ts';
@@ -16,7 +17,7 @@ export interface DiskUse {
 }
 
 /** The tables of one generation of the state. Two exist: the present one, and one to install another state into. */
-export class LmdbStateTables {
+export class LmdbStateTables implements DurablePairs {
   readonly pairs: Database<Uint8Array, ByteString>;
   readonly sessions: Database<Uint8Array, number>;
   readonly #passingPairs: Database<Uint8Array, ByteString>;
@@ -43,7 +44,6 @@ export class LmdbStateTables {
     }
   }
 
-  /** Pairs from `from` on, as long as `prefix` fits, as a source for merging. */
   *scan(from: ByteString, prefix: ByteString): Generator<KeyedChange, void, undefined> {
     try {
       for (const { key, value } of this.pairs.getRange({ start: from === '' ? firstByteString : from })) {
