@@ -2,7 +2,6 @@ import { mkdirSync } from 'node:fs';
 import type { Database } from 'lmdb';
 import { assert } from '../../base/assert.ts';
 import type { ByteString } from '../../base/bytes.ts';
-import { keyBytesMax } from '../../kv/command-limits.ts';
 import { FrozenChanges } from '../../kv/frozen-changes.ts';
 import type { StagedChange } from '../../kv/overlay.ts';
 import { StagedChanges } from '../../kv/staged-changes.ts';
@@ -26,15 +25,14 @@ import { openRecord, sealRecord } from '../disk/sealed-record.ts';
 import { DamagedError, DiskFailedError, isFullDisk } from '../disk/storage-error.ts';
 import { clearReaders, type FileUse, LmdbEnvironment, prepareToOpen } from './lmdb-environment.ts';
 import { LmdbSnapshot, noChanges, type RecordChanges } from './lmdb-snapshot.ts';
-import { LmdbStateTables } from './lmdb-state-tables.ts';
-import { checkPacked } from './packed-check.ts';
+import { checkedKey, LmdbStateTables } from './lmdb-state-tables.ts';
 import { pagesTouched } from './page-estimate.ts';
 import { StagedPairs } from './staged-pairs.ts';
 import { ChunkPool, StateBatch } from './state-batch.ts';
 import { encodeSession } from './state-codec.ts';
+import { installKey, openInstallProgress, StateInstall } from './state-install.ts';
 
 const headKey = 'head';
-const installKey = 'install';
 
 /** Which generation of the tables is the state, and up to which log index it is applied. */
 interface StateHead {
@@ -42,41 +40,9 @@ interface StateHead {
   readonly appliedIndex: number;
 }
 
-/** A state being taken over from elsewhere. */
-interface Install {
-  readonly generation: number;
-  /** Set if a crash is not to lose it. */
-  progress: InstallProgress | undefined;
-  /** Bytes of rows given and not yet written. */
-  backlogBytes: number;
-  /** Bytes of rows that were. */
-  writtenBytes: number;
-  /** The disk had no room for one of the groups: none of those behind it is written. */
-  lacksRoom: boolean;
-  /** What the next commit writes. */
-  gathered: InstallGroup | undefined;
-  /** Everything given so far is written. */
-  written: Promise<unknown>;
-}
-
-/** Pieces of an install that one commit writes. */
-interface InstallGroup {
-  readonly batch: StateBatch;
-  rowBytes: number;
-  /** Lets the commit begin as soon as the one before is done. */
-  readonly close: () => void;
-}
-
-/** About what an operation takes beside key and value. */
-const operationBytes = 24;
-/** Bytes of operations in one commit of an install: at least so many, unless no more come in time, and at most. */
-const groupBytesMin = 4 * 1024 * 1024;
-const groupBytesMax = 8 * 1024 * 1024;
 /** A checkpoint's work is spread over this part of the time since the last one began, and over so many milliseconds at the most. */
 const spreadPart = 1 / 2;
 const spreadMsMax = 3_000;
-/** How long pieces of an install wait for more of them, milliseconds. */
-const groupPatienceMs = 500;
 
 /**
  * The state store on LMDB. What is staged stays in memory until a checkpoint writes it, in one durable transaction.
@@ -93,7 +59,7 @@ export class LmdbStateStore implements StateStore {
   readonly #staged: StagedChanges<StagedPairs>;
   readonly #snapshots = new Set<LmdbSnapshot>();
   #head: StateHead;
-  #install: Install | undefined;
+  #install: StateInstall | undefined;
   /** A half-installed state on the disk, to go on with. */
   #resumable: InstallProgress | undefined;
   #isFinishingInstall = false;
@@ -181,7 +147,7 @@ export class LmdbStateStore implements StateStore {
   }
 
   hurryInstall(): void {
-    this.#install?.gathered?.close();
+    this.#install?.hurry();
   }
 
   /** Throws a {@link DamagedError} if the file was removed or cut while it is in use; nothing may be read after that. Takes some microseconds. */
@@ -284,13 +250,9 @@ export class LmdbStateStore implements StateStore {
   beginInstall(index?: number): void {
     this.#assertUsable();
     assert(!this.#isFinishingInstall, 'an install began while another was being finished');
-    const progress = index === undefined ? undefined : { index, frontier: undefined };
-    this.#install = this.#newInstall(progress);
-    const { generation } = this.#install;
-    const batch = new StateBatch(this.#chunks);
-    batch.clear(generation);
-    batch.head(installKey, progress && sealInstallProgress(generation, progress));
-    this.#install.written = this.#guarded(this.#commitClear(batch, generation));
+    this.#install?.end();
+    this.#install = this.#newInstall(index === undefined ? undefined : { index, frontier: undefined });
+    this.#install.begin();
     this.#resumable = undefined;
   }
 
@@ -303,89 +265,21 @@ export class LmdbStateStore implements StateStore {
 
   installPacked(rows: PackedRows, frontier: SnapshotCursor | undefined): boolean {
     this.#assertUsable();
-    const install = this.#installing();
-    const size = checkPacked(rows);
-    if (size === undefined) return false;
-    const { generation } = install;
-    install.progress &&= { ...install.progress, frontier };
-    const batch = this.#batchOf(install, rows.bytes.length);
-    batch.packedRows(generation, rows.bytes, size);
-    if (install.progress) batch.head(installKey, sealInstallProgress(generation, install.progress));
-    return true;
+    return this.#installing().addPacked(rows, frontier);
   }
 
   installRows(rows: readonly SnapshotRow[]): void {
     this.#assertUsable();
-    const install = this.#installing();
-    for (const row of rows) {
-      const rowBytes = row.type === 'pair' ? row.key.length + row.value.length : row.bytes.length;
-      const batch = this.#batchOf(install, rowBytes + operationBytes);
-      if (row.type === 'pair') batch.pair(install.generation, checkedKey(row.key), row);
-      else batch.session(install.generation, row.id, row.bytes);
-    }
+    this.#installing().addRows(rows);
   }
 
-  #newInstall(progress: InstallProgress | undefined): Install {
+  #newInstall(progress: InstallProgress | undefined): StateInstall {
     const generation = 1 - this.#head.generation;
-    const written = Promise.resolve();
-    return { generation, progress, backlogBytes: 0, writtenBytes: 0, lacksRoom: false, gathered: undefined, written };
-  }
-
-  /**
-   * Where to put a piece of an install that has `rowBytes` bytes. A commit costs two flushes of the disk, whatever it holds, and
-   * others' disks may be the same one: pieces are gathered until they are worth it, and while a commit is under way.
-   */
-  #batchOf(install: Install, rowBytes: number): StateBatch {
-    install.backlogBytes += rowBytes;
-    if (install.gathered && install.gathered.batch.memoryBytes + rowBytes > groupBytesMax) {
-      install.gathered.close();
-      install.gathered = undefined;
-    }
-    install.gathered ??= this.#beginGroup(install);
-    const group = install.gathered;
-    group.rowBytes += rowBytes;
-    if (group.batch.memoryBytes + rowBytes >= groupBytesMin) group.close();
-    return group.batch;
-  }
-
-  #beginGroup(install: Install): InstallGroup {
-    let close = (): void => {};
-    const isClosed = new Promise<void>((resolve) => {
-      close = resolve;
-    });
-    const patience = setTimeout(close, groupPatienceMs);
-    const group = { batch: new StateBatch(this.#chunks), rowBytes: 0, close };
-    const commit = async (): Promise<void> => {
-      await Promise.all([install.written, isClosed]);
-      clearTimeout(patience);
-      await this.#commitGroup(install, group);
+    const parts = {
+      ...{ environment: this.#environment, chunks: this.#chunks, generation, tables: this.#tables(generation) },
+      onFailed: (error: unknown) => this.#fail(error),
     };
-    install.written = this.#guarded(commit());
-    return group;
-  }
-
-  async #commitGroup(install: Install, group: InstallGroup): Promise<void> {
-    if (install.gathered === group) install.gathered = undefined;
-    // Once another install has begun, in the same tables, nothing of this one may come after.
-    const isWanted = (): boolean => this.#install === install && !install.lacksRoom;
-    if (isWanted()) install.lacksRoom = !(await this.#environment.commitIfRoom(group.batch, isWanted));
-    if (isWanted()) install.writtenBytes += group.rowBytes;
-    group.batch.release();
-    install.backlogBytes -= group.rowBytes;
-  }
-
-  /** Before what waits for room, since it may be what makes some. */
-  async #commitClear(batch: StateBatch, generation: number): Promise<void> {
-    await this.#environment.commitAhead(batch, () => this.#tables(generation).pages);
-    batch.release();
-  }
-
-  /** Removes all of a generation. */
-  async #clear(generation: number): Promise<void> {
-    const batch = new StateBatch(this.#chunks);
-    batch.clear(generation);
-    await this.#environment.commit(batch, () => this.#tables(generation).pages);
-    batch.release();
+    return new StateInstall(parts, progress);
   }
 
   async finishInstall(appliedIndex: number): Promise<void> {
@@ -409,10 +303,19 @@ export class LmdbStateStore implements StateStore {
     });
     this.#staged.clear();
     this.#rowPages = this.#current().leafPages;
+    install.end();
     this.#install = undefined;
     this.#resumable = undefined;
     this.#isFinishingInstall = false;
     this.#busy = this.#guarded(this.#clear(former));
+  }
+
+  /** Removes all of a generation. */
+  async #clear(generation: number): Promise<void> {
+    const batch = new StateBatch(this.#chunks);
+    batch.clear(generation);
+    await this.#environment.commit(batch, () => this.#tables(generation).pages);
+    batch.release();
   }
 
   /** Waits for what is under way, lets go of the snapshots still open, then closes. What is only staged is lost. */
@@ -420,7 +323,7 @@ export class LmdbStateStore implements StateStore {
     this.hurryCheckpoint();
     try {
       await this.#busy;
-      this.#install?.gathered?.close();
+      this.#install?.hurry();
       await this.#install?.written;
     } catch (error) {
       // Of a write that found no room nothing is on the disk, and the log has it all.
@@ -465,13 +368,15 @@ export class LmdbStateStore implements StateStore {
 
   /** `work`, whose failure makes the store unusable. It is seen by whoever calls next, even if nobody waits for it. */
   #guarded<T>(work: Promise<T>): Promise<T> {
-    work.catch((error: unknown) => {
-      this.#failure ??= error instanceof Error ? error : new Error(String(error));
-    });
+    work.catch((error: unknown) => this.#fail(error));
     return work;
   }
 
-  #installing(): Install {
+  #fail(error: unknown): void {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error));
+  }
+
+  #installing(): StateInstall {
     assert(this.#install !== undefined, 'no install has begun');
     return this.#install;
   }
@@ -487,33 +392,4 @@ export class LmdbStateStore implements StateStore {
   #assertUsable(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
-}
-
-/** What is on the heads' table of a half-installed state. */
-function sealInstallProgress(generation: number, { index, frontier }: InstallProgress): Uint8Array {
-  return sealRecord((writer) => {
-    writer.u8(generation).varuint(index);
-    if (frontier === undefined) writer.u8(0);
-    else if (frontier.type === 'pair') writer.u8(1).byteString(frontier.key);
-    else writer.u8(2).varuint(frontier.id);
-  });
-}
-
-/** Undefined unless it is of `generation`, and whole: then the install starts over. */
-function openInstallProgress(bytes: Uint8Array | undefined, generation: number): InstallProgress | undefined {
-  const reader = bytes && openRecord(bytes);
-  if (!reader || reader.u8() !== generation) return undefined;
-  const index = reader.varuint();
-  const kind = reader.u8();
-  if (kind === 0) return { index, frontier: undefined };
-  if (kind === 1) return { index, frontier: { type: 'pair', key: reader.byteString() } };
-  return { index, frontier: { type: 'session', id: reader.varuint() } };
-}
-
-/** LMDB takes longer keys in part or not at all: refuse them where they come in. */
-function checkedKey(key: ByteString): ByteString {
-  if (key.length < 1 || key.length > keyBytesMax) {
-    throw new RangeError(`a key has ${key.length} bytes: it must have 1 to ${keyBytesMax}`);
-  }
-  return key;
 }

@@ -1,6 +1,7 @@
 import type { Database, Transaction } from 'lmdb';
 import { takeCopy } from '../../base/buffer-pool.ts';
 import type { ByteString } from '../../base/bytes.ts';
+import { keyBytesMax } from '../../kv/command-limits.ts';
 import type { KeyedChange } from '../../kv/overlay.ts';
 import type { SnapshotSource } from '../../kv/snapshot-rows.ts';
 import type { DurablePairs } from '../../kv/staged-changes.ts';
@@ -164,6 +165,14 @@ export class LmdbStateTables implements DurablePairs {
   #unreadable(error: unknown): unknown {
     return error instanceof DamagedError ? error : new DamagedError(this.#file, 'its pages', messageOf(error));
   }
+}
+
+/** LMDB takes longer keys in part or not at all: refuse them where they come in. */
+export function checkedKey(key: ByteString): ByteString {
+  if (key.length < 1 || key.length > keyBytesMax) {
+    throw new RangeError(`a key has ${key.length} bytes: it must have 1 to ${keyBytesMax}`);
+  }
+  return key;
 }
 
 function entryCountOf<K extends ByteString | number>(table: Database<Uint8Array, K>): number {
