@@ -1,25 +1,11 @@
 import { closeSync, fstatSync, rmSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { assert } from '../../base/assert.ts';
 import type { DiskRoom } from '../disk/disk-room.ts';
 import { DamagedError, DiskFailedError, onDisk } from '../disk/storage-error.ts';
-import {
-  createSegment,
-  lengthOf,
-  listUnfinished,
-  openSegment,
-  readAt,
-  recycleSegment,
-  segmentFile,
-  writeDurably,
-} from './wal-files.ts';
+import { type ReadySegments, type Segment, SegmentSupply } from './segment-supply.ts';
+import { lengthOf, listUnfinished, openSegment, readAt, segmentFile, writeDurably } from './wal-files.ts';
 import { encodeMark, markBytesMax, type RecordId } from './wal-record.ts';
 import type { RecoveredLog } from './wal-recovery.ts';
-
-export interface ReadySegments {
-  readonly min: number;
-  readonly max: number;
-}
 
 /** Where the next record goes. */
 export interface RecordPlace {
@@ -32,18 +18,12 @@ export interface RecordPlace {
 /** What each segment keeps free for records that only say where the log begins, see LogRecordWriter: some four or five. */
 const trimBytesMax = 512;
 
-interface Segment {
-  readonly segment: number;
-  readonly bytes: number;
-}
-
 /**
- * The files behind the log: where records are written, one at a time, and read. The next segment is made ready, or a
- * dropped one renamed to it, while the present one is written to, so that in steady state a write allocates nothing.
+ * The files behind the log: where records are written, one at a time, and read. Those for the segments to come are of its
+ * {@link SegmentSupply}.
  */
 export class Wal {
   readonly #directory: string;
-  readonly #room: DiskRoom;
   readonly #lineage: Uint8Array;
   readonly #incarnation: number;
   /** Usual size of a segment's file. */
@@ -54,24 +34,13 @@ export class Wal {
   #number: number;
   /** Segments before the present one that are still there, ascending. */
   #older: Segment[];
-  /** Files made ready for the segments after the present one. */
-  readonly #ready = new Set<number>();
-  /** How many are to be. */
-  #readyMin = 2;
-  #readyMax = 4;
-  /** Segments whose files are being made or removed. */
-  readonly #making = new Set<number>();
-  /** The segment behind the present one, from when a record is to begin it: nobody else makes its file. */
-  #claimed: number | undefined;
-  /** The claimed segment, once its file is there. */
+  readonly #supply: SegmentSupply;
+  /** The segment behind the present one, once its file is there for a record to begin it. */
   #begun: number | undefined;
-  /** What is done to other files than the present one; never rejects. */
-  #background: Promise<void> = Promise.resolve();
   #reader: { readonly segment: number; readonly file: number } | undefined;
 
   constructor(directory: string, recovered: RecoveredLog, segmentBytes: number, room: DiskRoom) {
     this.#directory = directory;
-    this.#room = room;
     this.#lineage = recovered.lineage;
     this.#incarnation = recovered.incarnation + 1;
     this.segmentBytes = segmentBytes;
@@ -80,6 +49,7 @@ export class Wal {
     this.#offset = recovered.offset;
     this.#number = recovered.number;
     this.#file = openSegment(directory, this.#present.segment);
+    this.#supply = new SegmentSupply(directory, segmentBytes, room, this.#present.segment);
   }
 
   /** Records ever written. */
@@ -121,7 +91,7 @@ export class Wal {
 
   /** Bytes of all segments, those ready for use included. */
   get fileBytes(): number {
-    return this.neededBytes + this.#ready.size * this.segmentBytes;
+    return this.neededBytes + this.#supply.readyBytes;
   }
 
   /** Bytes of the segments that hold log, of `segment` and those behind it. */
@@ -143,15 +113,9 @@ export class Wal {
     return oldest;
   }
 
-  /**
-   * How many segments are to lie ready beside the present one, at least and at most: more are removed. To make another costs the disk its
-   * size in zeros.
-   */
-  set readySegments({ min, max }: ReadySegments) {
-    this.#readyMin = min;
-    this.#readyMax = max;
-    while (this.#ready.size > max) this.#removeReady(Math.max(...this.#ready));
-    this.#prepareNext();
+  /** How many files are to lie ready for the segments behind the present one. */
+  set readySegments(counts: ReadySegments) {
+    this.#supply.keepReady(counts);
   }
 
   /** Puts the files in order after recovery: what a crash left undone or half done. */
@@ -160,14 +124,7 @@ export class Wal {
     await this.#writeAgain(recovered.lastOffset, recovered.offset);
     const { unmarked } = recovered;
     if (unmarked !== undefined) await this.#mark(unmarked.segment, unmarked.offset, unmarked.number);
-    for (const { segment, bytes } of recovered.unused) {
-      if (segment === this.#lastAllotted + 1 && bytes === this.segmentBytes && this.#ready.size < this.#readyMax) {
-        this.#ready.add(segment);
-      } else {
-        rmSync(segmentFile(this.#directory, segment));
-      }
-    }
-    this.#prepareNext();
+    this.#supply.takeOver(recovered.unused);
   }
 
   /** Where a record of at most `bytesMax` bytes goes. */
@@ -193,26 +150,23 @@ export class Wal {
    */
   async begin(bytes: number, letGo: () => Promise<void>): Promise<void> {
     const segment = this.#present.segment + 1;
-    const isReady = await this.#claim(segment);
     try {
-      if (!isReady || bytes !== this.segmentBytes) await this.#makeNext(segment, bytes, letGo);
-      await this.#room.admit(bytes);
+      await this.#supply.provide(segment, bytes, letGo);
       this.#begun = segment;
     } catch (error) {
-      this.#claimed = undefined;
       if (error instanceof DiskFailedError) throw error;
       throw new DiskFailedError(segmentFile(this.#directory, segment), error);
     }
   }
 
   /** Resolves when all files that were dropped are gone, or ready to serve again. */
-  async tidied(): Promise<void> {
-    await this.#background;
+  tidied(): Promise<void> {
+    return this.#supply.settled();
   }
 
   /** True if the disk has more than enough room for one more segment of `bytes` bytes. */
   hasRoomFor(bytes: number): Promise<boolean> {
-    return this.#room.hasAmple(bytes);
+    return this.#supply.hasRoomFor(bytes);
   }
 
   #nextRecord(segment: number): RecordId {
@@ -244,17 +198,12 @@ export class Wal {
   async writeOwnSegment(place: RecordPlace, record: readonly Uint8Array[]): Promise<boolean> {
     const { newSegmentBytes } = place;
     assert(newSegmentBytes !== undefined, 'a record that goes into the present segment gets one of its own');
-    const { segment } = place.id;
-    const isReady = await this.#claim(segment);
     try {
-      const isMade = await this.#room.attempt(() => createSegment(this.#directory, segment, newSegmentBytes, record));
+      const isMade = await this.#supply.tryMake(place.id.segment, newSegmentBytes, record);
       if (isMade) await this.#writeFirst(place, newSegmentBytes, record, false);
-      else if (isReady) this.#ready.add(segment);
       return isMade;
     } catch (error) {
       return this.#onFailed(place)(error);
-    } finally {
-      this.#claimed = undefined;
     }
   }
 
@@ -263,7 +212,10 @@ export class Wal {
     let count = 0;
     while (count < this.#older.length && (this.#older[count] as Segment).segment < segment) count++;
     if (count === 0) return;
-    for (const dropped of this.#older.splice(0, count)) this.#drop(dropped);
+    for (const dropped of this.#older.splice(0, count)) {
+      if (this.#reader?.segment === dropped.segment) this.#closeReader();
+      this.#supply.reuse(dropped);
+    }
   }
 
   /** Bytes of a segment. Fewer if its file ends before. Throws a {@link DiskFailedError}. */
@@ -288,7 +240,7 @@ export class Wal {
 
   /** Waits for what is under way beside writes, then closes. */
   async close(): Promise<void> {
-    await this.#background;
+    await this.#supply.settled();
     this.#closeReader();
     closeSync(this.#file);
   }
@@ -335,118 +287,10 @@ export class Wal {
       this.#offset = lengthOf(record);
       this.#number++;
     } finally {
-      this.#claimed = undefined;
+      this.#supply.release();
       this.#begun = undefined;
     }
-    this.#prepareNext();
-  }
-
-  /** Until it is the present one, nobody else makes the file of `segment`: it would take the place of what is written there. True if it lay ready. */
-  async #claim(segment: number): Promise<boolean> {
-    if (!this.#ready.has(segment)) await this.#background;
-    while (this.#making.has(segment)) await this.#background;
-    this.#claimed = segment;
-    return this.#ready.delete(segment);
-  }
-
-  /** The file of a segment, which is claimed, of zeros, or one that lay ready in its place. */
-  #makeNext(segment: number, bytes: number, letGo: () => Promise<void>): Promise<void> {
-    const takeSpare = async () => bytes === this.segmentBytes && (await this.#takeSpare(segment));
-    let isRefused = false;
-    return this.#room.make(bytes, async () => {
-      if (await takeSpare()) return undefined;
-      // The quota of a user is not in what is said to be free.
-      if (isRefused || !(await this.#room.has(bytes))) {
-        await letGo();
-        if (await takeSpare()) return undefined;
-        if (bytes !== this.segmentBytes) await this.#giveWay(segment);
-      }
-      isRefused = true;
-      return () => createSegment(this.#directory, segment, bytes);
-    });
-  }
-
-  /** The files that lie ready, and that of `segment`, which is claimed, if there is one, give way to one of another size. */
-  async #giveWay(segment: number): Promise<void> {
-    for (const ready of this.#ready) this.#removeReady(ready);
-    await this.#background;
-    await rm(segmentFile(this.#directory, segment), { force: true });
-  }
-
-  /** Where the file of the next segment could not be made, one that is ready for a later segment serves. */
-  async #takeSpare(segment: number): Promise<boolean> {
-    const spare = Math.max(...this.#ready);
-    if (!(spare > segment)) return false;
-    this.#ready.delete(spare);
-    this.#making.add(spare);
-    try {
-      await recycleSegment(this.#directory, spare, segment);
-    } finally {
-      this.#making.delete(spare);
-    }
-    return true;
-  }
-
-  #prepareNext(): void {
-    while (this.#allotted < this.#readyMin) {
-      let segment = (this.#claimed ?? this.#present.segment) + 1;
-      while (this.#ready.has(segment) || this.#making.has(segment)) segment++;
-      this.#make(segment, () => this.#prepare(segment));
-    }
-  }
-
-  /** How many segments are ready or being made. */
-  get #allotted(): number {
-    return this.#ready.size + this.#making.size;
-  }
-
-  /** The highest of them, else the present one. */
-  get #lastAllotted(): number {
-    return Math.max(this.#claimed ?? this.#present.segment, ...this.#ready, ...this.#making);
-  }
-
-  #make(segment: number, make: () => Promise<void>): void {
-    this.#making.add(segment);
-    this.#inBackground(async () => {
-      try {
-        await make();
-        this.#ready.add(segment);
-      } finally {
-        this.#making.delete(segment);
-      }
-    });
-  }
-
-  async #prepare(segment: number): Promise<void> {
-    await this.#room.check(this.segmentBytes);
-    await createSegment(this.#directory, segment, this.segmentBytes);
-  }
-
-  #removeReady(segment: number): void {
-    this.#ready.delete(segment);
-    this.#making.add(segment);
-    this.#inBackground(async () => {
-      try {
-        await rm(segmentFile(this.#directory, segment), { force: true });
-      } finally {
-        this.#making.delete(segment);
-      }
-    });
-  }
-
-  #drop({ segment, bytes }: Segment): void {
-    if (this.#reader?.segment === segment) this.#closeReader();
-    if (bytes !== this.segmentBytes || this.#allotted >= this.#readyMax) {
-      this.#inBackground(() => rm(segmentFile(this.#directory, segment)));
-      return;
-    }
-    const next = this.#lastAllotted + 1;
-    this.#make(next, () => recycleSegment(this.#directory, segment, next));
-  }
-
-  /** A failure here, such as a full disk, counts only if the file is needed: it is then made again, from the start. */
-  #inBackground(task: () => Promise<void>): void {
-    this.#background = this.#background.then(task).catch(() => undefined);
+    this.#supply.prepareBehind(segment);
   }
 
   /**
