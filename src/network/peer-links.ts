@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { SecureContext } from 'node:tls';
 import { WebSocket } from 'ws';
-import { formerClusterProblem } from '../cluster/origin.ts';
 import { OverLimitError } from '../wire/codec.ts';
 import { heartbeatPath, isHeartbeatPath, meantNodeId, pathTo, peerPath } from '../wire/handshake.ts';
 import { heartbeatFrameBytesMax, peerFrameBytesMax } from '../wire/limits.ts';
@@ -9,8 +8,10 @@ import { encodePeerFrames, type PeerFrame } from '../wire/peer-frame.ts';
 import type { PeerHello, PeerMessage } from '../wire/peer-message.ts';
 import { Backoff } from './backoff.ts';
 import { HeartbeatLinks } from './heartbeat-links.ts';
+import { clusterProblem, helloProblem } from './hello-problem.ts';
 import type { Log } from './log.ts';
 import { malformed, openingOf, PeerLink } from './peer-link.ts';
+import { isDialAddress, PeerTarget } from './peer-target.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { closeCodes, olderCopyMark, socketOptions } from './sockets.ts';
 
@@ -85,21 +86,6 @@ export interface PeerLinksOptions {
   readonly limits?: Partial<PeerLimits>;
 }
 
-/** A node that is to be dialled whenever there is no link to it. */
-interface Target {
-  readonly nodeId: number;
-  readonly address: string;
-  readonly backoff: Backoff;
-  timer: NodeJS.Timeout | undefined;
-  attempt: PeerLink | undefined;
-  /** Since when no attempt has reached it; undefined while none has failed since it was reached. */
-  unreachedSinceMs: number | undefined;
-  /** With which opening it was met there last, or linked. */
-  opening: string | undefined;
-  /** Last reason logged, so that the same one is not logged every second. */
-  loggedReason: string | undefined;
-}
-
 /**
  * The links to the other nodes, at most one each, and beside each a connection for heartbeats ({@link HeartbeatLinks}). The owner says whom to
  * dial; both ends of a pair may dial.
@@ -118,7 +104,7 @@ export class PeerLinks {
   readonly #log: Log;
   readonly #silence: SilenceWatch;
   readonly #heartbeats: HeartbeatLinks;
-  readonly #targets = new Map<number, Target>();
+  readonly #targets = new Map<number, PeerTarget>();
   /** Links whose other end has not said hello yet. */
   readonly #strangers = new Set<PeerLink>();
   readonly #links = new Map<number, PeerLink>();
@@ -158,10 +144,7 @@ export class PeerLinks {
     if (this.#closed || this.#targets.get(nodeId)?.address === address) return;
     this.undial(nodeId);
     const backoff = new Backoff(this.#limits.redialMinMs, this.#limits.redialMaxMs);
-    const target = {
-      ...{ nodeId, address, backoff, timer: undefined, attempt: undefined, loggedReason: undefined },
-      ...{ unreachedSinceMs: undefined, opening: undefined },
-    };
+    const target = new PeerTarget(nodeId, address, backoff);
     this.#targets.set(nodeId, target);
     if (!this.#links.has(nodeId)) this.#attempt(target);
   }
@@ -171,8 +154,7 @@ export class PeerLinks {
     const target = this.#targets.get(nodeId);
     if (target === undefined) return;
     this.#targets.delete(nodeId);
-    clearTimeout(target.timer);
-    if (target.attempt !== undefined && target.attempt.peer === undefined) target.attempt.cut('no longer dialled');
+    target.giveUp();
   }
 
   /** Takes over a connection that another node opened. */
@@ -233,13 +215,14 @@ export class PeerLinks {
     this.#silence.close();
   }
 
-  #attempt(target: Target): void {
+  #attempt(target: PeerTarget): void {
     const socket = this.#open(target.address, pathTo(target.nodeId, peerPath), this.#limits.frameBytesMax);
-    target.attempt = new PeerLink(socket, undefined, {
+    const attempt = new PeerLink(socket, undefined, {
       ...this.#linkOptions(target.nodeId, undefined),
       isSecure: this.#options.secureContext?.() !== undefined,
     });
-    this.#strangers.add(target.attempt);
+    target.begin(attempt);
+    this.#strangers.add(attempt);
   }
 
   #open(address: string, path: string, frameBytesMax: number): WebSocket {
@@ -273,14 +256,12 @@ export class PeerLinks {
 
   #onHello(link: PeerLink, hello: PeerHello): void {
     const own = this.#options.hello();
-    // One that is meant for another must never take the place of this node's own.
-    const problem = meantProblem(own, link.meantNodeId) ?? helloProblem(own, hello, link.dialledNodeId);
+    const problem = helloProblem(own, hello, link);
     if (problem !== undefined) {
       link.end(closeCodes.refused, problem);
       return;
     }
-    const dialled = link.dialledNodeId === undefined ? undefined : this.#targets.get(link.dialledNodeId);
-    if (dialled) dialled.opening = openingOf(hello);
+    this.#targetOf(link)?.onMet(hello);
     const present = this.#links.get(hello.nodeId);
     const impostor = this.#impostorProblem(link, hello, present);
     if (impostor !== undefined) {
@@ -301,23 +282,21 @@ export class PeerLinks {
 
   /** Why this may be a copy of the node that it says it is, if it may. */
   #impostorProblem(link: PeerLink, hello: PeerHello, present: PeerLink | undefined): string | undefined {
-    const { nodeId } = hello;
-    const nowMs = performance.now();
-    if (present?.peer !== undefined && openingOf(present.peer) !== openingOf(hello)) {
-      const heardAtMs = Math.max(present.heardAtMs, this.#heartbeats.heardAtMs(present));
-      if (nowMs - heardAtMs > this.#limits.aliveMsMax) return undefined;
-      const isCopy = present.peer.storageId === hello.storageId;
-      const why = isCopy ? 'are there two copies of its data directory?' : 'with another data directory than this one';
-      return `node ${nodeId} runs at ${present.peer.address} already${isCopy ? ':' : ','} ${why}`;
-    }
-    const target = this.#targets.get(nodeId);
-    if (present !== undefined || link.dialledNodeId !== undefined || target === undefined) return undefined;
-    // Before there is a cluster each names the others as its own file does.
-    if (hello.clusterId === undefined) return undefined;
-    if (target.address === hello.address || target.opening === openingOf(hello)) return undefined;
-    const unreachedMs = nowMs - (target.unreachedSinceMs ?? nowMs);
-    if (unreachedMs >= this.#limits.movedMsMin) return undefined;
-    return `node ${nodeId} is known at ${target.address}, not ${hello.address}: it is looked for there first, for ${this.#limits.movedMsMin / 1000} s`;
+    if (present !== undefined) return this.#secondProblem(hello, present);
+    if (link.dialledNodeId !== undefined) return undefined;
+    const target = this.#targets.get(hello.nodeId);
+    return target?.movedProblem(hello, performance.now(), this.#limits.movedMsMin);
+  }
+
+  /** The same where there is a link to that node. */
+  #secondProblem(hello: PeerHello, present: PeerLink): string | undefined {
+    const { peer } = present;
+    if (peer === undefined || openingOf(peer) === openingOf(hello)) return undefined;
+    const heardAtMs = Math.max(present.heardAtMs, this.#heartbeats.heardAtMs(present));
+    if (performance.now() - heardAtMs > this.#limits.aliveMsMax) return undefined;
+    const isCopy = peer.storageId === hello.storageId;
+    const why = isCopy ? 'are there two copies of its data directory?' : 'with another data directory than this one';
+    return `node ${hello.nodeId} runs at ${peer.address} already${isCopy ? ':' : ','} ${why}`;
   }
 
   /** Anybody can say that it is a node, so these are limited; those that are to be dialled always find room. */
@@ -336,19 +315,10 @@ export class PeerLinks {
     this.#strangers.delete(link);
     this.#links.set(hello.nodeId, link);
     this.#watch(link);
-    this.#heartbeats.begin(
-      link,
-      link.dialledNodeId === undefined ? undefined : this.#targets.get(hello.nodeId)?.address,
-    );
-    this.#log('info', 'peer connected', { node: hello.nodeId, address: hello.address });
     const target = this.#targets.get(hello.nodeId);
-    if (target !== undefined) {
-      clearTimeout(target.timer);
-      target.timer = undefined;
-      target.loggedReason = undefined;
-      target.unreachedSinceMs = undefined;
-      target.opening = openingOf(hello);
-    }
+    this.#heartbeats.begin(link, link.dialledNodeId === undefined ? undefined : target?.address);
+    this.#log('info', 'peer connected', { node: hello.nodeId, address: hello.address });
+    target?.onLinked(hello);
     this.#options.onConnected(hello, {
       refuse: (reason, kind) => this.#refuse(link, hello.nodeId, reason, kind),
     });
@@ -363,7 +333,7 @@ export class PeerLinks {
   #onOlderCopy({ peer }: PeerLink, reason: string): void {
     // What a node says that is of no cluster, or of another, is of no account.
     if (this.#closed || peer?.clusterId === undefined) return;
-    if (helloProblem(this.#options.hello(), peer, undefined)) return;
+    if (helloProblem(this.#options.hello(), peer, nobodyMeant)) return;
     this.#options.onOlderCopy?.(peer.nodeId, reason);
   }
 
@@ -394,7 +364,7 @@ export class PeerLinks {
       this.#links.delete(nodeId);
       this.#heartbeats.end(link);
     }
-    this.#forgetAttempt(link);
+    this.#targetOf(link)?.forget(link);
     if (this.#closed) return;
     if (wasStranger) this.#noticeFailure(link, reason);
     if (wasUp) {
@@ -406,47 +376,39 @@ export class PeerLinks {
     if (link.dialledNodeId !== undefined && link.dialledNodeId !== nodeId) this.#redial(link.dialledNodeId, link);
   }
 
-  #forgetAttempt(link: PeerLink): void {
-    if (link.dialledNodeId === undefined) return;
-    const target = this.#targets.get(link.dialledNodeId);
-    if (target?.attempt === link) target.attempt = undefined;
+  /** What is dialled by `link`. */
+  #targetOf({ dialledNodeId }: PeerLink): PeerTarget | undefined {
+    return dialledNodeId === undefined ? undefined : this.#targets.get(dialledNodeId);
   }
 
   /** Sees to it that a node which is to be dialled will be, unless a link, an attempt or a timer is there. */
   #redial(nodeId: number, ended: PeerLink): void {
     const target = this.#targets.get(nodeId);
-    if (target === undefined || target.timer !== undefined || target.attempt !== undefined) return;
-    if (this.#links.has(nodeId)) return;
+    if (target === undefined || target.isDialled || this.#links.has(nodeId)) return;
     // Only a link that lasted proves that the next attempt need not wait: one refused at once would be dialled without a pause.
-    if (performance.now() - ended.madeAtMs > this.#limits.redialMaxMs && ended.peer !== undefined)
-      target.backoff.reset();
-    target.timer = setTimeout(() => {
-      target.timer = undefined;
-      this.#attempt(target);
-    }, target.backoff.nextMs());
+    if (performance.now() - ended.madeAtMs > this.#limits.redialMaxMs && ended.peer !== undefined) target.resetPause();
+    target.dialLater(() => this.#attempt(target));
   }
 
   #noticeFailure(link: PeerLink, reason: string): void {
     this.#logFailure(link, reason);
     const { dialledNodeId } = link;
-    const target = dialledNodeId === undefined ? undefined : this.#targets.get(dialledNodeId);
     // Another link to it may be up: then this one is the second, and no failure.
     if (dialledNodeId === undefined || this.#links.has(dialledNodeId)) return;
-    if (target) target.unreachedSinceMs ??= performance.now();
+    this.#targetOf(link)?.onUnreached(performance.now());
     this.#options.onUnreached?.(dialledNodeId, reason, link.isRefused);
   }
 
   #logFailure(link: PeerLink, reason: string): void {
     const nodeId = link.peer?.nodeId ?? link.dialledNodeId;
-    const target = link.dialledNodeId === undefined ? undefined : this.#targets.get(link.dialledNodeId);
+    const target = this.#targetOf(link);
     if (nodeId !== undefined && this.#links.has(nodeId)) {
       this.#log('debug', 'second peer connection closed', { node: nodeId, reason });
     } else if (this.#refused.has(link)) {
       this.#log('debug', 'refused peer connection closed', { node: nodeId, reason });
     } else if (target === undefined) {
       this.#log('warn', 'peer connection dropped', { node: nodeId, reason });
-    } else if (target.loggedReason !== reason) {
-      target.loggedReason = reason;
+    } else if (target.noteReason(reason)) {
       this.#log('warn', 'peer not reached, trying again', { node: target.nodeId, address: target.address, reason });
     }
   }
@@ -459,40 +421,8 @@ function replaces(link: PeerLink, present: PeerLink, ownIsLower: boolean): boole
   return dialledHere === presentDialledHere || dialledHere === ownIsLower;
 }
 
-/** True for "host:port" that can be dialled. */
-export function isDialAddress(address: string): boolean {
-  return /:\d+$/.test(address) && !/[/?#@\s]/.test(address) && URL.canParse(`ws://${address}`);
-}
-
-/** The address may have been another node's. */
-function meantProblem(own: PeerHello, meant: number | undefined): string | undefined {
-  return meant === undefined || meant === own.nodeId ? undefined : otherNodeThere(meant, own.nodeId);
-}
-
-function otherNodeThere(expected: number, found: number): string {
-  return `node ${expected} was expected at this address, node ${found} is there`;
-}
-
-function helloProblem(own: PeerHello, other: PeerHello, dialledNodeId: number | undefined): string | undefined {
-  if (other.nodeId === own.nodeId) return `both ends say that they are node ${own.nodeId}`;
-  if (dialledNodeId !== undefined && other.nodeId !== dialledNodeId) {
-    return otherNodeThere(dialledNodeId, other.nodeId);
-  }
-  if (other.clusterName !== own.clusterName) {
-    return `node ${other.nodeId} is of cluster "${other.clusterName}", node ${own.nodeId} of "${own.clusterName}"`;
-  }
-  // Others dial it there, and it stands in the configuration of which it becomes a member.
-  if (!isDialAddress(other.address))
-    return `node ${other.nodeId} says that it is at "${other.address}", which is no host:port`;
-  const problem = clusterProblem(own.clusterId, other.clusterId);
-  return problem && (formerClusterProblem(own, other) ?? problem);
-}
-
-/** A node that belongs to no cluster yet may talk to any. */
-function clusterProblem(own: string | undefined, other: string | undefined): string | undefined {
-  if (own === undefined || other === undefined || own === other) return undefined;
-  return `the nodes belong to different clusters, ${other} and ${own}`;
-}
+/** For what a node says later of itself. */
+const nobodyMeant = { dialledNodeId: undefined, meantNodeId: undefined };
 
 /** State is read for one newcomer alone: once it is in a frame, nobody needs what it was read into. */
 function releaseState(messages: readonly PeerMessage[]): void {

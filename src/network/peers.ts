@@ -3,7 +3,8 @@ import type { WebSocket } from 'ws';
 import type { PeerOutput, Refusal, ReplicaEvent } from '../replica/events.ts';
 import type { PeerHello } from '../wire/peer-message.ts';
 import type { Log } from './log.ts';
-import { isDialAddress, type PeerHandle, PeerLinks, type PeerLinksOptions } from './peer-links.ts';
+import { type PeerHandle, PeerLinks, type PeerLinksOptions } from './peer-links.ts';
+import { isDialAddress } from './peer-target.ts';
 
 export interface PeersOptions extends Pick<PeerLinksOptions, 'hello' | 'clusterId' | 'secureContext' | 'log'> {
   /** For the replica's inbox: what happens to links, and what comes over them. */
