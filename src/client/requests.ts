@@ -1,10 +1,11 @@
 import { encodeRequestFrames } from '../wire/client-frame.ts';
-import type { ClientRequest, ClientResponse, Failure, MembersNews, NodeStatus } from '../wire/client-message.ts';
-import { type Call, type OutgoingRequest, outgoing, PromiseCall, traits } from './call/call.ts';
+import type { ClientRequest, ClientResponse, Failure } from '../wire/client-message.ts';
+import type { Call, OutgoingRequest } from './call/call.ts';
 import { closedError, failureError, lostError, overdueError, verdictOn } from './call/call-errors.ts';
 import { KvError } from './call/errors.ts';
+import { ClusterNews } from './connection/cluster-news.ts';
 import type { Connection, ConnectionProblem } from './connection/connection.ts';
-import { canonicalOrUndefined, type Endpoints } from './connection/endpoints.ts';
+import type { Endpoints } from './connection/endpoints.ts';
 import { LeaderRoute } from './connection/leader-route.ts';
 import { Pacing } from './connection/pacing.ts';
 import { Router } from './connection/router.ts';
@@ -14,19 +15,6 @@ import type { Sweepable } from './sweeper.ts';
 const callsMax = 131_072;
 /** A frame is sent when it holds so much, even if more waits. */
 const frameBytesTarget = 1024 * 1024;
-/** So that the question makes nobody take a node for silent sooner than most calls do. */
-const clusterLimits = { timeoutMs: 3000, signal: undefined };
-/** How often a node in use is asked who leads, where that is of use, ... */
-const leaderAgeMsMax = 2000;
-/** ... and where the members are: all may have been replaced before the node in use is. */
-const membersAgeMsMax = 30_000;
-/** A connection that is lost while nobody asks for anything is replaced, if that can be done in so long: over it, news of members comes. */
-const replaceIdleMs = 10_000;
-/** ... and if it was there for so long. */
-const lastingMs = 500;
-/** How long it is stayed with a node that is no member while one is sought. */
-const standbyMs = 200;
-
 export interface RequestsOptions {
   readonly endpoints: Endpoints;
   /** How long an endpoint may take to say hello. */
@@ -51,6 +39,7 @@ export class Requests implements Sweepable {
   readonly #endpoints: Endpoints;
   readonly #router: Router;
   readonly #leaderRoute: LeaderRoute;
+  readonly #news: ClusterNews;
   /** Holds back when every node refuses. */
   readonly #pacing = new Pacing();
   /** Calls to be sent, in order. */
@@ -58,14 +47,8 @@ export class Requests implements Sweepable {
   #liveCalls = 0;
   #nextId = 1;
   #isFlushDue = false;
-  /** A write was sent: who only reads has no use for the leader. */
-  #hasWritten = false;
   /** How long writes take, as of the last answers: the longest, and less of it with each that is shorter. */
   #usualWriteMs = 0;
-  /** Until when there is to be a connection to a member, even if nobody asks for anything. */
-  #wantedUntilMs = 0;
-  /** Leads to a node that is no member. */
-  #standby: Connection | undefined;
   #isClosed = false;
   readonly #flushNow = (): void => this.#flush();
 
@@ -88,6 +71,12 @@ export class Requests implements Sweepable {
         onSilent: (connection) => this.#onRoute(connection),
       },
     );
+    this.#news = new ClusterNews({
+      ...{ endpoints: this.#endpoints, router: this.#router, leaderRoute: this.#leaderRoute },
+      ...{ isPinned: options.isPinned, wake: options.wake },
+      submit: (call) => this.submit(call),
+      onLeader: () => this.#flush(),
+    });
   }
 
   /** Takes a call over until it has its result. */
@@ -129,20 +118,11 @@ export class Requests implements Sweepable {
     for (const connection of this.#connections()) connection.sweep(nowMs);
     this.#router.sweep(nowMs);
     this.#leaderRoute.sweep(this.#router.current, nowMs, this.#patienceMs());
-    this.#askForCluster(nowMs);
+    this.#news.ask(nowMs);
     this.#goOnFromSilent(nowMs);
     this.#flush();
-    const isSeeking = this.#seekMember(nowMs);
+    const isSeeking = this.#news.seekMember(nowMs);
     return this.#liveCalls > 0 || isSeeking || this.#router.isBusy || this.#leaderRoute.isBusy;
-  }
-
-  /** Of a member news of other members is to be had, of others not. False if nobody is to be sought. */
-  #seekMember(nowMs: number): boolean {
-    const { current } = this.#router;
-    if (nowMs >= this.#wantedUntilMs || (current !== undefined && current !== this.#standby)) return false;
-    if (current === undefined) this.#router.connect(nowMs);
-    else if (nowMs - current.startedMs >= standbyMs) this.#router.leave(current, nowMs);
-    return true;
   }
 
   // Sending
@@ -227,10 +207,16 @@ export class Requests implements Sweepable {
       if (request.type !== 'write') continue;
       call.usualMs = this.#usualWriteMs;
       batchBytes += request.command.length;
-      this.#hasWritten = true;
     }
+    if (batchBytes > 0) this.#news.onWrites();
     for (const frame of encodeRequestFrames(batch)) connection.send(frame, nowMs);
     return at;
+  }
+
+  /** How long the writes that wait may be kept waiting: half of the silence that they would put up with. */
+  #patienceMs(): number {
+    if (!this.#leaderRoute.isChanging) return Number.POSITIVE_INFINITY;
+    return this.#waiting.reduce((least, call) => (call.isWrite ? Math.min(least, call.hedgeMs / 2) : least), Infinity);
   }
 
   // What the router tells
@@ -265,9 +251,7 @@ export class Requests implements Sweepable {
     connection.sent.clear();
     this.#enqueueAgain(again);
     if (this.#router.current === undefined && this.#giveUp()) return;
-    // One that was of no use, or did not last, is not worth another.
-    const hasLasted = performance.now() - connection.startedMs >= lastingMs;
-    if (connection.answeredMs > 0 && hasLasted) this.#wantConnection();
+    this.#news.onLost(connection);
     this.#flush();
   }
 
@@ -290,7 +274,7 @@ export class Requests implements Sweepable {
     const mayProve = !this.#router.isProven;
     for (const response of responses) {
       if (response.type === 'members') {
-        this.#onMembers(connection, response);
+        this.#news.onMembers(connection, response);
         continue;
       }
       const call = connection.sent.get(response.id);
@@ -318,12 +302,11 @@ export class Requests implements Sweepable {
 
   #proved(connection: Connection): void {
     this.#router.proved(connection);
-    // Whoever was said to lead before may have been one of another cluster.
-    if (this.#router.isProven && this.#router.current) this.#router.current.askedClusterMs = Number.NEGATIVE_INFINITY;
+    this.#news.onProved();
   }
 
   #onFailure(connection: Connection, call: Call, failure: Failure, nowMs: number): void {
-    if (failure.members !== undefined) this.#learn(failure.members);
+    if (failure.members !== undefined) this.#news.learn(failure.members);
     if (call.isDone) return;
     if (failure.outcome === 'unknown') call.isFateUnknown = true;
     call.lastFailure = failure;
@@ -358,76 +341,6 @@ export class Requests implements Sweepable {
     // The same as the state machine's own words for it: what they mean is the session's to say.
     this.#finish(call);
     call.onAnswer({ type: 'outcome', outcome: { type: 'refused', reason: 'sessionExpired' } });
-  }
-
-  // Endpoints
-
-  #onMembers(connection: Connection, { addresses, isMember }: MembersNews): void {
-    if (this.#options.isPinned || connection !== this.#router.current) return;
-    this.#endpoints.prefer(addresses);
-    if (isMember) return;
-    this.#router.leave(connection, performance.now());
-    this.#wantConnection();
-  }
-
-  #wantConnection(): void {
-    if (this.#options.isPinned) return;
-    this.#wantedUntilMs = performance.now() + replaceIdleMs;
-    this.#options.wake();
-  }
-
-  #learn(addresses: readonly string[]): void {
-    if (!this.#options.isPinned) this.#endpoints.learn(addresses);
-  }
-
-  /**
-   * On a connection in use, or just used, for longer than a moment: where the members are, so that losing every given endpoint is survived,
-   * and, again and again, who leads.
-   */
-  #askForCluster(nowMs: number): void {
-    const connection = this.#router.current;
-    if (this.#options.isPinned || connection === undefined) return;
-    // A cluster is there now, and which one must be known before the connection is lost: only then is another told from it.
-    const hasFormed =
-      this.#router.clusterId === undefined && connection.agreedMs > Math.max(0, connection.askedClusterMs);
-    const ageMsMax = this.#mayGoToLeader ? leaderAgeMsMax : membersAgeMsMax;
-    if (!hasFormed && nowMs - connection.askedClusterMs < ageMsMax) return;
-    connection.askedClusterMs = nowMs;
-    const call = new PromiseCall(traits.localRead, clusterLimits, nowMs, outgoing({ type: 'status' }), {
-      read: (answer) => (answer.type === 'status' ? answer.status : undefined),
-      resolve: (status) => this.#onCluster(status, connection),
-      // Not to know it is no worse than before.
-      reject: () => {},
-    });
-    this.submit(call);
-  }
-
-  #onCluster({ members, leader, clusterId, state }: NodeStatus, connection: Connection): void {
-    if (clusterId !== undefined) this.#router.learnClusterId(connection, clusterId);
-    const addresses = members.map(({ address }) => address);
-    this.#learn(addresses);
-    if (state === 'standby' && connection === this.#router.current) {
-      this.#standby = connection;
-      this.#endpoints.prefer(addresses);
-    }
-    const member = members.find(({ id }) => id === leader);
-    const address = member && canonicalOrUndefined(member.address);
-    if (member === undefined || address === undefined) return;
-    if (!this.#mayGoToLeader || !this.#router.isProven || connection !== this.#router.current) return;
-    const isCurrent = connection.hello?.nodeId === member.id;
-    this.#leaderRoute.aim({ nodeId: member.id, address }, isCurrent, performance.now());
-    this.#flush();
-  }
-
-  /** How long the writes that wait may be kept waiting: half of the silence that they would put up with. */
-  #patienceMs(): number {
-    if (!this.#leaderRoute.isChanging) return Number.POSITIVE_INFINITY;
-    return this.#waiting.reduce((least, call) => (call.isWrite ? Math.min(least, call.hedgeMs / 2) : least), Infinity);
-  }
-
-  /** Who names one node means that one, and may reach no other. */
-  get #mayGoToLeader(): boolean {
-    return this.#hasWritten && this.#endpoints.givenCount > 1;
   }
 
   // Calls
