@@ -10,8 +10,8 @@ export default class Verify extends BaseCommand {
   static override summary = "Check a stopped node's data directory.";
   static override description =
     'Reads all of it: who it belongs to, every record of the log, every record of the state, and whether they belong together. ' +
-    'Changes nothing. Exits with 0 if it is sound, with 1 if anything is damaged, and with 2 if it is no data directory, is in ' +
-    'use, or was written by a newer version.';
+    'Changes nothing. Exits with 0 if it is sound, with 1 if anything is damaged, with 2 if it is no data directory, is in ' +
+    'use, or was written by a newer version, and with 9 if the disk could not be read.';
   static override examples = ['<%= config.bin %> verify kv-data/node-1', '<%= config.bin %> verify /var/lib/kv --json'];
   static override args = {
     directory: Args.string({ required: true, ignoreStdin: true, description: 'the data directory' }),
@@ -32,7 +32,8 @@ export default class Verify extends BaseCommand {
     else await printLine([...describeContents(found), found.isSound ? 'sound' : 'damaged'].join('\n'));
     if (found.isSound) return;
     for (const line of describeProblems(found)) printMessage(line);
-    printMessage(rebuildRemedy(found.nodeId, ['--data', found.path]));
+    const isAlone = found.configuration === undefined || found.configuration.members.length === 1;
+    printMessage(rebuildRemedy(found.nodeId, ['--data', found.path], isAlone));
     process.exitCode = exitCodes.internal.code;
   }
 }

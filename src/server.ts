@@ -13,7 +13,7 @@ import { tryListening } from './network/listening.ts';
 import { runNode } from './node/node.ts';
 import type { NodeOptions, RunningNode } from './node/node-options.ts';
 import { openDataDirectory } from './storage/directory/data-directory.ts';
-import { hasData } from './storage/directory/identity-file.ts';
+import { holdsNothing } from './storage/directory/identity-file.ts';
 import { absentError } from './storage/disk/data-directory-error.ts';
 import { checkNodeTls } from './tls/node-identity.ts';
 
@@ -41,7 +41,7 @@ export async function startNodeIn(ownProcess: OwnProcess | undefined, given: Nod
   checkOpenFiles();
   const options = settledOptions(given);
   if (options.tls !== undefined) checkNodeTls(options.tls);
-  if (!hasData(options.dataDirectory)) {
+  if (holdsNothing(options.dataDirectory)) {
     // What is no directory is told by the opening.
     const isFile = statSync(options.dataDirectory, { throwIfNoEntry: false })?.isFile() === true;
     if (options.existing === true && !isFile) throw absentError(options.dataDirectory);

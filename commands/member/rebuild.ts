@@ -11,7 +11,7 @@ import { printJson, printLine, printMessage } from '../../src/cli/output.ts';
 import { askYesNo, canAsk } from '../../src/cli/prompt.ts';
 import { KvError } from '../../src/client/call/errors.ts';
 import type { KvClient } from '../../src/client/client.ts';
-import type { ClusterStatus } from '../../src/client/members/cluster-status.ts';
+import type { ClusterStatus, MemberStatus } from '../../src/client/members/cluster-status.ts';
 import { InputError } from '../../src/cluster/input-error.ts';
 import { parseNodeId } from '../../src/cluster/node-list.ts';
 
@@ -80,7 +80,10 @@ async function rebuild(
     `configuration ${status.configurationId} is to end: the former data directory of node ${nodeId} loses its vote`,
   );
   printMessage(`  the next one has the same members: node ${nodeId} gets everything from the others and votes then`);
-  if (isDryRun) return { node: nodeId, configurationId: status.configurationId + 1 };
+  if (isDryRun) {
+    refuseSilent(member);
+    return { node: nodeId, configurationId: status.configurationId + 1 };
+  }
   if (!isSure && canAsk() && !(await askYesNo(`Rebuild node ${nodeId}?`))) {
     throw new CommandError('conditionFailed', 'declined', 'nothing was changed');
   }
@@ -104,6 +107,13 @@ function refuseOnlyMember({ members }: ClusterStatus, nodeId: number): void {
   if (ids.length > 1 || !ids.includes(nodeId)) return;
   const message = `node ${nodeId} is the only member, nobody else has its data: make a new cluster of a backup with kv backup restore`;
   throw new CommandError('conditionFailed', 'onlyMember', message);
+}
+
+/** Whoever proposes the change waits for it; a dry run does not. */
+function refuseSilent({ id, address, state }: MemberStatus): void {
+  if (state !== undefined) return;
+  const message = `node ${id} does not answer at ${address}: start it with \`kv start --id ${id} --rebuild\``;
+  throw new CommandError('notReached', 'unreachable', message);
 }
 
 /** A majority of the members decides on it. */

@@ -44,24 +44,26 @@ export class NewFile {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    try {
-      await this.#file.writeFile(bytes);
-    } catch (error) {
-      throw this.#failed(error as Error);
-    }
+    await this.#attempt(() => this.#file.writeFile(bytes));
   }
 
   /** Makes it durable and gives it its name. */
   async finish(): Promise<void> {
+    await this.#attempt(() => this.#file.sync());
+    await this.#file.close();
+    if (!this.#mayReplace) refuseTaken(this.path);
+    await this.#attempt(async () => {
+      await rename(this.#part, this.path);
+      await syncFolder(dirname(this.path));
+    });
+  }
+
+  async #attempt(step: () => Promise<void>): Promise<void> {
     try {
-      await this.#file.sync();
+      await step();
     } catch (error) {
       throw this.#failed(error as Error);
     }
-    await this.#file.close();
-    if (!this.#mayReplace) refuseTaken(this.path);
-    await rename(this.#part, this.path);
-    await syncFolder(dirname(this.path));
   }
 
   #failed({ message }: Error): InputError {

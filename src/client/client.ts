@@ -387,7 +387,7 @@ export class KvClient {
    * Lets member `nodeId` vote with the data directory that it is running with, in the place of the one that it voted with,
    * which is damaged or lost; the members stay the same. Resolves when that configuration has begun: the node then gets
    * everything from the others. Errors: `invalid` (no member, or it still votes with its own directory), `unreachable`
-   * (it does not run with another one), `reconfiguring` (somebody else changes the members).
+   * (it has not come with another one), `reconfiguring` (somebody else changes the members).
    */
   async rebuild(nodeId: number, options?: CallOptions): Promise<{ readonly configurationId: number }> {
     checkedCount(nodeId, nodeIdMax, 'nodeId');

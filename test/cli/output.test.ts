@@ -231,7 +231,13 @@ describe('a status', () => {
     const moved = { ...leader, answersAt: 'h:11' };
     const lines = describeStatus({
       ...report,
-      members: [{ ...leader, logHeld: { fromIndex: 7000, readers: [5] } }, silent, joining, small, behind],
+      members: [
+        { ...leader, decidedIndex: 9000, logHeld: { fromIndex: 7000, readers: [5] } },
+        silent,
+        joining,
+        small,
+        behind,
+      ],
       history: [
         { configurationId: 1, startIndex: 0, members: [1] },
         { configurationId: 2, startIndex: 9, members: [1, 4, 5, 6] },
@@ -265,7 +271,7 @@ describe('a status', () => {
     );
     const leaderless = describeStatus({ ...report, leader: undefined, members: [moved, silent] });
     expect(leaderless.find((line) => line.includes('h:11'))).toContain(
-      'if it is to stay there, make so many of them reachable where they were that a majority is linked, as by a forwarded port, and then tell them',
+      'if it is to stay there, wait ten seconds; if nobody leads then, make so many of them reachable where they were that a majority is linked, as by a forwarded port; and then tell them',
     );
     const swapped = [
       { ...moved, answersAt: 'h:4' },

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { KvError } from '../../src/client/call/errors.ts';
 import { type FillingClient, fillNewcomers } from '../../src/client/members/fill-newcomers.ts';
@@ -64,6 +65,20 @@ test('one that is reached no more for a while is told of once, and again when th
   await fillNewcomers(client, { nodes, fillTimeoutMs: 60_000, onSilent });
   expect(silences).toEqual([4, 4]);
 });
+
+test('one is not told of for the time in which nobody answered', async () => {
+  const silences: number[] = [];
+  const client = clientOf((count) => [{ ...linked, isLinked: count !== 3, isFilled: count > 5 }]);
+  const { fill } = client;
+  let steps = 0;
+  client.fill = async (...words) => {
+    // The members themselves stand still.
+    if (++steps === 3) await delay(5500);
+    return fill(...words);
+  };
+  await fillNewcomers(client, { nodes, fillTimeoutMs: 60_000, onSilent: ({ id }) => silences.push(id) });
+  expect(silences).toEqual([]);
+}, 15_000);
 
 describe('room', () => {
   test('one that is full with what it took is not filled, however much it has', async () => {

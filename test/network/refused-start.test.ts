@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { startNode } from '../../src/server.ts';
@@ -56,6 +56,10 @@ it('a node that is to have data makes no new directory, and starts on one that i
     message: expect.stringContaining(`${dataDirectory} has no data`),
   });
   expect(readdirSync(dataDirectory)).toEqual(['lost+found']);
+  // What a crash leaves while a directory is being made holds nothing either.
+  mkdirSync(join(dataDirectory, 'log'));
+  writeFileSync(join(dataDirectory, 'creating'), '');
+  await expect(startNode({ ...options, existing: true })).rejects.toMatchObject({ code: 'absent' });
   for (const existing of [false, true]) {
     const node = await startNode({ ...options, existing });
     await node.stop();

@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { KvError } from '../../src/client/call/errors.ts';
 import { KvClient } from '../../src/client/client.ts';
@@ -124,6 +125,17 @@ describe.skipIf(problem)(`a node whose disk fails${problem ? ` (${problem})` : '
     },
     60_000,
   );
+
+  test('while its directory is checked: that says nothing of what is on it', async () => {
+    await cluster.stop(3);
+    const [strace, ...words] = under({ call: 'pread64', files: segments(), fault: 'error=EIO' }) as [string];
+    const kv = [process.execPath, resolve('bin/kv.js'), 'verify', cluster.dataDirectory(3)];
+    const { status, stderr } = spawnSync(strace, [...words, ...kv], { encoding: 'utf8' });
+    expect(status, stderr).toBe(9);
+    expect(stderr).toMatch(/^kv verify: a read of \S+\/log failed \(EIO.*\): check the disk, then start again\n$/);
+    expect(await cluster.kv('verify', cluster.dataDirectory(3))).toMatchObject({ code: 0 });
+    await expectRejoined([]);
+  });
 
   test('at its stop: ends with 9 and one line all the same', async () => {
     await cluster.stop(3);

@@ -29,6 +29,8 @@ import type { Target } from './target.ts';
 /** How long a node may take to start again, in the moment at which its cluster is to be changed: less than newcomers go on filling themselves. */
 const restartPatienceMs = 5_000;
 const restartPollMs = 500;
+/** A link with a process that was killed is given up in less. */
+const linkPatienceMs = 4_000;
 /** Of problems that a start mends: nodes that do not answer, and what comes of that. */
 const passingCodes: readonly string[] = ['unreachable', 'memberDown', 'noMajority', 'notLinked'];
 
@@ -133,7 +135,7 @@ async function look(
   { isForced, waitTimeoutMs }: ChangeOptions,
 ): Promise<string[]> {
   const filled = waitTimeoutMs === undefined ? 'afterwards' : 'before';
-  const problems = await problemsOf(client, plan, status, timeoutMs, filled);
+  const problems = await settledProblems(client, plan, status, timeoutMs, filled);
   if (changesNothing(plan)) {
     // Those that are not complete yet are waited for.
     const lasting = stopAt(
@@ -199,6 +201,23 @@ async function lastingProblems(
     if (!isWorthIt || performance.now() >= deadlineMs) return problems;
     await delay(restartPollMs);
   }
+}
+
+/** What speaks against the change at first sight, and does still in a moment. */
+async function settledProblems(
+  client: MembershipSession['client'],
+  plan: ReconfigurationPlan,
+  status: ClusterStatus,
+  timeoutMs: number,
+  filled: Filled,
+): Promise<ReturnType<typeof findProblems>> {
+  const deadlineMs = performance.now() + linkPatienceMs;
+  let problems = await problemsOf(client, plan, status, timeoutMs, filled);
+  while (problems.some(({ mayPass }) => mayPass === true) && performance.now() < deadlineMs) {
+    await delay(restartPollMs);
+    problems = await problemsOf(client, plan, await statusWithLeader(client, timeoutMs), timeoutMs, filled);
+  }
+  return problems;
 }
 
 async function problemsOf(

@@ -183,7 +183,8 @@ function remarksOn(node: StatusOfNode, report: StatusReport): string[] {
   else if (node.isMember && lag >= lagToTell) remarks.push(`node ${id} is ${lag} entries behind`);
   if (isUnlinked) remarks.push(`node ${id} has no link with leader ${leader?.id}`);
   // Without readers it is over in half a minute, and holds nobody up.
-  if (logHeld !== undefined && logHeld.readers.length > 0)
+  const holdsSome = logHeld !== undefined && logHeld.fromIndex < (node.decidedIndex ?? Number.POSITIVE_INFINITY);
+  if (holdsSome && logHeld.readers.length > 0)
     remarks.push(`node ${id} keeps its log from ${logHeld.fromIndex} on for ${nodes(logHeld.readers)}`);
   return remarks;
 }
@@ -208,7 +209,7 @@ function describeMoves({ members: all, leader }: StatusReport): string[] {
   // Who leads has a majority, and it can decide that. Without one nobody can be told.
   const first =
     leader === undefined
-      ? 'make so many of them reachable where they were that a majority is linked, as by a forwarded port, and then '
+      ? 'wait ten seconds; if nobody leads then, make so many of them reachable where they were that a majority is linked, as by a forwarded port; and then '
       : '';
   return [
     `${where.join('; ')}, where the members look for ${it}: if ${is} to stay there, ${first}tell them: \`kv reconfigure ${list.join(',')}\``,

@@ -16,6 +16,8 @@ const lookMs = 250;
 const lookTimeoutMsMax = 1000;
 /** One that was reached, and is not for so long, is told of. */
 const silenceMs = 5000;
+/** An answer that takes longer says more of the one who is asked than of the newcomers, milliseconds. */
+const answerMsMax = 1000;
 /** Whoever received no more than this had the data before. */
 const fewBytes = 1024 * 1024;
 
@@ -83,28 +85,32 @@ export async function fillNewcomers(client: FillingClient, filling: Filling): Pr
 /** Which newcomers the node that is asked has a link with. */
 class Links {
   readonly #onSilent: Filling['onSilent'];
-  /** When it was seen last. */
-  readonly #seenMs = new Map<number, number>();
+  /** For how long it has not been seen since it was: only time in which somebody answered counts. */
+  readonly #unseenMs = new Map<number, number>();
   readonly #told = new Set<number>();
+  #notedMs: number | undefined;
 
   constructor(onSilent: Filling['onSilent']) {
     this.#onSilent = onSilent;
   }
 
   wasReached(id: number): boolean {
-    return this.#seenMs.has(id);
+    return this.#unseenMs.has(id);
   }
 
   note(newcomers: readonly NewcomerFilling[], nowMs: number): void {
+    const sinceMs = Math.min(nowMs - (this.#notedMs ?? nowMs), answerMsMax);
+    this.#notedMs = nowMs;
     for (const newcomer of newcomers) {
       const { id, isLinked } = newcomer;
-      if (isLinked) {
-        this.#seenMs.set(id, nowMs);
-        this.#told.delete(id);
-      } else if (nowMs - (this.#seenMs.get(id) ?? nowMs) >= silenceMs && !this.#told.has(id)) {
-        this.#told.add(id);
-        this.#onSilent?.(newcomer);
-      }
+      const before = this.#unseenMs.get(id);
+      if (isLinked) this.#told.delete(id);
+      if (before === undefined && !isLinked) continue;
+      const unseenMs = isLinked ? 0 : (before ?? 0) + sinceMs;
+      this.#unseenMs.set(id, unseenMs);
+      if (unseenMs < silenceMs || this.#told.has(id)) continue;
+      this.#told.add(id);
+      this.#onSilent?.(newcomer);
     }
   }
 }

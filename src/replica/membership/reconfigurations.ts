@@ -221,10 +221,13 @@ export class Reconfigurations {
     const other = this.#otherDirectoryProblem(first);
     if (other !== undefined) return other;
     if (isRebuilt && unreached?.isRefusal) return `node ${id} cannot vote with what it runs with: ${unreached.reason}`;
-    if (isRebuilt)
-      return `node ${id} does not run with another data directory: start it with \`kv start --id ${id} --rebuild\``;
     const why = unreached === undefined ? '' : ` (${unreached.reason})`;
     const from = `node ${this.#view.nodeId}`;
+    if (isRebuilt)
+      return (
+        `node ${id} has not come to ${from} with another data directory${why}: ` +
+        `start it with \`kv start --id ${id} --rebuild\`; if it runs with one, see that it and ${from} reach each other`
+      );
     return (
       `node ${id} does not answer ${from} at ${this.#addressOf(first) ?? 'any known address'}${why}: ` +
       `start it with \`kv start --id ${id}\`; if it runs, see that ${from} reaches it there`

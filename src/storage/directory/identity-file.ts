@@ -81,6 +81,11 @@ export function hasData(path: string): boolean {
   return [fileName, creatingName, ...dataNames].some((name) => existsSync(join(path, name)));
 }
 
+/** True if there is no data at `path`, nor ever was: what a crash left while it was being made does not count. */
+export function holdsNothing(path: string): boolean {
+  return !existsSync(join(path, fileName)) && (existsSync(join(path, creatingName)) || !hasData(path));
+}
+
 /** Refuses a directory without an identity in which something is that no node put there: it is somebody else's. */
 function refuseForeign(path: string): void {
   const found = namesIn(path).find((name) => !ownNames.test(name)) ?? foreignIn(path);

@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { VerifyReport } from '../../cluster/verify-report.ts';
 import { DataDirectoryError } from '../disk/data-directory-error.ts';
 import { syncDirectory } from '../disk/durable-file.ts';
+import { diskFailure } from '../disk/storage-error.ts';
 import { messageOf } from '../disk/system-error.ts';
 import { assertReadable } from './access.ts';
 import { makeDirectory } from './data-directory.ts';
@@ -56,7 +57,7 @@ function targetOf(directory: string): string {
 /** A disk is mounted there, or the folder above is another user's. */
 function unmovable(path: string, error: unknown): unknown {
   const code = String((error as NodeJS.ErrnoException).code);
-  if (!['EBUSY', 'EXDEV', 'EACCES', 'EPERM', 'EROFS'].includes(code)) return error;
+  if (!['EBUSY', 'EXDEV', 'EACCES', 'EPERM', 'EROFS'].includes(code)) return diskFailure(path, 'write', error);
   const message = `${path} cannot be set aside (${messageOf(error)}): move all that is in it elsewhere, then start again with --rebuild`;
   return new DataDirectoryError('notWritable', message, error);
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { VerifyProblem, VerifyReport } from '../../cluster/verify-report.ts';
 import { DataDirectoryError } from '../disk/data-directory-error.ts';
-import { DamagedError } from '../disk/storage-error.ts';
+import { DamagedError, DiskFailedError, diskFailure } from '../disk/storage-error.ts';
 import { messageOf } from '../disk/system-error.ts';
 import { inspectLog, type LogInspection } from '../log/log-inspection.ts';
 import { dataFileName } from '../state/lmdb-environment.ts';
@@ -148,7 +148,10 @@ class Verification {
     this.#problems.push({ file, where, problem });
   }
 
+  /** That the disk could not be read says nothing of what is on it. */
   #reportError(file: string, error: unknown): void {
+    const failure = diskFailure(file, 'read', error);
+    if (failure instanceof DiskFailedError) throw failure;
     this.#problems.push(problemOf(file, error));
   }
 }

@@ -31,7 +31,7 @@ export class DiskFailedError extends Error {
 
   constructor(file: string, cause: unknown, access: DiskAccess = 'write') {
     const what = access === 'write' ? `a write to ${file}` : `a read of ${file}`;
-    super(`${what} failed (${messageOf(cause)}): ${remedyFor(cause)}, then start again`, { cause });
+    super(`${what} failed (${messageOf(cause)}): ${remedyFor(cause, access)}, then start again`, { cause });
     this.isFull = isNoSpace(cause);
   }
 }
@@ -43,8 +43,10 @@ const remedies: ReadonlyMap<unknown, string> = new Map([
   ['ENOMEM', 'give it, or the machine, more memory'],
 ]);
 
-function remedyFor(cause: unknown): string {
-  return remedies.get(systemCodeOf(cause)) ?? 'check the disk and its free space';
+function remedyFor(cause: unknown, access: DiskAccess): string {
+  return (
+    remedies.get(systemCodeOf(cause)) ?? (access === 'read' ? 'check the disk' : 'check the disk and its free space')
+  );
 }
 
 /** Codes of the system that blame the device, not the caller, its rights or the space that is left. */
