@@ -206,6 +206,8 @@ class Node implements RunningNode {
     return new SpaceReports({
       directory: this.#directory,
       onMeasured: (space) => this.#receive({ type: 'space', ...space }),
+      onProblem: (reason) =>
+        this.#log('warn', 'a file of the log was not made or removed: is the disk sound?', { reason }),
       onSkipped: (reason) => this.#log('warn', 'the space was not measured: too many files are open', { reason }),
       onFailed: (error) => this.#fail(error),
     });

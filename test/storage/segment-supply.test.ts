@@ -48,6 +48,20 @@ async function files(): Promise<number[]> {
 }
 
 describe('files for the segments to come', () => {
+  it('that cannot be made are told of once, unless the disk is full', async () => {
+    room.isFull = true;
+    supply.takeOver([]);
+    await supply.settled();
+    expect(supply.takeProblem()).toBeUndefined();
+    room.isFull = false;
+    // Something else is where the file is to be.
+    mkdirSync(segmentFile(directory, 6));
+    supply.prepareBehind(present);
+    await supply.settled();
+    expect(supply.takeProblem()).toMatch(/^E[A-Z]+: .*6\.wal/);
+    expect(supply.takeProblem()).toBeUndefined();
+  });
+
   it('are made ahead, two of them, behind the one that is written to', async () => {
     supply.takeOver([]);
     expect(await files()).toEqual([5, 6, 7]);

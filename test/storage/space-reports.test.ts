@@ -17,7 +17,7 @@ describe('SpaceReports', () => {
     told = [];
     const tell = (what: unknown) => void told.push(what);
     const directory = { measureSpace: () => measureSpace() };
-    reports = new SpaceReports({ directory, onMeasured: tell, onSkipped: tell, onFailed: tell });
+    reports = new SpaceReports({ directory, onMeasured: tell, onProblem: tell, onSkipped: tell, onFailed: tell });
   });
 
   afterEach(() => {
@@ -33,6 +33,12 @@ describe('SpaceReports', () => {
     reports.stop();
     await vi.advanceTimersByTimeAsync(350);
     expect(told).toHaveLength(4);
+  });
+
+  it('tells what of the log failed ahead of time', async () => {
+    measureSpace = async () => ({ ...measurement, logProblem: 'EIO: i/o error, unlink' });
+    await reports.measure();
+    expect(told).toEqual(['EIO: i/o error, unlink', { level: 'low' }]);
   });
 
   it('tells nothing of what was measured while it was stopped', async () => {

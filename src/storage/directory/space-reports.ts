@@ -8,6 +8,8 @@ const measureAgainMs = 500;
 export interface SpaceReportsOptions {
   readonly directory: Pick<DataDirectory, 'measureSpace'>;
   readonly onMeasured: (space: SpaceMeasured) => void;
+  /** A file of the log could not be made or removed ahead of time. */
+  readonly onProblem: (reason: string) => void;
   /** It could not be measured for want of open files, and will be soon. */
   readonly onSkipped: (reason: string) => void;
   readonly onFailed: (error: unknown) => void;
@@ -25,9 +27,10 @@ export class SpaceReports {
 
   /** Measures once; resolves to the milliseconds after which it is due again. Rejects if the disk cannot be asked. */
   async measure(): Promise<number> {
-    const { directory, onMeasured, onSkipped } = this.#options;
+    const { directory, onMeasured, onProblem, onSkipped } = this.#options;
     try {
-      const { againMs, ...space } = await directory.measureSpace();
+      const { againMs, logProblem, ...space } = await directory.measureSpace();
+      if (logProblem !== undefined) onProblem(logProblem);
       if (!this.#isStopped) onMeasured(space);
       return againMs;
     } catch (error) {

@@ -79,6 +79,8 @@ export interface SpacePlan {
 /** What was measured, and when to do so again. */
 export interface SpaceMeasurement extends SpaceMeasured {
   readonly againMs: number;
+  /** Why a file of the log could not be made or removed ahead of time, other than for want of room. */
+  readonly logProblem?: string | undefined;
 }
 
 /** Settles the sizes of files by the space that directory `path` has. */
@@ -155,6 +157,7 @@ export class SpaceWatch {
       waitsFor: waiter?.problem,
       stateFreeBytes: state.freeBytes,
       stateRoomBytes: this.#stateRoom(stateLeftBytes, usedBytes, capacityBytes),
+      logProblem: this.#log.takeProblem(),
       againMs: isWaiting
         ? measureMsMin
         : clamp((capacityBytes - usedBytes) / writtenPerMsMax, measureMsMin, measureMsMax),

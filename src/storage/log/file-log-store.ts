@@ -183,6 +183,11 @@ export class FileLogStore implements LogStore {
     this.#wal.readySegments = counts;
   }
 
+  /** See {@link Wal}. */
+  takeProblem(): string | undefined {
+    return this.#wal.takeProblem();
+  }
+
   /** Trimmed to here, the log's files hold about `bytes` bytes at the most. */
   surplusIndex(bytes: number): number {
     return this.#log.firstIndexIn(this.#wal.oldestWithin(bytes));

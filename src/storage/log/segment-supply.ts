@@ -1,6 +1,8 @@
 import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { DiskRoom } from '../disk/disk-room.ts';
+import { isFullDisk } from '../disk/storage-error.ts';
+import { messageOf } from '../disk/system-error.ts';
 import { createSegment, recycleSegment, segmentFile } from './wal-files.ts';
 
 /** A segment of the log, and the size of its file. */
@@ -39,6 +41,8 @@ export class SegmentSupply {
   #claimed: number | undefined;
   /** What is done to these files; never rejects. */
   #background: Promise<void> = Promise.resolve();
+  /** Why something of that failed, until it was told. */
+  #problem: string | undefined;
 
   constructor(directory: string, segmentBytes: number, room: DiskRoom, present: number) {
     this.#directory = directory;
@@ -124,6 +128,13 @@ export class SegmentSupply {
     }
     const next = this.#lastAllotted + 1;
     this.#make(next, () => recycleSegment(this.#directory, segment, next));
+  }
+
+  /** Why a file could not be made or removed since this was asked last, other than for want of room: nothing is lost, but the disk may not be sound. */
+  takeProblem(): string | undefined {
+    const problem = this.#problem;
+    this.#problem = undefined;
+    return problem;
   }
 
   /** Resolves when all files that are to be ready, or gone, are. */
@@ -226,6 +237,8 @@ export class SegmentSupply {
 
   /** A failure here, such as a full disk, counts only if the file is needed. */
   #inBackground(task: () => Promise<void>): void {
-    this.#background = this.#background.then(task).catch(() => undefined);
+    this.#background = this.#background.then(task).catch((error: unknown) => {
+      if (!isFullDisk(error)) this.#problem ??= messageOf(error);
+    });
   }
 }

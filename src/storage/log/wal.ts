@@ -164,6 +164,11 @@ export class Wal {
     return this.#supply.settled();
   }
 
+  /** See {@link SegmentSupply.takeProblem}. */
+  takeProblem(): string | undefined {
+    return this.#supply.takeProblem();
+  }
+
   /** True if the disk has more than enough room for one more segment of `bytes` bytes. */
   hasRoomFor(bytes: number): Promise<boolean> {
     return this.#supply.hasRoomFor(bytes);
