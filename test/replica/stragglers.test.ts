@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/omnipaxos/ballot.ts';
+import type { ReplicaSettings } from '../../src/replica/settings.ts';
 import { Client, Cluster, leaveBehind, littleLog, type Sent } from './cluster.ts';
 
 const isRow = ({ message }: Sent) => message.payload.type === 'StateChunk';
@@ -203,11 +204,50 @@ describe('a newcomer that has nothing of its configuration yet and is told of th
   });
 });
 
+describe('a newcomer that is told of a configuration further on', () => {
+  it.each([
+    { what: 'the log, and is slow to apply it', settings: { appliedPerTurnMax: 1 }, rounds: 1 },
+    { what: 'a state', settings: littleLog, rounds: 60 },
+  ])('votes in the one between, if it is needed there, with $what', ({ settings, rounds }) => {
+    const { cluster, leader, client } = withNewcomer(settings);
+    for (let at = 0; at < 60; at++) client.putAcknowledged(leader, `k${at}`, 'in the second');
+    cluster.isolate(4);
+    cluster.loses = () => false;
+    cluster.reconfigure(leader, [leader, 4, 5], 60_000);
+    for (const id of [leader, 5]) cluster.until('it votes in the third', () => votesIn(cluster, id) === 3);
+    for (let at = 0; at < rounds; at++) client.putAcknowledged(leader, `k${at}`, 'in the third');
+    cluster.converge(leader, 5);
+    for (const id of [1, 2, 3]) if (id !== leader) cluster.crash(id);
+    // Only the leader knows that the fourth is decided, and something before it.
+    cluster.loses = (sent) => {
+      const { configurationId, payload } = sent.message;
+      return isGift(sent) || (sent.to === 5 && (configurationId > 3 || payload.type === 'Decide'));
+    };
+    cluster.stallDisk(5);
+    client.put(leader, 'last', 'decided');
+    cluster.tick();
+    cluster.reconfigure(leader, [4, 5, 6], 60_000);
+    cluster.tick();
+    cluster.freeDisk(5);
+    cluster.until('another newcomer knows', () => cluster.replica(6).configurationId === 4);
+    // It is lost for good.
+    cluster.crash(leader);
+    cluster.loses = ({ from, to }) => from === 5 && to === 4;
+    cluster.heal();
+    cluster.until('the first one is told of the fourth', () => isTold(cluster, 4, 4));
+    cluster.tick();
+    expect(cluster.replica(4).configurationId).toBe(2);
+    cluster.loses = () => false;
+    expectNext(cluster, [4, 5, 6], 4);
+    expect(cluster.localValue(4, 'last')).toBe('decided');
+  });
+});
+
 const isGift = ({ message: { payload } }: Sent) => payload.type === 'LogSegment' || payload.type === 'StateChunk';
 
 /** Three members, of which one was replaced by node 4, which was given nothing yet; and newcomers. */
-function withNewcomer() {
-  const cluster = new Cluster([1, 2, 3]);
+function withNewcomer(settings: Partial<ReplicaSettings> = {}) {
+  const cluster = new Cluster([1, 2, 3], settings);
   const leader = cluster.elect();
   const [companion] = cluster.running.filter((id) => id !== leader) as [NodeId];
   for (const id of [4, 5, 6, 7]) cluster.start(id);

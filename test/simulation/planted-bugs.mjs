@@ -513,7 +513,7 @@ export const plantedBugs = [
       },
       {
         file: recipient,
-        find: 'this.#membership.onStateInstalled(index);',
+        find: 'this.#membership.onStateInstalled(index, this.#machine.configuration);',
         replace: '',
       },
     ],

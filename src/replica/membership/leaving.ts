@@ -112,10 +112,11 @@ export class Leaving {
 
   /**
    * The same for one that lacks what was decided before the present one, too, and so has no vote in it yet: those who are left may have to decide the StopSign once
-   * more, and be no quorum without it. `decidedIndex` is its own.
+   * more, and be no quorum without it. Its log begins at `trimmedIndex`: a StopSign that is in it opens the next configuration by being applied, which may be another one
+   * than this node was told of.
    */
-  toEnterBeforeVoting(decidedIndex: number, decidedElsewhere: number): Configuration | undefined {
-    return this.toEnterWithoutState(decidedElsewhere) ?? this.toEnterWith(decidedIndex);
+  toEnterBeforeVoting(trimmedIndex: number, decidedElsewhere: number): Configuration | undefined {
+    return this.toEnterWithoutState(decidedElsewhere) ?? this.toEnterWith(trimmedIndex);
   }
 
   /**

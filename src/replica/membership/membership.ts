@@ -1,5 +1,7 @@
-import { type Configuration, withPast } from '../../cluster/configuration.ts';
+import { type Configuration, historyOf, withPast } from '../../cluster/configuration.ts';
 import { describeOrigin, isSameOrigin, type Origin } from '../../cluster/origin.ts';
+import { laterConfigurationOf } from '../../cluster/state-configuration.ts';
+import type { StateConfiguration } from '../../kv/cluster-register.ts';
 import type { NodeId } from '../../omnipaxos/ballot.ts';
 import type { Announce, Fill, PeerHello } from '../../wire/peer-message.ts';
 import type { CatchUp } from '../catch-up/catch-up.ts';
@@ -145,10 +147,18 @@ export class Membership {
     for (const member of newcomersOf(next, before)) this.announce(member.id);
   }
 
-  /** The state at `index` is this node's own. If it is from behind the StopSign of its configuration, that is over for it. */
-  onStateInstalled(index: number): void {
-    const later = leavingOf(this.#mode)?.toEnterWith(index);
-    if (later) this.enter(later);
+  /**
+   * The state at `index`, which is of `ofState`, is this node's own. If it is from behind the StopSign of its configuration, that is over for it: it goes on to that
+   * of the state, since it may be needed there to decide the next StopSign once more, even if it was told of a later one.
+   */
+  onStateInstalled(index: number, ofState: StateConfiguration | undefined): void {
+    const announced = leavingOf(this.#mode)?.toEnterWith(index);
+    if (announced === undefined) return;
+    // A state that an earlier release wrote may not say who the members are.
+    const own = ofState?.metadata.length ? laterConfigurationOf(ofState, this.#configuration) : undefined;
+    if (own === undefined || own.configurationId >= announced.configurationId) return this.enter(announced);
+    const past = historyOf(announced).filter(({ configurationId }) => configurationId < own.configurationId);
+    this.enter({ ...own, past });
   }
 
   /** A node is linked with this one. */
@@ -421,8 +431,8 @@ export class Membership {
   }
 
   #advanceJoining({ configuration, catchUp, leaving }: Mode & { name: 'joining' }): boolean {
-    const { decidedIndex } = this.#logStore.state;
-    const later = leaving.toEnterBeforeVoting(decidedIndex, catchUp.decidedElsewhere);
+    const { trimmedIndex } = this.#logStore.sequence;
+    const later = leaving.toEnterBeforeVoting(trimmedIndex, catchUp.decidedElsewhere);
     if (later) {
       this.enter(later);
       return true;

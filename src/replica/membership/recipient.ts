@@ -90,7 +90,7 @@ export class Recipient {
   /** The rows of a snapshot at `index`, which were complete, are this node's state. */
   onStateInstalled(index: number): void {
     this.#keeper.onInstalled();
-    this.#membership.onStateInstalled(index);
+    this.#membership.onStateInstalled(index, this.#machine.configuration);
     const { catchUp, voter } = this.#membership;
     if (catchUp) catchUp.onInstalled(index);
     // Whoever asked for it has moved on meanwhile; the log must still begin where the state ends.
