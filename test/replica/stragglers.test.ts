@@ -185,7 +185,11 @@ describe('a newcomer that has nothing of its configuration yet and is told of th
     const others = next.filter((id) => id !== 4);
     cluster.until('they know', () => others.every((id) => cluster.replica(id).configurationId === 3));
     cluster.until('the newcomer is told', () => isTold(cluster, 4, 3));
+    const queries = () =>
+      cluster.sent.filter(({ from, message }) => from === 4 && message.payload.type === 'DonorQuery');
+    const before = queries().length;
     cluster.timeouts(2);
+    expect(queries().length - before, 'whoever is asked tells it again').toBeLessThan(20);
     // It is lost for good.
     cluster.crash(leader);
     cluster.loses = () => false;

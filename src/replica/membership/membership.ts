@@ -203,6 +203,8 @@ export class Membership {
   /** Who lacks what was decided before the present configuration may be needed in it still: see {@link Leaving.toEnterBeforeVoting}. */
   #goOnTo(configuration: Configuration): void {
     if (this.#mode.name !== 'joining') return this.enter(configuration);
+    // Whoever is asked tells it again, each time.
+    if (configuration.configurationId <= this.newestIdToldOf) return;
     this.#mode.leaving.onAnnounce(configuration, this.#tick);
     this.#mode.catchUp.askAnew();
   }
