@@ -56,6 +56,19 @@ describe('a voter', () => {
     expect(leaving.toEnterWithoutState(200)).toBe(next);
   });
 
+  it('goes no further than it has to: its vote may be needed in the next one', () => {
+    for (const announced of [
+      [next, afterNext],
+      [afterNext, next],
+    ]) {
+      const { leaving, peers } = told(announced);
+      for (const id of [2, 3]) peers.heard(id, 4);
+      expect(leaving.toEnterWithoutState(300)).toBe(next);
+      expect(leaving.toEnterAsLeader).toBe(next);
+      expect(leaving.toEnterWithoutState(301), 'a quorum of the latest has it all').toBe(afterNext);
+    }
+  });
+
   it('that lacks nothing but the StopSign has it by the announcement of the next configuration', () => {
     const stopSign = told([next]).leaving.toDecideAt(199);
     expect(stopSign && opens(stopSign, 199)).toEqual(configurationOf(4, 200, [2, 3, 4]));

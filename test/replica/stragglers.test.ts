@@ -222,20 +222,7 @@ describe('a newcomer that is told of a configuration further on', () => {
     for (let at = 0; at < rounds; at++) client.putAcknowledged(leader, `k${at}`, 'in the third');
     cluster.converge(leader, 5);
     for (const id of [1, 2, 3]) if (id !== leader) cluster.crash(id);
-    // Only the leader knows that the fourth is decided, and something before it.
-    cluster.loses = (sent) => {
-      const { configurationId, payload } = sent.message;
-      return isGift(sent) || (sent.to === 5 && (configurationId > 3 || payload.type === 'Decide'));
-    };
-    cluster.stallDisk(5);
-    client.put(leader, 'last', 'decided');
-    cluster.tick();
-    cluster.reconfigure(leader, [4, 5, 6], 60_000);
-    cluster.tick();
-    cluster.freeDisk(5);
-    cluster.until('another newcomer knows', () => cluster.replica(6).configurationId === 4);
-    // It is lost for good.
-    cluster.crash(leader);
+    decideFourthForItself(cluster, client, leader);
     cluster.loses = ({ from, to }) => from === 5 && to === 4;
     cluster.heal();
     cluster.until('the first one is told of the fourth', () => isTold(cluster, 4, 4));
@@ -245,24 +232,63 @@ describe('a newcomer that is told of a configuration further on', () => {
     expectNext(cluster, [4, 5, 6], 4);
     expect(cluster.localValue(4, 'last')).toBe('decided');
   });
+
+  it('votes in the one between, if it is needed there, also once no quorum of its own is left', () => {
+    const { cluster, leader, companions, client } = withNewcomer({}, [1, 2, 3, 8, 9]);
+    cluster.isolate(4);
+    cluster.loses = () => false;
+    cluster.reconfigure(leader, [leader, 4, 5], 60_000);
+    for (const id of [leader, 5]) cluster.until('it votes in the third', () => votesIn(cluster, id) === 3);
+    for (const id of companions) cluster.until('it has left', () => cluster.replica(id).configurationId === 3);
+    decideFourthForItself(cluster, client, leader);
+    // It is told of the fourth before it hears of those who left.
+    cluster.loses = () => false;
+    cluster.healLink(4, 6);
+    cluster.until('it is told of the fourth', () => isTold(cluster, 4, 4));
+    cluster.tick();
+    expect(cluster.replica(4).configurationId).toBe(2);
+    for (const id of companions) cluster.healLink(4, id);
+    cluster.until('none is left', () => cluster.replica(4).configurationId > 2);
+    cluster.heal();
+    expectNext(cluster, [4, 5, 6], 4);
+    expect(cluster.localValue(4, 'last')).toBe('decided');
+  });
 });
 
 const isGift = ({ message: { payload } }: Sent) => payload.type === 'LogSegment' || payload.type === 'StateChunk';
 
-/** Three members, of which one was replaced by node 4, which was given nothing yet; and newcomers. */
-function withNewcomer(settings: Partial<ReplicaSettings> = {}) {
-  const cluster = new Cluster([1, 2, 3], settings);
+/** Only the leader of the third configuration, of which nodes 4 and 5 are the others, knows that the fourth is decided, and something before it; and is lost for good. */
+function decideFourthForItself(cluster: Cluster, client: Client, leader: NodeId): void {
+  cluster.loses = (sent) => {
+    const { configurationId, payload } = sent.message;
+    const isNews = configurationId > 3 || payload.type === 'Decide';
+    return isGift(sent) || (sent.to === 5 && isNews) || (sent.to !== 6 && configurationId > 3);
+  };
+  cluster.stallDisk(5);
+  client.put(leader, 'last', 'decided');
+  cluster.tick();
+  cluster.reconfigure(leader, [4, 5, 6], 60_000);
+  cluster.tick();
+  cluster.freeDisk(5);
+  cluster.until('another newcomer knows', () => cluster.replica(6).configurationId === 4);
+  cluster.crash(leader);
+}
+
+/** Members, of which one was replaced by node 4, which was given nothing yet; and newcomers. */
+function withNewcomer(settings: Partial<ReplicaSettings> = {}, members: readonly NodeId[] = [1, 2, 3]) {
+  const cluster = new Cluster(members, settings);
   const leader = cluster.elect();
-  const [companion] = cluster.running.filter((id) => id !== leader) as [NodeId];
+  const companions = cluster.running.filter((id) => id !== leader).slice(0, -1);
+  const [companion] = companions as [NodeId];
   for (const id of [4, 5, 6, 7]) cluster.start(id);
   cluster.tick();
   const client = new Client(cluster, leader);
   client.putAcknowledged(leader, 'first', 'decided');
   cluster.loses = isGift;
-  cluster.reconfigure(leader, [leader, companion, 4], 60_000);
-  for (const id of [leader, companion]) cluster.until('it votes in the second', () => votesIn(cluster, id) === 2);
+  cluster.reconfigure(leader, [leader, ...companions, 4], 60_000);
+  for (const id of [leader, ...companions]) cluster.until('it votes in the second', () => votesIn(cluster, id) === 2);
   cluster.until('it is joining', () => cluster.replica(4).status().state === 'joining');
-  return { cluster, leader, companion, client };
+  return { cluster, leader, companion, companions, client };
 }
 
 /** Three members, one of which is cut off since long, and a newcomer. */

@@ -22,6 +22,8 @@ export class Leaving {
   readonly #peers: Peers;
   readonly #electionTimeoutTicks: number;
   #announced: Configuration | undefined;
+  /** The first behind the present one that it was told of. */
+  #nearest: Configuration | undefined;
   /** Since when it may be deciding the StopSign once more as a leader in office. */
   #sinceTick = 0;
   #awayUntilTick = 0;
@@ -41,7 +43,9 @@ export class Leaving {
 
   /** It is told of a later one. */
   onAnnounce(configuration: Configuration, tick: number): void {
-    if ((this.#announced?.configurationId ?? 0) >= configuration.configurationId) return;
+    const { configurationId } = configuration;
+    if (configurationId < (this.#nearest?.configurationId ?? Number.POSITIVE_INFINITY)) this.#nearest = configuration;
+    if ((this.#announced?.configurationId ?? 0) >= configurationId) return;
     this.#announced = configuration;
     this.#sinceTick = tick;
   }
@@ -58,7 +62,7 @@ export class Leaving {
 
   /** The configuration to take up now as a leader in office, whose log must not change under its ballot: no quorum is left to need it. */
   get toEnterAsLeader(): Configuration | undefined {
-    return this.#mayDecideAgain ? undefined : this.#announced;
+    return this.#mayDecideAgain ? undefined : this.#nearest;
   }
 
   /** To be called on every tick. */
@@ -90,12 +94,12 @@ export class Leaving {
 
   /**
    * The configuration to take up now though the state from there is not here yet, and the way by the log to the StopSign is gone: nobody
-   * needs this vote any more. Either no quorum is left to use it, or something is decided behind the StopSign, below `decidedElsewhere`:
-   * then a quorum of the later configuration has it all.
+   * needs this vote any more. Either something is decided behind the StopSign of the latest, below `decidedElsewhere`: then a quorum of that has it
+   * all. Or no quorum is left to use it: then the vote may be needed in the next one still, so it goes no further than it has to.
    */
   toEnterWithoutState(decidedElsewhere: number): Configuration | undefined {
-    const isNeeded = decidedElsewhere <= (this.#announced?.startIndex ?? 0) && this.#mayDecideAgain;
-    return isNeeded ? undefined : this.#announced;
+    if (decidedElsewhere > (this.#announced?.startIndex ?? 0)) return this.#announced;
+    return this.#mayDecideAgain ? undefined : this.#nearest;
   }
 
   /**

@@ -203,10 +203,10 @@ export class Membership {
   /** Who lacks what was decided before the present configuration may be needed in it still: see {@link Leaving.toEnterBeforeVoting}. */
   #goOnTo(configuration: Configuration): void {
     if (this.#mode.name !== 'joining') return this.enter(configuration);
-    // Whoever is asked tells it again, each time.
-    if (configuration.configurationId <= this.newestIdToldOf) return;
+    const isNews = configuration.configurationId > this.newestIdToldOf;
     this.#mode.leaving.onAnnounce(configuration, this.#tick);
-    this.#mode.catchUp.askAnew();
+    // Whoever is asked tells it again, each time.
+    if (isNews) this.#mode.catchUp.askAnew();
   }
 
   /**
