@@ -169,7 +169,12 @@ export class Replica {
 
   /** Nodes that this one wants a link with, and where they are. While nothing changes it is the same map: each tick asks for it. */
   peersToDial(): ReadonlyMap<NodeId, string> {
-    return this.#peersToDial.with(this.#configuration, this.#fillings.newcomers(), this.#reconfigurations.newcomers());
+    return this.#peersToDial.with(
+      this.#configuration,
+      this.#fillings.newcomers(),
+      this.#reconfigurations.newcomers(),
+      this.#membership.membersToldOf(),
+    );
   }
 
   /** The configuration that this node has taken up; 0 before the first. */

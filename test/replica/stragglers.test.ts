@@ -206,6 +206,19 @@ describe('a newcomer that has nothing of its configuration yet and is told of th
     cluster.until('it stands by', () => cluster.replica(4).status().state === 'standby');
     expect(cluster.replica(4).appliedIndex).toBe(0);
   });
+
+  it('finds its members by itself, should the only one that it was linked with be gone', () => {
+    const { cluster, leader, companion } = withNewcomer();
+    cluster.cut([4], [companion]);
+    cluster.loses = (sent) => sent.to === 4 && isGift(sent);
+    cluster.reconfigure(leader, [5, 6, 7], 60_000);
+    for (const id of [5, 6, 7]) cluster.until('it votes in the third', () => votesIn(cluster, id) === 3);
+    cluster.timeouts(2);
+    expect(cluster.replica(4).configurationId).toBe(2);
+    for (const id of [1, 2, 3]) cluster.crash(id);
+    cluster.loses = () => false;
+    cluster.until('it stands by', () => cluster.replica(4).status().state === 'standby');
+  });
 });
 
 describe('a newcomer that is told of a configuration further on', () => {

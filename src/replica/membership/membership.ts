@@ -18,6 +18,9 @@ import { catchUpOf, leavingOf, type Mode, whyNoLeader } from './mode.ts';
 import type { Openings } from './openings.ts';
 import type { Peers } from './peers.ts';
 
+/** Mostly, and each tick asks. */
+const nobody: ReadonlyMap<NodeId, string> = new Map();
+
 /** What membership works with: the parts of its node, each of which the node has one of. */
 export interface MembershipParts {
   readonly store: LogStore;
@@ -104,6 +107,15 @@ export class Membership {
   /** The same, or a later one that it was told of and has not taken up, since it may be needed in that one. */
   get newestIdToldOf(): number {
     return Math.max(this.configurationId, leavingOf(this.#mode)?.announced?.configurationId ?? 0);
+  }
+
+  /**
+   * Where the members are of a later configuration that this node was told of, while it lacks what was decided before its own. Whoever told of it may be gone
+   * soon, and those do not look for a node that is none of them.
+   */
+  membersToldOf(): ReadonlyMap<NodeId, string> {
+    const announced = this.#mode.name === 'joining' ? this.#mode.leaving.announced : undefined;
+    return announced === undefined ? nobody : new Map(announced.members.map(({ id, address }) => [id, address]));
   }
 
   tick(): void {

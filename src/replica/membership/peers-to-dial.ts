@@ -19,14 +19,14 @@ export class PeersToDial {
   }
 
   /**
-   * Members, nodes that are being filled or proposed as members, and those of the cluster file, without this node. While nothing
+   * Members, `others`, such as nodes that are being filled or proposed as members, and those of the cluster file, without this node. While nothing
    * changes it is the same map: each tick asks for it.
    */
-  with(configuration: Configuration | undefined, filled: Addresses, joining: Addresses): Addresses {
-    const isUsual = configuration !== undefined && filled.size === 0 && joining.size === 0;
+  with(configuration: Configuration | undefined, ...others: readonly Addresses[]): Addresses {
+    const isUsual = configuration !== undefined && others.every(({ size }) => size === 0);
     if (isUsual && this.#usual?.configuration === configuration) return this.#usual.peers;
     const known = new Map((configuration?.members ?? []).map((member) => [member.id, member.address]));
-    for (const [id, address] of [...filled, ...joining]) known.set(id, address);
+    for (const addresses of others) for (const [id, address] of addresses) known.set(id, address);
     const peers = this.#withInitial(known);
     if (isUsual) this.#usual = { configuration, peers };
     return peers;
