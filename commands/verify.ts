@@ -4,7 +4,13 @@ import { BaseCommand } from '../src/cli/base-command.ts';
 import { exitCodes } from '../src/cli/exit-codes.ts';
 import { printJson, printLine, printMessage } from '../src/cli/output.ts';
 import { rebuildRemedy } from '../src/cli/report/damage-remedy.ts';
-import { describeContents, describeProblems, verifyJson } from '../src/cli/report/verify-report.ts';
+import {
+  describeContents,
+  describeProblems,
+  isOnlyUnread,
+  verdictOn,
+  verifyJson,
+} from '../src/cli/report/verify-report.ts';
 
 export default class Verify extends BaseCommand {
   static override summary = "Check a stopped node's data directory.";
@@ -29,11 +35,12 @@ export default class Verify extends BaseCommand {
     });
     if (isLive) process.stderr.write('\r\x1b[K');
     if (flags.json) await printJson(verifyJson(found));
-    else await printLine([...describeContents(found), found.isSound ? 'sound' : 'damaged'].join('\n'));
+    else await printLine([...describeContents(found), verdictOn(found)].join('\n'));
     if (found.isSound) return;
     for (const line of describeProblems(found)) printMessage(line);
     const isAlone = found.configuration === undefined || found.configuration.members.length === 1;
-    printMessage(rebuildRemedy(found.nodeId, ['--data', found.path], isAlone));
-    process.exitCode = exitCodes.internal.code;
+    const first = isOnlyUnread(found) ? 'check the disk; ' : '';
+    printMessage(`${first}${rebuildRemedy(found.nodeId, ['--data', found.path], isAlone)}`);
+    process.exitCode = exitCodes[isOnlyUnread(found) ? 'diskFailed' : 'internal'].code;
   }
 }

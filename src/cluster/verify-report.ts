@@ -6,6 +6,8 @@ export interface VerifyProblem {
   /** Record, offset, index or key; undefined: the file as a whole. */
   readonly where: string | undefined;
   readonly problem: string;
+  /** The disk refused to read it: what is on it is not known. */
+  readonly isUnread?: boolean;
 }
 
 /** What a data directory holds, as far as it can be read, and what is wrong with it. */

@@ -67,9 +67,9 @@ export class ProcessCluster {
     return this.#startOne(id, { more });
   }
 
-  /** Starts a node behind other words, such as those of a tracer. */
-  startUnder(id: number, words: readonly string[]): Promise<void> {
-    return this.#startOne(id, { words });
+  /** Starts a node behind other words, such as those of a tracer, with more arguments. */
+  startUnder(id: number, words: readonly string[], more: readonly string[] = []): Promise<void> {
+    return this.#startOne(id, { words, more });
   }
 
   /** Waits until a node ends by itself; gives its exit code (`null`: by a signal) and what it said. */

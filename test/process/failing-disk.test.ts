@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { KvError } from '../../src/client/call/errors.ts';
@@ -132,10 +133,20 @@ describe.skipIf(problem)(`a node whose disk fails${problem ? ` (${problem})` : '
     const kv = [process.execPath, resolve('bin/kv.js'), 'verify', cluster.dataDirectory(3)];
     const { status, stderr } = spawnSync(strace, [...words, ...kv], { encoding: 'utf8' });
     expect(status, stderr).toBe(9);
-    expect(stderr).toMatch(/^kv verify: a read of \S+\/log failed \(EIO.*\): check the disk, then start again\n$/);
+    expect(stderr).toMatch(/\/log could not be read: EIO.*\n.*check the disk; to make node 3 whole from the others: /);
     expect(await cluster.kv('verify', cluster.dataDirectory(3))).toMatchObject({ code: 0 });
     await expectRejoined([]);
   });
+
+  test('with --rebuild, where its log cannot be read: it is set aside as a damaged one', async () => {
+    await cluster.stop(3);
+    const wrapped = under({ call: 'pread64', files: segments(), fault: 'error=EIO', when: '1' });
+    await cluster.startUnder(3, wrapped, ['--rebuild']);
+    expect(existsSync(`${cluster.dataDirectory(3)}.damaged-1`)).toBe(true);
+    expect(await cluster.kv('member', 'rebuild', '3', '--yes')).toMatchObject({ code: 0 });
+    await cluster.stop(3);
+    await expectRejoined([]);
+  }, 60_000);
 
   test('at its stop: ends with 9 and one line all the same', async () => {
     await cluster.stop(3);

@@ -213,7 +213,9 @@ async function settledProblems(
 ): Promise<ReturnType<typeof findProblems>> {
   const deadlineMs = performance.now() + linkPatienceMs;
   let problems = await problemsOf(client, plan, status, timeoutMs, filled);
-  while (problems.some(({ mayPass }) => mayPass === true) && performance.now() < deadlineMs) {
+  const isWorthIt = () =>
+    problems.some(({ mayPass }) => mayPass) && problems.every((one) => one.mayPass || !one.isUnsafe);
+  while (isWorthIt() && performance.now() < deadlineMs) {
     await delay(restartPollMs);
     problems = await problemsOf(client, plan, await statusWithLeader(client, timeoutMs), timeoutMs, filled);
   }

@@ -40,7 +40,19 @@ export function describeContents(found: VerifyReport): string[] {
 
 /** Each problem, for people, a line each. */
 export function describeProblems({ problems }: VerifyReport): string[] {
-  return problems.map(
-    ({ file, where, problem }) => `${file} is damaged${where === undefined ? '' : ` at ${where}`}: ${problem}`,
-  );
+  return problems.map(({ file, where, problem, isUnread }) => {
+    const what = isUnread === true ? 'could not be read' : 'is damaged';
+    return `${file} ${what}${where === undefined ? '' : ` at ${where}`}: ${problem}`;
+  });
+}
+
+/** For people, in a word or two. */
+export function verdictOn(found: VerifyReport): string {
+  if (found.isSound) return 'sound';
+  return isOnlyUnread(found) ? 'not read' : 'damaged';
+}
+
+/** The disk could not be read, and what could be is sound. */
+export function isOnlyUnread({ problems }: VerifyReport): boolean {
+  return problems.length > 0 && problems.every(({ isUnread }) => isUnread === true);
 }

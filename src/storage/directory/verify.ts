@@ -148,10 +148,7 @@ class Verification {
     this.#problems.push({ file, where, problem });
   }
 
-  /** That the disk could not be read says nothing of what is on it. */
   #reportError(file: string, error: unknown): void {
-    const failure = diskFailure(file, 'read', error);
-    if (failure instanceof DiskFailedError) throw failure;
     this.#problems.push(problemOf(file, error));
   }
 }
@@ -169,7 +166,9 @@ function readOwnIdentity(path: string, problems: VerifyProblem[]): DirectoryIden
   }
 }
 
-/** Damage names its own file and place. */
+/** Damage names its own file and place. That the disk could not be read says nothing of what is on it. */
 function problemOf(file: string, error: unknown): VerifyProblem {
-  return error instanceof DamagedError ? error.place : { file, where: undefined, problem: messageOf(error) };
+  if (error instanceof DamagedError) return error.place;
+  const isUnread = diskFailure(file, 'read', error) instanceof DiskFailedError;
+  return { file, where: undefined, problem: messageOf(error), ...(isUnread && { isUnread }) };
 }
