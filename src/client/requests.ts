@@ -6,7 +6,7 @@ import { KvError } from './call/errors.ts';
 import { ClusterNews } from './connection/cluster-news.ts';
 import type { Connection, ConnectionProblem } from './connection/connection.ts';
 import type { Endpoints } from './connection/endpoints.ts';
-import { LeaderRoute } from './connection/leader-route.ts';
+import { holdMsMax, LeaderRoute } from './connection/leader-route.ts';
 import { Pacing } from './connection/pacing.ts';
 import { Router } from './connection/router.ts';
 import type { Sweepable } from './sweeper.ts';
@@ -44,6 +44,10 @@ export class Requests implements Sweepable {
   readonly #pacing = new Pacing();
   /** Calls to be sent, in order. */
   #waiting: Call[] = [];
+  /** They are not in that order. */
+  #isUnordered = false;
+  /** Writes among them wait for those before them, see `#mayOvertake`. */
+  #isHolding = false;
   #liveCalls = 0;
   #nextId = 1;
   #isFlushDue = false;
@@ -141,11 +145,14 @@ export class Requests implements Sweepable {
     setImmediate(this.#flushNow);
   }
 
-  /** Puts calls that were sent before in front of those that were not. */
+  /** Calls that were sent before take their old places. */
   #enqueueAgain(calls: readonly Call[]): void {
-    const again = calls.filter((call) => !call.isQueued);
-    for (const call of again) call.isQueued = true;
-    if (again.length > 0) this.#waiting = [...again, ...this.#waiting];
+    for (const call of calls) {
+      if (call.isQueued) continue;
+      call.isQueued = true;
+      this.#waiting.push(call);
+      this.#isUnordered = true;
+    }
   }
 
   #flush(): void {
@@ -155,13 +162,27 @@ export class Requests implements Sweepable {
     const { current } = this.#router;
     if (current === undefined) this.#router.connect(nowMs);
     if (!this.#pacing.isOpen(nowMs)) return;
+    if (this.#isUnordered) this.#waiting.sort((a, b) => a.id - b.id);
+    this.#isUnordered = false;
     const calls = this.#waiting;
     this.#waiting = [];
-    const route = this.#leaderRoute.route(current);
+    this.#isHolding = this.#mayOvertake(nowMs);
+    const route = this.#isHolding ? undefined : this.#leaderRoute.route(current);
     const left =
       route === current ? this.#sendAll(current, calls, nowMs) : this.#sendApart(route, current, calls, nowMs);
     // What is held back goes out with a later sweep.
     if (left.length > 0) this.#waiting = [...left, ...this.#waiting];
+  }
+
+  /**
+   * A node that was left may refuse writes yet that it was sent, such as one that is no member any more: those that come behind them wait for its word, though
+   * not for long.
+   */
+  #mayOvertake(nowMs: number): boolean {
+    if (!this.#router.isDraining && !this.#leaderRoute.isDraining) return false;
+    const isStranded = (call: Call) => call.isWrite && !call.isDone && !call.isQueued && !this.#hasHopefulAttempt(call);
+    const left = this.#connections().filter(({ leftMs }) => nowMs - leftMs < holdMsMax);
+    return left.some((connection) => [...connection.sent.values()].some(isStranded));
   }
 
   /** Writes go to `route`, all else to `current`. Mostly they are all of one kind. What is left of them. */
@@ -297,7 +318,7 @@ export class Requests implements Sweepable {
       call.onAnswer(response);
     }
     // Writes may have waited for these answers.
-    if (this.#leaderRoute.isChanging && this.#waiting.length > 0) this.#flushSoon();
+    if ((this.#isHolding || this.#leaderRoute.isChanging) && this.#waiting.length > 0) this.#flushSoon();
   }
 
   #proved(connection: Connection): void {
@@ -322,8 +343,10 @@ export class Requests implements Sweepable {
     }
     // Where another attempt is out, its answer decides.
     if (this.#hasHopefulAttempt(call)) return;
-    if (call.mayRepeat && call.deadlineMs - nowMs >= call.retryMinMs) this.#enqueue(call);
-    else if (call.openAttempts === 0) this.#expire(call);
+    if (call.mayRepeat && call.deadlineMs - nowMs >= call.retryMinMs) {
+      this.#enqueueAgain([call]);
+      this.#flushSoon();
+    } else if (call.openAttempts === 0) this.#expire(call);
   }
 
   /** An attempt is out at a node in use. One that was left for its silence may never answer: that is not waited for where it need not be. */

@@ -47,6 +47,28 @@ it('writes that are not waited for keep their order when the session was dropped
   expect(new TextDecoder().decode((await client.get('k'))?.value)).toBe('4');
 });
 
+it.each([20, 120])(
+  'and when the node that has them is no member any more: it says so, and refuses them %i ms later',
+  async (heldMs) => {
+    const { cluster, client, leader, second } = await start();
+    for (const node of cluster.nodes) node.script = () => 'serve';
+    await client.put('k', 'first');
+    second.script = (request) => {
+      if (!isPut(request)) return 'serve';
+      const hold = new Promise((resolve) => setTimeout(resolve, heldMs));
+      return { hold, refusal: { code: 'notMember', outcome: 'notApplied', message: 'node 2 stands by' } };
+    };
+    const before = ['1', '2', '3'].map((value) => client.put('k', value));
+    await expect.poll(() => putsAt(second)).toBe(4);
+    second.tellMembers({ addresses: [leader.address], isMember: false });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    const results = await Promise.all([...before, ...['4', '5'].map((value) => client.put('k', value))]);
+    const revisions = results.map(({ revision }) => revision);
+    expect(revisions).toEqual(revisions.toSorted((a, b) => a - b));
+    expect(new TextDecoder().decode((await client.get('k'))?.value)).toBe('5');
+  },
+);
+
 it('a client that connected before its cluster was formed goes to the leader, too', async () => {
   const { client, leader } = await start({ isFormed: false });
   await putUntil(client, () => putsAt(leader) > 0);

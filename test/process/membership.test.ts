@@ -220,6 +220,12 @@ describe('kv member', () => {
     expect(JSON.parse(quick.stdout)).toMatchObject({ configurationId: 3, members: [1, 2, 3, 4, 5], complete: false });
     expect(quick.code).toBe(0);
     await cluster.until(isMember(5));
+    const fewer = await cluster.kv('member', 'remove', '5', '--no-wait', '--json', '--progress');
+    const events = fewer.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).event);
+    expect(events).toEqual(['proposed', 'decided', 'complete']);
   });
 
   test('that is repeated waits for who is not complete, and does not call complete what is not', async () => {

@@ -120,7 +120,11 @@ async function carryOut(
   const decided = { ...change, configurationId };
   // Those that stay and were far behind, too: what they lack those may have who were taken out, and could be stopped from here on.
   const awaited = [...decided.added, ...lateIn(plan, status)];
-  if (options.waitTimeoutMs === undefined) return report.done(decided, awaited.length === 0);
+  const isComplete = awaited.length === 0;
+  if (options.waitTimeoutMs === undefined) {
+    if (isComplete) await report.decided(decided, []);
+    return report.done(decided, isComplete);
+  }
   await report.decided(decided, awaited);
   await wait(client, { configurationId, awaited, meter }, options.waitTimeoutMs, report);
   await report.done(decided, true, awaited);

@@ -61,6 +61,8 @@ export class Connection {
   agreedMs = 0;
   /** When anything last succeeded here. */
   answeredMs = 0;
+  /** When it was left for another one: nothing more is sent on it. */
+  leftMs = Number.NEGATIVE_INFINITY;
   /** When the node behind it was last asked about the cluster. */
   askedClusterMs = Number.NEGATIVE_INFINITY;
   /** What waited to be sent when the kernel last was seen to have taken much of it, and when that was. */

@@ -17,6 +17,7 @@ export class Draining {
 
   /** Takes one more. The one that has to be cut for it, as there are too many. */
   add(connection: Connection): Connection | undefined {
+    connection.leftMs = performance.now();
     this.#connections.add(connection);
     const [oldest] = this.#connections;
     return this.#connections.size > drainingMax ? oldest : undefined;

@@ -7,8 +7,8 @@ import { Pacing } from './pacing.ts';
 /** The pauses before another attempt to reach the leader. */
 const pauseStartMs = 500;
 const pauseMaxMs = 30_000;
-/** How long new writes may wait for the answers to those on the way before. */
-const holdMsMax = 250;
+/** How long new writes may wait for the answers to those on the way before, milliseconds. */
+export const holdMsMax = 250;
 
 /** Who leads, as a node says. */
 export interface KnownLeader {
@@ -84,6 +84,11 @@ export class LeaderRoute {
   /** True while a connection is coming up or draining. */
   get isBusy(): boolean {
     return this.#next !== undefined || this.#draining.size > 0;
+  }
+
+  /** True while one that was left has calls without an answer. */
+  get isDraining(): boolean {
+    return this.#draining.size > 0;
   }
 
   /** True while writes may have to wait for the way to change. */

@@ -106,6 +106,11 @@ export class Router {
     return this.#opening.size > 0 || this.#draining.size > 0;
   }
 
+  /** True while one that was left has calls without an answer. */
+  get isDraining(): boolean {
+    return this.#draining.size > 0;
+  }
+
   /** All connections that stand or come up. */
   get connections(): Connection[] {
     const connections = [...this.#draining, ...this.#opening];
