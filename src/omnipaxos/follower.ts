@@ -131,7 +131,11 @@ export class Follower<T> {
   }
 
   resend(): void {
-    // A new node asks too: it may have promised and forgotten in a crash, and be written off by the leader.
+    this.requestPrepare();
+  }
+
+  /** A new node asks too: it may have promised and forgotten in a crash, and be written off by the leader. */
+  requestPrepare(): void {
     if (this.#phase.name === 'recover' || this.#phase.name === 'idle') this.#requestPrepare();
   }
 

@@ -221,6 +221,13 @@ export class OmniPaxos<T> {
     else if (this.#log.promise.pid === pid || this.#role.phase === 'recover') this.#role.onReconnected();
   }
 
+  /** Asks the leader to prepare this node now, and not with the next `resendTicks`: for one that votes later than the others, to whom its Prepare was lost. */
+  requestPrepare(): void {
+    if (this.#role.role === 'leader') return;
+    this.#hasNews = true;
+    this.#role.requestPrepare();
+  }
+
   /** One step of time. Repeats, every `resendTicks`, whatever may have been lost. */
   tick(): void {
     this.#ticksToResend--;

@@ -255,6 +255,22 @@ describe('the node that proposes a reconfiguration looks for itself', () => {
     expect(cluster.replica(leader).voter?.paxos.isLeaderInAcceptPhase).toBe(true);
   });
 
+  it('goes on after a few round trips where the leader stays and newcomers are the majority', () => {
+    // Nothing is waited for that is repeated, or that all have to say.
+    const cluster = new Cluster([1, 2, 3], { electionTimeoutTicks: 200, resendTicks: 100, donorTimeoutTicks: 100 });
+    const leader = cluster.elect();
+    const client = new Client(cluster, leader);
+    client.putAcknowledged(leader, 'k', 'v');
+    for (const id of [4, 5]) cluster.start(id);
+    cluster.tick(5);
+    cluster.latencyTicks = 1;
+    cluster.reconfigure(leader, [leader, 4, 5], 60_000);
+    cluster.until('it is decided', () => cluster.replica(leader).configurationId === 2);
+    const put = client.put(leader, 'k', 'w', 5000);
+    cluster.tick(12);
+    expect(put.answer).toMatchObject({ type: 'outcome' });
+  });
+
   it('a leader that has the StopSign of those before it decides it once more, though a newcomer tells of what it opens', () => {
     const cluster = new Cluster([1, 2, 3]);
     const former = cluster.elect();

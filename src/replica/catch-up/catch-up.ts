@@ -312,7 +312,9 @@ export class CatchUp {
 
   #plan(stage: Stage & { name: 'plan' }, linked: readonly NodeId[]): void {
     const heard = linked.filter((id) => stage.heard.has(id));
-    if (heard.length === 0 || (heard.length < linked.length && stage.ticks < planTicks)) return;
+    if (heard.length === 0) return;
+    const mustWait = heard.length < linked.length && stage.ticks < planTicks;
+    if (mustWait && !heard.some((id) => this.#hasLogFor(id))) return;
     this.#chase();
     if (this.isComplete) return;
     const { decidedIndex } = this.#sink;
@@ -321,6 +323,14 @@ export class CatchUp {
     this.#needsState = useful.every((id) => (this.#donors.standingOf(id)?.trimmedIndex ?? 0) > decidedIndex);
     if (this.#needsState) this.#beginAlignment(useful);
     else this.#beginLog();
+  }
+
+  /** Nobody else need be waited for: those who are heard later give their share of the rest. */
+  #hasLogFor(id: NodeId): boolean {
+    const { decidedIndex } = this.#sink;
+    const standing = this.#donors.standingOf(id);
+    if (this.#mustPlan || standing === undefined) return false;
+    return standing.trimmedIndex <= decidedIndex && standing.decidedIndex >= this.#targetIndex;
   }
 
   #beginLog(): void {

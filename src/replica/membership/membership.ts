@@ -300,7 +300,11 @@ export class Membership {
     return { name: 'joining', configuration, catchUp, leaving: this.#leaving(configuration) };
   }
 
-  #votingIn(configuration: Configuration, isIncumbent: boolean, leaving = this.#leaving(configuration)): Mode {
+  #votingIn(
+    configuration: Configuration,
+    isIncumbent: boolean,
+    leaving = this.#leaving(configuration),
+  ): Mode & { name: 'member' } {
     const voter = new Voter(configuration, this.#nodeId, this.#logStore, this.#settings, isIncumbent);
     return { name: 'member', voter, catchUp: undefined, leaving };
   }
@@ -452,7 +456,9 @@ export class Membership {
       return true;
     }
     if (!catchUp.isComplete) return false;
-    this.#mode = this.#votingIn(configuration, false, leaving);
+    const mode = this.#votingIn(configuration, false, leaving);
+    mode.voter.paxos.requestPrepare();
+    this.#mode = mode;
     this.#output.notice('info', 'complete: this node votes');
     return true;
   }
