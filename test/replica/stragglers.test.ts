@@ -166,6 +166,56 @@ it('a member that lacks nothing but the StopSign is told of it by newcomers that
   expect(cluster.localValue(5, 'last')).toBe('decided');
 });
 
+it('a voter that was told of a later configuration finds its members by itself, should whoever told it be gone', () => {
+  const cluster = new Cluster([1, 2, 3]);
+  const leader = cluster.elect();
+  const [companion] = cluster.running.filter((id) => id !== leader) as [NodeId];
+  for (const id of [4, 5, 6, 7]) cluster.start(id);
+  cluster.tick();
+  // No file names it.
+  cluster.reconfigureTo(leader, [leader, companion, 4]);
+  cluster.isolate(4);
+  new Client(cluster, leader).putAcknowledged(leader, 'last', 'decided');
+  cluster.reconfigure(leader, [5, 6, 7], 60_000);
+  for (const id of [5, 6, 7]) cluster.until('it votes in the third', () => votesIn(cluster, id) === 3);
+  cluster.loses = (sent) => sent.to === 4 && isGift(sent);
+  cluster.healLink(4, leader);
+  cluster.until('it is told', () => isTold(cluster, 4, 3));
+  cluster.tick();
+  expect(votesIn(cluster, 4)).toBe(2);
+  for (const id of [1, 2, 3]) cluster.crash(id);
+  cluster.loses = () => false;
+  cluster.heal();
+  cluster.until('it stands by', () => cluster.replica(4).status().state === 'standby');
+});
+
+it('a voter that was told of the one after the next goes on to that, where it is none of the next', () => {
+  const cluster = new Cluster([1, 2, 3]);
+  const leader = cluster.elect();
+  for (const id of [4, 5, 6, 7]) cluster.start(id);
+  cluster.tick();
+  // No file names it.
+  cluster.reconfigureTo(leader, [leader, 4, 5]);
+  cluster.isolate(4);
+  new Client(cluster, leader).putAcknowledged(leader, 'last', 'decided');
+  cluster.reconfigureTo(leader, [leader, 5]);
+  cluster.cut([5], [6, 7]);
+  const isNews = ({ to, message: { configurationId, payload } }: Sent) =>
+    to === 5 && (configurationId > 3 || payload.type === 'Decide');
+  cluster.loses = isNews;
+  cluster.reconfigure(leader, [6, 7], 60_000);
+  for (const id of [6, 7]) cluster.until('it votes in the fourth', () => votesIn(cluster, id) === 4);
+  cluster.loses = (sent) => isNews(sent) || (sent.to === 4 && isGift(sent));
+  cluster.healLink(4, leader);
+  cluster.until('it is told of the fourth', () => isTold(cluster, 4, 4));
+  for (const id of [1, 2, 3]) cluster.crash(id);
+  cluster.loses = () => false;
+  cluster.healLink(4, 5);
+  cluster.until('it has left', () => cluster.replica(4).status().state === 'standby');
+  expect(cluster.replica(4).configurationId).toBe(4);
+  expect(cluster.replica(5).configurationId).toBe(3);
+});
+
 describe('a newcomer that has nothing of its configuration yet and is told of the next one', () => {
   it.each([
     { next: [4, 5, 6], whether: 'and is a member of it' },
@@ -265,6 +315,61 @@ describe('a newcomer that is told of a configuration further on', () => {
     cluster.heal();
     expectNext(cluster, [4, 5, 6], 4);
     expect(cluster.localValue(4, 'last')).toBe('decided');
+  });
+
+  it('keeps in mind what it was told when it goes to the one between with a state of that: all of its members may be gone', () => {
+    const { cluster, leader, client } = withNewcomer(littleLog);
+    for (let at = 0; at < 60; at++) client.putAcknowledged(leader, `k${at}`, 'in the second');
+    cluster.isolate(4);
+    cluster.loses = () => false;
+    cluster.reconfigure(leader, [leader, 4, 5], 60_000);
+    for (const id of [leader, 5]) cluster.until('it votes in the third', () => votesIn(cluster, id) === 3);
+    for (let at = 0; at < 60; at++) client.putAcknowledged(leader, `k${at}`, 'in the third');
+    cluster.converge(leader, 5);
+    for (const id of [1, 2, 3]) if (id !== leader) cluster.crash(id);
+    // One of the third hears nothing of the fourth.
+    cluster.cut([5], [6, 7]);
+    const isNews = ({ to, message: { configurationId, payload } }: Sent) =>
+      to === 5 && (configurationId > 3 || payload.type === 'Decide');
+    cluster.loses = isNews;
+    cluster.reconfigure(leader, [6, 7], 60_000);
+    for (const id of [6, 7]) cluster.until('it votes in the fourth', () => votesIn(cluster, id) === 4);
+    cluster.loses = (sent) => isNews(sent) || (sent.to === 4 && sent.from === leader && isGift(sent));
+    cluster.healLink(4, leader);
+    cluster.until('it is told of the fourth', () => isTold(cluster, 4, 4));
+    cluster.crash(leader);
+    cluster.healLink(4, 5);
+    cluster.until('it has the state of the third', () => cluster.replica(4).configurationId > 2);
+    expect(cluster.replica(4).configurationId).toBe(3);
+    cluster.crash(5);
+    cluster.heal();
+    cluster.until('it stands by', () => cluster.replica(4).status().state === 'standby');
+    expect(cluster.replica(4).configurationId).toBe(4);
+  });
+
+  it('keeps it in mind also when it goes there as no quorum of its own is left', () => {
+    const { cluster, leader, companions } = withNewcomer({}, [1, 2, 3, 8, 9]);
+    cluster.isolate(4);
+    cluster.loses = () => false;
+    cluster.reconfigure(leader, [leader, 4, 5], 60_000);
+    for (const id of [leader, 5]) cluster.until('it votes in the third', () => votesIn(cluster, id) === 3);
+    for (const id of companions) cluster.until('it has left', () => cluster.replica(id).configurationId === 3);
+    const others = cluster.nodes.filter((id) => !companions.includes(id));
+    cluster.cut(companions, others);
+    cluster.reconfigure(leader, [6, 7], 60_000);
+    for (const id of [6, 7]) cluster.until('it votes in the fourth', () => votesIn(cluster, id) === 4);
+    cluster.loses = (sent) => sent.to === 4 && isGift(sent);
+    cluster.healLink(4, leader);
+    cluster.until('it is told of the fourth', () => isTold(cluster, 4, 4));
+    for (const id of [leader, 5]) cluster.crash(id);
+    for (const id of companions) cluster.healLink(4, id);
+    cluster.until('none is left', () => cluster.replica(4).configurationId > 2);
+    expect(cluster.replica(4).configurationId).toBe(3);
+    for (const id of companions) cluster.crash(id);
+    cluster.loses = () => false;
+    cluster.heal();
+    cluster.until('it stands by', () => cluster.replica(4).status().state === 'standby');
+    expect(cluster.replica(4).configurationId).toBe(4);
   });
 });
 

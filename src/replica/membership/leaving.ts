@@ -41,6 +41,12 @@ export class Leaving {
     return this.#announced;
   }
 
+  /** What it was told of that is behind configuration `configurationId`: the first and the latest. */
+  behind(configurationId: number): Configuration[] {
+    const told = [this.#nearest, this.#announced].filter((configuration) => configuration !== undefined);
+    return told.filter((configuration) => configuration.configurationId > configurationId);
+  }
+
   /** It is told of a later one. */
   onAnnounce(configuration: Configuration, tick: number): void {
     const { configurationId } = configuration;

@@ -110,11 +110,11 @@ export class Membership {
   }
 
   /**
-   * Where the members are of a later configuration that this node was told of, while it lacks what was decided before its own. Whoever told of it may be gone
+   * Where the members are of a later configuration that this node was told of, while it may be needed in its own. Whoever told of it may be gone
    * soon, and those do not look for a node that is none of them.
    */
   membersToldOf(): ReadonlyMap<NodeId, string> {
-    const announced = this.#mode.name === 'joining' ? this.#mode.leaving.announced : undefined;
+    const announced = leavingOf(this.#mode)?.announced;
     return announced === undefined ? nobody : new Map(announced.members.map(({ id, address }) => [id, address]));
   }
 
@@ -146,6 +146,7 @@ export class Membership {
     const before = this.#configuration;
     const next = withPast(withOrigin(entered, before?.origin), before);
     const isIncumbent = this.#mode.name === 'member' && this.#mode.voter.paxos.isLeaderInAcceptPhase;
+    const toldOf = leavingOf(this.#mode)?.behind(next.configurationId) ?? [];
     const { sequence, state } = this.#logStore;
     this.#logStore.setConfiguration(next);
     this.#openings.enter(next, this.#peers.hellos());
@@ -157,6 +158,15 @@ export class Membership {
     this.#options.onEntered();
     this.#describe(next);
     for (const member of newcomersOf(next, before)) this.announce(member.id);
+    for (const later of toldOf) this.#keepInMind(later);
+  }
+
+  /** What this node was told of a configuration behind the one that it has taken up now: whoever told it, and all members of the latter, may be gone. */
+  #keepInMind(later: Configuration): void {
+    if (later.configurationId <= this.configurationId) return;
+    const leaving = leavingOf(this.#mode);
+    if (leaving) leaving.onAnnounce(later, this.#tick);
+    else this.enter(later);
   }
 
   /**
