@@ -92,8 +92,8 @@ const connectTimeoutMsMax = 1000;
  * refuses or is silent, the client goes to another and retries within the call's time, so that each command is applied once.
  * Where several endpoints are given, writes get a connection of their own after a moment, straight to the leader; while that
  * one is not known or not to be reached, any node takes them. Writes that are not waited for arrive in the order in which they
- * were called, also where members change meanwhile, unless a connection breaks or a node is silent. A read does not wait for them: it sees those whose
- * promise was fulfilled.
+ * were called, also where members change meanwhile, unless a connection breaks, or a node is silent or so busy that it refuses some. A read does not
+ * wait for them: it sees those whose promise was fulfilled.
  *
  * Every failure is a {@link KvError}, and its `outcome` says whether the command may have been applied. Bytes handed over
  * must not be changed until the call is settled. A client keeps the process alive while it has a connection or calls: {@link close} it.

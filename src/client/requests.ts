@@ -121,7 +121,8 @@ export class Requests implements Sweepable {
     this.#dropDone();
     for (const connection of this.#connections()) connection.sweep(nowMs);
     this.#router.sweep(nowMs);
-    this.#leaderRoute.sweep(this.#router.current, nowMs, this.#patienceMs());
+    const holdMs = this.#leaderRoute.isChanging ? this.#patienceMs() : Number.POSITIVE_INFINITY;
+    this.#leaderRoute.sweep(this.#router.current, nowMs, holdMs);
     this.#news.ask(nowMs);
     this.#goOnFromSilent(nowMs);
     this.#flush();
@@ -164,9 +165,9 @@ export class Requests implements Sweepable {
     if (!this.#pacing.isOpen(nowMs)) return;
     if (this.#isUnordered) this.#waiting.sort((a, b) => a.id - b.id);
     this.#isUnordered = false;
+    this.#isHolding = this.#mayOvertake(nowMs);
     const calls = this.#waiting;
     this.#waiting = [];
-    this.#isHolding = this.#mayOvertake(nowMs);
     const route = this.#isHolding ? undefined : this.#leaderRoute.route(current);
     const left =
       route === current ? this.#sendAll(current, calls, nowMs) : this.#sendApart(route, current, calls, nowMs);
@@ -181,7 +182,8 @@ export class Requests implements Sweepable {
   #mayOvertake(nowMs: number): boolean {
     if (!this.#router.isDraining && !this.#leaderRoute.isDraining) return false;
     const isStranded = (call: Call) => call.isWrite && !call.isDone && !call.isQueued && !this.#hasHopefulAttempt(call);
-    const left = this.#connections().filter(({ leftMs }) => nowMs - leftMs < holdMsMax);
+    const holdMs = Math.min(holdMsMax, this.#patienceMs());
+    const left = this.#connections().filter(({ leftMs }) => nowMs - leftMs < holdMs);
     return left.some((connection) => [...connection.sent.values()].some(isStranded));
   }
 
@@ -236,7 +238,6 @@ export class Requests implements Sweepable {
 
   /** How long the writes that wait may be kept waiting: half of the silence that they would put up with. */
   #patienceMs(): number {
-    if (!this.#leaderRoute.isChanging) return Number.POSITIVE_INFINITY;
     return this.#waiting.reduce((least, call) => (call.isWrite ? Math.min(least, call.hedgeMs / 2) : least), Infinity);
   }
 

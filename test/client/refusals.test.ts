@@ -69,6 +69,19 @@ it.each([20, 120])(
   },
 );
 
+it('but no longer than they can wait: a node that is no member any more may not answer', async () => {
+  const { cluster, client, leader, second } = await start();
+  for (const node of cluster.nodes) node.script = () => 'serve';
+  await client.put('k', 'first');
+  second.script = (request) => (isPut(request) ? 'ignore' : 'serve');
+  const before = client.put('k', 'before');
+  await expect.poll(() => putsAt(second)).toBe(2);
+  second.tellMembers({ addresses: [leader.address], isMember: false });
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  await client.put('other', 'in a hurry', { timeoutMs: 200 });
+  await before;
+});
+
 it('a client that connected before its cluster was formed goes to the leader, too', async () => {
   const { client, leader } = await start({ isFormed: false });
   await putUntil(client, () => putsAt(leader) > 0);
