@@ -174,6 +174,7 @@ export class Membership {
    * of the state, since it may be needed there to decide the next StopSign once more, even if it was told of a later one.
    */
   onStateInstalled(index: number, ofState: StateConfiguration | undefined): void {
+    if (ofState !== undefined && ofState.configurationId <= this.configurationId) return;
     const announced = leavingOf(this.#mode)?.toEnterWith(index);
     if (announced === undefined) return;
     // A state that an earlier release wrote may not say who the members are.
@@ -443,7 +444,8 @@ export class Membership {
     const later = leaving.toEnterAsLeader;
     if (later) return this.enter(later);
     if (!leaving.mustGoAway(this.#tick)) return;
-    if (leaving.isAlone) this.enter(leaving.announced ?? configuration);
+    const [next = configuration] = leaving.behind(this.configurationId);
+    if (leaving.isAlone) this.enter(next);
     else voter.goAway();
   }
 
