@@ -325,11 +325,11 @@ export class CatchUp {
     else this.#beginLog();
   }
 
-  /** Nobody else need be waited for: those who are heard later give their share of the rest. */
+  /** Nobody else need be waited for: those who are heard later give their share of the rest. The leader alone is not to give it all. */
   #hasLogFor(id: NodeId): boolean {
     const { decidedIndex } = this.#sink;
     const standing = this.#donors.standingOf(id);
-    if (this.#mustPlan || standing === undefined) return false;
+    if (this.#mustPlan || standing === undefined || standing.isLeader) return false;
     return standing.trimmedIndex <= decidedIndex && standing.decidedIndex >= this.#targetIndex;
   }
 
