@@ -72,6 +72,7 @@ describe('a voter', () => {
   it('that lacks nothing but the StopSign has it by the announcement of the next configuration', () => {
     const stopSign = told([next]).leaving.toDecideAt(199);
     expect(stopSign && opens(stopSign, 199)).toEqual(configurationOf(4, 200, [2, 3, 4]));
+    expect(told([next, afterNext]).leaving.toDecideAt(199), 'whatever it was told of since').toEqual(stopSign);
     expect(told([next]).leaving.toDecideAt(198)).toBeUndefined();
     expect(told([next]).leaving.toDecideAt(200)).toBeUndefined();
     expect(told([afterNext]).leaving.toDecideAt(299), 'that is the StopSign of a later one').toBeUndefined();

@@ -61,9 +61,9 @@ export class Leaving {
    * is to know it, and that it is decided. Without this the last one who has the log could wait for ever for a quorum to decide it again.
    */
   toDecideAt(decidedIndex: number): StopSign | undefined {
-    const announced = this.#announced;
-    const isNext = announced?.configurationId === this.#present.configurationId + 1;
-    return isNext && announced.startIndex === decidedIndex + 1 ? stopSignOf(announced) : undefined;
+    const nearest = this.#nearest;
+    const isNext = nearest?.configurationId === this.#present.configurationId + 1;
+    return isNext && nearest.startIndex === decidedIndex + 1 ? stopSignOf(nearest) : undefined;
   }
 
   /** The configuration to take up now as a leader in office, whose log must not change under its ballot: no quorum is left to need it. */
