@@ -77,9 +77,9 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 async function useUpFiles(store: FileLogStore, stopFiles: () => void): Promise<void> {
   stopFiles();
   store.readySegments = { min: 0, max: 0 };
-  // One may be in the making, which takes long on a busy disk.
+  // One may be in the making, which takes long on a busy disk, also to begin.
   const names = () => readdirSync(path).join();
-  for (let before = ''; before !== names() || before.includes('.new'); await pause(50)) before = names();
+  for (let before = ''; before !== names() || before.includes('.new'); await pause(300)) before = names();
 }
 
 describe('while a flush waits for room', () => {
