@@ -199,12 +199,7 @@ it('a voter that was told of the one after the next goes on to that, where it is
   cluster.isolate(4);
   new Client(cluster, leader).putAcknowledged(leader, 'last', 'decided');
   cluster.reconfigureTo(leader, [leader, 5]);
-  cluster.cut([5], [6, 7]);
-  const isNews = ({ to, message: { configurationId, payload } }: Sent) =>
-    to === 5 && (configurationId > 3 || payload.type === 'Decide');
-  cluster.loses = isNews;
-  cluster.reconfigure(leader, [6, 7], 60_000);
-  for (const id of [6, 7]) cluster.until('it votes in the fourth', () => votesIn(cluster, id) === 4);
+  const isNews = decideFourthWithoutFive(cluster, leader);
   cluster.loses = (sent) => isNews(sent) || (sent.to === 4 && isGift(sent));
   cluster.healLink(4, leader);
   cluster.until('it is told of the fourth', () => isTold(cluster, 4, 4));
@@ -327,13 +322,7 @@ describe('a newcomer that is told of a configuration further on', () => {
     for (let at = 0; at < 60; at++) client.putAcknowledged(leader, `k${at}`, 'in the third');
     cluster.converge(leader, 5);
     for (const id of [1, 2, 3]) if (id !== leader) cluster.crash(id);
-    // One of the third hears nothing of the fourth.
-    cluster.cut([5], [6, 7]);
-    const isNews = ({ to, message: { configurationId, payload } }: Sent) =>
-      to === 5 && (configurationId > 3 || payload.type === 'Decide');
-    cluster.loses = isNews;
-    cluster.reconfigure(leader, [6, 7], 60_000);
-    for (const id of [6, 7]) cluster.until('it votes in the fourth', () => votesIn(cluster, id) === 4);
+    const isNews = decideFourthWithoutFive(cluster, leader);
     cluster.loses = (sent) => isNews(sent) || (sent.to === 4 && sent.from === leader && isGift(sent));
     cluster.healLink(4, leader);
     cluster.until('it is told of the fourth', () => isTold(cluster, 4, 4));
@@ -374,6 +363,17 @@ describe('a newcomer that is told of a configuration further on', () => {
 });
 
 const isGift = ({ message: { payload } }: Sent) => payload.type === 'LogSegment' || payload.type === 'StateChunk';
+
+/** Nodes 6 and 7 become the fourth configuration, and node 5 of the third hears nothing of it. What it would hear it by. */
+function decideFourthWithoutFive(cluster: Cluster, leader: NodeId): (sent: Sent) => boolean {
+  cluster.cut([5], [6, 7]);
+  const isNews = ({ to, message: { configurationId, payload } }: Sent) =>
+    to === 5 && (configurationId > 3 || payload.type === 'Decide');
+  cluster.loses = isNews;
+  cluster.reconfigure(leader, [6, 7], 60_000);
+  for (const id of [6, 7]) cluster.until('it votes in the fourth', () => votesIn(cluster, id) === 4);
+  return isNews;
+}
 
 /** Only the leader of the third configuration, of which nodes 4 and 5 are the others, knows that the fourth is decided, and something before it; and is lost for good. */
 function decideFourthForItself(cluster: Cluster, client: Client, leader: NodeId): void {

@@ -104,7 +104,7 @@ export class Membership {
     return this.#configuration?.configurationId ?? 0;
   }
 
-  /** The same, or a later one that it was told of and has not taken up, since it may be needed in that one. */
+  /** The same, or a later one that it was told of and has not taken up, since it may be needed in its own. */
   get newestIdToldOf(): number {
     return Math.max(this.configurationId, leavingOf(this.#mode)?.announced?.configurationId ?? 0);
   }
