@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -76,10 +75,11 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 /** The files that lie ready are gone, and from now on there is no other. */
 async function useUpFiles(store: FileLogStore, stopFiles: () => void): Promise<void> {
   stopFiles();
+  // One that was in the making is made all the same, and lies ready.
+  await store.tidied();
   store.readySegments = { min: 0, max: 0 };
-  // One may be in the making, which takes long on a busy disk, also to begin.
-  const names = () => readdirSync(path).join();
-  for (let before = ''; before !== names() || before.includes('.new'); await pause(300)) before = names();
+  await store.tidied();
+  expect(store.fileBytes).toBe(store.neededBytes);
 }
 
 describe('while a flush waits for room', () => {

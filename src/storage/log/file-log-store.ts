@@ -183,6 +183,11 @@ export class FileLogStore implements LogStore {
     this.#wal.readySegments = counts;
   }
 
+  /** Resolves when all files that were to be made ready, or removed, by now are. */
+  tidied(): Promise<void> {
+    return this.#wal.tidied();
+  }
+
   /** See {@link Wal}. */
   takeProblem(): string | undefined {
     return this.#wal.takeProblem();
