@@ -30,10 +30,19 @@ export interface BallotLeaderElectionOptions {
    * other's first ballot, so that a reconfiguration need not cost an election. Ignored where a promise was recovered.
    */
   readonly isIncumbent?: boolean;
+  /**
+   * The same for the one node that all agree on where the one that led does not go on. Whoever was elected or is incumbent has a higher ballot: however
+   * late a successor comes, it unseats nobody.
+   */
+  readonly isSuccessor?: boolean;
 }
 
 /** What was heard of a ballot: one that someone follows, and that someone's own. */
 type Heard = Pick<HeartbeatReply, 'leader'> & Partial<Pick<HeartbeatReply, 'ballot'>>;
+
+/** A node's first ballot, if it comes back with no promise; and that of a successor, below all that are taken to lead. */
+const firstNumber = 1;
+const successorNumber = 2;
 
 /** Heartbeat rounds that a peer must be stranded before its leader takes a higher ballot for it. */
 const strandedRoundsMax = 3;
@@ -94,10 +103,11 @@ export class BallotLeaderElection {
     this.#candidacy = new Candidacy(this.#electionTimeoutTicks);
     const recovered = paxos && compareBallots(paxos.promise, bottomBallot) > 0 ? paxos.promise : undefined;
     // A node that comes back with a promise is never again the leader that it was (mistake 4).
-    this.#ballot = { n: recovered ? 0 : 1, priority, pid };
+    this.#ballot = { n: recovered ? 0 : firstNumber, priority, pid };
     this.#leader = recovered ?? bottomBallot;
-    if (!recovered && options.isIncumbent) {
-      this.#leadAbove([{ leader: this.#ballot }]);
+    if (!recovered && (options.isIncumbent || options.isSuccessor)) {
+      if (options.isIncumbent) this.#leadAbove([]);
+      else this.#leadWith({ ...this.#ballot, n: successorNumber });
       // As of the last round of the configuration before.
       this.#reached = nodes.length;
     }
@@ -343,15 +353,19 @@ export class BallotLeaderElection {
   }
 
   #leadAbove(unhappy: readonly Heard[]): void {
-    this.#ballot = this.#ballotAbove(unhappy);
-    this.#leader = this.#ballot;
+    this.#leadWith(this.#ballotAbove(unhappy));
+  }
+
+  #leadWith(ballot: Ballot): void {
+    this.#ballot = ballot;
+    this.#leader = ballot;
     this.#isHappy = true;
     this.#candidacy.settle();
   }
 
   /** Above what unhappy repliers own and follow too, or they could not follow me. When to take over does not depend on it. */
   #ballotAbove(unhappy: readonly Heard[]): Ballot {
-    let n = Math.max(this.#leader.n, this.#ballot.n);
+    let n = Math.max(this.#leader.n, this.#ballot.n, successorNumber);
     for (const { ballot, leader } of unhappy) n = Math.max(n, leader.n, ballot?.n ?? 0);
     return { ...this.#ballot, n: n + 1 };
   }

@@ -5,6 +5,7 @@ import type { BallotMessage, BallotPayload, PaxosMessage, PaxosPayload } from '.
 import { OmniPaxos, type ProposeResult } from '../omnipaxos/omnipaxos.ts';
 import type { PeerMessage } from '../wire/peer-message.ts';
 import type { LogStore } from './log-store.ts';
+import type { Incumbency } from './membership/incumbent.ts';
 import type { ReplicaSettings } from './settings.ts';
 
 /** Read ids of one incarnation of a directory: far apart, so that no answer to an earlier life is taken for one to this. */
@@ -19,13 +20,13 @@ export class Voter {
   /** True: it asks nobody for a promise. */
   isAway = false;
 
-  /** `isIncumbent`: this node led the configuration before and starts in office. */
+  /** `incumbency`: this node starts in office. */
   constructor(
     configuration: Configuration,
     nodeId: NodeId,
     store: LogStore,
     settings: ReplicaSettings,
-    isIncumbent: boolean,
+    incumbency: Incumbency | undefined,
   ) {
     this.configuration = configuration;
     const { configurationId, startIndex, members, quorum } = configuration;
@@ -48,9 +49,10 @@ export class Voter {
       priority: settings.priority,
       electionTimeoutTicks: settings.electionTimeoutTicks,
       paxos: this.#paxos,
-      isIncumbent,
+      isIncumbent: incumbency === 'incumbent',
+      isSuccessor: incumbency === 'successor',
     });
-    if (isIncumbent) this.#paxos.handleLeader(this.#election.leader);
+    if (incumbency) this.#paxos.handleLeader(this.#election.leader);
   }
 
   get paxos(): OmniPaxos<Uint8Array> {

@@ -166,6 +166,33 @@ describe('a node that is asked to take over', () => {
   });
 });
 
+describe('a successor of a leader that does not go on', () => {
+  const ids = [1, 2, 3];
+  const make = (pid: number, isSuccessor: boolean) =>
+    new BallotLeaderElection({ configurationId: 2, pid, peers: ids.filter((id) => id !== pid), isSuccessor });
+
+  it('is in office from the start, above the first ballot of every other', () => {
+    const all = [make(1, true), make(2, false), make(3, false)];
+    const [{ ballot }] = all as [BallotLeaderElection];
+    rounds(3, all, all);
+    expect(all.map((election) => election.leader)).toEqual([ballot, ballot, ballot]);
+  });
+
+  it('follows whoever was elected before it came', () => {
+    const late = make(3, true);
+    const others = [make(1, false), make(2, false)];
+    const all = [...others, late];
+    rounds(4, others, all);
+    const [{ leader }] = others as [BallotLeaderElection];
+    expect(leader.pid).toBeLessThan(3);
+    for (let round = 0; round < 4; round++) {
+      rounds(1, all, all);
+      for (const election of others) expect(election.leader).toEqual(leader);
+    }
+    expect(late.leader).toEqual(leader);
+  });
+});
+
 describe('a leader that goes on in a new configuration', () => {
   it('asks again who was not there yet when it asked, and so keeps its office', () => {
     const ids = [1, 2, 3];

@@ -271,6 +271,46 @@ describe('the node that proposes a reconfiguration looks for itself', () => {
     expect(put.answer).toMatchObject({ type: 'outcome' });
   });
 
+  it.each([
+    ['the leader is left out', [1, 2, 4]],
+    ['all are replaced', [4, 5, 6]],
+  ])('goes on after a few round trips, without an election, where %s', (_, next) => {
+    const cluster = new Cluster([1, 2, 3], { electionTimeoutTicks: 200, resendTicks: 100, donorTimeoutTicks: 100 });
+    const leader = cluster.elect();
+    expect(leader).toBe(3);
+    new Client(cluster, leader).putAcknowledged(leader, 'k', 'v');
+    for (const id of [4, 5, 6]) cluster.start(id);
+    cluster.tick(5);
+    cluster.latencyTicks = 1;
+    cluster.reconfigure(leader, next, 60_000);
+    const [successor] = next as [NodeId];
+    cluster.until('it votes there', () => cluster.replica(successor).voter?.configurationId === 2);
+    cluster.tick(12);
+    expect(cluster.replica(successor).voter?.paxos.isLeaderInAcceptPhase).toBe(true);
+    const put = new Client(cluster, successor).put(successor, 'k', 'w', 5000);
+    cluster.tick(8);
+    expect(put.answer).toMatchObject({ type: 'outcome' });
+  });
+
+  it('elects a leader where the one that was left out has a successor that is gone', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const leader = cluster.elect();
+    const [successor, other] = others(cluster, leader) as [NodeId, NodeId];
+    cluster.start(4);
+    cluster.settle();
+    cluster.isolate(successor);
+    cluster.reconfigure(leader, [successor, other, 4], 60_000);
+    const newLeader = () => [other, 4].find((id) => cluster.replica(id).voter?.paxos.isLeaderInAcceptPhase);
+    cluster.until('one leads', () => newLeader() !== undefined);
+    const led = newLeader();
+    // However late it comes, it unseats nobody.
+    cluster.heal();
+    cluster.until('it is there', () => cluster.replica(successor).voter?.configurationId === 2);
+    cluster.timeouts(10);
+    expect(newLeader()).toBe(led);
+    expect(cluster.replica(successor).voter?.leader).toEqual(cluster.replica(led as NodeId).voter?.leader);
+  });
+
   it('a leader that has the StopSign of those before it decides it once more, though a newcomer tells of what it opens', () => {
     const cluster = new Cluster([1, 2, 3]);
     const former = cluster.elect();

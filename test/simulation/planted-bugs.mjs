@@ -134,8 +134,9 @@ export const plantedBugs = [
       },
       {
         file: election,
-        find: 'this.#ballot = { n: recovered ? 0 : 1, priority, pid };',
-        replace: 'this.#ballot = recovered?.pid === pid ? recovered : { n: recovered ? 0 : 1, priority, pid };',
+        find: 'this.#ballot = { n: recovered ? 0 : firstNumber, priority, pid };',
+        replace:
+          'this.#ballot = recovered?.pid === pid ? recovered : { n: recovered ? 0 : firstNumber, priority, pid };',
       },
     ],
   },

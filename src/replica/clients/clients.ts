@@ -17,6 +17,7 @@ import type { Voter } from '../voter.ts';
 import type { Backups } from './backups.ts';
 import { type PendingWrite, PendingWrites, type ProposeLimits } from './pending-writes.ts';
 import { Reads, type ReadsView } from './reads.ts';
+import { RefusedWrites } from './refused-writes.ts';
 
 /** Election timeouts, doubled, until a write of which nothing is heard is proposed again for the first time. */
 const retryTimeouts = 2;
@@ -43,6 +44,7 @@ export class Clients {
   readonly #output: Output;
   readonly #view: ClientsView;
   readonly #writes: PendingWrites;
+  readonly #refused = new RefusedWrites();
   readonly #reads: Reads;
   readonly #backups: Backups;
 
@@ -67,6 +69,7 @@ export class Clients {
 
   /** A connection is gone: what was only asked for on it need not be answered. Writes go their way. */
   forget(connection: ConnectionId): void {
+    this.#refused.forget(connection);
     this.#reads.forget(connection);
   }
 
@@ -190,9 +193,11 @@ export class Clients {
 
   #receiveWrite(connection: ConnectionId, request: WriteRequest): void {
     const { refusal, nowMs } = this.#view;
-    const checked = refusal ?? checkedWrite(request.command);
+    if (refusal) return this.#refuseForNow(connection, request, originOf(request.command), refusal);
+    const checked = checkedWrite(request.command);
     if ('type' in checked) return this.#output.respond(connection, request.id, checked);
     const { session, number } = checked;
+    const refusedBefore = this.#refused.refusalOf(connection, checked, nowMs);
     const known = session === 0 ? undefined : this.#machine.answerOf(session, number);
     if (known) return this.#output.respond(connection, request.id, { type: 'outcome', outcome: known });
     const pending = this.#writes.find(session, number);
@@ -202,9 +207,10 @@ export class Clients {
       pending.requestId = request.id;
       return;
     }
+    if (refusedBefore) return this.#output.respond(connection, request.id, refusedBefore);
     const noSpace = checked.puts ? this.#view.putRefusal : undefined;
     if (noSpace) return this.#output.respond(connection, request.id, noSpace);
-    if (this.#writes.isFull) return this.#output.respond(connection, request.id, tooMany);
+    if (this.#writes.isFull) return this.#refuseForNow(connection, request, checked, tooMany);
     this.#writes.add({
       session,
       number,
@@ -216,6 +222,17 @@ export class Clients {
       proposals: 0,
       ...{ retryTick: 0, proposalNumber: 0, proposedTick: 0, order: 0 },
     });
+  }
+
+  /** The write may be sent again, here or to another node. */
+  #refuseForNow(
+    connection: ConnectionId,
+    { id }: WriteRequest,
+    origin: CommandOrigin | undefined,
+    refusal: Failure,
+  ): void {
+    if (origin) this.#refused.note(connection, origin, refusal, this.#view.nowMs);
+    this.#output.respond(connection, id, refusal);
   }
 }
 

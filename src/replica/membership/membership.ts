@@ -13,6 +13,7 @@ import { Voter } from '../voter.ts';
 import type { CatchUpControl } from './catch-up-control.ts';
 import { fillPatienceTicks } from './fillings.ts';
 import { Formation, type FormedCluster, type InitialCluster } from './formation.ts';
+import { type Incumbency, incumbencyIn, noOffice, type Office } from './incumbent.ts';
 import { Leaving } from './leaving.ts';
 import { catchUpOf, leavingOf, type Mode, whyNoLeader } from './mode.ts';
 import type { Openings } from './openings.ts';
@@ -145,7 +146,7 @@ export class Membership {
   enter(entered: Configuration): void {
     const before = this.#configuration;
     const next = withPast(withOrigin(entered, before?.origin), before);
-    const isIncumbent = this.#mode.name === 'member' && this.#mode.voter.paxos.isLeaderInAcceptPhase;
+    const incumbency = incumbencyIn(next, this.#nodeId, this.#office);
     const toldOf = leavingOf(this.#mode)?.behind(next.configurationId) ?? [];
     const { sequence, state } = this.#logStore;
     this.#logStore.setConfiguration(next);
@@ -153,7 +154,7 @@ export class Membership {
     // What lies behind is of an older configuration and can never be decided now.
     if (sequence.endIndex > state.decidedIndex) sequence.truncate(state.decidedIndex);
     this.#keeper.onConfiguration(this.#logStore.commit());
-    this.#mode = this.#modeIn(next, isIncumbent);
+    this.#mode = this.#modeIn(next, incumbency);
     this.#peers.beginConfiguration();
     this.#options.onEntered();
     this.#describe(next);
@@ -288,13 +289,19 @@ export class Membership {
     return this.#logStore.identity.nodeId;
   }
 
+  get #office(): Office {
+    if (this.#mode.name !== 'member') return noOffice;
+    const { paxos, leader } = this.#mode.voter;
+    return { isInOffice: paxos.isLeaderInAcceptPhase, leader: leader?.pid };
+  }
+
   get #isLoneFounder(): boolean {
     return this.#options.initial.nodes.size === 1;
   }
 
   #initialMode(): Mode {
     const configuration = this.#configuration;
-    if (configuration) return this.#modeIn(configuration, false);
+    if (configuration) return this.#modeIn(configuration, undefined);
     const { initial, standsBy } = this.#options;
     const { clusterId, storageId, origin } = this.#logStore.identity;
     const address = initial.nodes.get(this.#nodeId);
@@ -303,20 +310,19 @@ export class Membership {
     return { name: 'forming', formation: new Formation(initial, self, origin) };
   }
 
-  #modeIn(configuration: Configuration, isIncumbent: boolean): Mode {
+  #modeIn(configuration: Configuration, incumbency: Incumbency | undefined): Mode {
     if (!this.#isMemberOf(configuration)) return { name: 'standby', filling: undefined };
-    if (this.#logStore.state.decidedIndex >= configuration.startIndex)
-      return this.#votingIn(configuration, isIncumbent);
+    if (this.#logStore.state.decidedIndex >= configuration.startIndex) return this.#votingIn(configuration, incumbency);
     const catchUp = this.#catchUpControl.upTo(configuration.startIndex);
     return { name: 'joining', configuration, catchUp, leaving: this.#leaving(configuration) };
   }
 
   #votingIn(
     configuration: Configuration,
-    isIncumbent: boolean,
+    incumbency: Incumbency | undefined,
     leaving = this.#leaving(configuration),
   ): Mode & { name: 'member' } {
-    const voter = new Voter(configuration, this.#nodeId, this.#logStore, this.#settings, isIncumbent);
+    const voter = new Voter(configuration, this.#nodeId, this.#logStore, this.#settings, incumbency);
     return { name: 'member', voter, catchUp: undefined, leaving };
   }
 
@@ -468,7 +474,7 @@ export class Membership {
       return true;
     }
     if (!catchUp.isComplete) return false;
-    const mode = this.#votingIn(configuration, false, leaving);
+    const mode = this.#votingIn(configuration, incumbencyIn(configuration, this.#nodeId, noOffice), leaving);
     mode.voter.paxos.requestPrepare();
     this.#mode = mode;
     this.#output.notice('info', 'complete: this node votes');

@@ -1,0 +1,48 @@
+import type { CommandOrigin } from '../../kv/command.ts';
+import type { Failure } from '../../wire/client-message.ts';
+import type { ConnectionId } from '../events.ts';
+
+/** So long those behind a refused write are refused, too, unless it came again: that gives its client the time to hear of it, milliseconds. */
+const refusedMs = 250;
+
+/** The first write that was refused on a connection and has not come again. */
+interface RefusedWrite {
+  readonly session: number;
+  readonly number: number;
+  readonly failure: Failure;
+  readonly untilMs: number;
+}
+
+/**
+ * Keeps the writes of a client in order where some were refused that may be sent again. Others are on the way behind them, which this node might take,
+ * as where it has just become a member: before their client hears of the refusal. They are refused like the first, until that one comes again; or for a while
+ * only, as the client may have given it up, or have gone to another node with it.
+ */
+export class RefusedWrites {
+  readonly #first = new Map<ConnectionId, RefusedWrite>();
+
+  /** A write was refused for what may pass. */
+  note(connection: ConnectionId, { session, number }: CommandOrigin, failure: Failure, nowMs: number): void {
+    // Those that open sessions have no order.
+    if (session === 0) return;
+    const before = this.#first.get(connection);
+    const isBehind = before?.session === session && before.number < number && nowMs < before.untilMs;
+    const first = isBehind ? before.number : number;
+    this.#first.set(connection, { session, number: first, failure, untilMs: nowMs + refusedMs });
+  }
+
+  /** Why a write is to be refused, if one before it was. */
+  refusalOf(connection: ConnectionId, { session, number }: CommandOrigin, nowMs: number): Failure | undefined {
+    if (this.#first.size === 0) return undefined;
+    const first = this.#first.get(connection);
+    if (first === undefined || first.session !== session) return undefined;
+    if (number > first.number && nowMs < first.untilMs) return first.failure;
+    this.#first.delete(connection);
+    return undefined;
+  }
+
+  /** The connection is gone. */
+  forget(connection: ConnectionId): void {
+    this.#first.delete(connection);
+  }
+}
