@@ -33,6 +33,7 @@ const usage = `npm run bench:reconfigure -- [options]
   --before N          seconds of load before it (9)
   --after N           seconds of load behind it (5)
   --dead              the members that are replaced are stopped first: they give nothing
+  --leader            the leader is one of those who are replaced
   --peer etcd         instead: one of three members replaced, in turn with etcd
   --runs N            with --peer: how often each is measured (3)
   --profile DIR       CPU profiles of our nodes while it goes on go there, a .cpuprofile each
@@ -64,7 +65,7 @@ function readOptions() {
   const { values } = parseArgs({
     options: {
       ...Object.fromEntries([...names, 'data', 'svg'].map((name) => [name, text])),
-      ...{ dead: flag, json: flag, help: flag },
+      ...{ dead: flag, leader: flag, json: flag, help: flag },
     },
   });
   if (values.help) {
@@ -87,6 +88,7 @@ function readOptions() {
     runs: wholeNumber('runs', '3'),
     peer: values.peer,
     isDead: values.dead,
+    isLeaderReplaced: values.leader,
     profile: values.profile,
     data: values.data,
     isJson: values.json,
@@ -162,6 +164,7 @@ function planOf(options, hosts, directory, membersCount, newcomersCount) {
     members: ids.slice(0, membersCount),
     newcomers: ids.slice(membersCount),
     isDead: options.isDead,
+    isLeaderReplaced: options.isLeaderReplaced,
     secondsBefore: options.secondsBefore,
     secondsAfter: options.secondsAfter,
     profile: options.profile && resolve(options.profile, basename(directory)),

@@ -9,16 +9,16 @@ const worstShareMin = 0.8;
 const leaderShareOver = 0.1;
 
 /** A report of our own experiments. */
-export function experimentText(results, { load, isDead }) {
+export function experimentText(results, { load, isDead, isLeaderReplaced }) {
   const what = `${count(load.keys)} entries, each of a key of its own; keys of ${load.keyBytes} bytes, values of ${load.valueBytes}`;
-  const how = isDead ? ' Who is replaced is stopped before.' : '';
+  const how = `${isLeaderReplaced ? ' The leader is replaced, too.' : ''}${isDead ? ' Who is replaced is stopped before.' : ''}`;
   const parts = results.map((result) => [`### ${result.title}`, ...sectionsOf(result), ''].join('\n\n'));
   return `${what}; ${load.outstanding} puts outstanding.${how}\n\n${parts.join('')}`;
 }
 
 function sectionsOf(result) {
   const sections = [summaryOf(result), stagesOf(result), nodesTable(result), barsOf(result), seriesText(result)];
-  if (!result.isSameLeader) sections.push(`Node ${result.leader} did not stay the leader.`);
+  if (result.isSameLeader === false) sections.push(`Node ${result.leader} did not stay the leader.`);
   if (result.errors > 0) sections.push(`${count(result.errors)} puts failed.`);
   return sections;
 }
@@ -100,7 +100,7 @@ function seriesText({ windows }) {
 }
 
 /** A report of a comparison. Each cell: minimum / median / maximum of the runs. */
-export function comparisonText(systems, runs, { load, isDead }, median) {
+export function comparisonText(systems, runs, { load, isDead, isLeaderReplaced }, median) {
   const spread = (numbers, text) => [Math.min(...numbers), median(numbers), Math.max(...numbers)].map(text).join(' / ');
   const lines = [
     ['puts/s before', (run) => run.putsPerSecondBefore, count],
@@ -129,7 +129,8 @@ export function comparisonText(systems, runs, { load, isDead }, median) {
   const names = systems.map(({ name, version }) => `${name} (${version})`);
   const shape = `${count(load.keys)} keys with values of ${load.valueBytes} bytes, ${load.outstanding} puts outstanding`;
   const dead = isDead ? 'who is replaced is stopped before' : 'who is replaced runs until then';
-  const note = `One of three replaced; ${shape}; ${dead}. Minimum / median / maximum. Sent: by the network card, replication included.`;
+  const who = isLeaderReplaced ? 'The leader of three' : 'One of three';
+  const note = `${who} replaced; ${shape}; ${dead}. Minimum / median / maximum. Sent: by the network card, replication included.`;
   return `${markdownTable([['', ...names], ...rows])}\n\n${note}\n`;
 }
 

@@ -10,7 +10,7 @@ const timeoutMs = 300_000;
 
 /**
  * `start` starts the cluster of a system on `hosts`. `load`: `{keys, keyBytes, valueBytes, clients, outstanding}`. `isDead`: those
- * who are replaced are stopped before anything is measured. The clock begins where the operator does, with the first step.
+ * who are replaced are stopped before anything is measured. `isLeaderReplaced`: the leader is one of them. The clock begins where the operator does, with the first step.
  */
 export async function measureReplacement(plan, signal) {
   const { start, hosts, members, newcomers, load, say } = plan;
@@ -23,17 +23,19 @@ export async function measureReplacement(plan, signal) {
     });
     say(`${load.keys.toLocaleString('en-US')} keys written in ${(filledMs / 1000).toFixed(1)} s`);
     const leader = await cluster.findLeader();
-    const removed = members.filter((id) => id !== leader).slice(-newcomers.length);
+    const followers = members.filter((id) => id !== leader);
+    const removed = (plan.isLeaderReplaced ? [...followers, leader] : followers).slice(-newcomers.length);
     const kept = members.filter((id) => !removed.includes(id));
     if (plan.isDead) await stopServers(removed.map((id) => cluster.servers.get(id)));
-    steady = startSteadyLoad(cluster.generator, endpointsOf(cluster, leader, kept), load);
+    const asked = plan.isLeaderReplaced ? kept[0] : leader;
+    steady = startSteadyLoad(cluster.generator, endpointsOf(cluster, asked, kept), load);
     await delay(plan.secondsBefore * 1000, undefined, { signal });
     const figures = await replaceUnderLoad({ ...plan, cluster, leader, removed, steady });
     await delay(plan.secondsAfter * 1000, undefined, { signal });
     await throwIfEnded([...kept, ...newcomers].map((id) => cluster.servers.get(id)));
     const endMs = clockMs();
     const series = await steady.stop();
-    const isSameLeader = await cluster.isLeader(leader);
+    const isSameLeader = removed.includes(leader) ? undefined : await cluster.isLeader(leader);
     return {
       ...{ leader, isSameLeader, removed, newcomers, kept, bytesProblem: hosts.problem, ...figures },
       ...seriesFigures(series, figures, endMs, plan),
@@ -129,8 +131,8 @@ function bytesOf(donors) {
   return donors.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-function endpointsOf(cluster, leader, ids) {
-  return [leader, ...ids.filter((id) => id !== leader)].map(cluster.endpointOf);
+function endpointsOf(cluster, first, ids) {
+  return [first, ...ids.filter((id) => id !== first)].map(cluster.endpointOf);
 }
 
 async function timeOf(work) {

@@ -54,11 +54,15 @@ export async function startEtcdMembers({ hosts, directory, members, newcomers })
     async replace({ leader, removed, onAsked }) {
       onAsked();
       let ids = members;
-      const listed = (await ask(leader, 'cluster/member/list')).members;
+      const asked = removed.includes(leader) ? members.find((id) => !removed.includes(id)) : leader;
+      const listed = (await ask(asked, 'cluster/member/list')).members;
       for (const [at, id] of removed.entries()) {
-        await ask(leader, 'cluster/member/remove', { ID: listed.find(({ name }) => name === `etcd-${id}`).ID });
+        await ask(asked, 'cluster/member/remove', { ID: listed.find(({ name }) => name === `etcd-${id}`).ID });
         const newcomer = newcomers[at];
-        await ask(leader, 'cluster/member/add', { peerURLs: [peerOf.get(newcomer)] });
+        // With the leader gone it takes an election first.
+        await waitUntil('etcd takes a newcomer', [servers.get(asked)], () =>
+          ask(asked, 'cluster/member/add', { peerURLs: [peerOf.get(newcomer)] }),
+        );
         ids = [...ids.filter((each) => each !== id), newcomer];
         servers.set(newcomer, launch(newcomer, ids, 'existing'));
       }
