@@ -157,6 +157,12 @@ export class Leader<T> {
     if (compareBallots(promised, this.ballot) > 0) this.#follower(from).status = 'outranked';
   }
 
+  /** A node that began as the leader may have come late: whoever leads has a higher ballot. */
+  requestPrepare(): void {
+    for (const { pid } of this.#followers)
+      this.#context.outbox.send(pid, { type: 'PrepareRequest', ballot: this.ballot });
+  }
+
   onPrepareRequest(from: NodeId, promised: Ballot): void {
     if (compareBallots(this.ballot, promised) < 0) return;
     const follower = this.#follower(from);

@@ -221,9 +221,9 @@ export class OmniPaxos<T> {
     else if (this.#log.promise.pid === pid || this.#role.phase === 'recover') this.#role.onReconnected();
   }
 
-  /** Asks the leader to prepare this node now, and not with the next `resendTicks`: for one that votes later than the others, to whom its Prepare was lost. */
+  /** Asks the leader to prepare this node now, and not with the next `resendTicks`: for one that votes later than the others, to whom its Prepare was lost; also if it began in office itself. */
   requestPrepare(): void {
-    if (this.#role.role === 'leader') return;
+    if (this.isLeaderInAcceptPhase) return;
     this.#hasNews = true;
     this.#role.requestPrepare();
   }

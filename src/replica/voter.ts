@@ -53,6 +53,8 @@ export class Voter {
       isSuccessor: incumbency === 'successor',
     });
     if (incumbency) this.#paxos.handleLeader(this.#election.leader);
+    // It may be late.
+    if (incumbency === 'successor') this.#paxos.requestPrepare();
   }
 
   get paxos(): OmniPaxos<Uint8Array> {

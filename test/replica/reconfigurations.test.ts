@@ -311,6 +311,23 @@ describe('the node that proposes a reconfiguration looks for itself', () => {
     expect(cluster.replica(successor).voter?.leader).toEqual(cluster.replica(led as NodeId).voter?.leader);
   });
 
+  it('one that comes late and would have been the successor follows whoever leads after a few round trips', () => {
+    const cluster = new Cluster([1, 2, 3], { electionTimeoutTicks: 200, resendTicks: 100, donorTimeoutTicks: 100 });
+    const leader = cluster.elect();
+    cluster.start(4);
+    cluster.settle();
+    cluster.isolate(1);
+    cluster.reconfigure(leader, [1, 2, 4], 60_000);
+    const led = () => [2, 4].find((id) => cluster.replica(id).voter?.paxos.isLeaderInAcceptPhase);
+    cluster.until('one leads', () => led() !== undefined);
+    cluster.latencyTicks = 1;
+    cluster.heal();
+    cluster.until('it votes there', () => cluster.replica(1).voter?.configurationId === 2);
+    cluster.tick(12);
+    expect(cluster.replica(1).voter?.leader).toEqual(cluster.replica(led() as NodeId).voter?.leader);
+    expect(cluster.replica(1).voter?.paxos.phase).toBe('accept');
+  });
+
   it('a leader that has the StopSign of those before it decides it once more, though a newcomer tells of what it opens', () => {
     const cluster = new Cluster([1, 2, 3]);
     const former = cluster.elect();
