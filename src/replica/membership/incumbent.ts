@@ -26,6 +26,9 @@ export function incumbencyIn(next: Configuration, nodeId: NodeId, office: Office
   if (before?.configurationId !== next.configurationId - 1) return undefined;
   const ids = next.members.map(({ id }) => id);
   if (office.leader !== undefined && ids.includes(office.leader)) return undefined;
-  const [successor = ids[0]] = ids.filter((id) => before.memberIds.includes(id));
+  const staying = ids.filter((id) => before.memberIds.includes(id));
+  // It comes late, having caught up first, as one that is rebuilt: somebody leads by then.
+  if (office === noOffice && staying.length > 0) return undefined;
+  const [successor = ids[0]] = staying;
   return successor === nodeId ? 'successor' : undefined;
 }
