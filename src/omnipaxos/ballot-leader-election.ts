@@ -76,6 +76,10 @@ export class BallotLeaderElection {
   /** Rounds in a row in which someone who answers was stranded. */
   #strandedRounds = 0;
   readonly #candidacy: Candidacy;
+  /** As of the last tick: it leads, with a quorum. */
+  #wasInOffice = false;
+  /** It came into office in this round: a quorum has promised to follow it since that began. */
+  #isNewInOffice = false;
   /** Took over within a round: the owner is told at the next tick, if it did not take it from `handle`. */
   #hasTakenOver = false;
   #outgoing: BallotMessage[] = [];
@@ -145,6 +149,7 @@ export class BallotLeaderElection {
    */
   tick(): Ballot | undefined {
     this.#candidacy.tick();
+    this.#noticeOffice();
     this.#ticks++;
     const isNews = this.#hasTakenOver;
     this.#hasTakenOver = false;
@@ -198,12 +203,27 @@ export class BallotLeaderElection {
     return taken;
   }
 
+  /** Who started in office may have been alone for its first round, and have said that it is unhappy: a quorum follows it now. */
+  #noticeOffice(): void {
+    const isInOffice = this.#paxos?.isLeaderInAcceptPhase ?? false;
+    const comes = isInOffice && !this.#wasInOffice;
+    this.#wasInOffice = isInOffice;
+    if (!comes || compareBallots(this.#leader, this.#ballot) !== 0) return;
+    this.#isNewInOffice = true;
+    if (this.#isHappy) return;
+    this.#isHappy = true;
+    this.#candidacy.settle();
+    this.#replyAgain();
+  }
+
   #endRound(): Ballot {
     const replies = [...this.#replies.values()];
     this.#reached = replies.length + 1;
     this.#answered = new Set(this.#replies.keys());
     this.#followHighestBallot(replies);
-    this.#isHappy = this.#isContentWith(replies);
+    const leads = compareBallots(this.#leader, this.#ballot) === 0;
+    this.#isHappy = this.#isContentWith(replies) || (leads && this.#isNewInOffice);
+    this.#isNewInOffice = false;
     if (this.#isHappy) this.#candidacy.settle();
     this.#candidacy.withdraw();
     this.#takeInStranded(replies);

@@ -193,6 +193,32 @@ describe('a successor of a leader that does not go on', () => {
   });
 });
 
+describe('a successor whose followers come later than its first round', () => {
+  const start = (electionTimeoutTicks: number) => {
+    const paxos = { promise: { n: 0, priority: 0, pid: 0 }, isLeaderInAcceptPhase: false };
+    const options = { configurationId: 2, pid: 1, peers: [2, 3], isSuccessor: true, electionTimeoutTicks, paxos };
+    return { paxos, election: new BallotLeaderElection(options) };
+  };
+
+  it('is happy if it came into office in that round, though no heartbeat of theirs was answered in it', () => {
+    const { paxos, election } = start(1);
+    paxos.isLeaderInAcceptPhase = true;
+    election.tick();
+    expect(election.isHappy).toBe(true);
+    election.tick();
+    expect(election.isHappy, 'still nobody answers').toBe(false);
+  });
+
+  it('is happy as soon as it comes into office', () => {
+    const { paxos, election } = start(3);
+    for (let tick = 0; tick < 3; tick++) election.tick();
+    expect(election.isHappy).toBe(false);
+    paxos.isLeaderInAcceptPhase = true;
+    election.tick();
+    expect(election.isHappy).toBe(true);
+  });
+});
+
 describe('a leader that goes on in a new configuration', () => {
   it('asks again who was not there yet when it asked, and so keeps its office', () => {
     const ids = [1, 2, 3];
