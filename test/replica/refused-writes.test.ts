@@ -28,6 +28,13 @@ describe('writes behind one that was refused', () => {
     expect(refused.refusalOf(1, write(7), 2401), 'the first was forgotten').toBeUndefined();
   });
 
+  it('are not refused once they say that it is settled: its client has given it up', () => {
+    const refused = new RefusedWrites();
+    refused.note(1, { session: 7, number: 5, acknowledgedBelow: 5 }, busy, 1000);
+    expect(refused.refusalOf(1, { session: 7, number: 6, acknowledgedBelow: 5 }, 1001)).toBe(busy);
+    expect(refused.refusalOf(1, { session: 7, number: 6, acknowledgedBelow: 6 }, 1002)).toBeUndefined();
+  });
+
   it('of another session or connection are none of them', () => {
     const refused = new RefusedWrites();
     refused.note(1, write(5), busy, 1000);

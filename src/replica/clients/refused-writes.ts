@@ -32,11 +32,17 @@ export class RefusedWrites {
   }
 
   /** Why a write is to be refused, if one before it was. */
-  refusalOf(connection: ConnectionId, { session, number }: CommandOrigin, nowMs: number): Failure | undefined {
+  refusalOf(
+    connection: ConnectionId,
+    { session, number, acknowledgedBelow }: CommandOrigin,
+    nowMs: number,
+  ): Failure | undefined {
     if (this.#first.size === 0) return undefined;
     const first = this.#first.get(connection);
     if (first === undefined || first.session !== session) return undefined;
-    if (number > first.number && nowMs < first.untilMs) return first.failure;
+    // One below what its client has settled never comes again: it was given up, or another node has it.
+    const isAwaited = acknowledgedBelow <= first.number && nowMs < first.untilMs;
+    if (number > first.number && isAwaited) return first.failure;
     this.#first.delete(connection);
     return undefined;
   }
