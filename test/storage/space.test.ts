@@ -95,7 +95,10 @@ describe('room on a disk', () => {
 });
 
 describe('the log', () => {
-  it('for which there is no further file lets go of what is trimmed while it waits', async () => {
+  it.each([
+    ['', 0],
+    [', though files of its own are still being made', 20],
+  ])('for which there is no further file lets go of what is trimmed while it waits%s', async (_, refusedAfterMs) => {
     const path = scratch.fresh();
     let isFull = false;
     const room = new (class extends DiskRoom {
@@ -103,6 +106,7 @@ describe('the log', () => {
         return !isFull && (await super.has(bytes));
       }
       override async checkFree(bytes: number): Promise<void> {
+        if (isFull) await new Promise((resolve) => setTimeout(resolve, refusedAfterMs));
         await super.checkFree(isFull ? Number.POSITIVE_INFINITY : bytes);
       }
     })(path);

@@ -121,9 +121,10 @@ export class SegmentSupply {
   }
 
   /** The file of a segment that is not needed any more serves again, if it can, or is removed. Nobody may have it open for reading. */
-  reuse({ segment, bytes }: Segment): void {
+  reuse(dropped: Segment): void {
+    const { segment, bytes } = dropped;
     if (bytes !== this.#segmentBytes || this.#allotted >= this.#readyMax) {
-      this.#inBackground(() => rm(segmentFile(this.#directory, segment)));
+      this.#inBackground(() => this.#removeUnlessNeeded(dropped));
       return;
     }
     const next = this.#lastAllotted + 1;
@@ -211,16 +212,28 @@ export class SegmentSupply {
     return Math.max(this.#claimed ?? this.#present, ...this.#ready, ...this.#making);
   }
 
+  /** On a full disk none of the files that were being made is there, and there will be no other than this one. */
+  async #removeUnlessNeeded({ segment, bytes }: Segment): Promise<void> {
+    if (bytes !== this.#segmentBytes || this.#ready.size >= this.#readyMax) {
+      return rm(segmentFile(this.#directory, segment));
+    }
+    const next = this.#lastAllotted + 1;
+    this.#making.add(next);
+    await this.#makeAllotted(next, () => recycleSegment(this.#directory, segment, next));
+  }
+
   #make(segment: number, make: () => Promise<void>): void {
     this.#making.add(segment);
-    this.#inBackground(async () => {
-      try {
-        await make();
-        this.#ready.add(segment);
-      } finally {
-        this.#making.delete(segment);
-      }
-    });
+    this.#inBackground(() => this.#makeAllotted(segment, make));
+  }
+
+  async #makeAllotted(segment: number, make: () => Promise<void>): Promise<void> {
+    try {
+      await make();
+      this.#ready.add(segment);
+    } finally {
+      this.#making.delete(segment);
+    }
   }
 
   #removeReady(segment: number): void {
