@@ -227,8 +227,7 @@ export class BallotLeaderElection {
     if (this.#isHappy) this.#candidacy.settle();
     this.#candidacy.withdraw();
     this.#takeInStranded(replies);
-    this.#beginRound();
-    if (this.#mayTakeOver(replies)) this.#stand(replies);
+    this.#beginRound(this.#mayTakeOver(replies) ? this.#ballotAbove(replies) : undefined);
     this.#followPromise();
     this.#replyAgain();
     return this.#leader;
@@ -238,17 +237,27 @@ export class BallotLeaderElection {
   #onRequest(from: NodeId, { round, stands }: HeartbeatRequest): undefined {
     // A request of this node may have come before the other was there, such as that of a leader that goes on in a new configuration.
     if (!this.#asked.has(from) && !this.#replies.has(from)) this.#askOne(from, this.#candidacy.ballot);
+    const isNewRound = this.#asked.get(from) !== round;
     this.#asked.set(from, round);
     const stood = this.#candidacy.ballot !== undefined;
     const isYielding = stands !== undefined && this.#mayYieldTo(stands) && this.#candidacy.yields(from, stands);
     this.#reply(from, round, isYielding ? stands : undefined);
-    if (stands === undefined) this.#onWithdrawn(from);
+    // What was yielded to it counted in the round before only.
+    if (!isYielding && (stands === undefined || isNewRound)) this.#onReleased(from);
+    if (!isYielding && stands !== undefined) this.#tellOf(stands);
     // Those who yielded to this node are free to yield to the other one.
     if (stood && isYielding) this.#ask();
   }
 
-  /** Who asks without standing stands no more. */
-  #onWithdrawn(from: NodeId): void {
+  /** Another stands, with a higher ballot than the node that this one has let go first, which maybe cannot see that. */
+  #tellOf(stands: Ballot): void {
+    const first = this.#mayYieldTo(stands) ? this.#candidacy.yieldedBelow(stands) : undefined;
+    const round = first && this.#asked.get(first);
+    if (first !== undefined && round !== undefined) this.#reply(first, round, stands);
+  }
+
+  /** It does not need what this node yielded to it. */
+  #onReleased(from: NodeId): void {
     const next = this.#candidacy.release(from);
     const round = next && this.#asked.get(next.pid);
     if (next && round !== undefined && this.#mayYieldTo(next.ballot)) this.#reply(next.pid, round, next.ballot);
@@ -266,7 +275,10 @@ export class BallotLeaderElection {
     const leads = reply.happy && compareBallots(reply.leader, reply.ballot) === 0;
     if (leads && compareBallots(reply.ballot, this.#leader) > 0) return this.#followNew(reply.ballot);
     if (reply.happy) this.#candidacy.withdraw();
-    if (reply.yieldsTo && this.#candidacy.onYield(from, reply.yieldsTo) >= this.#quorumToLead) return this.#takeOver();
+    if (reply.yieldsTo === undefined) return this.#standEarly();
+    if (this.#candidacy.onYield(from, reply.yieldsTo) >= this.#quorumToLead) return this.#takeOver();
+    // Those who yielded to this node are free to yield to the higher one.
+    if (this.#candidacy.giveWay(reply.yieldsTo)) this.#ask();
     return this.#standEarly();
   }
 
@@ -288,13 +300,12 @@ export class BallotLeaderElection {
     if (this.#isHappy || this.#candidacy.ballot || !this.#answered || !this.#isQuorumConnected) return undefined;
     for (const pid of this.#answered) if (!this.#replies.has(pid)) return undefined;
     const replies = [...this.#replies.values()];
-    return this.#mayTakeOver(replies) ? this.#stand(replies) : undefined;
+    return this.#mayTakeOver(replies) ? this.#stand(this.#ballotAbove(replies)) : undefined;
   }
 
   /** Asks the others to let this node take over. Alone it need not ask. */
-  #stand(replies: readonly HeartbeatReply[]): Ballot | undefined {
+  #stand(stands: Ballot): Ballot | undefined {
     if (this.#quorumToLead === 1) return this.#takeOver();
-    const stands = this.#ballotAbove(replies);
     this.#candidacy.stand(stands);
     this.#ask(stands);
     return undefined;
@@ -343,6 +354,8 @@ export class BallotLeaderElection {
 
   #isContentWith(replies: readonly HeartbeatReply[]): boolean {
     const leader = this.#leader;
+    // Nobody leads with a first ballot. Content with one, a node would hold those back who can be elected, for rounds.
+    if (leader.n <= firstNumber) return false;
     if (compareBallots(leader, this.#ballot) !== 0) {
       return replies.some((reply) => compareBallots(reply.ballot, leader) === 0 && reply.happy && isHeld(reply));
     }
@@ -397,10 +410,15 @@ export class BallotLeaderElection {
     if (promise.pid === this.#pid) this.#ballot = promise;
   }
 
-  #beginRound(): void {
+  /**
+   * Who stands on says so with its first request. If it withdrew in between, those it asks would let another go first, in turns: two that stand at
+   * nearly the same time could each have a part of the yields, in each round the other part, for as long as delays are alike.
+   */
+  #beginRound(stands?: Ballot): void {
     this.#replies = new Map();
     this.#round++;
-    this.#ask();
+    if (stands === undefined) this.#ask();
+    else this.#stand(stands);
   }
 
   #ask(stands?: Ballot): void {

@@ -13,6 +13,10 @@ interface Asker {
  * in an election timeout. Without that, two that cannot see each other could take over within two message delays, and those
  * that see both would change their leader twice.
  *
+ * Of several the highest is to win, or each could have a part of the yields, in each round another part, for as long as delays are alike: so a node that
+ * has yielded to a higher one yields to no lower one for as long again, and one that stands gives way to a higher one that it hears of
+ * from those who yielded.
+ *
  * No safety rests on it: a yield is no promise, is not durable, and runs out.
  */
 export class Candidacy {
@@ -22,10 +26,12 @@ export class Candidacy {
   #standing: { readonly ballot: Ballot; readonly yielded: Set<NodeId> } | undefined;
   #yieldedTo: Asker | undefined;
   /**
-   * The highest of those that came too late: it is first when the yield has run out, or two with half of the yields each would never end. Not the
-   * last of them: where delays are always the same that one has withdrawn again when its turn comes, in each round anew.
+   * The highest of those that came too late: it is first when the yield has run out, or is given back. Not the last of them: where delays are
+   * always the same that one has withdrawn again when its turn comes, in each round anew.
    */
   #contender: Asker | undefined;
+  /** A higher one for which this node, which maybe cannot see it, stands no more: it may yield to one that is higher still. */
+  #gaveWayTo: Asker | undefined;
 
   /** `timeoutTicks`: ticks of an election timeout, for which a yield holds. */
   constructor(timeoutTicks: number) {
@@ -37,9 +43,9 @@ export class Candidacy {
     return this.#standing?.ballot;
   }
 
-  /** True while this node has yielded to another: it does not stand itself. */
+  /** True while this node has let another go first: it does not stand itself. */
   get hasYielded(): boolean {
-    return this.#present(this.#yieldedTo) !== undefined;
+    return this.#isPresent(this.#yieldedTo) || this.#isPresent(this.#gaveWayTo);
   }
 
   /** One step of time. */
@@ -60,29 +66,45 @@ export class Candidacy {
     this.#standing = undefined;
     this.#yieldedTo = undefined;
     this.#contender = undefined;
+    this.#gaveWayTo = undefined;
   }
 
   /** `pid` stands with `ballot`: true if this node lets it go first. It withdraws then itself; of two that stand, the higher goes. */
   yields(pid: NodeId, ballot: Ballot): boolean {
-    const first = this.#present(this.#yieldedTo);
-    if (first !== undefined && first.pid !== pid) {
-      const isHighest = !isAbove(this.#present(this.#contender)?.ballot, ballot);
-      if (isHighest && isAbove(ballot, first.ballot)) this.#contender = this.#asker(pid, ballot, 2);
+    const first = this.#yieldedTo;
+    if (first !== undefined && first.pid !== pid && this.#isPresent(first)) {
+      if (isAbove(ballot, first.ballot) && !isAbove(this.#presentContender?.ballot, ballot)) {
+        this.#contender = this.#asker(pid, ballot, 2);
+      }
       return false;
     }
-    if (isAbove(this.#standing?.ballot, ballot) || isAbove(this.#present(this.#contender)?.ballot, ballot))
-      return false;
+    if (this.#isHigherAwaited(pid, ballot)) return false;
     this.#standing = undefined;
     this.#yieldedTo = this.#asker(pid, ballot, 1);
     if (this.#contender?.pid === pid) this.#contender = undefined;
     return true;
   }
 
-  /** `pid` does not stand any more. Whoever comes next and was refused because of it: this node lets that one go now. */
+  /** Whom this node let go first though `ballot`, which another stands with, is higher. */
+  yieldedBelow(ballot: Ballot): NodeId | undefined {
+    const first = this.#yieldedTo;
+    const isBelow = first !== undefined && first.pid !== ballot.pid && this.#isPresent(first);
+    return isBelow && isAbove(ballot, first.ballot) ? first.pid : undefined;
+  }
+
+  /** Another stands with `ballot`, as someone says who yielded to this node: true if it stood, and stands no more as that is higher. */
+  giveWay(ballot: Ballot): boolean {
+    if (this.#standing === undefined || !isAbove(ballot, this.#standing.ballot)) return false;
+    this.#standing = undefined;
+    this.#gaveWayTo = this.#asker(ballot.pid, ballot, 1);
+    return true;
+  }
+
+  /** `pid` does not need the yield any more. Whoever comes next and was refused because of it: this node lets that one go now. */
   release(pid: NodeId): { readonly pid: NodeId; readonly ballot: Ballot } | undefined {
     if (this.#yieldedTo?.pid !== pid) return undefined;
     this.#yieldedTo = undefined;
-    const next = this.#present(this.#contender);
+    const next = this.#presentContender;
     if (next === undefined || this.#standing !== undefined) return undefined;
     this.#contender = undefined;
     this.#yieldedTo = this.#asker(next.pid, next.ballot, 1);
@@ -97,12 +119,29 @@ export class Candidacy {
     return standing.yielded.size + 1;
   }
 
+  /** This node stands with a higher ballot than `pid`, or has let someone go first, or will, who does. */
+  #isHigherAwaited(pid: NodeId, ballot: Ballot): boolean {
+    const first = this.#yieldedTo;
+    const isFirstAwaited = first?.pid !== pid && this.#isPresent(first, this.#timeoutTicks);
+    return (
+      isAbove(this.#standing?.ballot, ballot) ||
+      isAbove(this.#presentContender?.ballot, ballot) ||
+      (isFirstAwaited && isAbove(first?.ballot, ballot)) ||
+      (this.#isPresent(this.#gaveWayTo) && isAbove(this.#gaveWayTo?.ballot, ballot))
+    );
+  }
+
   #asker(pid: NodeId, ballot: Ballot, timeouts: number): Asker {
     return { pid, ballot, untilTick: this.#tick + timeouts * this.#timeoutTicks };
   }
 
-  #present(asker: Asker | undefined): Asker | undefined {
-    return asker && this.#tick < asker.untilTick ? asker : undefined;
+  get #presentContender(): Asker | undefined {
+    return this.#isPresent(this.#contender) ? this.#contender : undefined;
+  }
+
+  /** True if it still counts, or did up to `graceTicks` ago. */
+  #isPresent(asker: Asker | undefined, graceTicks = 0): boolean {
+    return asker !== undefined && this.#tick < asker.untilTick + graceTicks;
   }
 }
 

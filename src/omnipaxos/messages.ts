@@ -176,7 +176,10 @@ export interface HeartbeatRequest {
   readonly stands?: Ballot;
 }
 
-/** BLE: the replier's own ballot, the leader it follows, and whether it is happy with it. `yieldsTo`: the ballot that it lets go first. */
+/**
+ * BLE: the replier's own ballot, the leader it follows, and whether it is happy with it. `yieldsTo`: the ballot that it lets go first; to one that it let go
+ * first before: a higher one that another stands with.
+ */
 export interface HeartbeatReply {
   readonly type: 'HeartbeatReply';
   readonly round: number;

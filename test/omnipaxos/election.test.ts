@@ -144,6 +144,43 @@ describe('one takes over at a time', () => {
     expect(voter.yields(2, ballot(2))).toBe(true);
   });
 
+  it('who yielded to a higher one yields to no lower one for another timeout, or the higher one would find the yields of others run out', () => {
+    const voter = new Candidacy(10);
+    expect(voter.yields(2, ballot(2))).toBe(true);
+    for (let tick = 0; tick < 10; tick++) voter.tick();
+    expect(voter.hasYielded).toBe(false);
+    expect(voter.yields(1, ballot(1))).toBe(false);
+    for (let tick = 0; tick < 9; tick++) voter.tick();
+    expect(voter.yields(1, ballot(1))).toBe(false);
+    expect(voter.yields(2, ballot(2)), 'it asks again').toBe(true);
+    for (let tick = 0; tick < 20; tick++) voter.tick();
+    expect(voter.yields(1, ballot(1)), 'it does not ask again').toBe(true);
+  });
+
+  it('who stands gives way to a higher one that it hears of, and may yield to one that is higher still', () => {
+    const voter = new Candidacy(10);
+    expect(voter.yields(1, ballot(1))).toBe(true);
+    expect(voter.yieldedBelow(ballot(1))).toBeUndefined();
+    expect(voter.yieldedBelow(ballot(4))).toBe(1);
+    const standing = new Candidacy(10);
+    expect(standing.giveWay(ballot(4)), 'it does not stand').toBe(false);
+    standing.stand(ballot(2));
+    expect(standing.giveWay(ballot(1)), 'a lower one').toBe(false);
+    expect(standing.giveWay(ballot(2)), 'its own').toBe(false);
+    expect(standing.giveWay(ballot(4))).toBe(true);
+    expect({ stands: standing.ballot, hasYielded: standing.hasYielded }).toEqual({
+      stands: undefined,
+      hasYielded: true,
+    });
+    expect(standing.yields(3, ballot(3))).toBe(false);
+    expect(standing.yields(5, ballot(5))).toBe(true);
+    const free = new Candidacy(10);
+    free.stand(ballot(2));
+    free.giveWay(ballot(4));
+    for (let tick = 0; tick < 10; tick++) free.tick();
+    expect(free.hasYielded, 'not for longer than a timeout').toBe(false);
+  });
+
   it('who yielded to one that withdraws is free at once, for the one that came too late', () => {
     const voter = new Candidacy(10);
     expect(voter.yields(1, ballot(1))).toBe(true);
