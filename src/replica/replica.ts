@@ -149,7 +149,10 @@ export class Replica {
   /** Puts an event into the inbox. False, and the event dropped, if the inbox is full; ticks and disk answers always fit. */
   receive(event: ReplicaEvent): boolean {
     const canBeDropped = event.type === 'peerMessages' || event.type === 'requests';
-    if (canBeDropped && this.#inbox.length >= this.#settings.inboxMax) return false;
+    if (canBeDropped && this.#inbox.length >= this.#settings.inboxMax) {
+      if (event.type === 'requests') this.#clients.turnAway(event.connection, event.requests);
+      return false;
+    }
     this.#inbox.push(event);
     return true;
   }

@@ -35,6 +35,32 @@ describe('writes behind one that was refused', () => {
     expect(refused.refusalOf(1, { session: 7, number: 6, acknowledgedBelow: 6 }, 1002)).toBeUndefined();
   });
 
+  it('are refused, too, where one from before the first comes after it', () => {
+    const refused = new RefusedWrites();
+    refused.note(1, write(5), busy, 1000);
+    expect(refused.refusalOf(1, write(4), 1001)).toBeUndefined();
+    expect(refused.refusalOf(1, write(6), 1002)).toBe(busy);
+  });
+
+  it('keep their order where the inbox was full', () => {
+    const cluster = new Cluster([1], { inboxMax: 1 });
+    const leader = cluster.elect();
+    const client = new Client(cluster, leader);
+    const commands = ['before', 'first', 'second'].map((value) => client.command('put', 'k', value));
+    const [before, first, second] = commands as [Uint8Array, Uint8Array, Uint8Array];
+    const replica = cluster.replica(leader);
+    const receive = (command: Uint8Array, id: number) =>
+      replica.receive({
+        type: 'requests',
+        connection: 9,
+        requests: [{ type: 'write', command, id, timeoutMs: 60_000 }],
+      });
+    expect([receive(before, 1), receive(first, 2)]).toEqual([true, false]);
+    replica.turn();
+    expect(receive(second, 3)).toBe(true);
+    expect(replica.turn().responses.get(9)).toMatchObject([{ id: 3, type: 'failed', code: 'busy' }]);
+  });
+
   it('of another session or connection are none of them', () => {
     const refused = new RefusedWrites();
     refused.note(1, write(5), busy, 1000);

@@ -73,6 +73,14 @@ export class Clients {
     this.#reads.forget(connection);
   }
 
+  /** The gateway refuses these: there was no room for them in the inbox. */
+  turnAway(connection: ConnectionId, requests: readonly ClientRequest[]): void {
+    for (const request of requests) {
+      const origin = request.type === 'write' ? originOf(request.command) : undefined;
+      if (origin) this.#refused.note(connection, origin, tooMany, this.#view.nowMs);
+    }
+  }
+
   /** Takes a request; `reconfigure` and `fill` are not among them. */
   receive(connection: ConnectionId, request: Exclude<ClientRequest, { type: 'reconfigure' | 'fill' }>): void {
     switch (request.type) {

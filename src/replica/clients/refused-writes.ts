@@ -39,7 +39,8 @@ export class RefusedWrites {
   ): Failure | undefined {
     if (this.#first.size === 0) return undefined;
     const first = this.#first.get(connection);
-    if (first === undefined || first.session !== session) return undefined;
+    // One before it may have been in the inbox already, when that was full.
+    if (first === undefined || first.session !== session || number < first.number) return undefined;
     // One below what its client has settled never comes again: it was given up, or another node has it.
     const isAwaited = acknowledgedBelow <= first.number && nowMs < first.untilMs;
     if (number > first.number && isAwaited) return first.failure;
