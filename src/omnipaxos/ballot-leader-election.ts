@@ -275,11 +275,24 @@ export class BallotLeaderElection {
     const leads = reply.happy && compareBallots(reply.leader, reply.ballot) === 0;
     if (leads && compareBallots(reply.ballot, this.#leader) > 0) return this.#followNew(reply.ballot);
     if (reply.happy) this.#candidacy.withdraw();
+    else this.#noticeUnhappiness(from);
     if (reply.yieldsTo === undefined) return this.#standEarly();
     if (this.#candidacy.onYield(from, reply.yieldsTo) >= this.#quorumToLead) return this.#takeOver();
     // Those who yielded to this node are free to yield to the higher one.
     if (this.#candidacy.giveWay(reply.yieldsTo)) this.#ask();
     return this.#standEarly();
+  }
+
+  /**
+   * Its leader, or the last of those who answered in the round before, has become unhappy: what it would find at the end of this round. From one to the next
+   * unhappiness would take a round each, where one is content with another's leader, that one with a third's.
+   */
+  #noticeUnhappiness(from: NodeId): void {
+    if (!this.#isHappy || this.#isNewInOffice) return;
+    if (from !== this.#leader.pid && !this.#haveAllAnswered) return;
+    if (this.#isContentWith([...this.#replies.values()])) return;
+    this.#isHappy = false;
+    this.#replyAgain();
   }
 
   #followNew(leader: Ballot): undefined {
@@ -297,10 +310,16 @@ export class BallotLeaderElection {
 
   /** The last of those who answered in the round before has become unhappy: no need to wait for the end of this one. */
   #standEarly(): Ballot | undefined {
-    if (this.#isHappy || this.#candidacy.ballot || !this.#answered || !this.#isQuorumConnected) return undefined;
-    for (const pid of this.#answered) if (!this.#replies.has(pid)) return undefined;
+    if (this.#isHappy || this.#candidacy.ballot || !this.#isQuorumConnected || !this.#haveAllAnswered) return undefined;
     const replies = [...this.#replies.values()];
     return this.#mayTakeOver(replies) ? this.#stand(this.#ballotAbove(replies)) : undefined;
+  }
+
+  /** All who answered in the last whole round have in this one. */
+  get #haveAllAnswered(): boolean {
+    if (!this.#answered) return false;
+    for (const pid of this.#answered) if (!this.#replies.has(pid)) return false;
+    return true;
   }
 
   /** Asks the others to let this node take over. Alone it need not ask. */

@@ -65,6 +65,44 @@ describe('what was answered in a round is answered again when it has changed', (
     expect(hub.isHappy).toBe(false);
   });
 
+  it('so followers are unhappy as soon as their leader is, and one takes over without waiting for the end of a round', () => {
+    const all = makeElections(3);
+    rounds(4, all, all);
+    const [one, two, three] = all as [BallotLeaderElection, BallotLeaderElection, BallotLeaderElection];
+    expect(three.leader).toEqual(three.ballot);
+    // What the leader asks in this round is lost. The others' rounds go on.
+    three.tick();
+    three.getOutgoingMsgs();
+    for (const node of [one, two]) node.tick();
+    deliver(all, all);
+    expect([one, two, three].map(({ isHappy }) => isHappy)).toEqual([true, true, true]);
+    three.tick();
+    expect(three.isHappy).toBe(false);
+    deliver(all, all);
+    expect([one.leader, three.leader]).toEqual([two.ballot, two.ballot]);
+  });
+
+  it('nobody is content with a first ballot: nobody leads with one', () => {
+    const [fresh] = makeElections(3) as [BallotLeaderElection];
+    const ballot = { n: 1, priority: 0, pid: 2 };
+    for (let round = 0; round < 3; round++) {
+      const request = fresh
+        .getOutgoingMsgs()
+        .findLast(({ to, payload }) => to === 2 && payload.type === 'HeartbeatRequest');
+      const payload = {
+        type: 'HeartbeatReply',
+        round: request?.payload.round as number,
+        happy: true,
+        ballot,
+        leader: ballot,
+      } as const;
+      fresh.handle({ from: 2, to: 1, configurationId: 1, payload });
+      fresh.tick();
+    }
+    expect(fresh.leader).toEqual(ballot);
+    expect(fresh.isHappy).toBe(false);
+  });
+
   it('a happy follower is not mistaken for a leader', () => {
     const [fresh] = makeElections(3) as [BallotLeaderElection];
     const [request] = fresh.getOutgoingMsgs();

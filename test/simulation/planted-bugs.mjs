@@ -606,7 +606,7 @@ export const plantedBugs = [
   {
     name: 'rows that nobody goes on with keep their room',
     rule: 'rows from before a crash make room for a checkpoint that waits for some',
-    seeds: 2000,
+    seeds: 12_000,
     edits: [
       {
         file: recipient,
