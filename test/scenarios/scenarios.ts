@@ -137,6 +137,14 @@ export const scenarios: readonly Scenario[] = [
     end: heal,
   },
   {
+    name: 'random links',
+    nodes: 7,
+    what: 'each link is cut or not, by chance; one node sees a majority, maybe the leader',
+    keepsLeader: false,
+    begin: (cluster) => cluster.cutAllBut(...someLinks(cluster)),
+    end: heal,
+  },
+  {
     name: 'returning node',
     nodes: 5,
     what: 'a follower stops, and starts again on its disk',
@@ -215,6 +223,16 @@ function longestGap(decisions: readonly { readonly at: number }[], from: number,
     last = at;
   }
   return Math.max(longest, to - last);
+}
+
+/** Links of chance, with which one node at least sees a majority. */
+function someLinks(cluster: VirtualCluster): readonly (readonly [NodeId, NodeId])[] {
+  const { ids, random } = cluster;
+  for (;;) {
+    const links = ids.flatMap((a) => ids.filter((b) => a < b && random.chance(0.4)).map((b) => pair(a, b)));
+    const seen = (pid: NodeId) => links.filter((link) => link.includes(pid)).length + 1;
+    if (ids.some((pid) => seen(pid) > ids.length / 2)) return links;
+  }
 }
 
 /** A pair of nodes; both are there by the number of nodes of the scenario. */
