@@ -42,6 +42,23 @@ describe('writes behind one that was refused', () => {
     expect(refused.refusalOf(1, write(6), 1002)).toBe(busy);
   });
 
+  it('are refused, too, where the first comes again and the second, turned away meanwhile, has not', () => {
+    const refused = new RefusedWrites();
+    refused.note(1, write(5), busy, 1000);
+    refused.note(1, write(6), busy, 1001);
+    expect(refused.refusalOf(1, write(5), 1002)).toBeUndefined();
+    expect(refused.refusalOf(1, write(7), 1003)).toBe(busy);
+    expect(refused.refusalOf(1, write(6), 1004)).toBeUndefined();
+    expect(refused.refusalOf(1, write(7), 1005)).toBeUndefined();
+  });
+
+  it('are refused, too, behind one that was refused after the first was settled', () => {
+    const refused = new RefusedWrites();
+    refused.note(1, { session: 7, number: 5, acknowledgedBelow: 5 }, busy, 1000);
+    refused.note(1, { session: 7, number: 9, acknowledgedBelow: 6 }, busy, 1001);
+    expect(refused.refusalOf(1, { session: 7, number: 10, acknowledgedBelow: 6 }, 1002)).toBe(busy);
+  });
+
   it('keep their order where the inbox was full', () => {
     const cluster = new Cluster([1], { inboxMax: 1 });
     const leader = cluster.elect();

@@ -9,6 +9,8 @@ const refusedMs = 250;
 interface RefusedWrite {
   readonly session: number;
   readonly number: number;
+  /** The last that was refused with it, or behind it: when the first has come again, those up to this one are yet to come. */
+  readonly last: number;
   readonly failure: Failure;
   readonly untilMs: number;
 }
@@ -22,13 +24,19 @@ export class RefusedWrites {
   readonly #first = new Map<ConnectionId, RefusedWrite>();
 
   /** A write was refused for what may pass. */
-  note(connection: ConnectionId, { session, number }: CommandOrigin, failure: Failure, nowMs: number): void {
+  note(
+    connection: ConnectionId,
+    { session, number, acknowledgedBelow }: CommandOrigin,
+    failure: Failure,
+    nowMs: number,
+  ): void {
     // Those that open sessions have no order.
     if (session === 0) return;
     const before = this.#first.get(connection);
-    const isBehind = before?.session === session && before.number < number && nowMs < before.untilMs;
-    const first = isBehind ? before.number : number;
-    this.#first.set(connection, { session, number: first, failure, untilMs: nowMs + refusedMs });
+    const isKept = before?.session === session && acknowledgedBelow <= before.number && nowMs < before.untilMs;
+    const first = isKept ? Math.min(before.number, number) : number;
+    const last = isKept ? Math.max(before.last, number) : number;
+    this.#first.set(connection, { session, number: first, last, failure, untilMs: nowMs + refusedMs });
   }
 
   /** Why a write is to be refused, if one before it was. */
@@ -43,8 +51,12 @@ export class RefusedWrites {
     if (first === undefined || first.session !== session || number < first.number) return undefined;
     // One below what its client has settled never comes again: it was given up, or another node has it.
     const isAwaited = acknowledgedBelow <= first.number && nowMs < first.untilMs;
-    if (number > first.number && isAwaited) return first.failure;
-    this.#first.delete(connection);
+    if (number > first.number && isAwaited) {
+      if (number > first.last) this.#first.set(connection, { ...first, last: number });
+      return first.failure;
+    }
+    if (isAwaited && number < first.last) this.#first.set(connection, { ...first, number: number + 1 });
+    else this.#first.delete(connection);
     return undefined;
   }
 
