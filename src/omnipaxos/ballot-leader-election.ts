@@ -274,8 +274,12 @@ export class BallotLeaderElection {
     // It took over: followed at once, so that nobody who asks here takes over as well.
     const leads = reply.happy && compareBallots(reply.leader, reply.ballot) === 0;
     if (leads && compareBallots(reply.ballot, this.#leader) > 0) return this.#followNew(reply.ballot);
-    if (reply.happy) this.#candidacy.withdraw();
-    else this.#noticeUnhappiness(from);
+    if (!reply.happy) this.#noticeUnhappiness(from);
+    else if (this.#candidacy.ballot) {
+      this.#candidacy.withdraw();
+      // Those who yielded to this node are free to yield to another.
+      this.#ask();
+    }
     if (reply.yieldsTo === undefined) return this.#standEarly();
     if (this.#candidacy.onYield(from, reply.yieldsTo) >= this.#quorumToLead) return this.#takeOver();
     // Those who yielded to this node are free to yield to the higher one.
