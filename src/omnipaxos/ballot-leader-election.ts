@@ -153,7 +153,10 @@ export class BallotLeaderElection {
     this.#ticks++;
     const isNews = this.#hasTakenOver;
     this.#hasTakenOver = false;
-    if (this.#ticks < this.#electionTimeoutTicks) return isNews ? this.#leader : undefined;
+    if (this.#ticks < this.#electionTimeoutTicks) {
+      if (this.#ticks === Math.ceil(this.#electionTimeoutTicks / 2)) this.#askSilent();
+      return isNews ? this.#leader : undefined;
+    }
     this.#ticks = 0;
     return this.#endRound();
   }
@@ -446,6 +449,11 @@ export class BallotLeaderElection {
 
   #ask(stands?: Ballot): void {
     for (const peer of this.#peers) this.#askOne(peer, stands);
+  }
+
+  /** In the middle of a round: who has not answered is asked once more, or one lost message could cost a leader its office. */
+  #askSilent(): void {
+    for (const peer of this.#peers) if (!this.#replies.has(peer)) this.#askOne(peer, this.#candidacy.ballot);
   }
 
   #askOne(peer: NodeId, stands: Ballot | undefined): void {
