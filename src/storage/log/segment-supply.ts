@@ -234,18 +234,25 @@ export class SegmentSupply {
     } finally {
       this.#making.delete(segment);
     }
+    // Fewer may be wanted by now, or dropped ones have served in its place.
+    if (this.#ready.size > this.#readyMax) await this.#take(Math.max(...this.#ready))();
   }
 
   #removeReady(segment: number): void {
+    this.#inBackground(this.#take(segment));
+  }
+
+  /** From now on it is not ready any more. Gives what removes its file. */
+  #take(segment: number): () => Promise<void> {
     this.#ready.delete(segment);
     this.#making.add(segment);
-    this.#inBackground(async () => {
+    return async () => {
       try {
         await rm(segmentFile(this.#directory, segment), { force: true });
       } finally {
         this.#making.delete(segment);
       }
-    });
+    };
   }
 
   /** A failure here, such as a full disk, counts only if the file is needed. */
