@@ -14,7 +14,7 @@ interface Asker {
  * that see both would change their leader twice.
  *
  * Of several the highest is to win, or each could have a part of the yields, in each round another part, for as long as delays are alike: so a node that
- * has yielded to a higher one yields to no lower one for as long again, and one that stands gives way to a higher one that it hears of
+ * has yielded to a higher one yields to no lower one for a quarter as long again, until that one has had the time to ask anew, and one that stands gives way to a higher one that it hears of
  * from those who yielded.
  *
  * No safety rests on it: a yield is no promise, is not durable, and runs out.
@@ -122,7 +122,7 @@ export class Candidacy {
   /** This node stands with a higher ballot than `pid`, or has let someone go first, or will, who does. */
   #isHigherAwaited(pid: NodeId, ballot: Ballot): boolean {
     const first = this.#yieldedTo;
-    const isFirstAwaited = first?.pid !== pid && this.#isPresent(first, this.#timeoutTicks);
+    const isFirstAwaited = first?.pid !== pid && this.#isPresent(first, Math.ceil(this.#timeoutTicks / 4));
     return (
       isAbove(this.#standing?.ballot, ballot) ||
       isAbove(this.#presentContender?.ballot, ballot) ||

@@ -117,6 +117,40 @@ describe('what was answered in a round is answered again when it has changed', (
   });
 });
 
+describe('messages within a round', () => {
+  const start = (electionTimeoutTicks: number) =>
+    new BallotLeaderElection({ configurationId: 1, pid: 1, peers: [2, 3], electionTimeoutTicks });
+  const requests = (election: BallotLeaderElection) =>
+    election.getOutgoingMsgs().filter(({ payload }) => payload.type === 'HeartbeatRequest');
+  const answer = (election: BallotLeaderElection, from: number, round: number, happy: boolean) => {
+    const ballot = { n: 1, priority: 0, pid: from };
+    const payload = { type: 'HeartbeatReply', round, happy, ballot, leader: { n: 0, priority: 0, pid: 0 } } as const;
+    return election.handle({ from, to: 1, configurationId: 1, payload });
+  };
+
+  it('in the middle those who have not answered are asked once more', () => {
+    const election = start(4);
+    const [first] = requests(election);
+    answer(election, 2, first?.payload.round as number, false);
+    election.tick();
+    expect(requests(election)).toEqual([]);
+    election.tick();
+    expect(requests(election)).toMatchObject([{ to: 3, payload: { round: first?.payload.round } }]);
+    election.tick();
+    expect(requests(election)).toEqual([]);
+  });
+
+  it('who stands, and hears that someone is happy, says at once that it stands no more', () => {
+    const election = start(1);
+    for (const from of [2, 3]) answer(election, from, 1, false);
+    requests(election);
+    election.tick();
+    expect(requests(election).map(({ payload }) => 'stands' in payload)).toEqual([true, true]);
+    answer(election, 2, 2, true);
+    expect(requests(election).map(({ payload }) => 'stands' in payload)).toEqual([false, false]);
+  });
+});
+
 describe('one takes over at a time', () => {
   /** Two hubs, 1 and 2, that do not see each other; the others see both, and nobody else: the leader, 7, has no quorum. */
   const spokes = [3, 4, 5, 6, 7];
@@ -182,16 +216,15 @@ describe('one takes over at a time', () => {
     expect(voter.yields(2, ballot(2))).toBe(true);
   });
 
-  it('who yielded to a higher one yields to no lower one for another timeout, or the higher one would find the yields of others run out', () => {
+  it('who yielded to a higher one yields to no lower one until that had the time to ask again: else it would find the yields of others run out', () => {
     const voter = new Candidacy(10);
     expect(voter.yields(2, ballot(2))).toBe(true);
     for (let tick = 0; tick < 10; tick++) voter.tick();
     expect(voter.hasYielded).toBe(false);
-    expect(voter.yields(1, ballot(1))).toBe(false);
-    for (let tick = 0; tick < 9; tick++) voter.tick();
+    for (let tick = 0; tick < 2; tick++) voter.tick();
     expect(voter.yields(1, ballot(1))).toBe(false);
     expect(voter.yields(2, ballot(2)), 'it asks again').toBe(true);
-    for (let tick = 0; tick < 20; tick++) voter.tick();
+    for (let tick = 0; tick < 13; tick++) voter.tick();
     expect(voter.yields(1, ballot(1)), 'it does not ask again').toBe(true);
   });
 

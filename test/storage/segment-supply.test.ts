@@ -141,3 +141,29 @@ describe('on a full disk', () => {
     expect(statSync(segmentFile(directory, 6)).size).toBe(segmentBytes);
   });
 });
+
+it('no more files lie ready than are to, though others were let go of while those that were being made found no room', async () => {
+  const max = 4;
+  const dropped = Array.from({ length: 7 }, (_, at) => 10 + at);
+  for (const segment of dropped) await createSegment(directory, segment, segmentBytes, [new Uint8Array([segment])]);
+  let refusals = 0;
+  const refusing = new (class extends DiskRoom {
+    override async checkFree(): Promise<void> {
+      // The others are let go of when the last of those that were being made has failed.
+      if (++refusals === max) setTimeout(() => reuse(dropped.slice(4)), 0);
+      throw new NoRoomError();
+    }
+  })(directory);
+  const filled = new SegmentSupply(directory, segmentBytes, refusing, 20);
+  const reuse = (segments: readonly number[]) => {
+    for (const segment of segments) filled.reuse({ segment, bytes: segmentBytes });
+  };
+  filled.keepReady({ min: max, max });
+  reuse(dropped.slice(0, 4));
+  await expect.poll(() => refusals).toBeGreaterThanOrEqual(max);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await filled.settled();
+  expect(filled.readyBytes).toBe(max * segmentBytes);
+  const ready = listSegments(directory).filter((segment) => segment > 20);
+  expect(ready).toHaveLength(max);
+});
