@@ -60,7 +60,7 @@ export class SegmentSupply {
   keepReady({ min, max }: ReadySegments): void {
     this.#readyMin = min;
     this.#readyMax = max;
-    while (this.#ready.size > max) this.#removeReady(Math.max(...this.#ready));
+    while (this.#ready.size > max) this.#removeLast();
     this.#prepare();
   }
 
@@ -170,7 +170,7 @@ export class SegmentSupply {
 
   /** The files that lie ready, and that of `segment`, which is claimed, if there is one, give way to one of another size. */
   async #giveWay(segment: number): Promise<void> {
-    for (const ready of this.#ready) this.#removeReady(ready);
+    while (this.#ready.size > 0) this.#removeLast();
     await this.#background;
     await rm(segmentFile(this.#directory, segment), { force: true });
   }
@@ -235,24 +235,28 @@ export class SegmentSupply {
       this.#making.delete(segment);
     }
     // Fewer may be wanted by now, or dropped ones have served in its place.
-    if (this.#ready.size > this.#readyMax) await this.#take(Math.max(...this.#ready))();
+    if (this.#ready.size > this.#readyMax) await this.#removeTaken(this.#takeLast());
   }
 
-  #removeReady(segment: number): void {
-    this.#inBackground(this.#take(segment));
+  #removeLast(): void {
+    const segment = this.#takeLast();
+    this.#inBackground(() => this.#removeTaken(segment));
   }
 
-  /** From now on it is not ready any more. Gives what removes its file. */
-  #take(segment: number): () => Promise<void> {
+  /** The last of the files that lie ready: from now on it does not, and until it is removed no other is made in its place. */
+  #takeLast(): number {
+    const segment = Math.max(...this.#ready);
     this.#ready.delete(segment);
     this.#making.add(segment);
-    return async () => {
-      try {
-        await rm(segmentFile(this.#directory, segment), { force: true });
-      } finally {
-        this.#making.delete(segment);
-      }
-    };
+    return segment;
+  }
+
+  async #removeTaken(segment: number): Promise<void> {
+    try {
+      await rm(segmentFile(this.#directory, segment), { force: true });
+    } finally {
+      this.#making.delete(segment);
+    }
   }
 
   /** A failure here, such as a full disk, counts only if the file is needed. */
